@@ -1,0 +1,1 @@
+//! Drives the recipe's four validation scenarios through a real Envoy.

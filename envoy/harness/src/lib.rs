@@ -1,0 +1,1 @@
+//! Starts a real Envoy for the demo, the tests and the benchmarks.

@@ -1,0 +1,1 @@
+//! The recipe's three services as one small HTTP program.

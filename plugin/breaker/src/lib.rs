@@ -1,0 +1,1 @@
+//! The circuit breaker itself: no I/O, no clock, no allocation.

@@ -1,0 +1,1 @@
+//! Everything a proxy filter decides, without a proxy.

@@ -1,0 +1,1 @@
+//! The least filter that the proxy-wasm SDK can build: the base line of the benchmark.

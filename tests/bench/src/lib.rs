@@ -1,0 +1,1 @@
+//! What the filter costs per request, against an empty filter and a Lua filter.
