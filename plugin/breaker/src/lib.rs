@@ -1,1 +1,56 @@
-//! The circuit breaker itself: no I/O, no clock, no allocation.
+//! The circuit breaker itself: no I/O, no clock, no allocation, no dependency.
+//!
+//! # Contract
+//!
+//! A [`Breaker`] guards one service. It is a plain value: whoever owns it loads it from
+//! a [record](Breaker::decode), calls one method, and stores the result if it changed.
+//!
+//! * **Inputs are arguments.** Time, randomness and the [`Policy`] are passed in. Time is
+//!   monotonic ([`Timestamp`]); a wall clock ([`UnixTime`]) is only ever written down to be
+//!   shown, never compared.
+//! * **Effects are return values.** A method that moves the breaker to another state returns
+//!   the [`Transition`]; logging, counting and telling others is the caller's.
+//! * **[`admit`](Breaker::admit) and [`settle`](Breaker::settle) come in pairs.** Admission
+//!   gives a [`Permit`], and every permit is settled once, with an [`Outcome`]. A permit that
+//!   is lost costs nothing but time: a trial's place is a lease that expires.
+//! * **A result counts only in the period that admitted it.** Each transition begins a new
+//!   [`Generation`]; a permit of an older one changes nothing.
+//! * **Spurious calls are no-ops**, and no input makes a method panic.
+//!
+//! # Vocabulary
+//!
+//! *Closed*: calls pass. *Open*: calls are diverted. *Half-open*: a few trial calls pass.
+
+#![no_std]
+#![forbid(unsafe_code)]
+#![deny(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
+
+mod backoff;
+mod breaker;
+mod check;
+mod outcome;
+mod permit;
+mod policy;
+mod reason;
+mod record;
+mod state;
+mod time;
+mod trials;
+
+pub use breaker::{Admission, Breaker, Settlement, Status};
+pub use check::{CheckResult, CheckTicket};
+pub use outcome::Outcome;
+pub use permit::{Generation, Permit};
+pub use policy::{
+    AfterCheck, HalfOpenPolicy, HealthCheckPolicy, MAX_PERMITTED_CALLS, OpenPolicy, Policy, Rate,
+    RetryPolicy, TripPolicy,
+};
+pub use reason::{DivertReason, Reason, StateName, Transition};
+pub use record::{DecodeError, RECORD_LEN};
+pub use time::{Now, Timestamp, UnixTime};

@@ -1,0 +1,122 @@
+//! How waits grow, and how they are spread so that not all come back at once.
+
+use core::time::Duration;
+
+use crate::policy::{OpenPolicy, Rate};
+use crate::time::nanos;
+
+/// `base` multiplied by `rate` `steps` times, at most `max`.
+pub(crate) fn grown(base: Duration, rate: Rate, steps: u32, max: Duration) -> Duration {
+    let max_nanos = u128::from(nanos(max));
+    let mut wait = u128::from(nanos(base)).min(max_nanos);
+    for _ in 0..steps {
+        let next = wait.saturating_mul(u128::from(rate.thousandths())) / 1_000;
+        if next == wait {
+            break;
+        }
+        wait = next;
+        if wait >= max_nanos {
+            wait = max_nanos;
+            break;
+        }
+    }
+    Duration::from_nanos(u64::try_from(wait).unwrap_or(u64::MAX))
+}
+
+/// How long the breaker stays open after the `trips`-th trip in a row.
+///
+/// The spread fits below the maximum: a wait that has reached it is centred lower, so that
+/// breakers that have all reached it still do not come back in step. `random` is uniform.
+pub(crate) fn open_wait(
+    policy: &OpenPolicy,
+    trips: u32,
+    retry_after: Option<Duration>,
+    random: u32,
+) -> Duration {
+    let percent = u128::from(policy.jitter_percent.min(100));
+    let highest = 100_u128.saturating_add(percent);
+    let max = u128::from(nanos(policy.max_wait));
+    let grown = grown(policy.wait, policy.backoff_rate, trips.saturating_sub(1), policy.max_wait);
+    let centre = u128::from(nanos(grown)).min(max.saturating_mul(100).div_euclid(highest.max(1)));
+    // From 100 - jitter to 100 + jitter, in 2^32 steps.
+    let lowest = 100_u128.saturating_sub(percent).saturating_mul(1 << 32);
+    let share = lowest.saturating_add(percent.saturating_mul(2).saturating_mul(random.into()));
+    let spread = (centre.saturating_mul(share) >> 32) / 100;
+    let spread = Duration::from_nanos(u64::try_from(spread).unwrap_or(u64::MAX));
+    let asked = match retry_after {
+        Some(asked) if policy.honor_retry_after => asked,
+        _ => Duration::ZERO,
+    };
+    spread.max(asked).min(policy.max_wait)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn policy(wait: u64, max: u64, jitter_percent: u8) -> OpenPolicy {
+        OpenPolicy {
+            wait: Duration::from_secs(wait),
+            backoff_rate: Rate::from_thousandths(2_000),
+            max_wait: Duration::from_secs(max),
+            jitter_percent,
+            honor_retry_after: true,
+        }
+    }
+
+    #[test]
+    fn each_trip_in_a_row_doubles_the_wait_up_to_its_maximum() {
+        let policy = policy(10, 60, 0);
+        let waits = [1, 2, 3, 4, 5, u32::MAX].map(|trips| open_wait(&policy, trips, None, 7));
+        assert_eq!(waits, [10, 20, 40, 60, 60, 60].map(Duration::from_secs));
+    }
+
+    #[test]
+    fn a_wait_is_spread_to_both_sides() {
+        let policy = policy(10, 60, 20);
+        assert_eq!(open_wait(&policy, 1, None, 0), Duration::from_secs(8));
+        assert_eq!(open_wait(&policy, 1, None, u32::MAX / 2 + 1), Duration::from_secs(10));
+        let longest = open_wait(&policy, 1, None, u32::MAX);
+        assert!(longest <= Duration::from_secs(12) && longest > Duration::from_millis(11_999));
+    }
+
+    #[test]
+    fn breakers_at_the_maximum_do_not_come_back_in_step() {
+        let policy = policy(60, 60, 20);
+        let shortest = open_wait(&policy, 9, None, 0);
+        let longest = open_wait(&policy, 9, None, u32::MAX);
+        assert!(longest <= Duration::from_secs(60), "{longest:?}");
+        assert!(longest > Duration::from_secs(59), "{longest:?}");
+        assert!(shortest < Duration::from_secs(41), "{shortest:?}");
+    }
+
+    #[test]
+    fn retry_after_lengthens_a_wait_within_its_maximum_and_never_shortens_it() {
+        let policy = policy(10, 60, 0);
+        let wait = |asked| open_wait(&policy, 1, Some(Duration::from_secs(asked)), 0);
+        assert_eq!([wait(5), wait(30), wait(600)], [10, 30, 60].map(Duration::from_secs));
+    }
+
+    #[test]
+    fn retry_after_is_left_aside_when_it_is_not_honoured() {
+        let mut policy = policy(10, 60, 0);
+        policy.honor_retry_after = false;
+        assert_eq!(open_wait(&policy, 1, Some(30 * SECOND), 0), 10 * SECOND);
+    }
+
+    #[test]
+    fn no_wait_stays_no_wait() {
+        assert_eq!(open_wait(&policy(0, 60, 20), 40, None, u32::MAX), Duration::ZERO);
+    }
+
+    #[test]
+    fn the_longest_of_everything_does_not_overflow() {
+        let mut policy = policy(0, 0, 100);
+        policy.wait = Duration::MAX;
+        policy.max_wait = Duration::MAX;
+        policy.backoff_rate = Rate::from_thousandths(u32::MAX);
+        let _ = open_wait(&policy, u32::MAX, Some(Duration::MAX), u32::MAX);
+    }
+}

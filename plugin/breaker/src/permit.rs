@@ -1,0 +1,57 @@
+//! The right to make one call.
+
+use crate::Timestamp;
+
+/// The number of a period between two transitions. It only grows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Generation(u64);
+
+impl Generation {
+    /// The first period of a breaker.
+    pub const FIRST: Self = Self(1);
+
+    pub(crate) const fn from_number(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// The number, for logs and the admin API.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+
+    pub(crate) const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+/// The right to make one call, given by [`Breaker::admit`](crate::Breaker::admit) and consumed
+/// by [`Breaker::settle`](crate::Breaker::settle). It cannot be copied, so it is settled at
+/// most once.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a permit is settled with the outcome of its call"]
+pub struct Permit {
+    pub(crate) generation: Generation,
+    pub(crate) place: Option<Place>,
+}
+
+impl Permit {
+    /// Whether the call is a trial of a half-open breaker.
+    #[must_use]
+    pub const fn is_trial(&self) -> bool {
+        self.place.is_some()
+    }
+
+    /// The period the call was admitted in.
+    #[must_use]
+    pub const fn generation(&self) -> Generation {
+        self.generation
+    }
+}
+
+/// A trial's place: its slot, and the deadline that makes it this trial's and not the next's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) slot: usize,
+    pub(crate) deadline: Timestamp,
+}

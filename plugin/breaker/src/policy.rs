@@ -1,0 +1,110 @@
+//! When a breaker trips, how long it stays open, and what lets the service back.
+//!
+//! A policy is valid by construction only as far as types go; the bounds that each field
+//! documents are checked where configuration is read, and a breaker given anything else still
+//! never panics.
+
+use core::num::NonZeroU32;
+use core::time::Duration;
+
+/// The most trials that can be in flight at once: a record has this many places.
+pub const MAX_PERMITTED_CALLS: u32 = 32;
+
+/// How one service is guarded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// What opens the breaker.
+    pub trip: TripPolicy,
+    /// How long it stays open.
+    pub open: OpenPolicy,
+    /// Which trials decide whether it closes.
+    pub half_open: HalfOpenPolicy,
+    /// What is asked before it leaves the open state; `None`: the wait alone decides.
+    pub health_check: Option<HealthCheckPolicy>,
+}
+
+/// What opens the breaker. A rule that is `None` does not exist.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TripPolicy {
+    /// Trips on this many failures with no success between them.
+    pub consecutive_failures: Option<NonZeroU32>,
+}
+
+/// How long the breaker stays open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenPolicy {
+    /// The wait after a first trip.
+    pub wait: Duration,
+    /// What each further trip in a row multiplies the wait by.
+    pub backoff_rate: Rate,
+    /// The longest wait, whatever lengthens it.
+    pub max_wait: Duration,
+    /// How far a wait is spread to either side, in percent, at most 100.
+    pub jitter_percent: u8,
+    /// Whether a tripping answer's `Retry-After` lengthens the wait.
+    pub honor_retry_after: bool,
+}
+
+/// Which trials decide whether the breaker closes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HalfOpenPolicy {
+    /// Trials in flight or done in one half-open period, at most [`MAX_PERMITTED_CALLS`].
+    pub permitted_calls: NonZeroU32,
+    /// Successful trials that close the breaker, at most `permitted_calls`.
+    pub success_threshold: NonZeroU32,
+    /// After this long a trial that is not settled gives its place back.
+    pub max_wait: Duration,
+}
+
+/// What is asked before the breaker leaves the open state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthCheckPolicy {
+    /// Time from a failed or passed check to the next.
+    pub interval: Duration,
+    /// How long one check may take, at most `interval`.
+    pub timeout: Duration,
+    /// Checks in a row that must pass.
+    pub healthy_threshold: NonZeroU32,
+    /// Where passing leads.
+    pub then: AfterCheck,
+    /// How a failed check is tried again before it counts as failed.
+    pub retry: Option<RetryPolicy>,
+}
+
+/// Where passing the health check leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AfterCheck {
+    /// Straight to closed, as the recipe does.
+    Close,
+    /// To trials.
+    HalfOpen,
+}
+
+/// How a failed check is tried again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// Further attempts after the first.
+    pub num_retries: u32,
+    /// The wait before the first of them.
+    pub interval: Duration,
+    /// What each further wait is multiplied by.
+    pub backoff_rate: Rate,
+}
+
+/// A factor of at least one, in thousandths: integers, so that there is no NaN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rate(u32);
+
+impl Rate {
+    /// From thousandths; anything below 1,000 is taken as 1,000, no growth.
+    #[must_use]
+    pub const fn from_thousandths(thousandths: u32) -> Self {
+        Self(if thousandths < 1_000 { 1_000 } else { thousandths })
+    }
+
+    /// The factor in thousandths.
+    #[must_use]
+    pub const fn thousandths(self) -> u32 {
+        self.0
+    }
+}

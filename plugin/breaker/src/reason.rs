@@ -1,0 +1,113 @@
+//! Why a breaker does what it does, as data: one enum for log line, metric label, admin API
+//! and assertion.
+
+use crate::Generation;
+
+/// The state of a breaker without its data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StateName {
+    /// Calls pass.
+    Closed,
+    /// Calls are diverted.
+    Open,
+    /// A few trial calls pass.
+    HalfOpen,
+}
+
+impl StateName {
+    /// The name that users see, `CLOSED` and so on.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Closed => "CLOSED",
+            Self::Open => "OPEN",
+            Self::HalfOpen => "HALF_OPEN",
+        }
+    }
+
+    /// The value of a metric label, `closed` and so on.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half_open",
+        }
+    }
+
+    /// The value of the state gauge.
+    #[must_use]
+    pub const fn gauge(self) -> u64 {
+        match self {
+            Self::Closed => 0,
+            Self::Open => 1,
+            Self::HalfOpen => 2,
+        }
+    }
+}
+
+/// Why a breaker moved to another state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// To open: as many failures in a row as the rule allows.
+    ConsecutiveFailures,
+    /// To half-open or closed: the service passed its health check.
+    HealthCheck,
+    /// To open again: a trial failed.
+    TrialFailed,
+    /// To closed: enough trials succeeded.
+    TrialsSucceeded,
+    /// To half-open: the wait was over, and no health check was to be asked.
+    WaitElapsed,
+}
+
+impl Reason {
+    /// The name in logs, metrics and the admin API.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ConsecutiveFailures => "consecutive_failures",
+            Self::HealthCheck => "health_check",
+            Self::TrialFailed => "trial_failed",
+            Self::TrialsSucceeded => "trials_succeeded",
+            Self::WaitElapsed => "wait_elapsed",
+        }
+    }
+}
+
+/// One move from a state to another. It happened exactly once if the record that holds it was
+/// stored by compare-and-swap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a transition is logged and counted once"]
+pub struct Transition {
+    /// The state left.
+    pub from: StateName,
+    /// The state entered.
+    pub to: StateName,
+    /// Why.
+    pub reason: Reason,
+    /// Failures in a row at that moment.
+    pub failures: u32,
+    /// The period that began.
+    pub generation: Generation,
+}
+
+/// Why a call was not admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DivertReason {
+    /// The breaker is half-open and every place is taken.
+    HalfOpen,
+    /// The breaker is open.
+    Open,
+}
+
+impl DivertReason {
+    /// The name in headers and metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::HalfOpen => "half_open",
+            Self::Open => "open",
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! The record: a breaker as bytes, versioned and of one size, little-endian.
+//!
+//! It is what all workers of a proxy share. `docs/shared-state.md` gives the layout; a test
+//! pins the bytes, since two versions of the module may read each other's records.
+
+use crate::breaker::Breaker;
+use crate::check::Check;
+use crate::permit::Generation;
+use crate::reason::Reason;
+use crate::state::{Closed, HalfOpen, Open, State};
+use crate::time::{Timestamp, UnixTime};
+use crate::trials::{SLOTS, Trials};
+
+const VERSION: u8 = 1;
+
+/// Bytes before the places of the trials.
+const HEAD_LEN: usize = 88;
+
+/// The size of every record, in bytes.
+pub const RECORD_LEN: usize = HEAD_LEN + SLOTS * 8;
+
+const CLOSED: u8 = 0;
+const OPEN: u8 = 1;
+const HALF_OPEN: u8 = 2;
+
+/// Why bytes are no record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DecodeError {
+    /// There are too few or too many of them.
+    Length {
+        /// How many there are.
+        found: usize,
+    },
+    /// They were written by a version that this one does not know.
+    Version {
+        /// Its number.
+        found: u8,
+    },
+    /// A field has a value that no breaker writes.
+    Value {
+        /// The field.
+        field: &'static str,
+    },
+}
+
+impl core::fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Length { found } => write!(f, "{found} bytes, not {RECORD_LEN}"),
+            Self::Version { found } => write!(f, "format version {found}, not {VERSION}"),
+            Self::Value { field } => write!(f, "impossible value of {field}"),
+        }
+    }
+}
+
+impl core::error::Error for DecodeError {}
+
+impl Breaker {
+    /// The breaker as a record.
+    #[must_use]
+    pub fn encode(&self) -> [u8; RECORD_LEN] {
+        let mut bytes = [0; RECORD_LEN];
+        let mut out = Writer(&mut bytes);
+        let head = Head::of(&self.state);
+        out.put(&[VERSION, head.state, head.reason, 0]);
+        out.put(&head.failures.to_le_bytes());
+        out.put(&self.generation.number().to_le_bytes());
+        out.put(&unix_nanos(self.last_failure).to_le_bytes());
+        out.put(&unix_nanos(self.last_success).to_le_bytes());
+        out.put(&head.trips.to_le_bytes());
+        out.put(&head.successes.to_le_bytes());
+        out.put(&head.opened_at.as_nanos().to_le_bytes());
+        out.put(&head.retry_at.as_nanos().to_le_bytes());
+        out.put(&head.check.due.as_nanos().to_le_bytes());
+        out.put(&head.check.leased_until.as_nanos().to_le_bytes());
+        out.put(&head.check.turn.to_le_bytes());
+        out.put(&head.check.attempts.to_le_bytes());
+        out.put(&head.check.passed.to_le_bytes());
+        out.put(&[0; 4]);
+        if let State::HalfOpen(half_open) = &self.state {
+            for deadline in &half_open.trials.deadlines {
+                out.put(&deadline.as_nanos().to_le_bytes());
+            }
+        }
+        bytes
+    }
+
+    /// The breaker of a record.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes were not written by [`encode`](Self::encode) of this format version.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut input = Reader(bytes);
+        let [version, state, reason, _] = input.array()?;
+        if version != VERSION {
+            return Err(DecodeError::Version { found: version });
+        }
+        if bytes.len() != RECORD_LEN {
+            return Err(DecodeError::Length { found: bytes.len() });
+        }
+        let failures = input.number_u32()?;
+        let generation = Generation::from_number(input.number_u64()?);
+        let last_failure = unix_time(input.number_u64()?);
+        let last_success = unix_time(input.number_u64()?);
+        let trips = input.number_u32()?;
+        let successes = input.number_u32()?;
+        let opened_at = input.timestamp()?;
+        let retry_at = input.timestamp()?;
+        let check = Check {
+            due: input.timestamp()?,
+            leased_until: input.timestamp()?,
+            turn: input.number_u32()?,
+            attempts: input.number_u32()?,
+            passed: input.number_u32()?,
+        };
+        let _padding: [u8; 4] = input.array()?;
+        let state = match state {
+            CLOSED => State::Closed(Closed { failures, trips }),
+            OPEN => State::Open(Open {
+                failures,
+                trips,
+                reason: reason_of(reason)?,
+                opened_at,
+                retry_at,
+                check,
+            }),
+            HALF_OPEN => {
+                let mut trials = Trials { successes, ..Trials::NONE };
+                for deadline in &mut trials.deadlines {
+                    *deadline = input.timestamp()?;
+                }
+                let reason = reason_of(reason)?;
+                State::HalfOpen(HalfOpen { failures, trips, reason, opened_at, trials })
+            }
+            _ => return Err(DecodeError::Value { field: "state" }),
+        };
+        Ok(Self { generation, state, last_failure, last_success })
+    }
+}
+
+/// The fields that every record has, whatever its state makes of them.
+struct Head {
+    state: u8,
+    reason: u8,
+    failures: u32,
+    trips: u32,
+    successes: u32,
+    opened_at: Timestamp,
+    retry_at: Timestamp,
+    check: Check,
+}
+
+impl Head {
+    fn of(state: &State) -> Self {
+        let empty = Self {
+            state: CLOSED,
+            reason: 0,
+            failures: state.failures(),
+            trips: 0,
+            successes: 0,
+            opened_at: Timestamp::default(),
+            retry_at: Timestamp::default(),
+            check: Check::due_at(Timestamp::default()),
+        };
+        match state {
+            State::Closed(closed) => Self { trips: closed.trips, ..empty },
+            State::Open(open) => Self {
+                state: OPEN,
+                reason: code_of(open.reason),
+                trips: open.trips,
+                opened_at: open.opened_at,
+                retry_at: open.retry_at,
+                check: open.check.clone(),
+                ..empty
+            },
+            State::HalfOpen(half_open) => Self {
+                state: HALF_OPEN,
+                reason: code_of(half_open.reason),
+                trips: half_open.trips,
+                successes: half_open.trials.successes,
+                opened_at: half_open.opened_at,
+                ..empty
+            },
+        }
+    }
+}
+
+const fn code_of(reason: Reason) -> u8 {
+    match reason {
+        Reason::ConsecutiveFailures => 1,
+        Reason::TrialFailed => 2,
+        Reason::HealthCheck => 3,
+        Reason::TrialsSucceeded => 4,
+        Reason::WaitElapsed => 5,
+    }
+}
+
+const fn reason_of(code: u8) -> Result<Reason, DecodeError> {
+    match code {
+        1 => Ok(Reason::ConsecutiveFailures),
+        2 => Ok(Reason::TrialFailed),
+        3 => Ok(Reason::HealthCheck),
+        4 => Ok(Reason::TrialsSucceeded),
+        5 => Ok(Reason::WaitElapsed),
+        _ => Err(DecodeError::Value { field: "reason" }),
+    }
+}
+
+/// Zero stands for never.
+fn unix_nanos(time: Option<UnixTime>) -> u64 {
+    time.map_or(0, UnixTime::as_nanos)
+}
+
+fn unix_time(nanos: u64) -> Option<UnixTime> {
+    (nanos != 0).then_some(UnixTime::from_nanos(nanos))
+}
+
+/// What is left to write of the record.
+struct Writer<'a>(&'a mut [u8]);
+
+impl Writer<'_> {
+    fn put(&mut self, bytes: &[u8]) {
+        let rest = core::mem::take(&mut self.0);
+        if let Some((here, rest)) = rest.split_at_mut_checked(bytes.len()) {
+            here.copy_from_slice(bytes);
+            self.0 = rest;
+        }
+    }
+}
+
+/// What is left to read of the record.
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
+        let (here, rest) =
+            self.0.split_first_chunk::<N>().ok_or(DecodeError::Length { found: self.0.len() })?;
+        self.0 = rest;
+        Ok(*here)
+    }
+
+    fn number_u32(&mut self) -> Result<u32, DecodeError> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    fn number_u64(&mut self) -> Result<u64, DecodeError> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    fn timestamp(&mut self) -> Result<Timestamp, DecodeError> {
+        self.number_u64().map(Timestamp::from_nanos)
+    }
+}

@@ -1,0 +1,96 @@
+//! The two clocks: one to decide by, one to show.
+
+use core::time::Duration;
+
+/// A point on the host's monotonic clock, in nanoseconds since an epoch that is the same for
+/// all workers of one process and means nothing outside it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Timestamp(u64);
+
+impl Timestamp {
+    /// From nanoseconds since the clock's epoch.
+    #[must_use]
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
+    /// Nanoseconds since the clock's epoch.
+    #[must_use]
+    pub const fn as_nanos(self) -> u64 {
+        self.0
+    }
+
+    /// The point `wait` later; the end of time if there is none.
+    #[must_use]
+    pub fn after(self, wait: Duration) -> Self {
+        Self(self.0.saturating_add(nanos(wait)))
+    }
+
+    /// How long ago `earlier` was; zero if it lies ahead.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// A wall-clock time, in nanoseconds since the Unix epoch. It may jump; nothing is decided by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnixTime(u64);
+
+impl UnixTime {
+    /// From nanoseconds since the Unix epoch.
+    #[must_use]
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
+    /// Nanoseconds since the Unix epoch.
+    #[must_use]
+    pub const fn as_nanos(self) -> u64 {
+        self.0
+    }
+}
+
+/// Both clocks, read at the same moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// What decisions are taken by.
+    pub monotonic: Timestamp,
+    /// What people are shown.
+    pub wall: UnixTime,
+}
+
+impl Now {
+    /// The wall-clock time of a monotonic one, past or to come.
+    #[must_use]
+    pub fn wall_time_of(self, at: Timestamp) -> UnixTime {
+        let behind = nanos(self.monotonic.since(at));
+        let ahead = nanos(at.since(self.monotonic));
+        UnixTime(self.wall.0.saturating_sub(behind).saturating_add(ahead))
+    }
+}
+
+/// A duration in nanoseconds, saturating at 584 years.
+pub(crate) fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_at_the_end_of_time_saturates() {
+        let end = Timestamp::from_nanos(u64::MAX);
+        assert_eq!(end.after(Duration::MAX), end);
+        assert_eq!(Timestamp::default().since(end), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_monotonic_time_is_shown_on_the_wall_clock_of_now() {
+        let now =
+            Now { monotonic: Timestamp::from_nanos(1_000), wall: UnixTime::from_nanos(50_000) };
+        assert_eq!(now.wall_time_of(Timestamp::from_nanos(400)), UnixTime::from_nanos(49_400));
+        assert_eq!(now.wall_time_of(Timestamp::from_nanos(1_500)), UnixTime::from_nanos(50_500));
+    }
+}
