@@ -36,6 +36,14 @@ pub struct CheckTicket {
     pub(crate) turn: u32,
 }
 
+impl CheckTicket {
+    /// The same ticket, for an update that lost a race and is decided anew. Only one of the two
+    /// updates may be stored.
+    pub const fn for_retry(&self) -> Self {
+        Self { generation: self.generation, turn: self.turn }
+    }
+}
+
 /// The health check of an open breaker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Check {

@@ -42,6 +42,12 @@ impl Permit {
         self.place.is_some()
     }
 
+    /// The same permit, for an update that lost a race and is decided anew. Only one of the two
+    /// updates may be stored.
+    pub const fn for_retry(&self) -> Self {
+        Self { generation: self.generation, place: self.place }
+    }
+
     /// The period the call was admitted in.
     #[must_use]
     pub const fn generation(&self) -> Generation {

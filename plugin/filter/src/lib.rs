@@ -1,1 +1,58 @@
 //! Everything a proxy filter decides, without a proxy.
+//!
+//! A shell (`plugin/proxy-wasm`, or a test) owns a [`Filter`] for each configuration and an
+//! [`Exchange`] for each request, calls one method for each event, and does what comes back:
+//!
+//! * a **verdict**, what becomes of the request or the answer;
+//! * [`Effects`], metrics and log lines.
+//!
+//! What a method asks in between goes through [`Host`], five questions: the shared store, the
+//! clocks, and what the proxy knows of the stream at hand.
+//!
+//! The breaker's own rules are in the crate `breaker`; this one decides which breaker a request
+//! belongs to ([`mod@matching`]), what an answer says of the service ([`mod@classify`]), how all
+//! workers agree on one record ([`mod@store`]), who answers while a breaker is open
+//! ([`mod@reply`], [`mod@replay`]), and when a health check is made ([`mod@health`]).
+
+#![forbid(unsafe_code)]
+#![deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+
+mod admin;
+mod classify;
+mod config;
+mod effects;
+mod exchange;
+mod filter;
+mod headers;
+mod health;
+mod host;
+mod matching;
+mod replay;
+mod reply;
+mod store;
+mod telemetry;
+
+pub use breaker::{Now, Timestamp, UnixTime};
+pub use config::{Config, ConfigError};
+pub use effects::{Change, Effects, Level};
+pub use exchange::{Exchange, RequestAction, RequestVerdict, ResponseVerdict};
+pub use filter::Filter;
+pub use headers::Headers;
+pub use health::{Check, CheckAnswer, PendingCheck};
+pub use host::{Host, Property, StoreFault, SwapError, Version};
+pub use replay::{FallbackAnswer, FallbackVerdict};
+pub use reply::Reply;
+pub use telemetry::{FallbackKind, Metric, MetricKind, ServiceMetric};
+
+/// A call that the filter wants made on its behalf.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Callout {
+    /// The cluster to call, by the proxy's name for it.
+    pub cluster: String,
+    /// Headers, the pseudo-headers first.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+    /// How long it may take; at least a millisecond.
+    pub timeout: std::time::Duration,
+}

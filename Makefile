@@ -1,0 +1,45 @@
+# The one command surface: CI runs these very commands. `make help` lists them.
+.DEFAULT_GOAL := help
+.PHONY: help setup wasm lint test bench demo clean
+
+CARGO ?= cargo
+WASM_TARGET := wasm32-wasip1
+WASM := target/wasm/edge_breaker.wasm
+EMPTY := target/wasm/empty_filter.wasm
+SHELLS := -p breaker-proxy-wasm -p empty-filter
+
+help: ## Lists the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Installs what is missing: the wasm target, and Envoy where $ENVOY and PATH have none
+	@rustup target add $(WASM_TARGET) 2>/dev/null || rustup target list --installed | grep -qx $(WASM_TARGET)
+	@$(CARGO) run --quiet -p envoy-harness --bin envoy-path
+
+wasm: ## Builds target/wasm/edge_breaker.wasm, the proxy-wasm module
+	@rustup target add $(WASM_TARGET) 2>/dev/null || rustup target list --installed | grep -qx $(WASM_TARGET)
+	$(CARGO) build $(SHELLS) --target $(WASM_TARGET) --profile module
+	@mkdir -p target/wasm
+	@cp $${CARGO_TARGET_DIR:-target}/$(WASM_TARGET)/module/edge_breaker.wasm $(WASM)
+	@cp $${CARGO_TARGET_DIR:-target}/$(WASM_TARGET)/module/empty_filter.wasm $(EMPTY)
+	@ls -l $(WASM)
+
+lint: ## Checks format, lints (native and wasm), docs and the direction of dependencies
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	@rustup target add $(WASM_TARGET) 2>/dev/null || rustup target list --installed | grep -qx $(WASM_TARGET)
+	$(CARGO) clippy $(SHELLS) --target $(WASM_TARGET) -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items
+	$(CARGO) test --quiet -p edge-breaker-tests --test architecture
+
+test: wasm setup ## Runs all tests, real Envoy included
+	$(CARGO) test --workspace
+
+bench: wasm setup ## Measures what the filter costs per request
+	$(CARGO) bench -p breaker
+	$(CARGO) run --release -p edge-breaker-bench
+
+demo: wasm setup ## Drives the recipe's four scenarios through a real Envoy; DEMO_EXIT=1 exits after them
+	$(CARGO) run --quiet --release -p recipe-demo
+
+clean: ## Removes all that was built
+	$(CARGO) clean

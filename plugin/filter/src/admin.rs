@@ -1,0 +1,141 @@
+//! The admin API: what there is to see of the breakers, as JSON.
+
+use breaker::{Now, Status, Timestamp, UnixTime};
+
+use crate::config::Admin;
+use crate::effects::Effects;
+use crate::filter::Filter;
+use crate::headers::Headers;
+use crate::host::Host;
+use crate::reply::{Reply, rfc3339};
+use crate::store;
+
+/// The answer to a request for the admin API; `None` if it is another's.
+pub(crate) fn answer(
+    filter: &Filter,
+    headers: &Headers,
+    host: &impl Host,
+    effects: &mut Effects,
+) -> Option<Reply> {
+    let admin = filter.config.admin.as_ref()?;
+    let path = headers.path()?.split(|byte| *byte == b'?').next()?;
+    let rest = path.strip_prefix(admin.path_prefix.as_bytes())?;
+    if !matches!(rest.first(), None | Some(b'/')) {
+        return None;
+    }
+    let reply = if is_authorized(admin, headers) {
+        route(filter, rest, headers.method().unwrap_or_default(), host, effects)
+    } else {
+        error(401, "give the admin token as `authorization: Bearer <token>`")
+            .with("www-authenticate", "Bearer")
+    };
+    Some(reply.with("cache-control", "no-store"))
+}
+
+fn route(
+    filter: &Filter,
+    path: &[u8],
+    method: &[u8],
+    host: &impl Host,
+    effects: &mut Effects,
+) -> Reply {
+    let mut segments = path.split(|byte| *byte == b'/').skip(1);
+    let route = (segments.next(), segments.next(), segments.next());
+    let (Some(b"services"), name, None) = route else {
+        return error(404, "no such resource: try /services");
+    };
+    if method != b"GET" && method != b"HEAD" {
+        return error(405, "only GET is allowed here").with("allow", "GET, HEAD");
+    }
+    let now = host.now();
+    let mut views = filter.config.services.iter().map(|service| {
+        let breaker = store::load(host, service, effects);
+        breaker.map(|breaker| View::of(&service.name, &breaker.status(), now))
+    });
+    match name {
+        None | Some(b"") => match views.collect::<Result<Vec<_>, _>>() {
+            Ok(services) => Reply::json(200, &Services { services }),
+            Err(_) => error(500, "the shared state cannot be read"),
+        },
+        Some(name) => {
+            let mut names = filter.service_names();
+            match names.position(|known| known.as_bytes() == name).and_then(|n| views.nth(n)) {
+                Some(Ok(view)) => Reply::json(200, &view),
+                Some(Err(_)) => error(500, "the shared state cannot be read"),
+                None => error(404, "no service of that name is configured here"),
+            }
+        }
+    }
+}
+
+fn is_authorized(admin: &Admin, headers: &Headers) -> bool {
+    let Some(token) = &admin.token else {
+        return true;
+    };
+    let given = headers.get(b"authorization").and_then(|value| {
+        let (scheme, token) = value.split_at_checked(7)?;
+        scheme.eq_ignore_ascii_case(b"bearer ").then_some(token)
+    });
+    given.is_some_and(|given| is_equal(given, token.as_bytes()))
+}
+
+/// Compares in a time that does not tell how much of it is right.
+fn is_equal(given: &[u8], token: &[u8]) -> bool {
+    let differing = given.iter().zip(token).fold(0, |bits, (a, b)| bits | (a ^ b));
+    given.len() == token.len() && std::hint::black_box(differing) == 0
+}
+
+fn error(status: u16, message: &'static str) -> Reply {
+    #[derive(serde::Serialize)]
+    struct Error {
+        error: &'static str,
+    }
+    Reply::json(status, &Error { error: message })
+}
+
+#[derive(serde::Serialize)]
+struct Services<'a> {
+    services: Vec<View<'a>>,
+}
+
+/// A breaker as the admin API shows it. What nothing is measured of yet is null.
+#[derive(serde::Serialize)]
+struct View<'a> {
+    service_name: &'a str,
+    state: &'static str,
+    mode: &'static str,
+    failure_count: u32,
+    last_failure_time: Option<String>,
+    last_success_time: Option<String>,
+    opened_at: Option<String>,
+    retry_at: Option<String>,
+    trip_reason: Option<&'static str>,
+    failure_rate: Option<f64>,
+    slow_call_rate: Option<f64>,
+    buffered_calls: Option<u32>,
+    in_flight: Option<u32>,
+    generation: u64,
+}
+
+impl<'a> View<'a> {
+    fn of(name: &'a str, status: &Status, now: Now) -> Self {
+        let wall = |at: Option<UnixTime>| at.map(rfc3339);
+        let monotonic = |at: Option<Timestamp>| at.map(|at| rfc3339(now.wall_time_of(at)));
+        Self {
+            service_name: name,
+            state: status.state.name(),
+            mode: "enabled",
+            failure_count: status.failures,
+            last_failure_time: wall(status.last_failure),
+            last_success_time: wall(status.last_success),
+            opened_at: monotonic(status.opened_at),
+            retry_at: monotonic(status.retry_at),
+            trip_reason: status.trip_reason.map(breaker::Reason::name),
+            failure_rate: None,
+            slow_call_rate: None,
+            buffered_calls: None,
+            in_flight: None,
+            generation: status.generation.number(),
+        }
+    }
+}

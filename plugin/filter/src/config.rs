@@ -1,0 +1,128 @@
+//! The configuration: what the operator wrote, read once, refused as a whole if any of it is
+//! wrong.
+//!
+//! [`wire`] is what may be written, [`resolve`] turns it into the values of this module, which
+//! are valid. Nothing here is consulted for a decision that could have been taken at that time.
+
+mod duration;
+mod error;
+mod resolve;
+mod status;
+mod wire;
+
+use std::time::Duration;
+
+use breaker::Policy;
+
+pub use error::ConfigError;
+pub(crate) use resolve::is_token_byte;
+pub(crate) use status::{GrpcSet, StatusSet};
+pub(crate) use wire::{ExposeState, HeaderMatch, Match as WireMatch, Overflow};
+
+use crate::matching::Match;
+
+/// A valid configuration.
+#[derive(Debug)]
+pub struct Config {
+    pub(crate) expose_state: ExposeState,
+    pub(crate) services: Vec<Service>,
+    pub(crate) admin: Option<Admin>,
+}
+
+/// One guarded service.
+#[derive(Debug)]
+pub(crate) struct Service {
+    pub(crate) name: String,
+    /// The key of its record in the shared store.
+    pub(crate) key: String,
+    pub(crate) matches: Match,
+    pub(crate) policy: Policy,
+    pub(crate) classify: Classify,
+    pub(crate) probe: Option<Probe>,
+    pub(crate) fallback: Fallback,
+}
+
+/// What counts as what.
+#[derive(Clone, Debug)]
+pub(crate) struct Classify {
+    pub(crate) failure_status: StatusSet,
+    pub(crate) ignore_status: StatusSet,
+    pub(crate) failure_grpc_status: GrpcSet,
+    pub(crate) ignore_grpc_status: GrpcSet,
+    pub(crate) overflow: Overflow,
+}
+
+/// The request that a health check makes, and which answers pass.
+#[derive(Clone, Debug)]
+pub(crate) struct Probe {
+    pub(crate) cluster: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) timeout: Duration,
+    pub(crate) expected_status: StatusSet,
+}
+
+/// Who answers in the service's stead.
+#[derive(Clone, Debug)]
+pub(crate) struct Fallback {
+    pub(crate) cluster: Option<FallbackCluster>,
+    pub(crate) response: Option<StaticResponse>,
+    /// Whether a failed call is answered too.
+    pub(crate) on_failure: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct FallbackCluster {
+    pub(crate) name: String,
+    /// The authority a replayed request is sent with; `None`: the one it came with.
+    pub(crate) host: Option<String>,
+    pub(crate) timeout: Duration,
+    pub(crate) max_request_bytes: usize,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct StaticResponse {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
+}
+
+/// Where the admin API answers.
+#[derive(Debug)]
+pub(crate) struct Admin {
+    pub(crate) path_prefix: String,
+    pub(crate) token: Option<String>,
+}
+
+impl Config {
+    /// Reads a configuration.
+    ///
+    /// # Errors
+    ///
+    /// If any of it is wrong; the error names the JSON path, the value and what would be right.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ConfigError> {
+        let json = if bytes.trim_ascii().is_empty() { b"{}" } else { bytes };
+        let mut reader = serde_json::Deserializer::from_slice(json);
+        let wire = serde_path_to_error::deserialize::<_, wire::Config>(&mut reader)
+            .map_err(|error| explain(&error, bytes))?;
+        reader.end().map_err(|error| {
+            ConfigError::at("configuration", error, "nothing may follow the JSON object")
+        })?;
+        resolve::config(wire)
+    }
+}
+
+/// A protobuf `Struct` reaches the module as protobuf bytes, which begin with the tag of its
+/// first field; no JSON begins so, but a blank line does.
+fn explain(error: &serde_path_to_error::Error<serde_json::Error>, bytes: &[u8]) -> ConfigError {
+    const STRUCT_FIELDS: u8 = 0x0a;
+    if bytes.first() == Some(&STRUCT_FIELDS) && bytes.trim_ascii_start().first() != Some(&b'{') {
+        return ConfigError::at(
+            "configuration",
+            "protobuf bytes, as of a google.protobuf.Struct",
+            "give the JSON as a string, in \
+             {\"@type\": \"type.googleapis.com/google.protobuf.StringValue\", \"value\": \"{...}\"} \
+             (StringValue)",
+        );
+    }
+    ConfigError::from_json(error)
+}

@@ -1,0 +1,143 @@
+//! Headers as the proxy hands them over: one buffer, read in place, bytes throughout.
+//!
+//! The buffer is proxy-wasm's serialised map: the number of pairs, then the lengths of each name
+//! and value, then names and values, each followed by a NUL; numbers are 32 bits, little-endian.
+//! Reading it in place costs no allocation, and keeping it for a replay costs no copy. Whatever
+//! the bytes are, reading them ends and never panics.
+
+/// The headers of one message.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Headers(Vec<u8>);
+
+impl Headers {
+    /// From proxy-wasm's serialised map.
+    #[must_use]
+    pub const fn from_serialized(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    /// From pairs of names, in lower case, and values.
+    pub fn from_pairs<N: AsRef<[u8]>, V: AsRef<[u8]>>(pairs: &[(N, V)]) -> Self {
+        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).to_le_bytes();
+        let mut bytes = number(pairs.len()).to_vec();
+        for (name, value) in pairs {
+            bytes.extend_from_slice(&number(name.as_ref().len()));
+            bytes.extend_from_slice(&number(value.as_ref().len()));
+        }
+        for (name, value) in pairs {
+            for part in [name.as_ref(), value.as_ref()] {
+                bytes.extend_from_slice(part);
+                bytes.push(0);
+            }
+        }
+        Self(bytes)
+    }
+
+    /// The serialised map.
+    #[must_use]
+    pub fn into_serialized(self) -> Vec<u8> {
+        self.0
+    }
+
+    /// Names and values, in their order.
+    pub(crate) fn iter(&self) -> Iter<'_> {
+        let (count, rest) = take_number(&self.0).unwrap_or((0, &[]));
+        let (lengths, data) = usize::try_from(count)
+            .ok()
+            .and_then(|count| count.checked_mul(8))
+            .and_then(|lengths| rest.split_at_checked(lengths))
+            .unwrap_or((&[], &[]));
+        Iter { lengths, data }
+    }
+
+    /// All values of a name.
+    pub(crate) fn all<'a>(&'a self, name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+        self.iter().filter(move |(known, _)| *known == name).map(|(_, value)| value)
+    }
+
+    /// The first value of a name.
+    pub(crate) fn get<'a>(&'a self, name: &'a [u8]) -> Option<&'a [u8]> {
+        self.all(name).next()
+    }
+
+    pub(crate) fn authority(&self) -> Option<&[u8]> {
+        self.get(b":authority")
+    }
+
+    pub(crate) fn path(&self) -> Option<&[u8]> {
+        self.get(b":path")
+    }
+
+    pub(crate) fn method(&self) -> Option<&[u8]> {
+        self.get(b":method")
+    }
+}
+
+pub(crate) struct Iter<'a> {
+    lengths: &'a [u8],
+    data: &'a [u8],
+}
+
+impl<'a> Iterator for Iter<'a> {
+    type Item = (&'a [u8], &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (name, lengths) = take_number(self.lengths)?;
+        let (value, lengths) = take_number(lengths)?;
+        self.lengths = lengths;
+        let (name, data) = take_string(self.data, name)?;
+        let (value, data) = take_string(data, value)?;
+        self.data = data;
+        Some((name, value))
+    }
+}
+
+fn take_number(bytes: &[u8]) -> Option<(u32, &[u8])> {
+    let (number, rest) = bytes.split_first_chunk()?;
+    Some((u32::from_le_bytes(*number), rest))
+}
+
+/// The string, and what follows its NUL.
+fn take_string(bytes: &[u8], len: u32) -> Option<(&[u8], &[u8])> {
+    let (string, rest) = bytes.split_at_checked(usize::try_from(len).ok()?)?;
+    Some((string, rest.get(1..)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Headers {
+        Headers::from_pairs(&[
+            (":path", &b"/a"[..]),
+            ("x-odd", b"\xff\x00\xfe"),
+            ("x-odd", b""),
+            (":authority", b"example.com"),
+        ])
+    }
+
+    #[test]
+    fn headers_are_read_in_place_whatever_bytes_they_hold() {
+        let headers = sample();
+        assert_eq!(headers.path(), Some(&b"/a"[..]));
+        assert_eq!(headers.authority(), Some(&b"example.com"[..]));
+        assert_eq!(headers.all(b"x-odd").collect::<Vec<_>>(), [&b"\xff\x00\xfe"[..], b""]);
+        assert_eq!(headers.method(), None);
+        assert_eq!(headers.iter().count(), 4);
+    }
+
+    #[test]
+    fn a_damaged_buffer_reads_as_fewer_headers() {
+        let whole = sample().0;
+        for len in 0..whole.len() {
+            let cut = Headers(whole.get(..len).unwrap().to_vec());
+            assert!(cut.iter().count() < 4, "cut at {len}");
+        }
+        for position in 0..whole.len() {
+            let mut bytes = whole.clone();
+            *bytes.get_mut(position).unwrap() ^= 0xff;
+            assert!(Headers(bytes).iter().count() <= 4, "flipped at {position}");
+        }
+        assert_eq!(Headers(vec![0xff; 64]).iter().count(), 0);
+    }
+}

@@ -1,0 +1,164 @@
+//! Timer callbacks: health checks of open services, and what is written down once in a while.
+//!
+//! Every worker ticks, and the main thread too. Who makes a check is settled in the record, by
+//! the breaker's lease; who finds it taken has nothing to do.
+
+use breaker::{Breaker, CheckResult, CheckTicket, UnixTime};
+
+use crate::Callout;
+use crate::config::Service;
+use crate::effects::Effects;
+use crate::filter::Filter;
+use crate::headers::Headers;
+use crate::host::Host;
+use crate::store::{self, Update};
+use crate::telemetry::{Metric, ServiceMetric};
+
+/// How far behind `last_success_time` may fall before it is written.
+const SUCCESS_LAG_NANOS: u64 = 500_000_000;
+
+/// A health check to be made.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a check that is taken is made, or reported as failed"]
+pub struct Check {
+    service: usize,
+    ticket: CheckTicket,
+    /// The call to make.
+    pub callout: Callout,
+}
+
+impl Check {
+    /// Parts with the call, and keeps what is needed to report its answer.
+    pub fn into_parts(self) -> (PendingCheck, Callout) {
+        (PendingCheck { service: self.service, ticket: self.ticket }, self.callout)
+    }
+}
+
+/// A health check whose answer is not there yet.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a check that is taken is made, or reported as failed"]
+pub struct PendingCheck {
+    service: usize,
+    ticket: CheckTicket,
+}
+
+/// What a health check brought.
+#[derive(Debug)]
+pub enum CheckAnswer {
+    /// An answer with these headers, `:status` among them.
+    Answered(Headers),
+    /// No answer: refused, timed out, or cut off.
+    Failed,
+}
+
+impl Filter {
+    /// Takes the checks that are due, and writes down what may lag.
+    pub fn on_tick(&self, host: &impl Host, effects: &mut Effects) -> Vec<Check> {
+        let mut checks = Vec::new();
+        for (number, service) in self.config.services.iter().enumerate() {
+            let Ok(breaker) = store::load(host, service, effects) else {
+                effects.count(Metric::LostUpdates);
+                continue;
+            };
+            // Whoever stored a record has set the gauges, but the last to set them need not be the
+            // last to have stored. This is what makes them agree once all is at rest.
+            effects.gauges(number, &breaker);
+            self.write_success(number, service, &breaker, host, effects);
+            checks.extend(self.take_check(number, service, &breaker, host, effects));
+        }
+        checks
+    }
+
+    /// Writes down what a health check said.
+    pub fn on_check_answer(
+        &self,
+        pending: PendingCheck,
+        answer: &CheckAnswer,
+        host: &impl Host,
+        effects: &mut Effects,
+    ) {
+        let PendingCheck { service: number, ticket } = pending;
+        let Some(service) = self.service(number) else {
+            return;
+        };
+        let result = result_of(service, answer);
+        effects.count_of(number, ServiceMetric::HealthChecks(result));
+        let now = host.now().monotonic;
+        // Lost, it is made again when its lease is over.
+        let _ = store::update(host, number, service, effects, |breaker| {
+            let ticket = ticket.for_retry();
+            let transition = breaker.finish_check(&service.policy, ticket, result, now);
+            Update::Changed((), transition)
+        });
+    }
+
+    fn take_check(
+        &self,
+        number: usize,
+        service: &Service,
+        seen: &Breaker,
+        host: &impl Host,
+        effects: &mut Effects,
+    ) -> Option<Check> {
+        let probe = service.probe.as_ref()?;
+        if seen.state() != breaker::StateName::Open {
+            return None;
+        }
+        let now = host.now().monotonic;
+        let taken = store::update(host, number, service, effects, |breaker| {
+            match breaker.take_check(&service.policy, now) {
+                Some(ticket) => Update::Changed(Some(ticket), None),
+                None => Update::Unchanged(None),
+            }
+        });
+        Some(Check {
+            service: number,
+            ticket: taken.ok()??,
+            callout: Callout {
+                cluster: probe.cluster.clone(),
+                headers: probe.headers.clone(),
+                body: Vec::new(),
+                timeout: probe.timeout,
+            },
+        })
+    }
+
+    /// A success on the clean path is not written at once. Here it is, once for all workers.
+    fn write_success(
+        &self,
+        number: usize,
+        service: &Service,
+        seen: &Breaker,
+        host: &impl Host,
+        effects: &mut Effects,
+    ) {
+        if !self.succeeded.get(number).is_some_and(|succeeded| succeeded.replace(false)) {
+            return;
+        }
+        let now = host.now().wall;
+        let fresh = |breaker: &Breaker| {
+            let last = breaker.status().last_success.map_or(0, UnixTime::as_nanos);
+            now.as_nanos().saturating_sub(last) < SUCCESS_LAG_NANOS
+        };
+        if fresh(seen) {
+            return;
+        }
+        let _ = store::update(host, number, service, effects, |breaker| {
+            breaker.note_success(now);
+            Update::Changed((), None)
+        });
+    }
+}
+
+fn result_of(service: &Service, answer: &CheckAnswer) -> CheckResult {
+    let status = match answer {
+        CheckAnswer::Answered(headers) => headers.get(b":status"),
+        CheckAnswer::Failed => None,
+    };
+    let status = status.and_then(|status| std::str::from_utf8(status).ok()?.parse::<u16>().ok());
+    let expected = service.probe.as_ref().map(|probe| &probe.expected_status);
+    match (status, expected) {
+        (Some(status), Some(expected)) if expected.contains(status) => CheckResult::Healthy,
+        _ => CheckResult::Unhealthy,
+    }
+}

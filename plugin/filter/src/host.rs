@@ -1,0 +1,66 @@
+//! What the filter asks of whatever runs it. All else reaches it as an argument, and leaves it
+//! as a value.
+
+use std::num::NonZeroU32;
+
+use breaker::Now;
+
+/// The proxy, a test, or another host.
+///
+/// Each question costs a crossing of the sandbox, so it is asked only when its answer decides
+/// something.
+pub trait Host {
+    /// Reads a value and its version from the store that all workers share.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be read. A key that was never written is `Ok(None)`.
+    fn load(&self, key: &str) -> Result<Option<(Vec<u8>, Version)>, StoreFault>;
+
+    /// Writes a value if the key still has the expected version; `None`: if it is still absent.
+    ///
+    /// # Errors
+    ///
+    /// If another was faster, or the store cannot be written.
+    fn swap(&self, key: &str, value: &[u8], expected: Option<Version>) -> Result<(), SwapError>;
+
+    /// Reads both clocks.
+    fn now(&self) -> Now;
+
+    /// What the proxy knows of the stream at hand; `None` if it does not know it. A text that
+    /// is known to be empty is an empty value.
+    fn property(&self, property: Property) -> Option<Vec<u8>>;
+
+    /// A header of the response at hand.
+    fn response_header(&self, name: &'static str) -> Option<Vec<u8>>;
+}
+
+/// The version of a stored value. Never zero: zero would mean "write in any case".
+pub type Version = NonZeroU32;
+
+/// The store cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoreFault {
+    /// The proxy's status code.
+    pub status: u32,
+}
+
+/// Why a value was not written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SwapError {
+    /// Another was faster.
+    Conflict,
+    /// The store cannot be used.
+    Fault(StoreFault),
+}
+
+/// What the proxy knows of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Property {
+    /// The upstream cluster of the route, as text.
+    ClusterName,
+    /// How the response came about, as text: `via_upstream`, or the proxy's own reason.
+    ResponseCodeDetails,
+    /// Envoy's response flags, a bit each: a 64-bit number, little-endian.
+    ResponseFlags,
+}

@@ -1,0 +1,178 @@
+//! Sending a failed call again, to the fallback: what is kept of the request while it streams
+//! by, and what is made of the fallback's answer.
+
+use breaker::StateName;
+
+use crate::Callout;
+use crate::config::{ExposeState, FallbackCluster};
+use crate::effects::Effects;
+use crate::exchange::{CLUSTER_HEADER, Exchange, REASON_HEADER, SERVICE_HEADER};
+use crate::filter::Filter;
+use crate::headers::Headers;
+use crate::reply::{FALLBACK_HEADER, Reply, STATE_HEADER};
+use crate::telemetry::{FallbackKind, ServiceMetric};
+
+/// Headers that belong to a connection or to the framing of a message, not to the message.
+const NOT_FORWARDED: [&[u8]; 10] = [
+    b"connection",
+    b"content-length",
+    b"expect",
+    b"keep-alive",
+    b"proxy-connection",
+    b"te",
+    b"trailer",
+    b"transfer-encoding",
+    b"upgrade",
+    b":scheme",
+];
+
+/// A copy of a request, taken as it streams by.
+#[derive(Debug)]
+pub(crate) struct Capture {
+    headers: Headers,
+    body: Vec<u8>,
+    complete: bool,
+    limit: usize,
+}
+
+impl Capture {
+    pub(crate) const fn new(headers: Headers, complete: bool, limit: usize) -> Self {
+        Self { headers, body: Vec::new(), complete, limit }
+    }
+
+    /// How many more bytes of the body fit.
+    pub(crate) const fn room(&self) -> usize {
+        if self.complete { 0 } else { self.limit.saturating_sub(self.body.len()) }
+    }
+
+    /// Takes a piece of the body. `false`: it does not fit, and the copy is worth nothing.
+    pub(crate) fn take(
+        &mut self,
+        len: usize,
+        end: bool,
+        bytes: impl FnOnce() -> Option<Vec<u8>>,
+    ) -> bool {
+        if len > self.room() {
+            return false;
+        }
+        if len > 0 {
+            match bytes() {
+                Some(piece) if piece.len() == len => self.body.extend_from_slice(&piece),
+                _ => return false,
+            }
+        }
+        self.complete = end;
+        true
+    }
+
+    /// The call to the fallback. `None` if the request was not seen to its end, or cannot be said
+    /// in text, which is all that a call-out can send.
+    pub(crate) fn callout(
+        self,
+        cluster: &FallbackCluster,
+        service: &str,
+        state: StateName,
+    ) -> Option<Callout> {
+        if !self.complete {
+            return None;
+        }
+        let authority = match &cluster.host {
+            Some(host) => host.as_bytes(),
+            None => self.headers.authority()?,
+        };
+        let mut headers = vec![
+            (":method".to_owned(), text(self.headers.method()?)?),
+            (":path".to_owned(), text(self.headers.path()?)?),
+            (":authority".to_owned(), text(authority)?),
+        ];
+        for (name, value) in self.headers.iter() {
+            let pseudo = name.first() == Some(&b':');
+            let ours = name.starts_with(b"x-circuit-breaker-");
+            if pseudo || ours || NOT_FORWARDED.contains(&name) {
+                continue;
+            }
+            // A value that is no text is left out rather than the whole request.
+            if let (Some(name), Some(value)) = (text(name), text(value)) {
+                headers.push((name, value));
+            }
+        }
+        for (name, value) in [
+            (CLUSTER_HEADER, cluster.name.as_str()),
+            (SERVICE_HEADER, service),
+            (STATE_HEADER, state.name()),
+            (REASON_HEADER, "failure"),
+        ] {
+            headers.push((name.to_owned(), value.to_owned()));
+        }
+        Some(Callout {
+            cluster: cluster.name.clone(),
+            headers,
+            body: self.body,
+            timeout: cluster.timeout,
+        })
+    }
+}
+
+fn text(bytes: &[u8]) -> Option<String> {
+    std::str::from_utf8(bytes).ok().map(str::to_owned)
+}
+
+/// What the fallback answered.
+#[derive(Debug)]
+pub struct FallbackAnswer {
+    /// Its headers, `:status` among them.
+    pub headers: Headers,
+    /// Its body.
+    pub body: Vec<u8>,
+}
+
+/// What becomes of the failed answer that is held back.
+#[derive(Debug, PartialEq, Eq)]
+pub enum FallbackVerdict {
+    /// It goes on, with these headers added.
+    Resume(Vec<(&'static str, &'static str)>),
+    /// It is replaced.
+    Reply(Reply),
+    /// Nothing is held back.
+    Nothing,
+}
+
+impl Filter {
+    /// Decides when the fallback has answered; `None`: it could not be called, did not answer in
+    /// time, or was cut off. Its failure is not the service's: the answer held back goes on.
+    pub fn on_fallback_answer(
+        &self,
+        exchange: &mut Exchange,
+        answer: Option<FallbackAnswer>,
+        effects: &mut Effects,
+    ) -> FallbackVerdict {
+        let Some((number, state)) = self.end_replay(exchange) else {
+            return FallbackVerdict::Nothing;
+        };
+        let reply = answer.and_then(reply_of);
+        let Some(reply) = reply else {
+            let told = self.config.expose_state == ExposeState::Always;
+            let header = told.then_some((STATE_HEADER, state.name()));
+            return FallbackVerdict::Resume(header.into_iter().collect());
+        };
+        effects.count_of(number, ServiceMetric::Fallback(FallbackKind::Replay));
+        FallbackVerdict::Reply(reply.telling(self.config.expose_state, state, FallbackKind::Replay))
+    }
+}
+
+/// The fallback's answer as our own, unless it failed itself.
+fn reply_of(answer: FallbackAnswer) -> Option<Reply> {
+    let status = text(answer.headers.get(b":status")?)?.parse::<u16>().ok()?;
+    if !(200..500).contains(&status) {
+        return None;
+    }
+    let mut headers = Vec::new();
+    for (name, value) in answer.headers.iter() {
+        let pseudo = name.first() == Some(&b':');
+        let ours = name == STATE_HEADER.as_bytes() || name == FALLBACK_HEADER.as_bytes();
+        if !pseudo && !ours && !NOT_FORWARDED.contains(&name) {
+            headers.push((text(name)?, value.to_vec()));
+        }
+    }
+    Some(Reply { status, headers, body: answer.body })
+}

@@ -1,0 +1,93 @@
+//! Answers that the filter gives itself.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use breaker::{DivertReason, Now, Status, UnixTime};
+
+use crate::config::{ExposeState, StaticResponse};
+use crate::telemetry::FallbackKind;
+
+/// The headers of the contract that tell of a breaker.
+pub(crate) const STATE_HEADER: &str = "x-circuit-breaker-state";
+pub(crate) const FALLBACK_HEADER: &str = "x-circuit-breaker-fallback";
+
+/// An answer to send instead of any other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// Headers beside the status, names in lower case, values in bytes.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Reply {
+    pub(crate) fn json(status: u16, body: &impl serde::Serialize) -> Self {
+        let headers = vec![("content-type".to_owned(), b"application/json".to_vec())];
+        // The bodies are ours: nothing in them can fail to serialise.
+        let body = serde_json::to_vec(body).unwrap_or_default();
+        Self { status, headers, body }
+    }
+
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.as_bytes().to_vec()));
+        self
+    }
+
+    /// What the operator configured to be answered.
+    pub(crate) fn configured(response: &StaticResponse) -> Self {
+        let headers = response.headers.iter();
+        Self {
+            status: response.status,
+            headers: headers.map(|(name, value)| (name.clone(), value.clone().into())).collect(),
+            body: response.body.clone().into(),
+        }
+    }
+
+    /// What is answered where nothing is configured: 503 with the recipe's fields.
+    pub(crate) fn unavailable(reason: DivertReason, status: &Status, now: Now) -> Self {
+        #[derive(serde::Serialize)]
+        struct Body {
+            message: &'static str,
+            source: &'static str,
+            fallback_reason: &'static str,
+            timestamp: String,
+        }
+        let body = Body {
+            message: "Service temporarily unavailable",
+            source: "edge-breaker",
+            fallback_reason: match reason {
+                DivertReason::HalfOpen => "Circuit breaker is half-open",
+                DivertReason::Open => "Circuit breaker is open",
+            },
+            timestamp: rfc3339(now.wall),
+        };
+        let wait = status.retry_at.map_or(Duration::ZERO, |at| at.since(now.monotonic));
+        // Rounded up: a second early is a call in vain.
+        let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1);
+        Self::json(503, &body).with("retry-after", &seconds.to_string())
+    }
+
+    /// Adds the headers that tell of the breaker, where answers may tell.
+    pub(crate) fn telling(
+        self,
+        expose: ExposeState,
+        state: breaker::StateName,
+        kind: FallbackKind,
+    ) -> Self {
+        match expose {
+            ExposeState::Never => self,
+            ExposeState::Always | ExposeState::Fallback => {
+                self.with(STATE_HEADER, state.name()).with(FALLBACK_HEADER, kind.name())
+            }
+        }
+    }
+}
+
+/// A wall-clock time as RFC 3339 writes it, in UTC, to the millisecond.
+pub(crate) fn rfc3339(time: UnixTime) -> String {
+    UNIX_EPOCH
+        .checked_add(Duration::from_nanos(time.as_nanos()))
+        .map_or_else(String::new, |time| humantime::format_rfc3339_millis(time).to_string())
+}

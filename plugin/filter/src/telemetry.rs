@@ -1,0 +1,283 @@
+//! The catalogue of metrics: each with its Envoy name, as a dense number, so that a shell can
+//! keep their ids in a table and no string is built on the way of a request.
+//!
+//! A label is written into the name as `cb_service=.=payment-service;.;`, the form that Istio's
+//! `extraStatTags` and the sample's `stats_tags` turn into labels.
+
+use breaker::{CheckResult, DivertReason, Outcome, Reason, StateName};
+
+/// How a diverted or failed call was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FallbackKind {
+    /// By the fallback cluster, through the route.
+    Cluster,
+    /// By the fallback cluster, which was sent the failed call.
+    Replay,
+    /// By a static response.
+    Response,
+}
+
+impl FallbackKind {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Cluster => "cluster",
+            Self::Replay => "replay",
+            Self::Response => "response",
+        }
+    }
+}
+
+/// A metric of the module or, with a service's number, of that service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Metric {
+    /// Updates of the shared state that were given up.
+    LostUpdates,
+    /// Diverted calls that the route sent to the service all the same.
+    Misrouted,
+    /// Calls whose cluster could not be told, since the client had steered the route.
+    Steered,
+    /// Calls that passed without a look at the breaker, since its record could not be read.
+    Unprotected,
+    /// Records that could not be read, and were taken as absent.
+    UnreadableRecords,
+    /// A metric of the service with this number.
+    Of(usize, ServiceMetric),
+}
+
+/// A metric that every service has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServiceMetric {
+    /// The state, as a number.
+    State,
+    /// Failures in a row.
+    FailureCount,
+    /// Admitted calls by what became of them.
+    Calls(Outcome),
+    /// Diverted calls by why.
+    NotPermitted(DivertReason),
+    /// Answers in the service's stead by who gave them.
+    Fallback(FallbackKind),
+    /// Transitions by state entered and why.
+    Transitions(StateName, Reason),
+    /// Health checks by what they said.
+    HealthChecks(CheckResult),
+}
+
+/// Whether a metric goes up only, or is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricKind {
+    /// It goes up only.
+    Counter,
+    /// It is set.
+    Gauge,
+}
+
+const STATES: usize = 3;
+const REASONS: usize = 5;
+
+/// The first index of each block of [`ServiceMetric::index`].
+const CALLS: usize = 2;
+const NOT_PERMITTED: usize = CALLS + 4;
+const FALLBACK: usize = NOT_PERMITTED + 2;
+const TRANSITIONS: usize = FALLBACK + 3;
+const HEALTH_CHECKS: usize = TRANSITIONS + STATES * REASONS;
+const SERVICE_METRICS: usize = HEALTH_CHECKS + 2;
+const MODULE_METRICS: usize = 5;
+
+impl Metric {
+    /// How many metrics there are with so many services.
+    #[must_use]
+    pub const fn count(services: usize) -> usize {
+        services.saturating_mul(SERVICE_METRICS).saturating_add(MODULE_METRICS)
+    }
+
+    /// All metrics there are with so many services.
+    pub fn all(services: usize) -> impl Iterator<Item = Self> {
+        let module = [
+            Self::LostUpdates,
+            Self::Misrouted,
+            Self::Steered,
+            Self::Unprotected,
+            Self::UnreadableRecords,
+        ];
+        let of_services = (0..services)
+            .flat_map(|number| ServiceMetric::ALL.map(|metric| Self::Of(number, metric)));
+        module.into_iter().chain(of_services)
+    }
+
+    /// The metric's number, below [`count`](Self::count).
+    #[must_use]
+    pub const fn index(self) -> usize {
+        match self {
+            Self::LostUpdates => 0,
+            Self::Misrouted => 1,
+            Self::Steered => 2,
+            Self::Unprotected => 3,
+            Self::UnreadableRecords => 4,
+            Self::Of(service, metric) => service
+                .saturating_mul(SERVICE_METRICS)
+                .saturating_add(MODULE_METRICS)
+                .saturating_add(metric.index()),
+        }
+    }
+
+    /// Whether it goes up only, or is set.
+    #[must_use]
+    pub const fn kind(self) -> MetricKind {
+        match self {
+            Self::Of(_, ServiceMetric::State | ServiceMetric::FailureCount) => MetricKind::Gauge,
+            _ => MetricKind::Counter,
+        }
+    }
+
+    /// The name under which Envoy keeps it, given the name of its service.
+    #[must_use]
+    pub fn stat_name(self, service: &str) -> String {
+        match self {
+            Self::LostUpdates => "edge_breaker_lost_updates_total".to_owned(),
+            Self::UnreadableRecords => "edge_breaker_unreadable_records_total".to_owned(),
+            Self::Misrouted => unprotected("fallback_route"),
+            Self::Steered => unprotected("client_header"),
+            Self::Unprotected => unprotected("store"),
+            Self::Of(_, metric) => metric.stat_name(service),
+        }
+    }
+}
+
+fn unprotected(reason: &str) -> String {
+    format!("{}edge_breaker_unprotected_total", label("reason", reason))
+}
+
+/// A dot would end a value early under the tag rules that Istio brings along.
+fn label(name: &str, value: &str) -> String {
+    format!("cb_{name}=.={};.;", value.replace('.', "_"))
+}
+
+impl ServiceMetric {
+    /// All metrics of a service, with the transitions that there are.
+    const ALL: [Self; 19] = [
+        Self::State,
+        Self::FailureCount,
+        Self::Calls(Outcome::Success),
+        Self::Calls(Outcome::FAILURE),
+        Self::Calls(Outcome::Ignored),
+        Self::Calls(Outcome::Aborted),
+        Self::NotPermitted(DivertReason::HalfOpen),
+        Self::NotPermitted(DivertReason::Open),
+        Self::Fallback(FallbackKind::Cluster),
+        Self::Fallback(FallbackKind::Replay),
+        Self::Fallback(FallbackKind::Response),
+        Self::Transitions(StateName::Open, Reason::ConsecutiveFailures),
+        Self::Transitions(StateName::Open, Reason::TrialFailed),
+        Self::Transitions(StateName::HalfOpen, Reason::HealthCheck),
+        Self::Transitions(StateName::HalfOpen, Reason::WaitElapsed),
+        Self::Transitions(StateName::Closed, Reason::HealthCheck),
+        Self::Transitions(StateName::Closed, Reason::TrialsSucceeded),
+        Self::HealthChecks(CheckResult::Healthy),
+        Self::HealthChecks(CheckResult::Unhealthy),
+    ];
+
+    const fn index(self) -> usize {
+        match self {
+            Self::State => 0,
+            Self::FailureCount => 1,
+            Self::Calls(outcome) => {
+                CALLS
+                    + match outcome {
+                        Outcome::Success => 0,
+                        Outcome::Failure { .. } => 1,
+                        Outcome::Ignored => 2,
+                        Outcome::Aborted => 3,
+                    }
+            }
+            Self::NotPermitted(reason) => {
+                NOT_PERMITTED
+                    + match reason {
+                        DivertReason::HalfOpen => 0,
+                        DivertReason::Open => 1,
+                    }
+            }
+            Self::Fallback(kind) => {
+                FALLBACK
+                    + match kind {
+                        FallbackKind::Cluster => 0,
+                        FallbackKind::Replay => 1,
+                        FallbackKind::Response => 2,
+                    }
+            }
+            Self::Transitions(to, reason) => {
+                let state = match to {
+                    StateName::Closed => 0,
+                    StateName::Open => 1,
+                    StateName::HalfOpen => 2,
+                };
+                let reason = match reason {
+                    Reason::ConsecutiveFailures => 0,
+                    Reason::HealthCheck => 1,
+                    Reason::TrialFailed => 2,
+                    Reason::TrialsSucceeded => 3,
+                    Reason::WaitElapsed => 4,
+                };
+                TRANSITIONS + state * REASONS + reason
+            }
+            Self::HealthChecks(result) => {
+                HEALTH_CHECKS
+                    + match result {
+                        CheckResult::Healthy => 0,
+                        CheckResult::Unhealthy => 1,
+                    }
+            }
+        }
+    }
+
+    fn stat_name(self, service: &str) -> String {
+        let (labels, name) = match self {
+            Self::State => (String::new(), "state"),
+            Self::FailureCount => (String::new(), "failure_count"),
+            Self::Calls(outcome) => (label("outcome", outcome.name()), "calls_total"),
+            Self::NotPermitted(reason) => (label("reason", reason.name()), "not_permitted_total"),
+            Self::Fallback(kind) => (label("kind", kind.name()), "fallback_total"),
+            Self::Transitions(to, reason) => {
+                let to = label("to", to.label());
+                (to + &label("reason", reason.name()), "transitions_total")
+            }
+            Self::HealthChecks(result) => (label("result", result.name()), "health_checks_total"),
+        };
+        format!("{}{labels}edge_breaker_{name}", label("service", service))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_metric_has_a_number_and_a_name_of_its_own() {
+        let metrics: Vec<_> = Metric::all(2).collect();
+        let unique = metrics.len();
+        let numbers: BTreeSet<_> = metrics.iter().map(|metric| metric.index()).collect();
+        assert_eq!(numbers.len(), unique);
+        assert!(numbers.iter().all(|number| *number < Metric::count(2)));
+        let names: BTreeSet<_> = metrics
+            .iter()
+            .map(|metric| match metric {
+                Metric::Of(service, _) => metric.stat_name(&format!("s{service}")),
+                _ => metric.stat_name(""),
+            })
+            .collect();
+        assert_eq!(names.len(), unique);
+    }
+
+    #[test]
+    fn labels_are_written_as_istio_reads_them() {
+        let calls = Metric::Of(0, ServiceMetric::Calls(Outcome::FAILURE));
+        assert_eq!(
+            calls.stat_name("payment-service"),
+            "cb_service=.=payment-service;.;cb_outcome=.=failure;.;edge_breaker_calls_total"
+        );
+        let state = Metric::Of(0, ServiceMetric::State);
+        assert_eq!(state.stat_name("a.b"), "cb_service=.=a_b;.;edge_breaker_state");
+    }
+}

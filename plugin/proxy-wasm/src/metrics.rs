@@ -1,0 +1,57 @@
+//! The ids of the metrics, defined once for each configuration and worker.
+
+use breaker_filter::{Change, Effects, Filter, Level, Metric, MetricKind};
+
+use crate::host::{self, LogLevel, MetricType};
+
+/// The proxy's ids, by the metrics' own numbers.
+#[derive(Debug)]
+pub(crate) struct MetricIds(Vec<Option<u32>>);
+
+impl MetricIds {
+    /// Defines all metrics of a configuration. All at once and in advance: a counter that first
+    /// shows up as a one has not risen, as far as an alarm can tell.
+    pub(crate) fn define(filter: &Filter) -> Self {
+        let names: Vec<_> = filter.service_names().collect();
+        let mut ids = vec![None; Metric::count(names.len())];
+        for metric in Metric::all(names.len()) {
+            let kind = match metric.kind() {
+                MetricKind::Counter => MetricType::Counter,
+                MetricKind::Gauge => MetricType::Gauge,
+            };
+            let service = match metric {
+                Metric::Of(number, _) => names.get(number).copied().unwrap_or_default(),
+                _ => "",
+            };
+            if let Some(id) = ids.get_mut(metric.index()) {
+                *id = host::define_metric(kind, &metric.stat_name(service));
+            }
+        }
+        Self(ids)
+    }
+
+    /// Applies what a callback wants done.
+    pub(crate) fn apply(&self, effects: Effects) {
+        for (metric, change) in effects.metrics {
+            let Some(id) = self.0.get(metric.index()).copied().flatten() else {
+                continue;
+            };
+            match change {
+                Change::Count => host::increment_metric(id),
+                Change::Set(value) => host::record_metric(id, value),
+            }
+        }
+        log(effects.lines);
+    }
+}
+
+/// Writes log lines.
+pub(crate) fn log(lines: Vec<(Level, String)>) {
+    for (level, line) in lines {
+        let level = match level {
+            Level::Info => LogLevel::Info,
+            Level::Warn => LogLevel::Warn,
+        };
+        host::log(level, &format!("edge-breaker {line}"));
+    }
+}

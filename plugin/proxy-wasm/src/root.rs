@@ -1,0 +1,94 @@
+//! One plugin configuration on one worker: configured once, ticking from then on.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use breaker_filter::{CheckAnswer, Config, Effects, Filter, PendingCheck};
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::ContextType;
+
+use crate::host::{self, Buffer, LogLevel, Map, Proxy};
+use crate::metrics::MetricIds;
+use crate::stream::Stream;
+
+/// What the streams of a configuration share on a worker.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    pub(crate) filter: Filter,
+    pub(crate) metrics: MetricIds,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Root {
+    worker: Option<Rc<Worker>>,
+    /// Health checks under way, by the proxy's number for their call.
+    checks: BTreeMap<u32, PendingCheck>,
+}
+
+impl Context for Root {
+    fn on_http_call_response(&mut self, call: u32, headers: usize, _: usize, _: usize) {
+        let (Some(worker), Some(pending)) = (self.worker.clone(), self.checks.remove(&call)) else {
+            return;
+        };
+        // No headers: the call was reset, or its answer too large.
+        let answer = match headers {
+            0 => CheckAnswer::Failed,
+            _ => CheckAnswer::Answered(host::headers(Map::CallResponse)),
+        };
+        let mut effects = Effects::default();
+        worker.filter.on_check_answer(pending, &answer, &Proxy, &mut effects);
+        worker.metrics.apply(effects);
+    }
+}
+
+impl RootContext for Root {
+    fn on_configure(&mut self, size: usize) -> bool {
+        let bytes = match size {
+            0 => Vec::new(),
+            size => host::buffer(Buffer::Configuration, size).unwrap_or_default(),
+        };
+        let config = match Config::parse(&bytes) {
+            Ok(config) => config,
+            Err(error) => {
+                let line = format!("edge-breaker configuration refused: {error}");
+                host::log(LogLevel::Error, &line);
+                return false;
+            }
+        };
+        let mut effects = Effects::default();
+        let filter = Filter::new(config, &Proxy, &mut effects);
+        let metrics = MetricIds::define(&filter);
+        metrics.apply(effects);
+        host::set_tick_period(filter.tick_period());
+        self.worker = Some(Rc::new(Worker { filter, metrics }));
+        true
+    }
+
+    fn on_tick(&mut self) {
+        let Some(worker) = self.worker.clone() else {
+            return;
+        };
+        let mut effects = Effects::default();
+        for check in worker.filter.on_tick(&Proxy, &mut effects) {
+            let (pending, callout) = check.into_parts();
+            match host::call(&callout) {
+                Some(call) => {
+                    self.checks.insert(call, pending);
+                }
+                None => {
+                    let failed = CheckAnswer::Failed;
+                    worker.filter.on_check_answer(pending, &failed, &Proxy, &mut effects);
+                }
+            }
+        }
+        worker.metrics.apply(effects);
+    }
+
+    fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Stream::new(self.worker.clone())))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}
