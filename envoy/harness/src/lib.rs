@@ -1,1 +1,41 @@
 //! Starts a real Envoy for the demo, the tests and the benchmarks.
+//!
+//! [`locate()`] finds the binary, or installs it; [`EnvoyOptions`] starts it; [`Envoy`] is the running
+//! proxy and what it says of itself: where its listeners are, its log, its stats, its CPU time. What
+//! it runs is either a file that people copy, loaded as a [`Sample`] whose ports are moved out of
+//! the way, or something put together from the builders of [`config`]. [`client`] sends the
+//! requests.
+//!
+//! Every port is chosen by the kernel, so that any number of proxies run at once, and none outlives
+//! the process that started it. What the requests mean is left to the callers.
+
+pub mod client;
+pub mod config;
+
+mod admin;
+mod cpu;
+mod envoy;
+mod install;
+mod locate;
+mod options;
+mod prometheus;
+mod sample;
+mod stats;
+mod watchdog;
+
+use std::path::{Path, PathBuf};
+
+pub use crate::envoy::Envoy;
+pub use crate::install::ENVOY_VERSION;
+pub use crate::locate::{locate, version};
+pub use crate::options::EnvoyOptions;
+pub use crate::prometheus::Prometheus;
+pub use crate::sample::{Sample, parse_yaml};
+pub use crate::stats::Stats;
+
+/// The root of the repository. Envoy runs there, so that the file names in the samples are right.
+#[must_use]
+pub fn repo_root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).unwrap_or(here).to_path_buf()
+}

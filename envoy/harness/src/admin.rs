@@ -1,0 +1,57 @@
+//! Envoy's admin interface: what a running proxy says of itself.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context, Result, ensure};
+use http::StatusCode;
+use serde_json::Value;
+
+use crate::client::Client;
+use crate::{Prometheus, Stats};
+
+#[derive(Debug)]
+pub(crate) struct Admin {
+    address: SocketAddr,
+    client: Client,
+}
+
+impl Admin {
+    pub(crate) fn new(address: SocketAddr) -> Self {
+        Self { address, client: Client::new() }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) async fn is_ready(&self) -> bool {
+        self.get("/ready").await.is_ok()
+    }
+
+    pub(crate) async fn listener_addr(&self, name: &str) -> Result<SocketAddr> {
+        let answer: Value = serde_json::from_str(&self.get("/listeners?format=json").await?)?;
+        let listeners = answer["listener_statuses"].as_array().context("no listener at all")?;
+        let found = listeners.iter().find(|listener| listener["name"] == name);
+        let names: Vec<&Value> = listeners.iter().map(|listener| &listener["name"]).collect();
+        let listener = found.with_context(|| format!("no listener {name:?} among {names:?}"))?;
+        let socket = &listener["local_address"]["socket_address"];
+        let ip = socket["address"].as_str().context("a listener without an IP address")?;
+        let port = socket["port_value"].as_u64().context("a listener without a port")?;
+        Ok(SocketAddr::new(ip.parse()?, u16::try_from(port)?))
+    }
+
+    pub(crate) async fn stats(&self) -> Result<Stats> {
+        Stats::parse(&self.get("/stats?format=json").await?)
+    }
+
+    pub(crate) async fn prometheus(&self) -> Result<Prometheus> {
+        Ok(Prometheus::new(self.get("/stats/prometheus").await?))
+    }
+
+    async fn get(&self, path: &str) -> Result<String> {
+        let response = self.client.get(&format!("http://{}{path}", self.address)).await?;
+        let (status, text) = (response.status, response.text());
+        ensure!(status == StatusCode::OK, "GET {path} of the admin interface: {status} {text}");
+        Ok(text)
+    }
+}

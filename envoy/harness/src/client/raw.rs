@@ -1,0 +1,63 @@
+//! A connection on which any bytes may be sent: requests that no proper client would make.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A bare TCP connection. Dropped, it is closed, whatever was under way.
+#[derive(Debug)]
+pub struct RawConnection {
+    stream: TcpStream,
+}
+
+impl RawConnection {
+    /// Connects.
+    ///
+    /// # Errors
+    /// When nobody listens there.
+    pub async fn connect(address: SocketAddr) -> Result<Self> {
+        let stream = TcpStream::connect(address).await.with_context(|| format!("to {address}"))?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream })
+    }
+
+    /// Sends these bytes.
+    ///
+    /// # Errors
+    /// When the other side has closed.
+    pub async fn send(&mut self, bytes: impl AsRef<[u8]>) -> Result<()> {
+        Ok(self.stream.write_all(bytes.as_ref()).await?)
+    }
+
+    /// Reads until the end of the headers of an answer, and returns all that came until then.
+    ///
+    /// # Errors
+    /// When the other side closes first, or within 10 seconds nothing comes.
+    pub async fn read_head(&mut self) -> Result<Vec<u8>> {
+        let mut read = Vec::new();
+        while !read.windows(4).any(|end| end == b"\r\n\r\n") {
+            let count = limited(self.stream.read_buf(&mut read)).await?;
+            anyhow::ensure!(count > 0, "closed after {:?}", String::from_utf8_lossy(&read));
+        }
+        Ok(read)
+    }
+
+    /// Reads until the other side closes. Ask for it by `connection: close`.
+    ///
+    /// # Errors
+    /// When it resets the connection instead, or does not close within 10 seconds.
+    pub async fn read_to_end(&mut self) -> Result<Vec<u8>> {
+        let mut read = Vec::new();
+        limited(self.stream.read_to_end(&mut read)).await?;
+        Ok(read)
+    }
+}
+
+async fn limited<T>(read: impl Future<Output = std::io::Result<T>>) -> Result<T> {
+    Ok(tokio::time::timeout(TIMEOUT, read).await.context("no answer in 10 s")??)
+}

@@ -1,0 +1,125 @@
+//! HTTP filters.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+/// What becomes of requests when the module of a wasm filter has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailurePolicy {
+    /// They get a 503.
+    FailClosed,
+    /// They pass without the filter.
+    FailOpen,
+    /// The module is started again for the next one.
+    FailReload,
+}
+
+impl FailurePolicy {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::FailClosed => "FAIL_CLOSED",
+            Self::FailOpen => "FAIL_OPEN",
+            Self::FailReload => "FAIL_RELOAD",
+        }
+    }
+}
+
+/// A wasm filter.
+#[derive(Clone, Debug)]
+pub struct Wasm {
+    name: String,
+    module: String,
+    vm_id: String,
+    configuration: Option<String>,
+    failure_policy: FailurePolicy,
+}
+
+impl Wasm {
+    /// A filter made from this module, without configuration, that is started again when it fails.
+    ///
+    /// A relative path starts at the root of the repository. `name` is the plugin's, which is in
+    /// the names of its stats.
+    #[must_use]
+    pub fn new(name: &str, module: &Path) -> Self {
+        Self {
+            name: name.to_owned(),
+            module: module.display().to_string(),
+            vm_id: String::new(),
+            configuration: None,
+            failure_policy: FailurePolicy::FailReload,
+        }
+    }
+
+    /// Filters with the same id share their data.
+    #[must_use]
+    pub fn vm_id(mut self, id: &str) -> Self {
+        id.clone_into(&mut self.vm_id);
+        self
+    }
+
+    /// The configuration of the plugin.
+    #[must_use]
+    pub fn configuration(self, configuration: &Value) -> Self {
+        self.configuration_text(&configuration.to_string())
+    }
+
+    /// The same, for a text that need not be JSON.
+    #[must_use]
+    pub fn configuration_text(mut self, configuration: &str) -> Self {
+        self.configuration = Some(configuration.to_owned());
+        self
+    }
+
+    /// What becomes of requests when the module has failed.
+    #[must_use]
+    pub fn failure_policy(mut self, policy: FailurePolicy) -> Self {
+        self.failure_policy = policy;
+        self
+    }
+
+    /// The filter as JSON.
+    #[must_use]
+    pub fn build(self) -> Value {
+        let mut plugin = json!({
+            "name": self.name,
+            "failure_policy": self.failure_policy.name(),
+            "vm_config": {
+                "vm_id": self.vm_id,
+                "runtime": "envoy.wasm.runtime.v8",
+                "code": { "local": { "filename": self.module } },
+            },
+        });
+        if let Some(configuration) = self.configuration {
+            plugin["configuration"] = json!({
+                "@type": "type.googleapis.com/google.protobuf.StringValue",
+                "value": configuration,
+            });
+        }
+        json!({
+            "name": "envoy.filters.http.wasm",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
+                "config": plugin,
+            },
+        })
+    }
+}
+
+impl From<Wasm> for Value {
+    fn from(filter: Wasm) -> Self {
+        filter.build()
+    }
+}
+
+/// A Lua filter with this source.
+#[must_use]
+pub fn lua(source: &str) -> Value {
+    json!({
+        "name": "envoy.filters.http.lua",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua",
+            "default_source_code": { "inline_string": source },
+        },
+    })
+}

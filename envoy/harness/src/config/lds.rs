@@ -1,0 +1,59 @@
+//! Listeners that change while Envoy runs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::Listener;
+
+/// A file of listeners that Envoy watches. Writing it is an update of the configuration.
+///
+/// Envoy counts what became of it in `listener_manager.lds.update_success` and
+/// `listener_manager.lds.update_rejected`.
+#[derive(Debug)]
+pub struct LdsFile {
+    directory: TempDir,
+}
+
+impl LdsFile {
+    /// A file with these listeners.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn new(listeners: Vec<Listener>) -> Result<Self> {
+        let file = Self { directory: tempfile::Builder::new().prefix("lds-").tempdir()? };
+        file.write(listeners)?;
+        Ok(file)
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        self.directory.path().join("lds.json")
+    }
+
+    /// Replaces the listeners. Those that are equal to what they were stay untouched, with their
+    /// connections.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write(&self, listeners: Vec<Listener>) -> Result<()> {
+        let resources = listeners.into_iter().map(|listener| {
+            let mut resource = listener.build();
+            resource["@type"] = json!("type.googleapis.com/envoy.config.listener.v3.Listener");
+            resource
+        });
+        let content = json!({ "resources": resources.collect::<Vec<_>>() });
+        replace(&self.path(), &serde_json::to_vec_pretty(&content)?)
+    }
+}
+
+/// Envoy watches for files that are moved to the path, not for writes, which it would see half.
+fn replace(path: &Path, content: &[u8]) -> Result<()> {
+    let fresh = path.with_extension("new");
+    fs::write(&fresh, content)?;
+    Ok(fs::rename(fresh, path)?)
+}

