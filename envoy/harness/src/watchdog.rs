@@ -37,3 +37,32 @@ impl Drop for Watchdog {
         let _ = self.shell.wait();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
+    use super::*;
+
+    fn sleeper() -> Child {
+        Command::new("sleep").arg("60").spawn().unwrap()
+    }
+
+    #[test]
+    fn it_kills_when_the_pipe_closes() {
+        let mut watched = sleeper();
+        let mut watchdog = Watchdog::over(watched.id()).unwrap();
+        // As the end of this process would.
+        drop(watchdog.shell.stdin.take());
+        assert_eq!(watched.wait().unwrap().signal(), Some(9));
+    }
+
+    #[test]
+    fn it_lets_go_when_it_is_dropped() {
+        let mut watched = sleeper();
+        drop(Watchdog::over(watched.id()).unwrap());
+        assert!(watched.try_wait().unwrap().is_none());
+        watched.kill().unwrap();
+        watched.wait().unwrap();
+    }
+}
