@@ -104,13 +104,7 @@ impl Breaker {
     /// Admits or diverts a call. The wait of an open breaker without a health check ends here:
     /// the first call after it is the first trial.
     pub fn admit(&mut self, policy: &Policy, now: Timestamp) -> (Admission, Option<Transition>) {
-        let mut transition = None;
-        if let State::Open(open) = &self.state
-            && policy.health_check.is_none()
-            && now >= open.retry_at
-        {
-            transition = Some(self.half_open(open.clone(), Reason::WaitElapsed));
-        }
+        let transition = self.leave_if_over(policy, now);
         let generation = self.generation;
         let admission = match &mut self.state {
             State::Closed(_) => Admission::Admitted(Permit { generation, place: None }),
@@ -223,14 +217,31 @@ impl Breaker {
         }
     }
 
+    /// Leaves a state that only a call finds to be over.
+    fn leave_if_over(&mut self, policy: &Policy, now: Timestamp) -> Option<Transition> {
+        match &self.state {
+            State::Open(open) => {
+                if policy.health_check.is_some() || now < open.retry_at {
+                    return None;
+                }
+                let open = open.clone();
+                Some(self.half_open(open, Reason::WaitElapsed))
+            }
+            // The policy changed, and there may be no place left for a trial that would close.
+            State::HalfOpen(half_open) if half_open.trials.suffice(&policy.half_open) => {
+                Some(self.close(0, Reason::TrialsSucceeded))
+            }
+            _ => None,
+        }
+    }
+
     fn succeed(&mut self, policy: &Policy, now: Now) -> Option<Transition> {
         self.note_success(now.wall);
         match &mut self.state {
             State::Closed(closed) => *closed = Closed::default(),
             State::HalfOpen(half_open) => {
-                let successes = half_open.trials.successes.saturating_add(1);
-                half_open.trials.successes = successes;
-                if successes >= policy.half_open.success_threshold.get() {
+                half_open.trials.successes = half_open.trials.successes.saturating_add(1);
+                if half_open.trials.suffice(&policy.half_open) {
                     return Some(self.close(0, Reason::TrialsSucceeded));
                 }
             }

@@ -49,6 +49,11 @@ impl Trials {
         }
     }
 
+    /// Whether enough have succeeded: as many as asked for, or as may be made.
+    pub(crate) fn suffice(&self, policy: &HalfOpenPolicy) -> bool {
+        self.successes >= policy.success_threshold.min(policy.permitted_calls).get()
+    }
+
     pub(crate) fn in_flight(&self) -> u32 {
         let taken = self.deadlines.iter().filter(|at| **at != FREE).count();
         u32::try_from(taken).unwrap_or(u32::MAX)
