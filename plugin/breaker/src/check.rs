@@ -78,7 +78,7 @@ impl Check {
         Some(self.turn)
     }
 
-    /// Writes down a result. `true` once enough checks in a row have passed.
+    /// Writes down a result. `true` if it is one check passed more, and they are enough in a row.
     pub(crate) fn finish(
         &mut self,
         policy: &HealthCheckPolicy,
@@ -86,16 +86,18 @@ impl Check {
         now: Timestamp,
     ) -> bool {
         self.leased_until = Timestamp::from_nanos(0);
-        let wait = match result {
+        match result {
             CheckResult::Healthy => {
                 self.attempts = 0;
                 self.passed = self.passed.saturating_add(1);
-                policy.interval
+                self.due = now.after(policy.interval);
+                self.passed >= policy.healthy_threshold.get()
             }
-            CheckResult::Unhealthy => self.wait_after_failure(policy),
-        };
-        self.due = now.after(wait);
-        self.passed >= policy.healthy_threshold.get()
+            CheckResult::Unhealthy => {
+                self.due = now.after(self.wait_after_failure(policy));
+                false
+            }
+        }
     }
 
     fn wait_after_failure(&mut self, policy: &HealthCheckPolicy) -> Duration {
