@@ -149,7 +149,7 @@ impl Breaker {
         let State::Open(open) = &mut self.state else {
             return None;
         };
-        let turn = open.check.take(policy.health_check.as_ref()?, now)?;
+        let turn = open.check.take(policy.health_check.as_ref()?, policy.open.max_wait, now)?;
         Some(CheckTicket { generation: self.generation, turn })
     }
 
@@ -219,8 +219,11 @@ impl Breaker {
 
     /// Leaves a state that only a call finds to be over.
     fn leave_if_over(&mut self, policy: &Policy, now: Timestamp) -> Option<Transition> {
-        match &self.state {
+        match &mut self.state {
             State::Open(open) => {
+                // No wait is longer than the longest, even one from before the clock stepped back
+                // or the policy changed.
+                open.retry_at = open.retry_at.min(now.after(policy.open.max_wait));
                 if policy.health_check.is_some() || now < open.retry_at {
                     return None;
                 }

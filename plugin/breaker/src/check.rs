@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use crate::Generation;
 use crate::backoff;
-use crate::policy::HealthCheckPolicy;
+use crate::policy::{HealthCheckPolicy, RetryPolicy};
 use crate::time::Timestamp;
 
 /// What a health check said.
@@ -64,18 +64,33 @@ impl Check {
         Self { due, leased_until: Timestamp::from_nanos(0), turn: 0, attempts: 0, passed: 0 }
     }
 
-    /// Takes the lease, if a check is due and nobody else holds it.
-    pub(crate) fn take(&mut self, policy: &HealthCheckPolicy, now: Timestamp) -> Option<u32> {
+    /// Takes the lease, if a check is due and nobody else holds it. The first one is due after a
+    /// wait of at most `max_open_wait`.
+    pub(crate) fn take(
+        &mut self,
+        policy: &HealthCheckPolicy,
+        max_open_wait: Duration,
+        now: Timestamp,
+    ) -> Option<u32> {
+        self.bound_waits(policy, max_open_wait, now);
         if now < self.due || now < self.leased_until {
             return None;
         }
-        // Half an interval more than the check may take: its holder always answers in time, and
-        // one that vanished is replaced within two intervals.
-        let lease =
-            policy.timeout.saturating_add(policy.interval.checked_div(2).unwrap_or_default());
-        self.leased_until = now.after(lease);
+        self.leased_until = now.after(lease(policy));
         self.turn = self.turn.wrapping_add(1);
         Some(self.turn)
+    }
+
+    /// No wait is longer than the longest, even one from before the clock stepped back or the
+    /// policy changed.
+    fn bound_waits(&mut self, policy: &HealthCheckPolicy, max_open_wait: Duration, now: Timestamp) {
+        let retry_wait = match (&policy.retry, self.attempts.checked_sub(1)) {
+            (Some(retry), Some(waits_before)) => wait_before_retry(retry, waits_before),
+            _ => Duration::ZERO,
+        };
+        let longest = max_open_wait.max(policy.interval).max(retry_wait);
+        self.due = self.due.min(now.after(longest));
+        self.leased_until = self.leased_until.min(now.after(lease(policy)));
     }
 
     /// Writes down a result. `true` if it is one check passed more, and they are enough in a row.
@@ -103,12 +118,7 @@ impl Check {
     fn wait_after_failure(&mut self, policy: &HealthCheckPolicy) -> Duration {
         match &policy.retry {
             Some(retry) if self.attempts < retry.num_retries => {
-                let wait = backoff::grown(
-                    retry.interval,
-                    retry.backoff_rate,
-                    self.attempts,
-                    Duration::MAX,
-                );
+                let wait = wait_before_retry(retry, self.attempts);
                 self.attempts = self.attempts.saturating_add(1);
                 wait
             }
@@ -119,4 +129,14 @@ impl Check {
             }
         }
     }
+}
+
+/// Half an interval more than the check may take: its holder always answers in time, and one that
+/// vanished is replaced within two intervals.
+fn lease(policy: &HealthCheckPolicy) -> Duration {
+    policy.timeout.saturating_add(policy.interval.checked_div(2).unwrap_or_default())
+}
+
+fn wait_before_retry(retry: &RetryPolicy, waits_before: u32) -> Duration {
+    backoff::grown(retry.interval, retry.backoff_rate, waits_before, Duration::MAX)
 }
