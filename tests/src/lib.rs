@@ -1,1 +1,212 @@
-//! One suite of behaviours, on real hosts.
+//! What the tests in a real Envoy stand on: the filter between a client and the recipe's
+//! services, and the breaker as its admin API shows it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use envoy_harness::client::{Body, Client, Response, empty, full};
+use envoy_harness::config::{Bootstrap, Listener, Route, Wasm, cluster};
+use envoy_harness::{Envoy, EnvoyOptions, Sample, repo_root};
+use recipe_services::{Ports, Services};
+use serde_json::Value;
+
+/// The service that most tests are about.
+pub const PAYMENT: &str = "payment-service";
+
+/// The cluster names that [`Edge::start`] defines.
+pub mod clusters {
+    /// The services that are protected.
+    pub const SERVICE: &str = "service";
+    /// The fallback.
+    pub const FALLBACK: &str = "fallback";
+    /// The health checks.
+    pub const HEALTH: &str = "health";
+}
+
+/// An Envoy with the filter, in front of the recipe's services.
+#[derive(Debug)]
+pub struct Edge {
+    /// The proxy.
+    pub envoy: Envoy,
+    /// The services behind it.
+    pub services: Services,
+    /// Sends requests.
+    pub client: Client,
+    /// Where requests go.
+    pub address: SocketAddr,
+    /// Where the admin API answers.
+    pub admin: SocketAddr,
+}
+
+/// A breaker as the admin API shows it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
+pub struct Breaker {
+    /// `CLOSED`, `OPEN` or `HALF_OPEN`.
+    pub state: String,
+    /// Failures in a row.
+    pub failure_count: u64,
+    /// The period.
+    pub generation: u64,
+    /// Why it is not closed.
+    pub trip_reason: Option<String>,
+}
+
+/// The built module.
+///
+/// # Errors
+/// When it is not built.
+pub fn module() -> Result<PathBuf> {
+    let path = repo_root().join("target/wasm/edge_breaker.wasm");
+    if !path.is_file() {
+        bail!("{}: not built: `make wasm` builds it", path.display());
+    }
+    Ok(path)
+}
+
+/// A listener with the filter and this configuration, a route for diverted requests, and one for
+/// all others.
+///
+/// # Errors
+/// When the module is not built.
+pub fn protected(plugin: &Value, primary: Route) -> Result<Listener> {
+    let filter = Wasm::new("edge-breaker", &module()?).vm_id("edge-breaker").configuration(plugin);
+    Ok(Listener::new("edge").balanced().filter(filter).route(Route::diverted()).route(primary))
+}
+
+/// The route of [`Edge::start`] to the services.
+#[must_use]
+pub fn primary_route() -> Route {
+    Route::prefix("/").cluster(clusters::SERVICE).timeout(Duration::from_secs(5))
+}
+
+impl Edge {
+    /// Starts the services and an Envoy with this plugin configuration, to which `"admin": {}` is
+    /// added.
+    ///
+    /// # Errors
+    /// When either cannot be started.
+    pub async fn start(plugin: Value, workers: u32) -> Result<Self> {
+        Self::start_with(plugin, workers, primary_route()).await
+    }
+
+    /// The same with another route to the services.
+    ///
+    /// # Errors
+    /// When either cannot be started.
+    pub async fn start_with(mut plugin: Value, workers: u32, primary: Route) -> Result<Self> {
+        plugin["admin"] = serde_json::json!({});
+        let services = Services::start(Ports::default()).await?;
+        let bootstrap = bootstrap(&services).listener(protected(&plugin, primary)?);
+        let options = EnvoyOptions::new(bootstrap.build()).concurrency(workers);
+        let envoy = options.start().await?;
+        let address = envoy.listener_addr("edge").await?;
+        Ok(Self { envoy, services, client: Client::new(), address, admin: address })
+    }
+
+    /// Starts the services and an Envoy with `envoy/recipe.yaml`, the file that people copy. Only
+    /// its ports are others.
+    ///
+    /// # Errors
+    /// When either cannot be started.
+    pub async fn recipe(workers: u32) -> Result<Self> {
+        module()?;
+        let services = Services::start(Ports::default()).await?;
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let sample = Sample::load("envoy/recipe.yaml")?
+            .listen("edge", any)?
+            .listen("breaker-admin", any)?
+            .endpoint(8081, services.downstream())?
+            .endpoint(8082, services.fallback())?
+            .endpoint(8083, services.health())?;
+        let envoy = EnvoyOptions::new(sample.into_value()).concurrency(workers).start().await?;
+        let address = envoy.listener_addr("edge").await?;
+        let admin = envoy.listener_addr("breaker-admin").await?;
+        Ok(Self { envoy, services, client: Client::new(), address, admin })
+    }
+
+    /// The URL of a path.
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Gets a path through the proxy.
+    ///
+    /// # Errors
+    /// When no whole answer comes.
+    pub async fn get(&self, path: &str) -> Result<Response> {
+        self.client.get(&self.url(path)).await
+    }
+
+    /// Posts a body to a path through the proxy.
+    ///
+    /// # Errors
+    /// When no whole answer comes.
+    pub async fn post(&self, path: &str, body: impl Into<bytes::Bytes>) -> Result<Response> {
+        self.client.send(self.request("POST", path, full(body))?).await
+    }
+
+    /// A request to the proxy.
+    ///
+    /// # Errors
+    /// When method or path cannot be sent.
+    pub fn request(&self, method: &str, path: &str, body: Body) -> Result<http::Request<Body>> {
+        Ok(http::Request::builder().method(method).uri(self.url(path)).body(body)?)
+    }
+
+    /// A service's breaker.
+    ///
+    /// # Errors
+    /// When the admin API does not show it.
+    pub async fn breaker(&self, service: &str) -> Result<Breaker> {
+        let url = format!("http://{}/circuit-breaker/services/{service}", self.admin);
+        let request = http::Request::get(url).body(empty())?;
+        let response = self.client.send(request).await?;
+        serde_json::from_value(response.json()?).with_context(|| response.text())
+    }
+
+    /// Waits until a service's breaker is in a state.
+    ///
+    /// # Errors
+    /// When it is not in that state within the time.
+    pub async fn wait_for(&self, service: &str, state: &str, within: Duration) -> Result<Breaker> {
+        let start = Instant::now();
+        loop {
+            let breaker = self.breaker(service).await?;
+            if breaker.state == state {
+                return Ok(breaker);
+            }
+            if start.elapsed() > within {
+                bail!("{service} is {breaker:?}, not {state}, after {within:?}");
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// A metric of a service: its labels beside the service, as in `cb_outcome=.=failure;.;`, and its
+    /// name without the prefix.
+    ///
+    /// # Errors
+    /// When Envoy's admin interface does not answer.
+    pub async fn metric(&self, service: &str, labels: &str, name: &str) -> Result<u64> {
+        let name = format!("wasmcustom.cb_service=.={service};.;{labels}edge_breaker_{name}");
+        Ok(self.envoy.stats().await?.get(&name).unwrap_or_default())
+    }
+}
+
+/// Who gave an answer: `downstream`, or the `x-circuit-breaker-fallback` that says how the fallback did.
+#[must_use]
+pub fn answered_by(response: &Response) -> &str {
+    response.header("x-circuit-breaker-fallback").unwrap_or("downstream")
+}
+
+/// A bootstrap with the clusters of the services, and no listener.
+#[must_use]
+pub fn bootstrap(services: &Services) -> Bootstrap {
+    Bootstrap::new()
+        .cluster(cluster(clusters::SERVICE, services.downstream()))
+        .cluster(cluster(clusters::FALLBACK, services.fallback()))
+        .cluster(cluster(clusters::HEALTH, services.health()))
+}

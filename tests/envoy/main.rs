@@ -1,0 +1,3 @@
+//! Behaviours in a real Envoy.
+
+mod diversion;
