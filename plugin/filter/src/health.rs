@@ -106,10 +106,8 @@ impl Filter {
         }
         let now = host.now().monotonic;
         let taken = store::update(host, number, service, effects, |breaker| {
-            match breaker.take_check(&service.policy, now) {
-                Some(ticket) => Update::Changed(Some(ticket), None),
-                None => Update::Unchanged(None),
-            }
+            // Even if none is due, its wait may have become shorter.
+            Update::Changed(breaker.take_check(&service.policy, now), None)
         });
         Some(Check {
             service: number,
