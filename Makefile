@@ -39,7 +39,7 @@ bench: wasm setup ## Measures what the filter costs per request
 	$(CARGO) run --release -p edge-breaker-bench
 
 demo: wasm setup ## Drives the recipe's four scenarios through a real Envoy; DEMO_EXIT=1 exits after them
-	$(CARGO) run --quiet --release -p recipe-demo
+	$(CARGO) run --quiet -p recipe-demo
 
 clean: ## Removes all that was built
 	$(CARGO) clean
