@@ -1,0 +1,102 @@
+//! The README, taken at its word: its configuration runs in a real Envoy, and its commands do what
+//! it says.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use edge_breaker_tests::{answered_by, protected};
+use envoy_harness::client::Client;
+use envoy_harness::config::{Bootstrap, Route, cluster};
+use envoy_harness::{EnvoyOptions, parse_yaml, repo_root};
+use recipe_services::{Ports, Services};
+use serde_json::Value;
+
+fn readme() -> Result<String> {
+    Ok(std::fs::read_to_string(repo_root().join("README.md"))?)
+}
+
+/// The contents of the README's code blocks in a language.
+fn blocks(language: &str) -> Result<Vec<String>> {
+    let text = readme()?;
+    let opening = format!("```{language}\n");
+    let blocks = text.split(&opening).skip(1);
+    Ok(blocks.filter_map(|rest| Some(rest.split_once("```")?.0.to_owned())).collect())
+}
+
+fn only<T>(blocks: Vec<T>) -> Result<T> {
+    let [block] = <[T; 1]>::try_from(blocks).ok().context("not one block of that language")?;
+    Ok(block)
+}
+
+#[tokio::test]
+async fn the_configuration_of_the_readme_diverts_a_failing_service() -> Result<()> {
+    let plugin: Value = serde_json::from_str(&only(blocks("json")?)?)?;
+    let route = parse_yaml(&only(blocks("yaml")?)?)?;
+    let services = Services::start(Ports::default()).await?;
+    let nobody = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+    let listener = protected(&plugin, Route::prefix("/").cluster("payment"))?;
+    let mut config = Bootstrap::new()
+        .cluster(cluster("payment", nobody))
+        .cluster(cluster("payment-fallback", services.fallback()))
+        .listener(listener)
+        .build();
+    let routes = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/route_config\
+                  /virtual_hosts/0/routes";
+    let routes = config.pointer_mut(routes).context("no routes")?;
+    routes[0] = route[0].clone();
+
+    let envoy = EnvoyOptions::new(config).start().await?;
+    let url = format!("http://{}/payments/charge", envoy.listener_addr("edge").await?);
+    let client = Client::new();
+    for _ in 0..3 {
+        let response = client.get(&url).await?;
+        assert_eq!(answered_by(&response), "replay");
+    }
+    let response = client.get(&url).await?;
+    assert_eq!(answered_by(&response), "cluster");
+    assert_eq!(response.header("x-circuit-breaker-state"), Some("OPEN"));
+    assert_eq!(response.json()?["circuit_breaker_state"], "OPEN");
+    Ok(())
+}
+
+#[test]
+fn the_readme_names_no_command_that_is_not_run() -> Result<()> {
+    let mut commands: Vec<_> = blocks("sh")?.iter().map(|block| block.trim().to_owned()).collect();
+    commands.sort_unstable();
+    // The demo is run below, the tests are running.
+    assert_eq!(commands, ["make demo", "make test"]);
+    Ok(())
+}
+
+#[test]
+fn the_demo_goes_as_the_recipe_says() -> Result<()> {
+    let output = Command::new("make")
+        .arg("demo")
+        .env("DEMO_EXIT", "1")
+        .current_dir(repo_root())
+        .output()
+        .context("make")?;
+    let shown = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success(),
+        "{}\n{shown}\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(!shown.contains('\u{1b}'), "colour, though nobody looks:\n{shown}");
+    Ok(())
+}
+
+#[test]
+fn every_page_that_the_readme_points_to_is_there() -> Result<()> {
+    let text = readme()?;
+    for rest in text.split("](").skip(1) {
+        let target = rest.split(')').next().unwrap_or_default();
+        let file = target.split('#').next().unwrap_or_default();
+        if !file.contains("://") {
+            assert!(repo_root().join(file).exists(), "{target}");
+        }
+    }
+    Ok(())
+}
