@@ -4,7 +4,7 @@
 //! reads again and decides again, so that a decision is never based on what another has
 //! overtaken, and a transition is stored by exactly one.
 
-use breaker::{Breaker, Transition};
+use breaker::{Breaker, DecodeError, Transition};
 
 use crate::config::Service;
 use crate::effects::Effects;
@@ -115,6 +115,11 @@ fn read(host: &impl Host, service: &Service, effects: &mut Effects) -> Result<Lo
                 "service={} event=unreadable_record problem=\"{error}\"",
                 service.name
             ));
+            // Repaired on sight, or it would be complained of until something changes. A newer
+            // version's record is no damage: that version may still be at work on it.
+            if !matches!(error, DecodeError::Version { .. }) {
+                let _ = host.swap(&service.key, &Breaker::new().encode(), Some(version));
+            }
             Ok(Loaded { breaker: Breaker::new(), bytes: None, version: Some(version) })
         }
     }
