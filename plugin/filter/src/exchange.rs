@@ -330,10 +330,18 @@ impl Filter {
         match admitted {
             Ok(admitted) => Some(admitted),
             Err(Lost::Race) => {
-                // Who could not take a place has none: a trial too many is worse than a diverted
-                // call.
-                let breaker = store::load(host, service, effects).ok()?;
-                Some((Admission::Diverted(DivertReason::HalfOpen), breaker.status()))
+                let Ok(breaker) = store::load(host, service, effects) else {
+                    effects.count(Metric::Unprotected);
+                    return None;
+                };
+                let admission = match (breaker.admit_closed(), breaker.state()) {
+                    (Some(permit), _) => Admission::Admitted(permit),
+                    (None, StateName::Open) => Admission::Diverted(DivertReason::Open),
+                    // Who could not take a place has none: a trial too many is worse than a
+                    // diverted call.
+                    (None, _) => Admission::Diverted(DivertReason::HalfOpen),
+                };
+                Some((admission, breaker.status()))
             }
             Err(Lost::Store) => {
                 effects.count(Metric::Unprotected);
@@ -467,7 +475,8 @@ impl Filter {
             };
             Update::Changed(breaker.state(), transition)
         });
-        settled.ok()
+        // What could not be written down has happened all the same, and is told and answered so.
+        settled.ok().or_else(|| store::load(host, service, effects).ok().map(|b| b.state()))
     }
 
     /// Says so when a diverted call went to another cluster than it was diverted to: then no
