@@ -65,7 +65,9 @@ pub(crate) struct Call {
 enum Protocol {
     Http,
     Grpc,
-    /// Another protocol, in the stream of this request.
+    /// A tunnel, in the stream of this request.
+    Connect,
+    /// Another protocol, in the stream of this request, if the service agrees.
     Upgrade,
 }
 
@@ -371,7 +373,9 @@ impl Filter {
                 let code = end_of_stream.then(|| code.unwrap_or_default());
                 service.classify.grpc_head(status, code.as_deref(), origin, trial)
             }
-            Protocol::Http | Protocol::Upgrade => service.classify.http(status, origin, trial),
+            Protocol::Connect | Protocol::Http | Protocol::Upgrade => {
+                service.classify.http(status, origin, trial)
+            }
         };
         let outcome = match judgement {
             Judgement::Final(outcome) => outcome,
@@ -533,7 +537,9 @@ impl Protocol {
         });
         if grpc {
             Self::Grpc
-        } else if headers.method() == Some(b"CONNECT") || headers.get(b"upgrade").is_some() {
+        } else if headers.method() == Some(b"CONNECT") {
+            Self::Connect
+        } else if headers.get(b"upgrade").is_some() {
             Self::Upgrade
         } else {
             Self::Http
@@ -545,13 +551,15 @@ impl Protocol {
 /// all that says whether the service works. Asked only for trials, whose places others wait for.
 fn is_endless(call: &Call, status: u16, host: &impl Host) -> bool {
     const SWITCHING_PROTOCOLS: u16 = 101;
-    if call.protocol == Protocol::Upgrade && (status == SWITCHING_PROTOCOLS || status / 100 == 2) {
-        return true;
+    match (call.protocol, status) {
+        (Protocol::Connect, 200..300) | (Protocol::Upgrade, SWITCHING_PROTOCOLS) => true,
+        _ => {
+            call.permit.is_trial()
+                && host
+                    .response_header("content-type")
+                    .is_some_and(|value| value.starts_with(b"text/event-stream"))
+        }
     }
-    call.permit.is_trial()
-        && host
-            .response_header("content-type")
-            .is_some_and(|value| value.starts_with(b"text/event-stream"))
 }
 
 fn with_retry_after(outcome: Outcome, service: &Service, host: &impl Host) -> Outcome {
