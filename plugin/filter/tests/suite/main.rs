@@ -1,0 +1,21 @@
+//! The filter's behaviour, on a proxy that exists only in memory.
+//!
+//! A test scripts a [`world::World`]: it sends requests, lets services and fallbacks answer,
+//! moves the clocks, and looks at what came of it. Nothing sleeps, and nothing but the filter
+//! decides. One file holds one topic; where a test pins one of the failures that circuit breakers
+//! are known for, its doc comment says which.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that panics has failed, as it should"
+)]
+
+mod admission;
+mod settlement;
+mod sharing;
+mod steering;
+mod trace;
+mod world;

@@ -1,0 +1,346 @@
+//! Workers share one record of each service: races, faults, damage, reconfiguration, and what
+//! all of that costs.
+
+use std::time::Duration;
+
+use breaker::Breaker;
+use serde_json::json;
+
+use crate::world::{By, PAYMENT, World, key, recipe, service};
+
+const LOST: &str = "edge_breaker_lost_updates_total";
+const UNREADABLE: &str = "edge_breaker_unreadable_records_total";
+const UNPROTECTED: &str = "cb_reason=.=store;.;edge_breaker_unprotected_total";
+
+fn half_opening(permitted: u32) -> serde_json::Value {
+    json!({
+        "open": {"wait_duration": "10s", "jitter": 0},
+        "half_open": {"permitted_calls": permitted, "success_threshold": permitted}
+    })
+}
+
+#[test]
+fn a_record_is_there_as_soon_as_a_worker_is() {
+    let world = World::with_workers(4, &json!({}));
+    let status = world.status();
+    assert_eq!((status.state.name(), status.failures), ("CLOSED", 0));
+    assert_eq!((status.last_failure, status.last_success), (None, None));
+}
+
+#[test]
+fn all_workers_see_what_one_has_seen() {
+    let world = World::with_workers(3, &json!({}));
+    for worker in 0..3 {
+        world.request(PAYMENT).on(worker).send().respond(503);
+    }
+    assert_eq!(world.state(), "OPEN");
+    for worker in 0..3 {
+        assert!(!world.request(PAYMENT).on(worker).send().is_admitted());
+    }
+}
+
+/// Row 17: a lost race is decided again, never overwritten.
+#[test]
+fn no_failure_is_lost_when_two_workers_count_at_once() {
+    let world = World::with_workers(2, &json!({"trip": {"consecutive_failures": 100}}));
+    for _ in 0..20 {
+        let other = world.request(PAYMENT).on(1).send();
+        world.store().before_next_write(move || drop(other.respond(503)));
+        world.call().respond(503);
+    }
+    assert_eq!(world.status().failures, 40);
+}
+
+/// Row 17: a transition happens once, whatever the interleaving.
+#[test]
+fn a_trip_by_two_workers_at_once_is_told_once() {
+    let world = World::with_workers(2, &json!({}));
+    world.fail(2);
+    let other = world.request(PAYMENT).on(1).send();
+    world.store().before_next_write(move || drop(other.respond(503)));
+    world.call().respond(503);
+    assert_eq!(world.state(), "OPEN");
+    assert_eq!(world.status().failures, 3, "the second came too late to count");
+    assert_eq!(world.transitions(), 1);
+    assert_eq!(world.logged("event=transition").len(), 1);
+    assert_eq!(world.of("state", &[]), 1);
+    assert_eq!(world.calls("failure"), 4);
+}
+
+/// Row 17: an unconditional write would wipe another worker's transition.
+#[test]
+fn a_success_does_not_wipe_a_trip_that_overtook_it() {
+    let world = World::with_workers(2, &json!({}));
+    world.fail(2);
+    let success = world.call();
+    let failure = world.request(PAYMENT).on(1).send();
+    world.store().before_next_write(move || drop(failure.respond(503)));
+    success.respond(200);
+    assert_eq!((world.state(), world.status().failures), ("OPEN", 3));
+}
+
+/// Row 4: a place is taken by one, even if two find it free at the same moment.
+#[test]
+fn two_workers_at_once_take_no_place_twice() {
+    let world = World::with_workers(2, &half_opening(1));
+    world.await_trials();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let rival = world.clone();
+    world.store().before_next_write(move || {
+        sender.send(rival.request(PAYMENT).on(1).send()).unwrap();
+    });
+    let first = world.call();
+    let second = receiver.recv().unwrap();
+    assert!(second.is_admitted());
+    assert!(!first.is_admitted(), "it was decided anew");
+    assert_eq!(world.of("transitions_total", &["to=half_open", "reason=wait_elapsed"]), 1);
+}
+
+#[test]
+fn races_lost_a_few_times_are_not_told() {
+    let world = World::with(&json!({}));
+    world.store().conflict_next(20);
+    world.call().respond(503);
+    assert_eq!(world.status().failures, 1);
+    assert_eq!(world.metric(LOST), 0);
+}
+
+#[test]
+fn an_update_that_loses_every_race_is_given_up_and_counted() {
+    let world = World::with(&json!({}));
+    let call = world.call();
+    world.store().conflict_next(usize::MAX);
+    assert_eq!(call.respond(503).status, 503);
+    assert_eq!(world.status().failures, 0);
+    assert_eq!(world.metric(LOST), 1);
+    assert_eq!(world.logged("event=lost_update").len(), 1);
+    assert_eq!(world.calls("failure"), 1);
+}
+
+#[test]
+fn who_gets_no_place_for_lost_races_is_diverted() {
+    let world = World::with(&half_opening(1));
+    world.await_trials();
+    world.store().conflict_next(usize::MAX);
+    let call = world.call();
+    assert!(!call.is_admitted() && !call.is_left_alone());
+    assert_eq!(world.metric(LOST), 1);
+}
+
+#[test]
+fn who_loses_every_race_to_a_breaker_that_closes_meanwhile_is_let_through() {
+    let world = World::with(&half_opening(1));
+    world.await_trials();
+    world.store().conflict_next(63);
+    let rival = world.clone();
+    // The last of all attempts.
+    for _ in 0..63 {
+        world.store().before_next_write(|| {});
+    }
+    world.store().before_next_write(move || rival.store().put(&key(PAYMENT), closed_record()));
+    assert!(world.call().is_admitted());
+}
+
+fn closed_record() -> Vec<u8> {
+    Breaker::new().encode().to_vec()
+}
+
+/// Row 18: an unreadable record is treated as absent, counted and logged.
+#[test]
+fn an_unreadable_record_is_taken_as_absent_and_said() {
+    for damage in [&b""[..], b"{}", &[1; 20], &[0xff; 344]] {
+        let world = World::with(&json!({}));
+        world.trip();
+        world.store().put(&key(PAYMENT), damage.to_vec());
+        let call = world.call();
+        assert!(call.is_admitted(), "{damage:?}");
+        assert!(world.metric(UNREADABLE) >= 1);
+        assert!(!world.logged("event=unreadable_record").is_empty());
+        call.respond(503);
+        assert_eq!((world.state(), world.status().failures), ("CLOSED", 1), "{damage:?}");
+    }
+}
+
+/// Row 18: damage is repaired, not complained of for ever.
+#[test]
+fn a_damaged_record_is_replaced_even_if_nothing_happens() {
+    let world = World::with_workers(2, &json!({}));
+    world.store().put(&key(PAYMENT), vec![1; 20]);
+    world.run(Duration::from_secs(60));
+    assert_eq!(world.logged("event=unreadable_record").len(), 1, "said, and then repaired");
+    assert_eq!(world.state(), "CLOSED");
+}
+
+/// A newer version of the module may be at work beside this one until this one's last stream has
+/// ended. What it wrote is not damage.
+#[test]
+fn a_record_of_a_newer_version_is_left_to_it_while_nothing_changes() {
+    let world = World::with(&json!({}));
+    let mut newer = closed_record();
+    newer[0] = 2;
+    world.store().put(&key(PAYMENT), newer.clone());
+    world.tick_all();
+    drop(world.call());
+    assert_eq!(world.store().get(&key(PAYMENT)), Some(newer));
+    // A module put back to this version takes over.
+    world.configure(1, &json!({"services": [service(PAYMENT, &json!({}))]}));
+    assert_eq!(world.state(), "CLOSED");
+}
+
+/// Row 23: the breaker must never be what stops traffic.
+#[test]
+fn a_store_that_cannot_be_read_lets_traffic_pass_and_is_counted() {
+    let world = World::with(&recipe());
+    world.trip();
+    world.store().reads_fail.set(true);
+    let mut call = world.call();
+    assert!(call.is_left_alone());
+    call.begin(503);
+    drop(call);
+    assert_eq!(world.metric(UNPROTECTED), 1);
+    world.tick_all();
+    world.store().reads_fail.set(false);
+    assert!(world.call().is_diverted(), "the record is as it was");
+}
+
+#[test]
+fn a_store_that_cannot_be_written_keeps_an_open_breaker_open() {
+    let world = World::with(&recipe());
+    world.trip();
+    world.store().writes_fail.set(true);
+    assert!(world.call().is_diverted());
+    world.tick_all();
+    assert_eq!(world.pending_checks(), 0, "without the lease nobody probes");
+}
+
+#[test]
+fn a_store_that_cannot_be_written_loses_failures_and_counts_them() {
+    let world = World::with(&json!({}));
+    world.store().writes_fail.set(true);
+    world.fail(5);
+    assert_eq!(world.metric(LOST), 5);
+    assert_eq!(world.calls("failure"), 5);
+    world.store().writes_fail.set(false);
+    assert_eq!(world.state(), "CLOSED");
+}
+
+#[test]
+fn a_failed_call_is_answered_by_the_fallback_even_if_it_cannot_be_written_down() {
+    let world = World::with(&recipe());
+    world.store().writes_fail.set(true);
+    let answer = world.call().respond(503);
+    assert_eq!((answer.by, answer.status), (By::Replay, 200));
+    world.store().writes_fail.set(false);
+    let call = world.call();
+    world.store().conflict_next(usize::MAX);
+    assert_eq!(call.respond(503).by, By::Replay);
+}
+
+/// Row 16: a configuration update keeps the state of what it still names.
+#[test]
+fn a_new_configuration_keeps_an_open_breaker_open() {
+    let world = World::with_workers(2, &recipe());
+    world.trip();
+    let before = world.status();
+    let mut fields = recipe();
+    fields["trip"]["consecutive_failures"] = json!(50);
+    fields["fallback"]["cluster"] = json!("another-fallback");
+    world.configure(
+        2,
+        &json!({"services": [service("new", &json!({})), service(PAYMENT, &fields)]}),
+    );
+    assert_eq!(world.status(), before);
+    let call = world.call();
+    assert_eq!(call.diversion()[0].1, "another-fallback");
+    assert_eq!(world.transitions(), 1);
+}
+
+/// Row 16: and its counts.
+#[test]
+fn a_new_configuration_keeps_the_run_of_failures() {
+    let world = World::with(&json!({}));
+    world.fail(2);
+    world.configure(1, &json!({"services": [service(PAYMENT, &json!({}))]}));
+    world.fail(1);
+    assert_eq!(world.state(), "OPEN");
+}
+
+#[test]
+fn a_call_admitted_under_the_old_configuration_counts_under_the_new() {
+    let world = World::with(&json!({}));
+    let call = world.call();
+    world.configure(1, &json!({"services": [service(PAYMENT, &json!({}))]}));
+    call.respond(503);
+    assert_eq!(world.status().failures, 1);
+}
+
+/// A pinned budget: a change here makes every request dearer, or cheaper.
+#[test]
+fn the_closed_and_clean_path_asks_the_proxy_for_next_to_nothing() {
+    let world = World::with(&json!({}));
+    let mut call = None;
+    let request = world.request(PAYMENT);
+    let asked = world.asked(|| call = Some(request.send()));
+    assert_eq!(asked.into_iter().collect::<Vec<_>>(), [("load", 1)]);
+    let call = call.unwrap();
+    let asked = world.asked(|| drop(call.respond(200)));
+    assert_eq!(asked.into_iter().collect::<Vec<_>>(), [("load", 1), ("property", 1)]);
+    assert_eq!(world.asked(|| drop(world.request("another").send())).len(), 0);
+}
+
+/// A pinned budget.
+#[test]
+fn a_diverted_request_writes_nothing() {
+    let world = World::with(&recipe());
+    world.trip();
+    let request = world.request(PAYMENT);
+    let mut call = None;
+    let asked = world.asked(|| call = Some(request.send()));
+    assert_eq!(asked.into_iter().collect::<Vec<_>>(), [("load", 1), ("now", 1)]);
+    let call = call.unwrap();
+    let asked = world.asked(|| drop(call.respond(200)));
+    assert_eq!(asked.into_iter().collect::<Vec<_>>(), [("property", 1)]);
+}
+
+/// A pinned budget: a failure is written through at once.
+#[test]
+fn a_failure_is_one_read_and_one_write() {
+    let world = World::with(&json!({}));
+    let call = world.call();
+    let asked = world.asked(|| drop(call.respond(503)));
+    let expected = [("load", 1), ("now", 1), ("property", 1), ("response_header", 1), ("swap", 1)];
+    assert_eq!(asked.into_iter().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn last_success_is_written_by_a_tick_and_lags_less_than_a_second() {
+    let world = World::with_workers(4, &json!({}));
+    let mut written = 0;
+    for number in 0..600 {
+        world.request(PAYMENT).on(number % 4).send().respond(200);
+        let asked = world.asked(|| world.run(Duration::from_millis(50)));
+        written += asked.get("swap").copied().unwrap_or_default();
+    }
+    // Thirty seconds of steady traffic on four workers.
+    assert!((30..=60).contains(&written), "{written} writes");
+    let last = world.status().last_success.expect("there was one");
+    world.request(PAYMENT).send().respond(200);
+    world.run(Duration::from_secs(1));
+    let later = world.status().last_success.expect("there was one");
+    assert!(later.as_nanos() > last.as_nanos());
+    let asked = world.asked(|| world.run(Duration::from_secs(10)));
+    assert_eq!(asked.get("swap"), None, "without traffic there is nothing to write");
+}
+
+#[test]
+fn gauges_agree_with_the_record_once_all_is_at_rest() {
+    let world = World::with_workers(2, &json!({}));
+    world.fail(2);
+    assert_eq!((world.of("state", &[]), world.of("failure_count", &[])), (0, 2));
+    world.fail(1);
+    assert_eq!((world.of("state", &[]), world.of("failure_count", &[])), (1, 3));
+    // What another worker told last need not be what was stored last.
+    world.store().put(&key(PAYMENT), closed_record());
+    world.tick_all();
+    assert_eq!((world.of("state", &[]), world.of("failure_count", &[])), (0, 0));
+}

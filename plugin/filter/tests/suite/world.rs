@@ -1,0 +1,386 @@
+//! A proxy for tests: workers with a filter each, one shared store, two clocks that move when
+//! told to, and a count of everything that is asked of the proxy.
+
+mod call;
+mod store;
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+use std::time::Duration;
+
+use breaker::{Breaker, Status};
+use breaker_filter::{
+    Callout, Change, CheckAnswer, Config, Effects, Filter, Headers, Host, Level, Metric, Now,
+    PendingCheck, Property, StoreFault, SwapError, Timestamp, UnixTime, Version,
+};
+use serde_json::{Value, json};
+
+pub(crate) use call::{By, Call, Request, flag};
+use store::Store;
+
+/// The service that most tests are about.
+pub(crate) const PAYMENT: &str = "payment-service";
+
+/// Where the wall clock starts: 2024-05-01T12:00:00Z.
+const EPOCH: u64 = 1_714_564_800_000_000_000;
+
+/// The configuration of one service that is told by its host, with further fields.
+pub(crate) fn service(name: &str, fields: &Value) -> Value {
+    let mut service = json!({"name": name, "match": {"hosts": [name]}});
+    for (field, value) in fields.as_object().unwrap() {
+        service[field] = value.clone();
+    }
+    service
+}
+
+/// What the recipe's services are configured like.
+pub(crate) fn recipe() -> Value {
+    json!({
+        "trip": {"consecutive_failures": 3},
+        "health_check": {
+            "cluster": "payment", "path": "/health", "then": "close", "interval": "5s",
+            "retry": {"num_retries": 3, "interval": "2s", "backoff_rate": 2.0}
+        },
+        "fallback": {"cluster": "payment-fallback", "on_failure": true}
+    })
+}
+
+/// A proxy with its workers. A clone is the same proxy.
+#[derive(Clone)]
+pub(crate) struct World(Rc<Inner>);
+
+struct Inner {
+    /// The last is the main thread's, which ticks but sees no request.
+    filters: RefCell<Vec<Rc<Filter>>>,
+    store: Store,
+    monotonic: Cell<u64>,
+    wall: Cell<u64>,
+    asked: RefCell<BTreeMap<&'static str, usize>>,
+    metrics: RefCell<BTreeMap<String, u64>>,
+    lines: RefCell<Vec<(Level, String)>>,
+    checks: RefCell<VecDeque<(usize, PendingCheck, Callout)>>,
+    admitted: Cell<usize>,
+}
+
+/// What the proxy knows of one stream.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Facts {
+    pub(crate) cluster: Option<Vec<u8>>,
+    pub(crate) details: Option<Vec<u8>>,
+    pub(crate) flags: Option<Vec<u8>>,
+    pub(crate) response_headers: Vec<(&'static str, Vec<u8>)>,
+}
+
+/// The proxy at work on one stream, or on none.
+struct At<'a> {
+    world: &'a Inner,
+    facts: &'a Facts,
+}
+
+impl Inner {
+    fn ask(&self, what: &'static str) {
+        *self.asked.borrow_mut().entry(what).or_default() += 1;
+    }
+}
+
+impl Host for At<'_> {
+    fn load(&self, key: &str) -> Result<Option<(Vec<u8>, Version)>, StoreFault> {
+        self.world.ask("load");
+        self.world.store.load(key)
+    }
+
+    fn swap(&self, key: &str, value: &[u8], expected: Option<Version>) -> Result<(), SwapError> {
+        self.world.ask("swap");
+        self.world.store.swap(key, value, expected)
+    }
+
+    fn now(&self) -> Now {
+        self.world.ask("now");
+        Now {
+            monotonic: Timestamp::from_nanos(self.world.monotonic.get()),
+            wall: UnixTime::from_nanos(self.world.wall.get()),
+        }
+    }
+
+    fn property(&self, property: Property) -> Option<Vec<u8>> {
+        self.world.ask("property");
+        match property {
+            Property::ClusterName => self.facts.cluster.clone(),
+            Property::ResponseCodeDetails => self.facts.details.clone(),
+            Property::ResponseFlags => self.facts.flags.clone(),
+        }
+    }
+
+    fn response_header(&self, name: &'static str) -> Option<Vec<u8>> {
+        self.world.ask("response_header");
+        let mut headers = self.facts.response_headers.iter();
+        headers.find(|(known, _)| *known == name).map(|(_, value)| value.clone())
+    }
+}
+
+impl World {
+    /// One worker, and one service with these fields.
+    pub(crate) fn with(fields: &Value) -> Self {
+        Self::with_workers(1, fields)
+    }
+
+    /// Some workers, and one service with these fields.
+    pub(crate) fn with_workers(workers: usize, fields: &Value) -> Self {
+        Self::configured(workers, &json!({"services": [service(PAYMENT, fields)]}))
+    }
+
+    /// Some workers with this configuration.
+    pub(crate) fn configured(workers: usize, config: &Value) -> Self {
+        let world = Self(Rc::new(Inner {
+            filters: RefCell::default(),
+            store: Store::default(),
+            monotonic: Cell::new(1_000_000_000_000),
+            wall: Cell::new(EPOCH),
+            asked: RefCell::default(),
+            metrics: RefCell::default(),
+            lines: RefCell::default(),
+            checks: RefCell::default(),
+            admitted: Cell::default(),
+        }));
+        world.configure(workers, config);
+        world
+    }
+
+    /// All workers get a new configuration; requests under way keep the one they came in with.
+    pub(crate) fn configure(&self, workers: usize, config: &Value) {
+        let text = config.to_string();
+        let filters = (0..=workers).map(|_| {
+            let config = Config::parse(text.as_bytes()).unwrap();
+            Rc::new(
+                self.apply(|host, effects| Filter::new(config, host, effects), &Facts::default()),
+            )
+        });
+        let filters = filters.collect();
+        *self.0.filters.borrow_mut() = filters;
+    }
+
+    /// Runs the filter, and applies what it wants done besides its verdict.
+    fn apply<R>(&self, f: impl FnOnce(&At<'_>, &mut Effects) -> R, facts: &Facts) -> R {
+        let mut effects = Effects::default();
+        let result = f(&At { world: &self.0, facts }, &mut effects);
+        self.0.lines.borrow_mut().append(&mut effects.lines);
+        let filter = self.0.filters.borrow().first().cloned();
+        let names: Vec<_> =
+            filter.iter().flat_map(|filter| filter.service_names().map(str::to_owned)).collect();
+        for (metric, change) in effects.metrics {
+            let service = match metric {
+                Metric::Of(number, _) => names.get(number).map_or("", String::as_str),
+                _ => "",
+            };
+            let mut metrics = self.0.metrics.borrow_mut();
+            let value = metrics.entry(metric.stat_name(service)).or_default();
+            match change {
+                Change::Count => *value += 1,
+                Change::Set(to) => *value = to,
+            }
+        }
+        result
+    }
+
+    fn filter(&self, worker: usize) -> Rc<Filter> {
+        Rc::clone(&self.0.filters.borrow()[worker])
+    }
+
+    /// How many filters tick: the workers' and the main thread's.
+    pub(crate) fn threads(&self) -> usize {
+        self.0.filters.borrow().len()
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    // === Requests
+
+    /// A request whose host is this service, to be sent.
+    pub(crate) fn request(&self, service: &str) -> Request {
+        Request::new(self.clone(), service)
+    }
+
+    /// A request without a body to the one service, sent.
+    pub(crate) fn call(&self) -> Call {
+        self.request(PAYMENT).send()
+    }
+
+    /// So many calls fail, one after the other.
+    pub(crate) fn fail(&self, calls: usize) {
+        for _ in 0..calls {
+            self.call().respond(503);
+        }
+    }
+
+    /// Trips the one service under default rules.
+    pub(crate) fn trip(&self) {
+        self.fail(3);
+        assert_eq!(self.state(), "OPEN");
+    }
+
+    /// Trips the one service, and lets its wait pass: the next call is the first trial. Its
+    /// waits must not be longer than five minutes, and it must have no health check.
+    pub(crate) fn await_trials(&self) {
+        self.trip();
+        self.advance(self.wait());
+    }
+
+    // === Time
+
+    /// Both clocks move on.
+    pub(crate) fn advance(&self, by: Duration) {
+        self.0.monotonic.set(self.0.monotonic.get() + by.as_nanos() as u64);
+        self.0.wall.set(self.0.wall.get() + by.as_nanos() as u64);
+    }
+
+    /// The wall clock alone is put back.
+    pub(crate) fn set_wall_back(&self, by: Duration) {
+        self.0.wall.set(self.0.wall.get() - by.as_nanos() as u64);
+    }
+
+    /// The wall clock alone is put forward.
+    pub(crate) fn set_wall_forward(&self, by: Duration) {
+        self.0.wall.set(self.0.wall.get() + by.as_nanos() as u64);
+    }
+
+    // === Ticks and health checks
+
+    pub(crate) fn tick(&self, thread: usize) {
+        let filter = self.filter(thread);
+        let checks = self.apply(|host, effects| filter.on_tick(host, effects), &Facts::default());
+        for check in checks {
+            let (pending, callout) = check.into_parts();
+            self.0.checks.borrow_mut().push_back((thread, pending, callout));
+        }
+    }
+
+    pub(crate) fn tick_all(&self) {
+        (0..self.threads()).for_each(|thread| self.tick(thread));
+    }
+
+    /// Time passes, with a tick of every thread as often as it asks for.
+    pub(crate) fn run(&self, time: Duration) {
+        let period = self.filter(0).tick_period();
+        let mut left = time;
+        while !left.is_zero() {
+            let step = left.min(period);
+            self.advance(step);
+            self.tick_all();
+            left -= step;
+        }
+    }
+
+    /// Health checks that were sent and not answered.
+    pub(crate) fn pending_checks(&self) -> usize {
+        self.0.checks.borrow().len()
+    }
+
+    /// The call of the oldest health check that was not answered.
+    pub(crate) fn check_callout(&self) -> Callout {
+        self.0.checks.borrow().front().expect("a check is under way").2.clone()
+    }
+
+    /// The oldest health check is answered with this status.
+    pub(crate) fn answer_check(&self, status: u16) {
+        let headers = Headers::from_pairs(&[(":status", status.to_string())]);
+        self.finish_check(&CheckAnswer::Answered(headers));
+    }
+
+    /// The oldest health check is not answered in time.
+    pub(crate) fn fail_check(&self) {
+        self.finish_check(&CheckAnswer::Failed);
+    }
+
+    /// Whoever made the oldest health check is gone.
+    pub(crate) fn lose_check(&self) {
+        let check = self.0.checks.borrow_mut().pop_front();
+        drop(check.expect("a check is under way"));
+    }
+
+    pub(crate) fn finish_check(&self, answer: &CheckAnswer) {
+        let check = self.0.checks.borrow_mut().pop_front();
+        let (thread, pending, _) = check.expect("a check is under way");
+        let filter = self.filter(thread);
+        self.apply(
+            |host, effects| filter.on_check_answer(pending, answer, host, effects),
+            &Facts::default(),
+        );
+    }
+
+    // === What came of it
+
+    /// The breaker's record as all workers see it.
+    pub(crate) fn status_of(&self, service: &str) -> Status {
+        let bytes = self.0.store.get(&key(service)).expect("there is a record");
+        Breaker::decode(&bytes).expect("the record is readable").status()
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        self.status_of(PAYMENT)
+    }
+
+    pub(crate) fn state(&self) -> &'static str {
+        self.status().state.name()
+    }
+
+    /// How far the earliest end of the open state is away.
+    pub(crate) fn wait(&self) -> Duration {
+        let now = Timestamp::from_nanos(self.0.monotonic.get());
+        self.status().retry_at.expect("the breaker is open").since(now)
+    }
+
+    /// A metric by its name in the proxy.
+    pub(crate) fn metric(&self, name: &str) -> u64 {
+        self.0.metrics.borrow().get(name).copied().unwrap_or_default()
+    }
+
+    /// A metric of the one service, by its labels (`"outcome=failure"`, in their order) and name.
+    pub(crate) fn of(&self, name: &str, labels: &[&str]) -> u64 {
+        let labels = labels.iter().map(|label| label.replacen('=', "=.=", 1));
+        let labels: String = labels.map(|label| format!("cb_{label};.;")).collect();
+        self.metric(&format!("cb_service=.={PAYMENT};.;{labels}edge_breaker_{name}"))
+    }
+
+    /// Settled calls of the one service.
+    pub(crate) fn calls(&self, outcome: &str) -> u64 {
+        self.of("calls_total", &[&format!("outcome={outcome}")])
+    }
+
+    /// All settled calls, in the order success, failure, ignored, aborted.
+    pub(crate) fn outcomes(&self) -> [u64; 4] {
+        ["success", "failure", "ignored", "aborted"].map(|outcome| self.calls(outcome))
+    }
+
+    /// Transitions told to the metrics, whatever they were.
+    pub(crate) fn transitions(&self) -> u64 {
+        let metrics = self.0.metrics.borrow();
+        let told = metrics.iter().filter(|(name, _)| name.contains("transitions_total"));
+        told.map(|(_, count)| *count).sum()
+    }
+
+    /// Calls of any service that were admitted.
+    pub(crate) fn admitted(&self) -> usize {
+        self.0.admitted.get()
+    }
+
+    /// Lines that were logged and contain this.
+    pub(crate) fn logged(&self, part: &str) -> Vec<String> {
+        let lines = self.0.lines.borrow();
+        lines.iter().filter(|(_, line)| line.contains(part)).map(|(_, line)| line.clone()).collect()
+    }
+
+    /// What the proxy was asked while this was done, by question.
+    pub(crate) fn asked(&self, f: impl FnOnce()) -> BTreeMap<&'static str, usize> {
+        self.0.asked.borrow_mut().clear();
+        f();
+        self.0.asked.borrow().clone()
+    }
+}
+
+/// The key of a service's record.
+pub(crate) fn key(service: &str) -> String {
+    format!("edge-breaker/v1/{service}")
+}
