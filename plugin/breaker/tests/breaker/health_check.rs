@@ -1,0 +1,326 @@
+//! The health check of an open breaker: when it is due, who makes it, and what it decides.
+
+use std::time::Duration;
+
+use breaker::{
+    AfterCheck, CheckResult, DivertReason, HealthCheckPolicy, Outcome, Reason, StateName,
+};
+
+use crate::world::{World, count, health_check, retry, seconds_of};
+
+/// Open, and its wait of 30 s is over.
+fn due(adapt: impl FnOnce(&mut HealthCheckPolicy)) -> World {
+    World::after_the_wait(|policy| {
+        let mut health_check = health_check();
+        adapt(&mut health_check);
+        policy.health_check = Some(health_check);
+    })
+}
+
+/// The moments, from now, at which a service that never answers is asked.
+fn attempts(world: &mut World, number: usize) -> Vec<u64> {
+    let start = world.now.monotonic;
+    let mut moments = Vec::new();
+    while moments.len() < number {
+        let (_, ticket) = world.until_check(seconds_of(60));
+        moments.push(world.now.monotonic.since(start).as_secs());
+        world.answer(ticket, CheckResult::Unhealthy);
+    }
+    moments
+}
+
+#[test]
+fn the_first_check_is_due_at_the_end_of_the_wait_and_not_before() {
+    let mut world = World::open(|policy| policy.health_check = Some(health_check()));
+    world.advance_by(seconds_of(30) - Duration::from_nanos(1));
+    assert_eq!(world.try_check(), None);
+    world.advance_by(Duration::from_nanos(1));
+    let _ticket = world.check();
+}
+
+#[test]
+fn without_a_wait_the_first_check_is_due_at_once() {
+    let mut world = World::open(|policy| {
+        policy.open.wait = Duration::ZERO;
+        policy.health_check = Some(health_check());
+    });
+    world.check_passes();
+    assert_eq!(world.state(), StateName::Closed);
+}
+
+/// Row 19: while it is open only the check decides; the end of the wait lets no call through.
+#[test]
+fn no_call_passes_before_the_check_has_passed() {
+    let mut world = due(|_| {});
+    world.advance(1_000_000);
+    world.is_diverted(DivertReason::Open);
+    world.check_fails();
+    world.is_diverted(DivertReason::Open);
+}
+
+#[test]
+fn a_check_is_taken_only_while_open() {
+    let mut world = World::new(|policy| {
+        policy.health_check =
+            Some(HealthCheckPolicy { then: AfterCheck::HalfOpen, ..health_check() });
+    });
+    world.advance(3_600);
+    assert_eq!(world.try_check(), None);
+    world.trip();
+    world.advance(30);
+    world.check_passes();
+    assert_eq!(world.state(), StateName::HalfOpen);
+    world.advance(3_600);
+    assert_eq!(world.try_check(), None);
+}
+
+#[test]
+fn without_a_health_check_none_is_ever_taken() {
+    let mut world = World::after_the_wait(|_| {});
+    assert_eq!(world.try_check(), None);
+}
+
+#[test]
+fn one_holder_at_a_time_makes_the_check() {
+    let mut world = due(|_| {});
+    let ticket = world.check();
+    for _ in 0..15 {
+        assert_eq!(world.try_check(), None);
+        world.advance_by(Duration::from_millis(100));
+    }
+    assert_eq!(world.answer(ticket, CheckResult::Unhealthy), None);
+    assert_eq!(world.try_check(), None, "the next one is due after the interval");
+}
+
+#[test]
+fn a_holder_that_uses_its_whole_timeout_is_not_replaced_before_it_answers() {
+    let mut world = due(|health_check| health_check.timeout = health_check.interval);
+    let ticket = world.check();
+    world.advance(5);
+    assert_eq!(world.try_check(), None);
+    world.answer(ticket, CheckResult::Healthy);
+    assert_eq!(world.state(), StateName::Closed);
+}
+
+#[test]
+fn a_vanished_holder_is_replaced_within_two_intervals() {
+    for timeout in [1, 3, 5] {
+        let mut world = due(|health_check| health_check.timeout = seconds_of(timeout));
+        drop(world.check());
+        let (_, successor) = world.until_check(seconds_of(2 * 5));
+        world.answer(successor, CheckResult::Healthy);
+        assert_eq!(world.state(), StateName::Closed);
+    }
+}
+
+#[test]
+fn a_holder_that_vanishes_between_retries_is_replaced_and_the_schedule_goes_on() {
+    let mut world = due(|health_check| health_check.retry = Some(retry()));
+    world.check_fails();
+    world.advance(2);
+    drop(world.check());
+    let (_, successor) = world.until_check(seconds_of(10));
+    world.answer(successor, CheckResult::Unhealthy);
+    world.advance_by(Duration::from_millis(3_999));
+    assert_eq!(world.try_check(), None);
+    world.advance_by(Duration::from_millis(1));
+    let _third = world.check();
+}
+
+#[test]
+fn a_late_answer_of_a_replaced_holder_changes_nothing() {
+    for result in [CheckResult::Healthy, CheckResult::Unhealthy] {
+        let mut world = due(|_| {});
+        let late = world.check();
+        let (_, successor) = world.until_check(seconds_of(10));
+        let before = world.record();
+        assert_eq!(world.answer(late, result), None);
+        assert_eq!(world.record(), before);
+        world.answer(successor, CheckResult::Healthy);
+        assert_eq!(world.state(), StateName::Closed);
+    }
+}
+
+#[test]
+fn an_answer_after_the_lease_still_counts_if_nobody_took_over() {
+    let mut world = due(|_| {});
+    let slow = world.check();
+    world.advance(60);
+    world.answer(slow, CheckResult::Healthy);
+    assert_eq!(world.state(), StateName::Closed);
+}
+
+/// Row 1: an answer counts only in the open period that asked.
+#[test]
+fn an_answer_from_an_earlier_open_period_changes_nothing() {
+    let mut world = due(|_| {});
+    let vanished = world.check();
+    let (_, successor) = world.until_check(seconds_of(10));
+    world.answer(successor, CheckResult::Healthy);
+    let closed = world.record();
+    assert_eq!(world.answer(vanished.for_retry(), CheckResult::Healthy), None);
+    assert_eq!(world.record(), closed);
+
+    world.trip();
+    world.advance(60);
+    let _ticket = world.check();
+    let open = world.record();
+    assert_eq!(world.answer(vanished, CheckResult::Healthy), None);
+    assert_eq!(world.record(), open);
+}
+
+#[test]
+fn a_failed_check_comes_again_after_the_interval() {
+    let mut world = due(|_| {});
+    assert_eq!(attempts(&mut world, 4), [0, 5, 10, 15]);
+}
+
+#[test]
+fn a_failed_check_is_retried_after_two_four_and_eight_seconds_and_then_after_the_interval() {
+    let mut world = due(|health_check| health_check.retry = Some(retry()));
+    assert_eq!(attempts(&mut world, 8), [0, 2, 6, 14, 19, 21, 25, 33]);
+}
+
+#[test]
+fn a_retry_that_passes_is_a_check_that_passed() {
+    let mut world = due(|health_check| health_check.retry = Some(retry()));
+    world.check_fails();
+    world.advance(2);
+    world.check_passes();
+    assert_eq!(world.state(), StateName::Closed);
+}
+
+#[test]
+fn a_check_that_passes_ends_the_schedule_of_its_retries() {
+    let mut world = due(|health_check| {
+        health_check.retry = Some(retry());
+        health_check.healthy_threshold = count(2);
+    });
+    world.check_fails();
+    world.advance(2);
+    world.check_passes();
+    world.advance(5);
+    assert_eq!(attempts(&mut world, 5), [0, 2, 6, 14, 19]);
+}
+
+#[test]
+fn as_many_checks_in_a_row_must_pass_as_asked_for() {
+    let mut world = due(|health_check| health_check.healthy_threshold = count(3));
+    for _ in 0..2 {
+        assert_eq!(world.check_passes(), None);
+        world.advance_by(seconds_of(5) - Duration::from_nanos(1));
+        assert_eq!(world.try_check(), None, "the next one is due after the interval");
+        world.advance_by(Duration::from_nanos(1));
+    }
+    world.check_passes();
+    assert_eq!(world.state(), StateName::Closed);
+}
+
+#[test]
+fn a_failed_check_starts_the_row_of_passed_ones_anew() {
+    let mut world = due(|health_check| health_check.healthy_threshold = count(2));
+    for _ in 0..10 {
+        world.check_passes();
+        world.advance(5);
+        world.check_fails();
+        world.advance(5);
+    }
+    assert_eq!(world.state(), StateName::Open);
+    world.check_passes();
+    world.advance(5);
+    world.check_passes();
+    assert_eq!(world.state(), StateName::Closed);
+}
+
+/// A check has not failed before its last retry has: until then it is one check, whose attempts
+/// do not break the row of those that passed.
+#[test]
+fn an_attempt_that_is_retried_does_not_break_the_row_of_passed_checks() {
+    let mut world = due(|health_check| {
+        health_check.retry = Some(retry());
+        health_check.healthy_threshold = count(2);
+    });
+    world.check_passes();
+    world.advance(5);
+    assert_eq!(attempts(&mut world, 3), [0, 2, 6]);
+    let (_, last_retry) = world.until_check(seconds_of(10));
+    world.answer(last_retry, CheckResult::Healthy);
+    assert_eq!(world.state(), StateName::Closed);
+}
+
+#[test]
+fn the_last_retry_that_fails_breaks_the_row_of_passed_checks() {
+    let mut world = due(|health_check| {
+        health_check.retry = Some(retry());
+        health_check.healthy_threshold = count(2);
+    });
+    world.check_passes();
+    world.advance(5);
+    assert_eq!(attempts(&mut world, 4), [0, 2, 6, 14]);
+    world.advance(5);
+    assert_eq!(world.check_passes(), None);
+    world.advance(5);
+    world.check_passes();
+    assert_eq!(world.state(), StateName::Closed);
+}
+
+#[test]
+fn a_passed_check_closes_when_it_says_so() {
+    let mut world = due(|health_check| health_check.then = AfterCheck::Close);
+    let transition = world.check_passes().expect("a transition");
+    assert_eq!((transition.from, transition.to), (StateName::Open, StateName::Closed));
+    assert_eq!(transition.reason, Reason::HealthCheck);
+    assert_eq!(world.status().failures, 0);
+    assert!(!world.call().is_trial());
+}
+
+/// Row 7: and the count starts anew.
+#[test]
+fn after_a_check_closed_it_takes_a_full_run_to_trip_again() {
+    let mut world = due(|_| {});
+    world.check_passes();
+    world.fail();
+    world.fail();
+    assert_eq!(world.state(), StateName::Closed);
+    world.fail();
+    assert_eq!(world.state(), StateName::Open);
+}
+
+/// Row 19: with `half_open` a passed check allows trials, and those decide.
+#[test]
+fn a_passed_check_half_opens_when_it_says_so_and_trials_close() {
+    let mut world = due(|health_check| health_check.then = AfterCheck::HalfOpen);
+    let transition = world.check_passes().expect("a transition");
+    assert_eq!((transition.to, transition.reason), (StateName::HalfOpen, Reason::HealthCheck));
+    let trial = world.trial();
+    world.is_diverted(DivertReason::HalfOpen);
+    world.settle(trial, Outcome::Success);
+    assert_eq!(world.state(), StateName::Closed);
+}
+
+/// Row 19: a service whose health check passes while its calls fail never closes, and is not
+/// asked again before a wait that grows.
+#[test]
+fn a_check_that_passes_while_trials_fail_never_closes_it() {
+    let mut world = due(|health_check| health_check.then = AfterCheck::HalfOpen);
+    for wait in [60, 120, 240, 300, 300] {
+        world.check_passes();
+        world.fail();
+        assert_eq!(world.state(), StateName::Open);
+        world.advance(wait - 1);
+        assert_eq!(world.try_check(), None);
+        world.advance(1);
+    }
+    assert!(world.transitions.iter().all(|it| it.to != StateName::Closed));
+}
+
+/// Row 19: an answer that says nothing about the service, such as 429 where the policy ignores
+/// it, is no success of a trial either.
+#[test]
+fn an_ignored_trial_after_a_passed_check_closes_nothing() {
+    let mut world = due(|health_check| health_check.then = AfterCheck::HalfOpen);
+    world.check_passes();
+    let trial = world.trial();
+    world.settle(trial, Outcome::Ignored);
+    assert_eq!(world.state(), StateName::HalfOpen);
+}

@@ -1,0 +1,271 @@
+//! Random stories: what workers, callers and an operator may do to a breaker, in any order.
+
+use std::time::Duration;
+
+use breaker::{
+    AfterCheck, Breaker, CheckResult, CheckTicket, DivertReason, Generation, HalfOpenPolicy,
+    HealthCheckPolicy, OpenPolicy, Outcome, Permit, Policy, RECORD_LEN, Rate, RetryPolicy,
+    Settlement, Status, Timestamp, Transition, TripPolicy,
+};
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+use crate::world::{World, at, count};
+
+/// Longer than any wait that a policy of these stories makes.
+pub(crate) const LONG_ENOUGH: Duration = Duration::from_secs(600);
+
+#[derive(Clone, Debug)]
+pub(crate) enum Operation {
+    Admit,
+    Advance(Duration),
+    /// To the very moment a trial loses its place, an open breaker's wait is over, or neither.
+    AdvanceToEdge,
+    ChangePolicy(Policy),
+    EndOfTime,
+    FinishCheck(Index, CheckResult),
+    LosePermit(Index),
+    Settle(Index, Outcome, u32),
+    StepBack(Duration),
+    TakeCheck,
+}
+
+/// What an operation did.
+#[derive(Debug)]
+pub(crate) enum Event {
+    Admitted(Permit),
+    Checked(CheckTicket, CheckResult),
+    Diverted(DivertReason),
+    Other,
+    Settled { permit: Permit, outcome: Outcome, settlement: Settlement, unmoved: bool },
+    TookCheck(Option<CheckTicket>),
+}
+
+/// One operation, and the breaker before and after.
+pub(crate) struct Step {
+    pub(crate) event: Event,
+    pub(crate) transition: Option<Transition>,
+    pub(crate) now: Timestamp,
+    pub(crate) policy: Policy,
+    pub(crate) before: Breaker,
+    pub(crate) after: Breaker,
+}
+
+impl Step {
+    pub(crate) fn status_before(&self) -> Status {
+        self.before.status()
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        self.after.status()
+    }
+
+    pub(crate) fn generation_before(&self) -> Generation {
+        self.before.status().generation
+    }
+
+    pub(crate) fn records(&self) -> [[u8; RECORD_LEN]; 2] {
+        [self.before.encode(), self.after.encode()]
+    }
+}
+
+/// A world, and the permits and tickets that are out in it.
+pub(crate) struct Story {
+    pub(crate) world: World,
+    permits: Vec<Permit>,
+    tickets: Vec<CheckTicket>,
+    /// Deadlines of trials, the last one last.
+    deadlines: Vec<Timestamp>,
+}
+
+impl Story {
+    pub(crate) fn new(policy: Policy) -> Self {
+        Self {
+            world: World::new(|default| *default = policy),
+            permits: Vec::new(),
+            tickets: Vec::new(),
+            deadlines: Vec::new(),
+        }
+    }
+
+    pub(crate) fn play(&mut self, operation: Operation) -> Step {
+        let before = self.world.breaker();
+        let transitions = self.world.transitions.len();
+        let event = self.event_of(operation);
+        let new = self.world.transitions.get(transitions..).unwrap_or_default();
+        assert!(new.len() <= 1, "one operation makes at most one transition: {new:?}");
+        Step {
+            event,
+            transition: new.first().copied(),
+            now: self.world.now.monotonic,
+            policy: self.world.policy.clone(),
+            before,
+            after: self.world.breaker(),
+        }
+    }
+
+    fn event_of(&mut self, operation: Operation) -> Event {
+        match operation {
+            Operation::Admit => match self.world.try_call() {
+                Ok(permit) => {
+                    if permit.is_trial() {
+                        let deadline = deadline(&self.world.policy, self.world.now.monotonic);
+                        self.deadlines.push(deadline);
+                    }
+                    self.permits.push(permit.for_retry());
+                    return Event::Admitted(permit);
+                }
+                Err(reason) => return Event::Diverted(reason),
+            },
+            Operation::Advance(time) => self.world.advance_by(time),
+            Operation::AdvanceToEdge => {
+                let edge = self.world.status().retry_at.or_else(|| self.deadlines.pop());
+                let now = self.world.now.monotonic;
+                self.world.now = at(edge.unwrap_or(now).max(now));
+            }
+            Operation::ChangePolicy(policy) => self.world.policy = policy,
+            Operation::EndOfTime => self.world.now = at(Timestamp::from_nanos(u64::MAX)),
+            Operation::FinishCheck(which, result) => {
+                if let Some(ticket) = taken(&mut self.tickets, which) {
+                    self.world.answer(ticket.for_retry(), result);
+                    return Event::Checked(ticket, result);
+                }
+            }
+            Operation::LosePermit(which) => drop(taken(&mut self.permits, which)),
+            Operation::Settle(which, outcome, random) => {
+                if let Some(permit) = taken(&mut self.permits, which) {
+                    self.world.random = random;
+                    let unmoved = self.world.breaker().is_unmoved_by(&permit, outcome);
+                    let settlement = self.world.settle(permit.for_retry(), outcome);
+                    return Event::Settled { permit, outcome, settlement, unmoved };
+                }
+            }
+            Operation::StepBack(time) => {
+                let back = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+                let now = self.world.now.monotonic.as_nanos().saturating_sub(back);
+                self.world.now = at(Timestamp::from_nanos(now));
+            }
+            Operation::TakeCheck => {
+                let ticket = self.world.try_check();
+                self.tickets.extend(ticket.as_ref().map(CheckTicket::for_retry));
+                return Event::TookCheck(ticket);
+            }
+        }
+        Event::Other
+    }
+}
+
+/// When a trial that is admitted now loses its place.
+pub(crate) fn deadline(policy: &Policy, now: Timestamp) -> Timestamp {
+    now.after(policy.half_open.max_wait.max(Duration::from_millis(1)))
+}
+
+fn taken<T>(from: &mut Vec<T>, which: Index) -> Option<T> {
+    (!from.is_empty()).then(|| from.swap_remove(which.index(from.len())))
+}
+
+/// Stories whose clock only goes forward, by no more than somebody may wait.
+pub(crate) fn operations() -> impl Strategy<Value = Vec<Operation>> {
+    proptest::collection::vec(forward(), 0..150)
+}
+
+/// Stories that may also come to the end of time.
+pub(crate) fn operations_to_the_end_of_time() -> impl Strategy<Value = Vec<Operation>> {
+    let operation = prop_oneof![150 => forward(), 1 => Just(Operation::EndOfTime)];
+    proptest::collection::vec(operation, 0..150)
+}
+
+/// Stories whose clock jumps to and fro.
+pub(crate) fn operations_on_any_clock() -> impl Strategy<Value = Vec<Operation>> {
+    let operation = prop_oneof![
+        30 => forward(),
+        3 => moderate().prop_map(Operation::StepBack),
+        1 => any::<u64>().prop_map(|back| Operation::StepBack(Duration::from_nanos(back))),
+        1 => Just(Operation::EndOfTime),
+    ];
+    proptest::collection::vec(operation, 0..150)
+}
+
+fn forward() -> impl Strategy<Value = Operation> {
+    prop_oneof![
+        12 => Just(Operation::Admit),
+        10 => (any::<Index>(), outcome(), any::<u32>())
+            .prop_map(|(which, outcome, random)| Operation::Settle(which, outcome, random)),
+        3 => moderate().prop_map(Operation::Advance),
+        3 => Just(Operation::AdvanceToEdge),
+        3 => Just(Operation::TakeCheck),
+        3 => (any::<Index>(), check_result())
+            .prop_map(|(which, result)| Operation::FinishCheck(which, result)),
+        1 => any::<Index>().prop_map(Operation::LosePermit),
+        1 => policy().prop_map(Operation::ChangePolicy),
+    ]
+}
+
+fn moderate() -> impl Strategy<Value = Duration> {
+    prop_oneof![
+        Just(Duration::from_nanos(1)),
+        (1..2_000_u64).prop_map(Duration::from_millis),
+        (1..100_u64).prop_map(Duration::from_secs),
+    ]
+}
+
+fn outcome() -> impl Strategy<Value = Outcome> {
+    prop_oneof![
+        5 => Just(Outcome::FAILURE),
+        1 => (0..400_u64).prop_map(|seconds| {
+            Outcome::Failure { retry_after: Some(Duration::from_secs(seconds)) }
+        }),
+        4 => Just(Outcome::Success),
+        1 => Just(Outcome::Ignored),
+        1 => Just(Outcome::Aborted),
+    ]
+}
+
+fn check_result() -> impl Strategy<Value = CheckResult> {
+    prop_oneof![Just(CheckResult::Healthy), Just(CheckResult::Unhealthy)]
+}
+
+fn rate() -> impl Strategy<Value = Rate> {
+    (1_000..4_000_u32).prop_map(Rate::from_thousandths)
+}
+
+/// Any policy that a configuration may ask for, with small numbers.
+pub(crate) fn policy() -> impl Strategy<Value = Policy> {
+    let trip = option::weighted(0.9, 1..5_u32)
+        .prop_map(|failures| TripPolicy { consecutive_failures: failures.map(count) });
+    let open = (0..30_u64, rate(), 0..60_u64, 0..=100_u8, any::<bool>()).prop_map(
+        |(wait, backoff_rate, more, jitter_percent, honor_retry_after)| OpenPolicy {
+            wait: Duration::from_secs(wait),
+            backoff_rate,
+            max_wait: Duration::from_secs(wait.saturating_add(more)),
+            jitter_percent,
+            honor_retry_after,
+        },
+    );
+    let half_open = (1..5_u32, any::<Index>(), 0..40_u64).prop_map(|(permitted, part, wait)| {
+        let success_threshold = part.index(permitted as usize) as u32 + 1;
+        HalfOpenPolicy {
+            permitted_calls: count(permitted),
+            success_threshold: count(success_threshold),
+            max_wait: Duration::from_secs(wait),
+        }
+    });
+    let retry = (0..4_u32, 1..5_u64, rate()).prop_map(|(num_retries, interval, backoff_rate)| {
+        RetryPolicy { num_retries, interval: Duration::from_secs(interval), backoff_rate }
+    });
+    let health_check = (1..10_u64, any::<Index>(), 1..4_u32, any::<bool>(), option::of(retry))
+        .prop_map(|(interval, part, healthy, close, retry)| {
+            let timeout = part.index(interval as usize) as u64 + 1;
+            HealthCheckPolicy {
+                interval: Duration::from_secs(interval),
+                timeout: Duration::from_secs(timeout),
+                healthy_threshold: count(healthy),
+                then: if close { AfterCheck::Close } else { AfterCheck::HalfOpen },
+                retry,
+            }
+        });
+    (trip, open, half_open, option::of(health_check)).prop_map(
+        |(trip, open, half_open, health_check)| Policy { trip, open, half_open, health_check },
+    )
+}

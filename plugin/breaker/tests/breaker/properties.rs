@@ -1,0 +1,339 @@
+//! What holds in every story, however workers, callers and the operator interleave. Each property
+//! is checked after each step against a model that is too simple to be wrong.
+
+use std::time::Duration;
+
+use breaker::{
+    AfterCheck, CheckResult, CheckTicket, DivertReason, Outcome, Permit, Policy, Reason,
+    Settlement, StateName, Timestamp,
+};
+use proptest::prelude::*;
+
+use crate::operations::{
+    Event, LONG_ENOUGH, Operation, Step, Story, deadline, operations, operations_on_any_clock,
+    operations_to_the_end_of_time, policy,
+};
+use crate::world::at;
+
+type Verdict = Result<(), TestCaseError>;
+
+fn in_each_step(
+    policy: Policy,
+    operations: Vec<Operation>,
+    mut check: impl FnMut(&Step) -> Verdict,
+) -> Result<Story, TestCaseError> {
+    let mut story = Story::new(policy);
+    for operation in operations {
+        check(&story.play(operation))?;
+    }
+    Ok(story)
+}
+
+proptest! {
+    /// Row 1.
+    #[test]
+    fn each_transition_begins_the_next_generation_and_nothing_else_does(
+        policy in policy(),
+        operations in operations_on_any_clock(),
+    ) {
+        in_each_step(policy, operations, |step| {
+            let (before, after) = (step.status_before(), step.status());
+            let Some(transition) = step.transition else {
+                prop_assert_eq!(after.state, before.state);
+                prop_assert_eq!(after.generation, before.generation);
+                return Ok(());
+            };
+            prop_assert_eq!((transition.from, transition.to), (before.state, after.state));
+            prop_assert_ne!(transition.from, transition.to);
+            prop_assert_eq!(transition.generation, after.generation);
+            prop_assert_eq!(after.generation.number(), before.generation.number() + 1);
+            Ok(())
+        })?;
+    }
+
+    /// Rows 1, 2, 12.
+    #[test]
+    fn a_permit_of_an_older_generation_changes_no_bit_of_the_record(
+        policy in policy(),
+        operations in operations_on_any_clock(),
+    ) {
+        in_each_step(policy, operations, |step| {
+            if let Event::Settled { permit, settlement, unmoved, .. } = &step.event
+                && permit.generation() != step.generation_before()
+            {
+                prop_assert_eq!(*settlement, Settlement::Late);
+                prop_assert!(*unmoved);
+                let [before, after] = step.records();
+                prop_assert_eq!(before, after);
+            }
+            Ok(())
+        })?;
+    }
+
+    /// Rows 2, 3, 4: at most as many as are permitted, and no fewer either.
+    #[test]
+    fn trials_in_flight_and_successes_together_are_at_most_those_permitted(
+        policy in policy(),
+        operations in operations_to_the_end_of_time(),
+    ) {
+        let mut trials = Trials::default();
+        in_each_step(policy, operations, |step| trials.check(step))?;
+    }
+
+    /// Rows 11, 15, and each case of a closed breaker in which no clock is read.
+    #[test]
+    fn an_outcome_that_is_said_to_move_nothing_moves_nothing(
+        policy in policy(),
+        operations in operations_on_any_clock(),
+    ) {
+        in_each_step(policy, operations, |step| {
+            if let Event::Settled { unmoved: true, .. } = step.event {
+                prop_assert_eq!(step.transition, None);
+                // That it succeeded may be noted later.
+                let [mut before, mut after] = [step.before.clone(), step.after.clone()];
+                before.note_success(breaker::UnixTime::from_nanos(u64::MAX));
+                after.note_success(breaker::UnixTime::from_nanos(u64::MAX));
+                prop_assert_eq!(before, after);
+            }
+            Ok(())
+        })?;
+    }
+
+    /// Rows 13, 19: without a health check the wait decides, with one only the check.
+    #[test]
+    fn an_open_breaker_lets_nothing_pass_before_the_wait_or_the_check_is_over(
+        policy in policy(),
+        operations in operations_to_the_end_of_time(),
+    ) {
+        in_each_step(policy, operations, |step| {
+            let before = step.status_before();
+            if before.state != StateName::Open {
+                return Ok(());
+            }
+            let policy = &step.policy;
+            let wait_is_over = before.retry_at.is_some_and(|at| {
+                step.now >= at.min(step.now.after(policy.open.max_wait))
+            });
+            match (&step.event, step.transition, &policy.health_check) {
+                (Event::Admitted(permit), Some(left), None) => {
+                    prop_assert!(wait_is_over && permit.is_trial());
+                    prop_assert_eq!(left.reason, Reason::WaitElapsed);
+                }
+                (Event::Checked(_, CheckResult::Healthy), Some(left), Some(health_check)) => {
+                    prop_assert!(wait_is_over);
+                    let to = match health_check.then {
+                        AfterCheck::Close => StateName::Closed,
+                        AfterCheck::HalfOpen => StateName::HalfOpen,
+                    };
+                    prop_assert_eq!((left.to, left.reason), (to, Reason::HealthCheck));
+                }
+                (Event::Diverted(DivertReason::Open), None, health_check) => {
+                    prop_assert!(health_check.is_some() || !wait_is_over);
+                }
+                (_, None, _) => prop_assert!(!matches!(step.event, Event::Admitted(_))),
+                (event, transition, _) => prop_assert!(false, "{event:?}: {transition:?}"),
+            }
+            Ok(())
+        })?;
+    }
+
+    /// Rows 5, 6, 7, 9, 11, 15: a list of the present period's outcomes is all there is to know.
+    #[test]
+    fn a_closed_breaker_trips_just_when_the_list_of_outcomes_says_so(
+        policy in policy(),
+        operations in operations_on_any_clock(),
+    ) {
+        let mut outcomes = Vec::new();
+        in_each_step(policy, operations, |step| {
+            let closed = step.status_before().state == StateName::Closed;
+            if let Event::Settled { outcome, settlement: Settlement::Counted(_), .. } = step.event
+                && closed
+            {
+                outcomes.push(outcome);
+                let failed = matches!(outcome, Outcome::Failure { .. });
+                let limit = step.policy.trip.consecutive_failures;
+                let trips = failed && limit.is_some_and(|limit| run_of(&outcomes) >= limit.get());
+                prop_assert_eq!(step.transition.is_some(), trips);
+            }
+            if closed {
+                prop_assert_eq!(step.status().failures, run_of(&outcomes));
+            }
+            if step.transition.is_some() {
+                outcomes.clear();
+            }
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn a_health_check_has_one_holder_at_a_time_and_only_its_word_counts(
+        policy in policy(),
+        operations in operations_to_the_end_of_time(),
+    ) {
+        let mut lease = Lease::default();
+        in_each_step(policy, operations, |step| lease.check(step))?;
+    }
+
+    /// Row 13.
+    #[test]
+    fn every_wait_that_begins_is_at_most_the_longest(
+        policy in policy(),
+        operations in operations_on_any_clock(),
+    ) {
+        in_each_step(policy, operations, |step| {
+            let after = step.status();
+            if step.transition.is_some()
+                && let (Some(opened_at), Some(retry_at)) = (after.opened_at, after.retry_at)
+            {
+                prop_assert_eq!(opened_at, step.now);
+                prop_assert!(retry_at.since(opened_at) <= step.policy.open.max_wait);
+            }
+            Ok(())
+        })?;
+    }
+
+    /// Row 3: whatever happened, was lost or was changed.
+    #[test]
+    fn a_service_that_is_well_again_gets_its_traffic_back(
+        policy in policy(),
+        operations in operations(),
+    ) {
+        let story = in_each_step(policy, operations, |_| Ok(()))?;
+        closes_in_a_few_steps(story)?;
+    }
+
+    /// Row 13: the clock may have jumped as it liked. A trial's lease is the one wait that is not
+    /// cut short, since its end tells whose it is: there the clock must catch up.
+    #[test]
+    fn a_service_that_is_well_again_gets_its_traffic_back_on_any_clock(
+        policy in policy(),
+        operations in operations_on_any_clock(),
+    ) {
+        let mut latest = Timestamp::default();
+        let mut story = in_each_step(policy, operations, |step| {
+            latest = latest.max(step.now);
+            Ok(())
+        })?;
+        let now = match story.world.status().trials_in_flight {
+            0 => story.world.now.monotonic,
+            _ => latest,
+        };
+        // There is time left to pass, unless the clock is to catch up with its end.
+        let half = Timestamp::from_nanos(u64::MAX / 2);
+        if story.world.status().trials_in_flight == 0 || now <= half {
+            story.world.now = at(now.min(half));
+            closes_in_a_few_steps(story)?;
+        }
+    }
+}
+
+/// Failures since the last success.
+fn run_of(outcomes: &[Outcome]) -> u32 {
+    let said =
+        outcomes.iter().rev().filter(|it| !matches!(it, Outcome::Ignored | Outcome::Aborted));
+    said.take_while(|it| matches!(it, Outcome::Failure { .. })).count() as u32
+}
+
+fn closes_in_a_few_steps(mut story: Story) -> Verdict {
+    let world = &mut story.world;
+    let checks = world.policy.health_check.as_ref().map_or(0, |it| it.healthy_threshold.get());
+    let trials = world.policy.half_open.success_threshold.get();
+    // The first step may do no more than cut short a wait from before the clock stepped back.
+    for _ in 0..=checks + trials + 1 {
+        if let Some(ticket) = world.try_check() {
+            world.answer(ticket, CheckResult::Healthy);
+        }
+        if let Ok(permit) = world.try_call() {
+            world.settle(permit, Outcome::Success);
+        }
+        if world.state() == StateName::Closed {
+            return Ok(());
+        }
+        world.advance_by(LONG_ENOUGH);
+    }
+    prop_assert!(false, "still {:?}", world.breaker());
+    Ok(())
+}
+
+/// The trials of one half-open period: leases, and successes.
+#[derive(Default)]
+struct Trials {
+    leases: Vec<(Permit, Timestamp)>,
+    successes: u32,
+}
+
+impl Trials {
+    fn check(&mut self, step: &Step) -> Verdict {
+        let (now, policy) = (step.now, &step.policy);
+        if let Event::Settled { permit, outcome, settlement, .. } = &step.event
+            && permit.is_trial()
+            && permit.generation() == step.generation_before()
+        {
+            let lease = self.leases.iter().position(|(held, _)| held == permit);
+            let (_, deadline) = self.leases.swap_remove(lease.expect("a trial that was admitted"));
+            let counted = matches!(settlement, Settlement::Counted(_));
+            prop_assert_eq!(counted, now < deadline);
+            if counted && *outcome == Outcome::Success {
+                self.successes += 1;
+            }
+        }
+        if step.transition.is_some() {
+            *self = Self::default();
+        }
+        let taken = self.leases.iter().filter(|(_, deadline)| *deadline > now).count() as u32;
+        let permitted = policy.half_open.permitted_calls.get();
+        match &step.event {
+            Event::Admitted(permit) if permit.is_trial() => {
+                prop_assert!(taken + self.successes < permitted, "one too many");
+                self.leases.push((permit.for_retry(), deadline(policy, now)));
+            }
+            Event::Diverted(DivertReason::HalfOpen) => {
+                prop_assert!(taken + self.successes >= permitted, "there is a place left");
+            }
+            _ => {}
+        }
+        let in_flight = self.leases.iter().filter(|(_, deadline)| *deadline > now).count();
+        prop_assert!(in_flight <= step.status().trials_in_flight as usize, "one is forgotten");
+        Ok(())
+    }
+}
+
+/// Who holds the health check of one open period, and until when.
+#[derive(Default)]
+struct Lease {
+    holder: Option<CheckTicket>,
+    until: Timestamp,
+}
+
+impl Lease {
+    fn check(&mut self, step: &Step) -> Verdict {
+        match (&step.event, &step.policy.health_check) {
+            (Event::TookCheck(taken), Some(health_check)) => {
+                let lease = health_check.timeout + health_check.interval / 2;
+                prop_assert!(lease < health_check.interval * 2);
+                // A new policy may shorten a lease.
+                self.until = self.until.min(step.now.after(lease));
+                if let Some(ticket) = taken {
+                    prop_assert!(step.now >= self.until, "it is another's");
+                    self.until = step.now.after(lease);
+                    self.holder = Some(ticket.for_retry());
+                }
+            }
+            (Event::TookCheck(taken), None) => prop_assert_eq!(taken, &None),
+            (Event::Checked(ticket, _), health_check) => {
+                if health_check.is_some() && self.holder.as_ref() == Some(ticket) {
+                    *self = Self::default();
+                } else {
+                    let [before, after] = step.records();
+                    prop_assert_eq!(before, after);
+                }
+            }
+            _ => {}
+        }
+        if step.transition.is_some() {
+            *self = Self::default();
+        }
+        prop_assert!(self.until.since(step.now) < Duration::from_secs(30));
+        Ok(())
+    }
+}

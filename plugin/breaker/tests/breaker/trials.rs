@@ -1,0 +1,226 @@
+//! Half-open: who may try, whose word counts, and how a place comes back.
+
+use std::time::Duration;
+
+use breaker::{
+    Admission, Breaker, DivertReason, HalfOpenPolicy, Outcome, Policy, Reason, Settlement,
+    StateName,
+};
+
+use crate::world::{World, count, seconds_of};
+
+fn trials(permitted_calls: u32, success_threshold: u32) -> impl Fn(&mut Policy) {
+    move |policy| {
+        policy.half_open = HalfOpenPolicy {
+            permitted_calls: count(permitted_calls),
+            success_threshold: count(success_threshold),
+            max_wait: seconds_of(30),
+        };
+    }
+}
+
+#[test]
+fn the_first_call_after_the_wait_is_the_first_trial_and_its_success_closes() {
+    let mut world = World::after_the_wait(|_| {});
+    let trial = world.trial();
+    assert_eq!((world.state(), world.status().trials_in_flight), (StateName::HalfOpen, 1));
+    world.settle(trial, Outcome::Success);
+    assert_eq!(world.state(), StateName::Closed);
+    let reasons: Vec<_> = world.transitions.iter().map(|it| it.reason).collect();
+    assert_eq!(
+        reasons,
+        [Reason::ConsecutiveFailures, Reason::WaitElapsed, Reason::TrialsSucceeded]
+    );
+}
+
+#[test]
+fn one_failed_trial_opens_again_whatever_the_others_said() {
+    let mut world = World::after_the_wait(trials(3, 3));
+    let [first, second, third] = [world.trial(), world.trial(), world.trial()];
+    world.settle(first, Outcome::Success);
+    world.settle(second, Outcome::FAILURE);
+    assert_eq!((world.state(), world.status().failures), (StateName::Open, 4));
+    assert_eq!(world.status().trip_reason, Some(Reason::TrialFailed));
+    world.is_late(&third);
+}
+
+#[test]
+fn as_many_successes_as_asked_for_close_and_no_fewer() {
+    let mut world = World::after_the_wait(trials(5, 3));
+    world.succeed();
+    world.succeed();
+    assert_eq!(world.state(), StateName::HalfOpen);
+    world.succeed();
+    assert_eq!(world.state(), StateName::Closed);
+}
+
+/// Row 1: eight calls are in flight when the breaker trips, one trial is out; what the eight say
+/// decides nothing.
+#[test]
+fn a_late_result_from_before_the_trip_decides_nothing_in_half_open() {
+    let mut world = World::new(|_| {});
+    let in_flight: Vec<_> = (0..8).map(|_| world.call()).collect();
+    world.trip();
+    world.advance(30);
+    let trial = world.trial();
+    for call in &in_flight {
+        world.is_late(call);
+    }
+    assert_eq!(world.state(), StateName::HalfOpen);
+    world.settle(trial, Outcome::Success);
+    assert_eq!(world.state(), StateName::Closed);
+}
+
+/// Row 1: the same for the trials of an earlier half-open period.
+#[test]
+fn a_trial_of_an_earlier_half_open_period_decides_nothing_in_a_later_one() {
+    let mut world = World::after_the_wait(trials(2, 1));
+    let old = world.trial();
+    world.fail();
+    world.advance(60);
+    let new = world.trial();
+    world.is_late(&old);
+    assert_eq!((world.state(), world.status().trials_in_flight), (StateName::HalfOpen, 1));
+    world.settle(new, Outcome::Success);
+    assert_eq!(world.state(), StateName::Closed);
+}
+
+/// Row 2: an old call that is settled frees no half-open place.
+#[test]
+fn an_old_permit_frees_no_place_of_a_trial() {
+    let mut world = World::new(trials(3, 3));
+    let old: Vec<_> = (0..20).map(|_| world.call()).collect();
+    world.trip();
+    world.advance(30);
+    let _trials = [world.trial(), world.trial(), world.trial()];
+    for call in old {
+        world.settle(call, Outcome::Aborted);
+        world.is_diverted(DivertReason::HalfOpen);
+    }
+    assert_eq!(world.status().trials_in_flight, 3);
+}
+
+/// Row 2: places in flight and successes together never exceed `permitted_calls`.
+#[test]
+fn a_successful_trial_does_not_make_room_for_one_more() {
+    let mut world = World::after_the_wait(trials(3, 3));
+    world.succeed();
+    let _second = world.trial();
+    let _third = world.trial();
+    world.is_diverted(DivertReason::HalfOpen);
+}
+
+/// Row 4: one of 64 callers passes.
+#[test]
+fn of_sixty_four_callers_at_once_as_many_pass_as_are_permitted() {
+    for permitted in [1, 5, 32] {
+        let mut world = World::after_the_wait(trials(permitted, permitted));
+        let passed = (0..64).filter_map(|_| world.try_call().ok()).count();
+        assert_eq!(passed, permitted as usize);
+        assert_eq!(world.status().trials_in_flight, permitted);
+    }
+}
+
+/// Row 4: two workers decide on the same record; the one that loses the race decides again on
+/// the other's, and only one transition and one trial are stored.
+#[test]
+fn two_workers_at_the_end_of_the_wait_send_one_trial_between_them() {
+    let world = World::after_the_wait(|_| {});
+    let seen = world.record();
+    let decide = |record: &[u8]| {
+        let mut breaker = Breaker::decode(record).unwrap();
+        let decision = breaker.admit(&world.policy, world.now.monotonic);
+        (decision, breaker.encode())
+    };
+    let ((first, first_transition), stored) = decide(&seen);
+    assert!(matches!(first, Admission::Admitted(_)) && first_transition.is_some());
+    let ((second, second_transition), left) = decide(&stored);
+    assert_eq!(second, Admission::Diverted(DivertReason::HalfOpen));
+    assert_eq!(second_transition, None);
+    assert_eq!(left, stored);
+}
+
+/// Row 3: a trial that is never settled holds its place until its deadline and no longer.
+#[test]
+fn a_hung_trial_gives_its_place_back_at_its_deadline() {
+    let mut world = World::after_the_wait(|_| {});
+    let _hung = world.trial();
+    world.advance_by(seconds_of(30) - Duration::from_nanos(1));
+    world.is_diverted(DivertReason::HalfOpen);
+    world.advance_by(Duration::from_nanos(1));
+    world.succeed();
+    assert_eq!(world.state(), StateName::Closed);
+}
+
+/// Row 3: a crashed worker takes all its trials with it, and the breaker recovers all the same.
+#[test]
+fn when_every_trial_is_lost_the_places_all_come_back() {
+    let mut world = World::after_the_wait(trials(3, 3));
+    for _ in 0..3 {
+        drop(world.trial());
+    }
+    world.is_diverted(DivertReason::HalfOpen);
+    world.advance(30);
+    for _ in 0..3 {
+        world.succeed();
+    }
+    assert_eq!(world.state(), StateName::Closed);
+}
+
+/// Row 3: a trial that answers after its deadline has no place to give back, not even when
+/// another has taken the same one since.
+#[test]
+fn a_trial_past_its_deadline_cannot_speak_for_the_one_that_took_its_place() {
+    let mut world = World::after_the_wait(|_| {});
+    let hung = world.trial();
+    world.advance(30);
+    world.is_late(&hung);
+    let successor = world.trial();
+    world.is_late(&hung);
+    world.is_diverted(DivertReason::HalfOpen);
+    world.settle(successor, Outcome::Success);
+    assert_eq!(world.state(), StateName::Closed);
+}
+
+/// Row 3: even a policy that gives trials no time lets them hold a place for a moment.
+#[test]
+fn a_trial_without_time_to_speak_of_still_keeps_a_second_one_out() {
+    let mut world = World::after_the_wait(|policy| policy.half_open.max_wait = Duration::ZERO);
+    let trial = world.trial();
+    world.is_diverted(DivertReason::HalfOpen);
+    world.settle(trial, Outcome::Success);
+    assert_eq!(world.state(), StateName::Closed);
+}
+
+/// Row 11: a client that aborts a trial gives its place back, and the state stays as it is.
+#[test]
+fn an_aborted_trial_gives_its_place_back_at_once() {
+    settles_the_place_and_nothing_else(Outcome::Aborted);
+}
+
+/// Row 15: an ignored answer is no success of a trial, and does not keep its place.
+#[test]
+fn an_ignored_trial_gives_its_place_back_at_once() {
+    settles_the_place_and_nothing_else(Outcome::Ignored);
+}
+
+fn settles_the_place_and_nothing_else(outcome: Outcome) {
+    let mut world = World::after_the_wait(trials(2, 2));
+    world.succeed();
+    for _ in 0..100 {
+        let trial = world.trial();
+        world.is_diverted(DivertReason::HalfOpen);
+        assert_eq!(world.settle(trial, outcome), Settlement::Counted(None));
+        assert_eq!((world.state(), world.status().trials_in_flight), (StateName::HalfOpen, 0));
+    }
+    world.succeed();
+    assert_eq!(world.state(), StateName::Closed);
+}
+
+/// Rows 2, 4: also when a policy asks for more than a record has places.
+#[test]
+fn more_trials_than_there_are_places_are_diverted() {
+    let mut world = World::after_the_wait(trials(1_000, 1_000));
+    let passed = (0..64).filter_map(|_| world.try_call().ok()).count();
+    assert_eq!(passed, breaker::MAX_PERMITTED_CALLS as usize);
+}

@@ -1,0 +1,261 @@
+//! A service's breaker with a clock that the test moves. It lives in its record between any two
+//! steps, as it does in a proxy, so that each test goes through the codec as well.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use breaker::{
+    Admission, AfterCheck, Breaker, CheckResult, CheckTicket, DivertReason, HalfOpenPolicy,
+    HealthCheckPolicy, Now, OpenPolicy, Outcome, Permit, Policy, RECORD_LEN, Rate, RetryPolicy,
+    Settlement, StateName, Status, Timestamp, Transition, TripPolicy, UnixTime,
+};
+
+/// When every story begins, on either clock.
+pub(crate) const START: Now = Now {
+    monotonic: Timestamp::from_nanos(1_000_000_000_000),
+    wall: UnixTime::from_nanos(1_700_000_000_000_000_000),
+};
+
+pub(crate) struct World {
+    pub(crate) policy: Policy,
+    pub(crate) now: Now,
+    /// What spreads the wait of the next trip.
+    pub(crate) random: u32,
+    /// Every transition so far.
+    pub(crate) transitions: Vec<Transition>,
+    record: [u8; RECORD_LEN],
+}
+
+impl World {
+    /// A closed breaker that trips on the third failure in a row, waits 30 s, then 60 s and so
+    /// on up to 5 min without spread, and closes on one successful trial. `adapt` changes that.
+    pub(crate) fn new(adapt: impl FnOnce(&mut Policy)) -> Self {
+        let mut policy = policy();
+        adapt(&mut policy);
+        let record = Breaker::new().encode();
+        Self { policy, now: START, random: 0, transitions: Vec::new(), record }
+    }
+
+    /// The same, tripped.
+    pub(crate) fn open(adapt: impl FnOnce(&mut Policy)) -> Self {
+        let mut world = Self::new(adapt);
+        world.trip();
+        world
+    }
+
+    /// The same, tripped, and its wait is over.
+    pub(crate) fn after_the_wait(adapt: impl FnOnce(&mut Policy)) -> Self {
+        let mut world = Self::open(adapt);
+        let retry_at = world.status().retry_at.unwrap();
+        world.now = at(retry_at);
+        world
+    }
+
+    pub(crate) fn advance(&mut self, seconds: u64) {
+        self.advance_by(seconds_of(seconds));
+    }
+
+    pub(crate) fn advance_by(&mut self, time: Duration) {
+        self.now = at(self.now.monotonic.after(time));
+    }
+
+    pub(crate) fn step_back(&mut self, seconds: u64) {
+        let nanos = self.now.monotonic.as_nanos() - seconds * 1_000_000_000;
+        self.now.monotonic = Timestamp::from_nanos(nanos);
+    }
+
+    pub(crate) fn try_call(&mut self) -> Result<Permit, DivertReason> {
+        let (policy, now) = (self.policy.clone(), self.now.monotonic);
+        let (admission, transition) = self.update(|breaker| breaker.admit(&policy, now));
+        self.transitions.extend(transition);
+        match admission {
+            Admission::Admitted(permit) => Ok(permit),
+            Admission::Diverted(reason) => Err(reason),
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn call(&mut self) -> Permit {
+        self.try_call().expect("the call is admitted")
+    }
+
+    /// A call that must be a trial.
+    #[track_caller]
+    pub(crate) fn trial(&mut self) -> Permit {
+        let permit = self.call();
+        assert!(permit.is_trial());
+        permit
+    }
+
+    #[track_caller]
+    pub(crate) fn is_diverted(&mut self, reason: DivertReason) {
+        assert_eq!(self.try_call().expect_err("the call is diverted"), reason);
+    }
+
+    pub(crate) fn settle(&mut self, permit: Permit, outcome: Outcome) -> Settlement {
+        let (policy, now, random) = (self.policy.clone(), self.now, self.random);
+        let settlement =
+            self.update(|breaker| breaker.settle(&policy, permit, outcome, now, random));
+        if let Settlement::Counted(Some(transition)) = settlement {
+            self.transitions.push(transition);
+        }
+        settlement
+    }
+
+    /// An old permit, that must not change a bit of the record whatever its outcome.
+    #[track_caller]
+    pub(crate) fn is_late(&mut self, permit: &Permit) {
+        for outcome in [Outcome::Success, Outcome::FAILURE, Outcome::Ignored, Outcome::Aborted] {
+            let before = self.record;
+            assert_eq!(self.settle(permit.for_retry(), outcome), Settlement::Late);
+            assert_eq!(self.record, before, "{outcome:?}");
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn succeed(&mut self) {
+        let permit = self.call();
+        self.settle(permit, Outcome::Success);
+    }
+
+    #[track_caller]
+    pub(crate) fn fail(&mut self) {
+        let permit = self.call();
+        self.settle(permit, Outcome::FAILURE);
+    }
+
+    /// Fails until the breaker opens.
+    #[track_caller]
+    pub(crate) fn trip(&mut self) {
+        for _ in 0..100 {
+            if self.state() == StateName::Open {
+                return;
+            }
+            self.fail();
+        }
+        panic!("it does not trip");
+    }
+
+    pub(crate) fn try_check(&mut self) -> Option<CheckTicket> {
+        let (policy, now) = (self.policy.clone(), self.now.monotonic);
+        self.update(|breaker| breaker.take_check(&policy, now))
+    }
+
+    #[track_caller]
+    pub(crate) fn check(&mut self) -> CheckTicket {
+        self.try_check().expect("a check is due and free")
+    }
+
+    pub(crate) fn answer(
+        &mut self,
+        ticket: CheckTicket,
+        result: CheckResult,
+    ) -> Option<Transition> {
+        let (policy, now) = (self.policy.clone(), self.now.monotonic);
+        let transition = self.update(|breaker| breaker.finish_check(&policy, ticket, result, now));
+        self.transitions.extend(transition);
+        transition
+    }
+
+    #[track_caller]
+    pub(crate) fn check_passes(&mut self) -> Option<Transition> {
+        let ticket = self.check();
+        self.answer(ticket, CheckResult::Healthy)
+    }
+
+    #[track_caller]
+    pub(crate) fn check_fails(&mut self) -> Option<Transition> {
+        let ticket = self.check();
+        self.answer(ticket, CheckResult::Unhealthy)
+    }
+
+    /// Moves on, at most `limit`, to the moment a check can be taken, and says how long it took.
+    #[track_caller]
+    pub(crate) fn until_check(&mut self, limit: Duration) -> (Duration, CheckTicket) {
+        let start = self.now.monotonic;
+        while self.now.monotonic.since(start) <= limit {
+            if let Some(ticket) = self.try_check() {
+                return (self.now.monotonic.since(start), ticket);
+            }
+            self.advance_by(Duration::from_millis(100));
+        }
+        panic!("no check within {limit:?}");
+    }
+
+    pub(crate) fn breaker(&self) -> Breaker {
+        Breaker::decode(&self.record).expect("a record that was encoded")
+    }
+
+    pub(crate) fn record(&self) -> [u8; RECORD_LEN] {
+        self.record
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        self.breaker().status()
+    }
+
+    pub(crate) fn state(&self) -> StateName {
+        self.breaker().state()
+    }
+
+    #[track_caller]
+    fn update<R>(&mut self, change: impl FnOnce(&mut Breaker) -> R) -> R {
+        let mut breaker = self.breaker();
+        let result = change(&mut breaker);
+        self.record = breaker.encode();
+        assert_eq!(self.breaker(), breaker, "the record holds all there is");
+        result
+    }
+}
+
+/// A moment of the monotonic clock, with the wall clock that goes with it.
+pub(crate) fn at(monotonic: Timestamp) -> Now {
+    Now { monotonic, wall: START.wall_time_of(monotonic) }
+}
+
+pub(crate) fn policy() -> Policy {
+    Policy {
+        trip: TripPolicy { consecutive_failures: Some(count(3)) },
+        open: OpenPolicy {
+            wait: seconds_of(30),
+            backoff_rate: Rate::from_thousandths(2_000),
+            max_wait: seconds_of(300),
+            jitter_percent: 0,
+            honor_retry_after: true,
+        },
+        half_open: HalfOpenPolicy {
+            permitted_calls: count(1),
+            success_threshold: count(1),
+            max_wait: seconds_of(30),
+        },
+        health_check: None,
+    }
+}
+
+/// A check every 5 s, for at most 1 s, that closes at once when it passes and is not retried.
+pub(crate) fn health_check() -> HealthCheckPolicy {
+    HealthCheckPolicy {
+        interval: seconds_of(5),
+        timeout: seconds_of(1),
+        healthy_threshold: count(1),
+        then: AfterCheck::Close,
+        retry: None,
+    }
+}
+
+/// Three more attempts, after 2, 4 and 8 s.
+pub(crate) fn retry() -> RetryPolicy {
+    RetryPolicy {
+        num_retries: 3,
+        interval: seconds_of(2),
+        backoff_rate: Rate::from_thousandths(2_000),
+    }
+}
+
+pub(crate) fn count(count: u32) -> NonZeroU32 {
+    NonZeroU32::new(count).expect("a count of at least one")
+}
+
+pub(crate) const fn seconds_of(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
