@@ -14,6 +14,7 @@ mod operations;
 mod policy_change;
 mod properties;
 mod recipe;
+mod record;
 mod trials;
 mod tripping;
 mod waits;
