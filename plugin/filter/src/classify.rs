@@ -15,6 +15,7 @@ use crate::host::{Host, Property};
 const GRPC_UNKNOWN: u8 = 2;
 const GRPC_RESOURCE_EXHAUSTED: u8 = 8;
 
+pub(crate) const OK: u16 = 200;
 const TOO_MANY_REQUESTS: u16 = 429;
 
 /// The longest `Retry-After` that is taken at its word; the open wait has its own maximum.
@@ -114,18 +115,23 @@ impl Classify {
         })
     }
 
-    /// Judges the head of an answer to a gRPC call, which may be all of it.
+    /// Judges the head of an answer to a gRPC call, which may be all of it: `end` says so, and
+    /// `code` is the gRPC status that the head has, if it was looked for.
     pub(crate) fn grpc_head(
         &self,
         status: u16,
-        grpc_status: Option<&[u8]>,
+        end: bool,
+        code: Option<&[u8]>,
         origin: Origin,
         trial: bool,
     ) -> Judgement {
-        match (self.http(status, origin, trial), grpc_status) {
-            (Judgement::Final(outcome), _) => Judgement::Final(outcome),
-            (_, Some(code)) => Judgement::Final(self.grpc(Some(code), trial)),
-            (_, None) => Judgement::UntilTrailers,
+        match self.http(status, origin, trial) {
+            Judgement::Final(outcome) => Judgement::Final(outcome),
+            _ if status != OK && code.is_none() => {
+                Judgement::Final(self.grpc_code(code_of_http(status), trial))
+            }
+            _ if end || code.is_some() => Judgement::Final(self.grpc(code, trial)),
+            _ => Judgement::UntilTrailers,
         }
     }
 
@@ -133,8 +139,11 @@ impl Classify {
     pub(crate) fn grpc(&self, code: Option<&[u8]>, trial: bool) -> Outcome {
         let code = code
             .and_then(|code| std::str::from_utf8(code).ok())
-            .and_then(|code| code.parse::<u8>().ok())
-            .unwrap_or(GRPC_UNKNOWN);
+            .and_then(|code| code.parse::<u8>().ok());
+        self.grpc_code(code.unwrap_or(GRPC_UNKNOWN), trial)
+    }
+
+    fn grpc_code(&self, code: u8, trial: bool) -> Outcome {
         if self.ignore_grpc_status.contains(code) {
             Outcome::Ignored
         } else if self.failure_grpc_status.contains(code) {
@@ -144,6 +153,19 @@ impl Classify {
         } else {
             Outcome::Success
         }
+    }
+}
+
+/// The gRPC status that clients take an answer for which is no gRPC (gRPC's
+/// `http-grpc-status-mapping`).
+const fn code_of_http(status: u16) -> u8 {
+    match status {
+        400 => 13,                   // INTERNAL
+        401 => 16,                   // UNAUTHENTICATED
+        403 => 7,                    // PERMISSION_DENIED
+        404 => 12,                   // UNIMPLEMENTED
+        429 | 502 | 503 | 504 => 14, // UNAVAILABLE
+        _ => GRPC_UNKNOWN,
     }
 }
 

@@ -369,9 +369,9 @@ impl Filter {
         let judgement = match call.protocol {
             Protocol::Grpc => {
                 // Envoy's own replies to gRPC calls are gRPC, too, and end with their head.
-                let code = end_of_stream.then(|| host.response_header("grpc-status")).flatten();
-                let code = end_of_stream.then(|| code.unwrap_or_default());
-                service.classify.grpc_head(status, code.as_deref(), origin, trial)
+                let whole = end_of_stream || status != classify::OK;
+                let code = whole.then(|| host.response_header("grpc-status")).flatten();
+                service.classify.grpc_head(status, end_of_stream, code.as_deref(), origin, trial)
             }
             Protocol::Connect | Protocol::Http | Protocol::Upgrade => {
                 service.classify.http(status, origin, trial)
