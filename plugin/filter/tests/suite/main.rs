@@ -14,6 +14,10 @@
 )]
 
 mod admission;
+mod classification;
+mod diversion;
+mod health;
+mod replay;
 mod settlement;
 mod sharing;
 mod steering;

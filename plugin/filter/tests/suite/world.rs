@@ -294,6 +294,21 @@ impl World {
         self.finish_check(&CheckAnswer::Failed);
     }
 
+    /// The oldest health check is kept back from those that are answered.
+    pub(crate) fn take_check(&self) -> (usize, PendingCheck, Callout) {
+        self.0.checks.borrow_mut().pop_front().expect("a check is under way")
+    }
+
+    /// One that was kept back is the only one to be answered.
+    pub(crate) fn put_check(&self, check: (usize, PendingCheck, Callout)) {
+        *self.0.checks.borrow_mut() = VecDeque::from([check]);
+    }
+
+    /// How often the filter wants to be called.
+    pub(crate) fn tick_period(&self) -> Duration {
+        self.filter(0).tick_period()
+    }
+
     /// Whoever made the oldest health check is gone.
     pub(crate) fn lose_check(&self) {
         let check = self.0.checks.borrow_mut().pop_front();

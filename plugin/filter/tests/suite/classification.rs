@@ -1,0 +1,353 @@
+//! What an answer says of the service: success, failure, or nothing.
+
+use serde_json::{Value, json};
+
+use crate::world::{Call, PAYMENT, World, flag};
+
+/// The outcome of the one call that is made.
+fn outcome_of(world: &World) -> &'static str {
+    let outcomes = world.outcomes();
+    assert_eq!(outcomes.iter().sum::<u64>(), 1, "{outcomes:?}");
+    let names = ["success", "failure", "ignored", "aborted"];
+    names[outcomes.iter().position(|count| *count == 1).unwrap()]
+}
+
+fn outcome(fields: &Value, answer: impl FnOnce(Call)) -> &'static str {
+    let world = World::with(fields);
+    answer(world.call());
+    outcome_of(&world)
+}
+
+fn grpc_outcome(classify: &Value, answer: impl FnOnce(Call)) -> &'static str {
+    let world = World::with(&json!({"classify": classify}));
+    answer(world.request(PAYMENT).grpc().send());
+    outcome_of(&world)
+}
+
+/// What a first trial of a half-open breaker comes to: the state after it, and the outcome.
+fn trial(fields: &Value, answer: impl FnOnce(&World)) -> (&'static str, [u64; 4]) {
+    let mut all = json!({"open": {"wait_duration": "10s", "jitter": 0}});
+    for (field, value) in fields.as_object().unwrap() {
+        all[field] = value.clone();
+    }
+    let world = World::with(&all);
+    world.await_trials();
+    let before = world.outcomes();
+    answer(&world);
+    let after = world.outcomes();
+    (world.state(), [0, 1, 2, 3].map(|n| after[n] - before[n]))
+}
+
+/// Row 22: the whole 5xx class, not a list of some.
+#[test]
+fn every_5xx_is_a_failure_and_nothing_else_is() {
+    for status in 200..600 {
+        let expected = if status >= 500 { "failure" } else { "success" };
+        let outcome = outcome(&json!({}), |call| drop(call.respond(status)));
+        assert_eq!(outcome, expected, "{status}");
+    }
+}
+
+#[test]
+fn what_is_a_failure_can_be_configured() {
+    let fields = json!({"classify": {"failure_status": ["429", "500-502"]}});
+    for (status, expected) in [
+        (429, "failure"),
+        (499, "success"),
+        (500, "failure"),
+        (502, "failure"),
+        (503, "success"),
+        (200, "success"),
+    ] {
+        assert_eq!(outcome(&fields, |call| drop(call.respond(status))), expected, "{status}");
+    }
+}
+
+#[test]
+fn with_no_failure_status_only_faults_are_failures() {
+    let fields = json!({"classify": {"failure_status": []}});
+    assert_eq!(outcome(&fields, |call| drop(call.respond(503))), "success");
+    let unreachable =
+        |call: Call| drop(call.respond_by_proxy(503, "no_healthy_upstream", &[flag::UH]));
+    assert_eq!(outcome(&fields, unreachable), "failure");
+}
+
+/// Row 15.
+#[test]
+fn ignore_beats_failure() {
+    let fields = json!({"classify": {"failure_status": ["5xx"], "ignore_status": ["501", "404"]}});
+    for (status, expected) in [(501, "ignored"), (404, "ignored"), (500, "failure")] {
+        assert_eq!(outcome(&fields, |call| drop(call.respond(status))), expected, "{status}");
+    }
+    let world = World::with(&fields);
+    world.fail(2);
+    world.call().respond(404);
+    assert_eq!(world.status().failures, 2, "an ignored answer does not end a run of failures");
+}
+
+/// Row 22.
+#[test]
+fn the_proxys_replies_for_a_failing_service_are_failures() {
+    for (status, details, flags) in [
+        (503, "no_healthy_upstream", &[flag::UH][..]),
+        (503, "upstream_reset_before_response_started{connection_failure}", &[flag::UF]),
+        (503, "upstream_reset_before_response_started{remote_connection_failure}", &[flag::UF]),
+        (503, "upstream_reset_before_response_started{connection_termination}", &[flag::UC]),
+        (503, "upstream_reset_before_response_started{remote_reset}", &[flag::UR]),
+        (503, "upstream_reset_before_response_started{connection_failure}", &[flag::UF, flag::URX]),
+        (503, "upstream_reset_before_response_started{local_reset}", &[flag::LR]),
+        (504, "response_timeout", &[flag::UT]),
+        (504, "upstream_per_try_timeout", &[flag::UT, flag::URX]),
+        (504, "upstream_per_try_idle_timeout", &[flag::UT]),
+        (504, "upstream_max_stream_duration_reached", &[flag::UMSDR]),
+        (502, "upstream_reset_before_response_started{protocol_error}", &[flag::UPE]),
+        (503, "dns_resolution_failure", &[flag::DF]),
+    ] {
+        let by_proxy = |call: Call| drop(call.respond_by_proxy(status, details, flags));
+        assert_eq!(outcome(&json!({}), by_proxy), "failure", "{details}");
+        // Local replies may be mapped to any status.
+        let mapped = |call: Call| drop(call.respond_by_proxy(200, details, flags));
+        assert_eq!(outcome(&json!({}), mapped), "failure", "{details}");
+    }
+}
+
+#[test]
+fn the_proxys_own_limits_count_as_configured() {
+    for (details, flags) in [
+        ("upstream_reset_before_response_started{overflow}", &[flag::UO][..]),
+        ("overflow", &[flag::UO]),
+        ("drop_overload", &[flag::DO]),
+        // An attempt failed before, and the retry was refused.
+        ("upstream_reset_before_response_started{overflow}", &[flag::UF, flag::UO]),
+    ] {
+        for (overflow, expected) in [("ignore", "ignored"), ("failure", "failure")] {
+            let fields = json!({"classify": {"overflow": overflow}});
+            let refused = |call: Call| drop(call.respond_by_proxy(503, details, flags));
+            assert_eq!(outcome(&fields, refused), expected, "{details} {flags:?}");
+        }
+        let refused = |call: Call| drop(call.respond_by_proxy(503, details, flags));
+        assert_eq!(outcome(&json!({}), refused), "ignored", "the default");
+    }
+}
+
+#[test]
+fn replies_that_never_reached_the_service_say_nothing_of_it() {
+    for (status, details, flags) in [
+        (404, "route_not_found", &[flag::NR][..]),
+        (503, "cluster_not_found", &[flag::NC]),
+        (429, "request_rate_limited", &[flag::RL]),
+        (503, "request_rate_limited", &[flag::RL]),
+        (403, "ext_authz_denied", &[flag::UAEX]),
+        (500, "ext_authz_error", &[flag::UAEX]),
+        (503, "fault_filter_abort", &[flag::FI]),
+        (503, "fault_filter_delay", &[flag::DI]),
+        (400, "http1.codec_error", &[flag::DPE]),
+        (400, "strict_header_check_failed", &[flag::IH]),
+        (408, "stream_idle_timeout", &[flag::SI]),
+        (504, "stream_idle_timeout", &[flag::SI]),
+        (408, "request_overall_timeout", &[]),
+        (504, "max_duration_timeout", &[flag::DT]),
+        (503, "downstream_remote_disconnect", &[flag::DC]),
+        (503, "downstream_remote_disconnect", &[flag::DR]),
+        (503, "direct_response", &[]),
+        (500, "lua_response", &[]),
+        (413, "request_payload_too_large", &[]),
+        (503, "maintenance_mode", &[]),
+        (503, "", &[]),
+    ] {
+        let by_proxy = |call: Call| drop(call.respond_by_proxy(status, details, flags));
+        assert_eq!(outcome(&json!({}), by_proxy), "ignored", "{details}");
+    }
+}
+
+#[test]
+fn an_answer_of_the_service_is_judged_by_its_status_whatever_flags_retries_left() {
+    for (status, expected) in [(503, "failure"), (200, "success")] {
+        let fields = json!({});
+        let retried =
+            |call: Call| drop(call.respond_by_proxy(status, "via_upstream", &[flag::URX]));
+        assert_eq!(outcome(&fields, retried), expected);
+    }
+}
+
+#[test]
+fn a_proxy_that_cannot_tell_where_an_answer_is_from_is_taken_at_its_status() {
+    for (status, expected) in [(503, "failure"), (200, "success"), (404, "success")] {
+        assert_eq!(outcome(&json!({}), |call| drop(call.respond_untold(status))), expected);
+    }
+    let world = World::with(&json!({}));
+    let mut call = world.call();
+    call.came_by("no_healthy_upstream", &[]);
+    call.facts.flags = None;
+    call.head(Some(503), true);
+    assert_eq!(outcome_of(&world), "ignored", "details without flags: a reply of the proxy's own");
+}
+
+// === gRPC
+
+/// Row 22: gRPC errors inside HTTP 200, in trailers and in headers.
+#[test]
+fn grpc_is_judged_by_its_own_status() {
+    for (code, expected) in [
+        (0, "success"),
+        (1, "success"),
+        (2, "failure"),
+        (3, "success"),
+        (4, "failure"),
+        (5, "success"),
+        (6, "success"),
+        (7, "success"),
+        (8, "success"),
+        (9, "success"),
+        (10, "success"),
+        (11, "success"),
+        (12, "success"),
+        (13, "failure"),
+        (14, "failure"),
+        (15, "failure"),
+        (16, "success"),
+    ] {
+        let code = code.to_string();
+        let trailers = |call: Call| call.respond_grpc(Some(&code));
+        assert_eq!(grpc_outcome(&json!({}), trailers), expected, "{code} in trailers");
+        let head = |call: Call| call.respond_grpc_head(200, Some(&code));
+        assert_eq!(grpc_outcome(&json!({}), head), expected, "{code} in the head");
+    }
+}
+
+#[test]
+fn a_missing_or_impossible_grpc_status_is_unknown() {
+    for code in [None, Some(""), Some("x"), Some("-1"), Some("999"), Some("1e1")] {
+        assert_eq!(grpc_outcome(&json!({}), |call| call.respond_grpc(code)), "failure", "{code:?}");
+        let head = |call: Call| call.respond_grpc_head(200, code);
+        assert_eq!(grpc_outcome(&json!({}), head), "failure", "{code:?}");
+    }
+    let no_trailers = |mut call: Call| {
+        call.begin(200);
+        call.end();
+    };
+    assert_eq!(grpc_outcome(&json!({}), no_trailers), "failure");
+    let unknown_is_fine = json!({"failure_grpc_status": ["UNAVAILABLE"]});
+    assert_eq!(grpc_outcome(&unknown_is_fine, no_trailers), "success");
+}
+
+#[test]
+fn a_grpc_status_beyond_the_known_ones_is_no_failure() {
+    assert_eq!(grpc_outcome(&json!({}), |call| call.respond_grpc(Some("17"))), "success");
+    assert_eq!(grpc_outcome(&json!({}), |call| call.respond_grpc(Some("200"))), "success");
+}
+
+/// Row 15.
+#[test]
+fn ignore_beats_failure_in_grpc_too() {
+    let classify = json!({
+        "failure_grpc_status": ["UNAVAILABLE", "INTERNAL"], "ignore_grpc_status": ["INTERNAL"]
+    });
+    assert_eq!(grpc_outcome(&classify, |call| call.respond_grpc(Some("13"))), "ignored");
+    assert_eq!(grpc_outcome(&classify, |call| call.respond_grpc(Some("14"))), "failure");
+    assert_eq!(grpc_outcome(&classify, |call| call.respond_grpc(Some("2"))), "success");
+}
+
+/// An answer that is no gRPC at all, such as a gateway's error page, stands for the gRPC status
+/// that clients take it for.
+#[test]
+fn a_grpc_call_answered_in_plain_http_is_judged_as_its_client_does() {
+    for (status, expected) in [
+        (400, "failure"),
+        (401, "success"),
+        (403, "success"),
+        (404, "success"),
+        (418, "failure"),
+        (429, "failure"),
+        (500, "failure"),
+        (502, "failure"),
+        (503, "failure"),
+        (504, "failure"),
+    ] {
+        let head = |call: Call| call.respond_grpc_head(status, None);
+        assert_eq!(grpc_outcome(&json!({}), head), expected, "{status}");
+        let page = |mut call: Call| {
+            call.begin(status);
+            call.end();
+        };
+        assert_eq!(grpc_outcome(&json!({}), page), expected, "{status} with a body");
+    }
+    let not_found = |call: Call| call.respond_grpc_head(404, Some("14"));
+    assert_eq!(grpc_outcome(&json!({}), not_found), "failure", "its own status comes first");
+}
+
+#[test]
+fn the_proxys_reply_to_a_grpc_call_is_judged_by_where_it_is_from() {
+    let unreachable = |mut call: Call| {
+        call.came_by("no_healthy_upstream", &[flag::UH]);
+        call.respond_grpc_head(200, Some("14"));
+    };
+    assert_eq!(grpc_outcome(&json!({}), unreachable), "failure");
+    let limited = |mut call: Call| {
+        call.came_by("request_rate_limited", &[flag::RL]);
+        call.respond_grpc_head(200, Some("14"));
+    };
+    assert_eq!(grpc_outcome(&json!({}), limited), "ignored");
+    let refused = |mut call: Call| {
+        call.came_by("upstream_reset_before_response_started{overflow}", &[flag::UO]);
+        call.respond_grpc_head(200, Some("14"));
+    };
+    assert_eq!(grpc_outcome(&json!({}), refused), "ignored");
+}
+
+#[test]
+fn a_grpc_stream_cut_off_before_its_trailers_has_failed() {
+    assert_eq!(grpc_outcome(&json!({}), Call::reset_mid_body), "failure");
+}
+
+#[test]
+fn grpc_goes_by_its_content_type() {
+    for (content_type, grpc) in [
+        ("application/grpc", true),
+        ("application/grpc+proto", true),
+        ("application/grpc;charset=utf-8", true),
+        ("application/grpc-web", false),
+        ("application/json", false),
+    ] {
+        let world = World::with(&json!({}));
+        let call = world.request(PAYMENT).header("content-type", content_type).send();
+        call.respond_grpc(Some("14"));
+        let expected = if grpc { "failure" } else { "success" };
+        assert_eq!(outcome_of(&world), expected, "{content_type}");
+    }
+}
+
+// === Trials
+
+/// Row 19: a service that turns a trial away has not shown that it can take traffic.
+#[test]
+fn a_trial_turned_away_is_no_success() {
+    let ignored = ("HALF_OPEN", [0, 0, 1, 0]);
+    let none = json!({});
+    assert_eq!(trial(&none, |world| drop(world.call().respond(429))), ignored);
+    let grpc = |world: &World| world.request(PAYMENT).grpc().send().respond_grpc(Some("8"));
+    assert_eq!(trial(&none, grpc), ignored);
+    let grpc =
+        |world: &World| world.request(PAYMENT).grpc().send().respond_grpc_head(200, Some("8"));
+    assert_eq!(trial(&none, grpc), ignored);
+    let failing = json!({"classify": {"failure_status": ["429", "5xx"]}});
+    let failed = ("OPEN", [0, 1, 0, 0]);
+    assert_eq!(trial(&failing, |world| drop(world.call().respond(429))), failed);
+}
+
+#[test]
+fn outside_of_trials_being_turned_away_is_the_clients_own_affair() {
+    assert_eq!(outcome(&json!({}), |call| drop(call.respond(429))), "success");
+    assert_eq!(grpc_outcome(&json!({}), |call| call.respond_grpc(Some("8"))), "success");
+}
+
+#[test]
+fn a_trial_that_the_proxys_limits_refuse_decides_nothing() {
+    let refused = |world: &World| {
+        let details = "upstream_reset_before_response_started{overflow}";
+        world.call().respond_by_proxy(503, details, &[flag::UO]);
+    };
+    assert_eq!(trial(&json!({}), refused), ("HALF_OPEN", [0, 0, 1, 0]));
+    let strict = json!({"classify": {"overflow": "failure"}});
+    assert_eq!(trial(&strict, refused), ("OPEN", [0, 1, 0, 0]));
+}

@@ -1,0 +1,377 @@
+//! Health checks of open services: one at a time for all threads, whatever becomes of them.
+
+use std::time::Duration;
+
+use breaker_filter::{CheckAnswer, Headers};
+use serde_json::{Value, json};
+
+use crate::world::{PAYMENT, World};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn checked(check: &Value) -> Value {
+    let mut fields = json!({
+        "health_check": {"cluster": "payment", "path": "/health", "interval": "5s", "timeout": "1s"}
+    });
+    for (field, value) in check.as_object().unwrap() {
+        fields["health_check"][field] = value.clone();
+    }
+    fields
+}
+
+/// How long it is until the next check goes out, in steps of a tick.
+fn until_next_check(world: &World) -> Duration {
+    let step = Duration::from_millis(500);
+    let mut waited = Duration::ZERO;
+    world.tick_all();
+    while world.pending_checks() == 0 {
+        assert!(waited < Duration::from_secs(600), "no check goes out");
+        world.advance(step);
+        world.tick_all();
+        waited += step;
+    }
+    assert_eq!(world.pending_checks(), 1);
+    waited
+}
+
+#[test]
+fn a_closed_service_is_not_checked() {
+    let world = World::with_workers(4, &checked(&json!({})));
+    world.run(60 * SECOND);
+    assert_eq!(world.pending_checks(), 0);
+}
+
+#[test]
+fn an_open_service_is_checked_by_one_thread_whatever_their_number() {
+    for workers in [1, 4, 32] {
+        let world = World::with_workers(workers, &checked(&json!({})));
+        world.trip();
+        world.tick_all();
+        world.tick_all();
+        assert_eq!(world.pending_checks(), 1, "{workers} workers and the main thread");
+    }
+}
+
+#[test]
+fn a_check_taken_by_two_threads_at_once_is_made_by_one() {
+    let world = World::with_workers(2, &checked(&json!({})));
+    world.trip();
+    let rival = world.clone();
+    world.store().before_next_write(move || rival.tick(1));
+    world.tick(0);
+    assert_eq!(world.pending_checks(), 1);
+}
+
+#[test]
+fn the_check_is_the_call_that_was_configured() {
+    let world = World::with(&checked(&json!({
+        "host": "payments.example.com", "method": "HEAD", "path": "/health?deep=1",
+        "headers": {"X-Probe": "yes", "accept": "text/plain"}, "timeout": "750ms"
+    })));
+    world.trip();
+    world.tick_all();
+    let callout = world.check_callout();
+    assert_eq!(
+        (callout.cluster.as_str(), callout.timeout),
+        ("payment", Duration::from_millis(750))
+    );
+    let headers: Vec<_> = callout.headers.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+    assert_eq!(
+        headers,
+        [
+            (":method", "HEAD"),
+            (":path", "/health?deep=1"),
+            (":authority", "payments.example.com"),
+            ("x-probe", "yes"),
+            ("accept", "text/plain"),
+        ]
+    );
+    assert_eq!(callout.body, b"");
+}
+
+#[test]
+fn a_check_without_a_host_names_its_cluster() {
+    let world = World::with(&checked(&json!({})));
+    world.trip();
+    world.tick_all();
+    let callout = world.check_callout();
+    let authority = (":authority".to_owned(), "payment".to_owned());
+    assert!(callout.headers.contains(&authority) && callout.timeout == SECOND);
+}
+
+#[test]
+fn the_first_check_is_made_at_the_end_of_the_wait() {
+    let mut fields = checked(&json!({}));
+    fields["open"] = json!({"wait_duration": "20s", "jitter": 0});
+    let world = World::with(&fields);
+    world.trip();
+    assert_eq!(until_next_check(&world), 20 * SECOND);
+    assert!(!world.call().is_admitted());
+}
+
+#[test]
+fn without_a_wait_the_first_check_is_made_at_once() {
+    let world = World::with(&checked(&json!({})));
+    world.trip();
+    assert_eq!(until_next_check(&world), Duration::ZERO);
+}
+
+/// A passed wait alone does not end the open state of a service that is checked.
+#[test]
+fn a_service_that_fails_its_checks_stays_open_for_good() {
+    let world = World::with_workers(2, &checked(&json!({})));
+    world.trip();
+    for _ in 0..100 {
+        until_next_check(&world);
+        world.answer_check(503);
+        assert!(!world.call().is_admitted());
+    }
+    assert_eq!(world.state(), "OPEN");
+    assert_eq!(world.of("health_checks_total", &["result=unhealthy"]), 100);
+}
+
+/// Row 19: a passed check leads to trials, unless it is configured to close.
+#[test]
+fn a_passed_check_leads_to_trials_or_closes() {
+    for (then, state, to) in
+        [("half_open", "HALF_OPEN", "to=half_open"), ("close", "CLOSED", "to=closed")]
+    {
+        let world = World::with(&checked(&json!({"then": then})));
+        world.trip();
+        world.tick_all();
+        world.answer_check(200);
+        assert_eq!(world.state(), state);
+        assert_eq!(world.of("transitions_total", &[to, "reason=health_check"]), 1);
+        assert_eq!(world.of("health_checks_total", &["result=healthy"]), 1);
+        world.call().respond(200);
+        assert_eq!(world.state(), "CLOSED");
+    }
+    let world = World::with(&checked(&json!({})));
+    world.trip();
+    world.tick_all();
+    world.answer_check(200);
+    assert_eq!(world.state(), "HALF_OPEN", "the default");
+}
+
+/// Row 19: a check that passes while real calls still fail closes nothing.
+#[test]
+fn a_trial_that_fails_after_a_passed_check_opens_again_and_waits_longer() {
+    let mut fields = checked(&json!({}));
+    fields["open"] = json!({"wait_duration": "10s", "jitter": 0});
+    let world = World::with(&fields);
+    world.trip();
+    assert_eq!(until_next_check(&world), 10 * SECOND);
+    world.answer_check(200);
+    world.call().respond(503);
+    assert_eq!(world.state(), "OPEN");
+    assert_eq!(until_next_check(&world), 20 * SECOND);
+}
+
+/// The recipe closes on a passed check. If calls still fail, the waits must grow all the same.
+#[test]
+fn a_service_that_is_closed_by_checks_and_trips_again_waits_longer() {
+    let mut fields = checked(&json!({"then": "close"}));
+    fields["open"] = json!({"wait_duration": "10s", "jitter": 0});
+    let world = World::with(&fields);
+    let mut waits = Vec::new();
+    for _ in 0..3 {
+        world.trip();
+        waits.push(world.wait().as_secs());
+        until_next_check(&world);
+        world.answer_check(200);
+        assert_eq!(world.state(), "CLOSED");
+    }
+    assert_eq!(waits, [10, 20, 40]);
+    world.call().respond(200);
+    world.trip();
+    assert_eq!(world.wait().as_secs(), 10);
+}
+
+#[test]
+fn as_many_checks_in_a_row_must_pass_as_configured() {
+    let world = World::with(&checked(&json!({"healthy_threshold": 3})));
+    world.trip();
+    let mut waits = Vec::new();
+    for status in [200, 200, 503, 200, 200, 200] {
+        assert_eq!(world.state(), "OPEN");
+        waits.push(until_next_check(&world).as_secs());
+        world.answer_check(status);
+    }
+    assert_eq!(world.state(), "HALF_OPEN");
+    assert_eq!(waits, [0, 5, 5, 5, 5, 5]);
+}
+
+#[test]
+fn a_failed_check_is_tried_again_on_the_recipes_schedule() {
+    let world = World::with(&checked(&json!({
+        "retry": {"num_retries": 3, "interval": "2s", "backoff_rate": 2.0}
+    })));
+    world.trip();
+    let waits: Vec<_> = (0..9)
+        .map(|_| {
+            let wait = until_next_check(&world).as_secs();
+            world.answer_check(500);
+            wait
+        })
+        .collect();
+    assert_eq!(waits, [0, 2, 4, 8, 5, 2, 4, 8, 5]);
+}
+
+#[test]
+fn a_check_that_passes_at_a_retry_has_passed() {
+    let world = World::with(&checked(&json!({"retry": {}, "healthy_threshold": 2})));
+    world.trip();
+    for status in [200, 500, 500, 200] {
+        until_next_check(&world);
+        world.answer_check(status);
+    }
+    assert_eq!(world.state(), "HALF_OPEN", "two in a row: the retries belong to the second");
+}
+
+#[test]
+fn which_statuses_pass_is_configured() {
+    for (status, expected, passes) in [
+        (204, None, true),
+        (299, None, true),
+        (301, None, false),
+        (404, None, false),
+        (200, Some(json!(["404"])), false),
+        (404, Some(json!(["404"])), true),
+    ] {
+        let mut check = json!({});
+        if let Some(expected) = expected {
+            check["expected_status"] = expected;
+        }
+        let world = World::with(&checked(&check));
+        world.trip();
+        world.tick_all();
+        world.answer_check(status);
+        let state = if passes { "HALF_OPEN" } else { "OPEN" };
+        assert_eq!(world.state(), state, "{status}");
+    }
+}
+
+#[test]
+fn a_check_without_a_sensible_answer_has_failed() {
+    let world = World::with(&checked(&json!({"interval": "10ms", "timeout": "5ms"})));
+    world.trip();
+    world.tick_all();
+    world.fail_check();
+    for status in [&b""[..], b"OK", b"\xff\xff", b"99999", b"-200"] {
+        until_next_check(&world);
+        let headers = Headers::from_pairs(&[(":status", status)]);
+        world.finish_check(&CheckAnswer::Answered(headers));
+    }
+    until_next_check(&world);
+    world.finish_check(&CheckAnswer::Answered(Headers::from_serialized(vec![0xff; 9])));
+    assert_eq!(world.of("health_checks_total", &["result=unhealthy"]), 7);
+    assert_eq!(world.state(), "OPEN");
+}
+
+#[test]
+fn a_holder_that_vanished_is_replaced_within_two_intervals() {
+    for interval in ["5s", "500ms", "10ms", "1h"] {
+        let world = World::with_workers(
+            4,
+            &checked(&json!({
+                "interval": interval, "timeout": "10ms"
+            })),
+        );
+        world.trip();
+        world.tick_all();
+        world.lose_check();
+        let interval = match interval {
+            "5s" => 5 * SECOND,
+            "500ms" => SECOND / 2,
+            "10ms" => SECOND / 100,
+            _ => 3600 * SECOND,
+        };
+        let mut waited = Duration::ZERO;
+        while world.pending_checks() == 0 {
+            world.run(world.tick_period());
+            waited += world.tick_period();
+        }
+        assert!(waited <= 2 * interval, "{waited:?} of {interval:?}");
+        assert!(waited >= Duration::from_millis(10), "its time was not over");
+        assert_eq!(world.pending_checks(), 1);
+    }
+}
+
+#[test]
+fn a_holder_that_answers_too_late_has_no_say() {
+    let world = World::with_workers(2, &checked(&json!({"then": "close"})));
+    world.trip();
+    world.tick(0);
+    world.advance(10 * SECOND);
+    world.tick(1);
+    assert_eq!(world.pending_checks(), 2, "the first was given up");
+    world.answer_check(200);
+    assert_eq!(world.state(), "OPEN");
+    world.answer_check(200);
+    assert_eq!(world.state(), "CLOSED");
+}
+
+#[test]
+fn a_check_that_slept_through_a_whole_outage_has_no_say_in_the_next() {
+    let world = World::with_workers(2, &checked(&json!({"then": "close"})));
+    world.trip();
+    world.tick(0);
+    world.advance(10 * SECOND);
+    world.tick(1);
+    // The second holder answers first, and the service closes and trips again.
+    let slow = world.take_check();
+    world.answer_check(200);
+    world.trip();
+    world.put_check(slow);
+    world.answer_check(200);
+    assert_eq!(world.state(), "OPEN");
+}
+
+#[test]
+fn a_check_that_cannot_be_written_down_is_made_again() {
+    let world = World::with(&checked(&json!({})));
+    world.trip();
+    world.tick_all();
+    world.store().conflict_next(64);
+    world.answer_check(200);
+    assert_eq!(world.state(), "OPEN");
+    assert_eq!(world.metric("edge_breaker_lost_updates_total"), 1);
+    until_next_check(&world);
+    world.answer_check(200);
+    assert_eq!(world.state(), "HALF_OPEN");
+}
+
+#[test]
+fn a_check_added_to_an_open_service_takes_over() {
+    let wait = json!({"open": {"wait_duration": "10s", "jitter": 0}});
+    let world = World::with(&wait);
+    world.trip();
+    let mut fields = checked(&json!({}));
+    fields["open"] = wait["open"].clone();
+    world.configure(1, &json!({"services": [crate::world::service(PAYMENT, &fields)]}));
+    assert_eq!(until_next_check(&world), 10 * SECOND);
+    assert!(!world.call().is_admitted());
+}
+
+#[test]
+fn a_check_taken_from_an_open_service_leaves_the_wait_to_end_it() {
+    let world = World::with(&checked(&json!({})));
+    world.trip();
+    world.tick_all();
+    world.configure(1, &json!({"services": [crate::world::service(PAYMENT, &json!({}))]}));
+    assert!(world.call().is_admitted());
+    assert_eq!(world.state(), "HALF_OPEN");
+}
+
+#[test]
+fn ticks_come_often_enough_for_the_shortest_wait_and_seldom_enough_for_the_proxy() {
+    for (check, millis) in [
+        (json!({}), 500),
+        (json!({"interval": "1s"}), 250),
+        (json!({"interval": "1s", "retry": {"interval": "100ms"}}), 25),
+        (json!({"interval": "10ms", "timeout": "10ms"}), 5),
+    ] {
+        let world = World::with(&checked(&check));
+        assert_eq!(world.tick_period(), Duration::from_millis(millis), "{check}");
+    }
+}
