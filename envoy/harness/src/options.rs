@@ -33,7 +33,7 @@ impl EnvoyOptions {
     #[must_use]
     pub fn new(config: Value) -> Self {
         Self {
-            config: with_free_admin_port(config),
+            config: with_admin_port(config, 0),
             startup: STARTUP,
             concurrency: 1,
             log_level: "warning".to_owned(),
@@ -49,6 +49,13 @@ impl EnvoyOptions {
     /// When the text is not YAML.
     pub fn from_yaml(text: &str) -> Result<Self> {
         Ok(Self::new(crate::parse_yaml(text)?))
+    }
+
+    /// Puts the admin interface on this port of the loopback interface rather than on a free one.
+    #[must_use]
+    pub fn admin_port(mut self, port: u16) -> Self {
+        self.config = with_admin_port(self.config, port);
+        self
     }
 
     /// The number of worker threads.
@@ -128,12 +135,12 @@ impl From<Sample> for EnvoyOptions {
     }
 }
 
-fn with_free_admin_port(mut config: Value) -> Value {
+fn with_admin_port(mut config: Value, port: u16) -> Value {
     if let Some(bootstrap) = config.as_object_mut() {
         let admin = bootstrap.entry("admin").or_insert_with(|| json!({}));
         if let Some(admin) = admin.as_object_mut() {
-            let address = json!({ "socket_address": { "address": "127.0.0.1", "port_value": 0 } });
-            admin.insert("address".to_owned(), address);
+            let address = json!({ "address": "127.0.0.1", "port_value": port });
+            admin.insert("address".to_owned(), json!({ "socket_address": address }));
         }
     }
     config
