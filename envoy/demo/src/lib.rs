@@ -1,1 +1,0 @@
-//! Drives the recipe's four validation scenarios through a real Envoy.

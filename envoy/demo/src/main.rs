@@ -1,0 +1,55 @@
+//! Drives the recipe's four validation scenarios through a real Envoy, which runs
+//! `envoy/recipe.yaml`, with the recipe's services in this process.
+//!
+//! What is shown is what was seen: who answered is read from the answer, the breaker's state from
+//! its admin API, and how many calls reached the service is counted by the service. What was seen
+//! is then compared with what the recipe expects.
+
+mod board;
+mod observed;
+mod scenarios;
+mod stage;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+use clap::builder::FalseyValueParser;
+
+use crate::board::Board;
+use crate::stage::Stage;
+
+/// Shows the recipe's four validation scenarios, each request as it happens.
+#[derive(Parser)]
+struct Options {
+    /// Ends after the scenarios, with status 1 if any went otherwise than the recipe says; else
+    /// all is left running until Ctrl-C
+    #[arg(long, env = "DEMO_EXIT", value_parser = FalseyValueParser::new())]
+    exit: bool,
+}
+
+#[tokio::main]
+async fn main() -> Result<ExitCode> {
+    let options = Options::parse();
+    tokio::select! {
+        code = run(&options) => code,
+        // Whoever interrupts wants the terminal back, and no report; Envoy is stopped on the way.
+        interrupted = tokio::signal::ctrl_c() => Ok(interrupted.map(|()| ExitCode::SUCCESS)?),
+    }
+}
+
+async fn run(options: &Options) -> Result<ExitCode> {
+    let stage = Stage::set().await?;
+    let mut board = Board::new();
+    board.title(&format!("The recipe's four scenarios on Envoy {}", stage.envoy_version()));
+    scenarios::closed(&stage, &mut board).await?;
+    scenarios::open(&stage, &mut board).await?;
+    scenarios::fallback(&stage, &mut board).await?;
+    scenarios::recovery(&stage, &mut board).await?;
+    let as_expected = board.close();
+    if options.exit {
+        return Ok(if as_expected { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
+    board.invite(&stage);
+    std::future::pending().await
+}

@@ -1,0 +1,147 @@
+//! Where the scenarios play: Envoy with the sample, and the services.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use envoy_harness::client::{self, Client};
+use envoy_harness::{Envoy, EnvoyOptions, Sample, repo_root};
+use http::Request;
+use recipe_services::{Downstream, Ports, Services};
+
+use crate::observed::{Answerer, Breaker, Observed};
+
+/// The sample, and the ports that are written in it.
+const SAMPLE: &str = "envoy/recipe.yaml";
+const INGRESS: u16 = 10_000;
+const BREAKER_ADMIN: u16 = 10_001;
+const ENVOY_ADMIN: u16 = 9_901;
+const SERVICES: Ports = Ports { downstream: 8_081, fallback: 8_082, health: 8_083, control: 8_084 };
+
+const MODULE: &str = "target/wasm/edge_breaker.wasm";
+const SERVICE: &str = "payment-service";
+/// The recipe's test input.
+pub(crate) const PAYMENT: &str = r#"{"amount": 100.00, "currency": "USD", "customer_id": "12345"}"#;
+
+/// State has to be shared for this to go well: more workers than one.
+const WORKERS: u32 = 2;
+/// Longer than the sample lets all attempts of a call take.
+const TIMEOUT: Duration = Duration::from_secs(40);
+
+/// All that runs. Dropped, it is stopped.
+pub(crate) struct Stage {
+    envoy: Envoy,
+    envoy_version: String,
+    services: Services,
+    client: Client,
+    ingress: SocketAddr,
+    breaker_admin: SocketAddr,
+}
+
+impl Stage {
+    /// Starts the services and Envoy, on the sample's own ports where these are free.
+    pub(crate) async fn set() -> Result<Self> {
+        ensure!(repo_root().join(MODULE).exists(), "{MODULE} is not there: run `make wasm` first");
+        let services = Services::start(Ports {
+            downstream: free_or_any(SERVICES.downstream),
+            fallback: free_or_any(SERVICES.fallback),
+            health: free_or_any(SERVICES.health),
+            control: free_or_any(SERVICES.control),
+        })
+        .await?;
+        let sample = Sample::load(SAMPLE)?
+            .listen("ingress", loopback(free_or_any(INGRESS)))?
+            .listen("breaker-admin", loopback(free_or_any(BREAKER_ADMIN)))?
+            .endpoint(SERVICES.downstream, services.downstream())?
+            .endpoint(SERVICES.fallback, services.fallback())?
+            .endpoint(SERVICES.health, services.health())?;
+        let envoy = EnvoyOptions::from(sample)
+            .admin_port(free_or_any(ENVOY_ADMIN))
+            .concurrency(WORKERS)
+            .start()
+            .await?;
+        Ok(Self {
+            ingress: envoy.listener_addr("ingress").await?,
+            breaker_admin: envoy.listener_addr("breaker-admin").await?,
+            envoy_version: envoy_version().await?,
+            client: Client::new().timeout(TIMEOUT),
+            envoy,
+            services,
+        })
+    }
+
+    /// Makes a payment, and says how it went.
+    pub(crate) async fn pay(&self) -> Result<Observed> {
+        let service = self.service();
+        let before = self.breaker().await?;
+        let calls = service.calls();
+        let start = Instant::now();
+        let request = Request::post(self.payment_url())
+            .header("content-type", "application/json")
+            .body(client::full(PAYMENT))?;
+        let answer = self.client.send(request).await?;
+        let took = start.elapsed();
+        // Envoy's own answers are no JSON.
+        let body = answer.json().unwrap_or_default();
+        Ok(Observed {
+            answered_by: Answerer::of(&body, answer.header("x-circuit-breaker-fallback")),
+            status: answer.status.as_u16(),
+            before,
+            after: self.breaker().await?,
+            service_calls: service.calls() - calls,
+            took,
+        })
+    }
+
+    /// The breaker of the payment service, as its admin API shows it.
+    pub(crate) async fn breaker(&self) -> Result<Breaker> {
+        let answer = self.client.get(&self.breaker_url()).await?;
+        serde_json::from_value(answer.json()?).with_context(|| {
+            format!("GET {}: {} {}", self.breaker_url(), answer.status, answer.text())
+        })
+    }
+
+    /// The payment service itself.
+    pub(crate) fn service(&self) -> Downstream {
+        self.services.service(SERVICE)
+    }
+
+    /// Envoy's version, such as `1.40.0`.
+    pub(crate) fn envoy_version(&self) -> &str {
+        &self.envoy_version
+    }
+
+    pub(crate) fn payment_url(&self) -> String {
+        format!("http://{}/{SERVICE}/charge", self.ingress)
+    }
+
+    pub(crate) fn breaker_url(&self) -> String {
+        format!("http://{}/circuit-breaker/services/{SERVICE}", self.breaker_admin)
+    }
+
+    pub(crate) fn metrics_url(&self) -> String {
+        format!("http://{}/stats/prometheus?filter=edge_breaker", self.envoy.admin_addr())
+    }
+
+    pub(crate) fn control_url(&self) -> String {
+        format!("http://{}/services/{SERVICE}", self.services.control())
+    }
+}
+
+const fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::V4(std::net::SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))
+}
+
+/// The port, if nobody listens there, else 0: any other.
+fn free_or_any(port: u16) -> u16 {
+    if TcpListener::bind(loopback(port)).is_ok() { port } else { 0 }
+}
+
+async fn envoy_version() -> Result<String> {
+    let full = tokio::task::spawn_blocking(|| {
+        envoy_harness::locate().and_then(|envoy| envoy_harness::version(&envoy))
+    });
+    let full = full.await??;
+    // A commit, the version, and how it was built, between slashes.
+    Ok(full.split('/').nth(1).unwrap_or(&full).to_owned())
+}
