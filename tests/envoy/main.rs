@@ -1,3 +1,4 @@
 //! Behaviours in a real Envoy.
 
 mod diversion;
+mod trace;
