@@ -257,6 +257,22 @@ async fn a_change_that_is_wrong_in_part_changes_nothing() {
 }
 
 #[tokio::test]
+async fn calls_may_come_by_http_2_and_be_given_up_there_too() {
+    let services = start().await;
+    let downstream = services.service("payment-service");
+    let client = Client::builder(TokioExecutor::new()).http2_only(true).build_http();
+    let uri = format!("http://{}/payment-service", services.downstream());
+    let request = || Request::post(&uri).body(Full::new(Bytes::from("x"))).unwrap();
+    assert_eq!(client.request(request()).await.unwrap().status(), 200);
+
+    downstream.set_mode(Mode::Hang);
+    let caller = tokio::spawn(client.request(request()));
+    downstream.until(|counts| counts.in_flight == 1).await;
+    caller.abort();
+    downstream.until(|counts| counts.in_flight == 0).await;
+}
+
+#[tokio::test]
 async fn services_begin_as_they_are_told_to() {
     let initial = Initial { failure_rate: 1.0, latency: Duration::from_millis(1) };
     let services = Services::start_with(Ports::default(), initial).await.unwrap();
