@@ -182,6 +182,26 @@ fn a_failed_check_is_retried_after_two_four_and_eight_seconds_and_then_after_the
 }
 
 #[test]
+fn a_wait_for_a_retry_may_be_longer_than_any_other() {
+    let mut world = due(|health_check| {
+        let mut retry = retry();
+        retry.interval = seconds_of(400);
+        health_check.retry = Some(retry);
+    });
+    world.check_fails();
+    assert_eq!(world.try_check(), None);
+    world.advance_by(seconds_of(400) - Duration::from_nanos(1));
+    assert_eq!(world.try_check(), None);
+    world.advance_by(Duration::from_nanos(1));
+    world.check_fails();
+    assert_eq!(world.try_check(), None);
+    world.advance(799);
+    assert_eq!(world.try_check(), None);
+    world.advance(1);
+    let _third = world.check();
+}
+
+#[test]
 fn a_retry_that_passes_is_a_check_that_passed() {
     let mut world = due(|health_check| health_check.retry = Some(retry()));
     world.check_fails();

@@ -182,6 +182,18 @@ fn a_trial_past_its_deadline_cannot_speak_for_the_one_that_took_its_place() {
     assert_eq!(world.state(), StateName::Closed);
 }
 
+/// Row 2: nor can it when its worker looked at the clock before the other did, and was overtaken.
+#[test]
+fn a_trial_whose_place_another_took_cannot_speak_for_it_even_on_an_earlier_clock() {
+    let mut world = World::after_the_wait(|_| {});
+    let hung = world.trial();
+    world.advance(30);
+    let _successor = world.trial();
+    world.step_back(1);
+    world.is_late(&hung);
+    assert_eq!(world.status().trials_in_flight, 1);
+}
+
 /// Row 3: even a policy that gives trials no time lets them hold a place for a moment.
 #[test]
 fn a_trial_without_time_to_speak_of_still_keeps_a_second_one_out() {
