@@ -7,7 +7,7 @@
 //!
 //! * **Inputs are arguments.** Time, randomness and the [`Policy`] are passed in. Time is
 //!   monotonic ([`Timestamp`]); a wall clock ([`UnixTime`]) is only ever written down to be
-//!   shown, never compared.
+//!   shown, and decides nothing.
 //! * **Effects are return values.** A method that moves the breaker to another state returns
 //!   the [`Transition`]; logging, counting and telling others is the caller's.
 //! * **[`admit`](Breaker::admit) and [`settle`](Breaker::settle) come in pairs.** Admission
