@@ -13,6 +13,7 @@ pub struct Listener {
     address: SocketAddr,
     filters: Vec<Value>,
     routes: Vec<Value>,
+    options: Vec<(String, Value)>,
     reuse_port: bool,
 }
 
@@ -25,6 +26,7 @@ impl Listener {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             filters: Vec::new(),
             routes: Vec::new(),
+            options: Vec::new(),
             reuse_port: true,
         }
     }
@@ -50,6 +52,13 @@ impl Listener {
         self
     }
 
+    /// One more field of the HTTP connection manager, such as `max_request_headers_kb`.
+    #[must_use]
+    pub fn option(mut self, field: &str, value: Value) -> Self {
+        self.options.push((field.to_owned(), value));
+        self
+    }
+
     /// Hands connections to the workers in turn, exactly. Otherwise the kernel spreads them.
     #[must_use]
     pub fn balanced(mut self) -> Self {
@@ -60,6 +69,10 @@ impl Listener {
     /// The listener as JSON.
     #[must_use]
     pub fn build(self) -> Value {
+        let mut manager = connection_manager(&self.name, self.filters, &self.routes);
+        for (field, value) in self.options {
+            manager[field] = value;
+        }
         let mut listener = json!({
             "name": self.name,
             "address": {
@@ -71,7 +84,7 @@ impl Listener {
             "filter_chains": [{
                 "filters": [{
                     "name": "envoy.filters.network.http_connection_manager",
-                    "typed_config": connection_manager(&self.name, self.filters, &self.routes),
+                    "typed_config": manager,
                 }],
             }],
         });
