@@ -1,6 +1,8 @@
 //! What the tests in a real Envoy stand on: the filter between a client and the recipe's
 //! services, and the breaker as its admin API shows it.
 
+mod setup;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -11,6 +13,8 @@ use envoy_harness::config::{Bootstrap, Listener, Route, Wasm, cluster};
 use envoy_harness::{Envoy, EnvoyOptions, Sample, repo_root};
 use recipe_services::{Ports, Services};
 use serde_json::Value;
+
+pub use crate::setup::Setup;
 
 /// The service that most tests are about.
 pub const PAYMENT: &str = "payment-service";
@@ -51,6 +55,19 @@ pub struct Breaker {
     pub generation: u64,
     /// Why it is not closed.
     pub trip_reason: Option<String>,
+}
+
+/// How many admitted calls of a service ended which way, as the metrics show it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcomes {
+    /// Good answers.
+    pub success: u64,
+    /// What counts against the service.
+    pub failure: u64,
+    /// What says nothing of it.
+    pub ignored: u64,
+    /// Those that the client gave up.
+    pub aborted: u64,
 }
 
 /// The built module.
@@ -103,6 +120,12 @@ impl Edge {
         let envoy = options.start().await?;
         let address = envoy.listener_addr("edge").await?;
         Ok(Self { envoy, services, client: Client::new(), address, admin: address })
+    }
+
+    /// The same with other routes, filters, clusters or options.
+    #[must_use]
+    pub fn setup(plugin: Value) -> Setup {
+        Setup::new(plugin)
     }
 
     /// Starts the services and an Envoy with `envoy/recipe.yaml`, the file that people copy. Only
@@ -193,6 +216,42 @@ impl Edge {
     pub async fn metric(&self, service: &str, labels: &str, name: &str) -> Result<u64> {
         let name = format!("wasmcustom.cb_service=.={service};.;{labels}edge_breaker_{name}");
         Ok(self.envoy.stats().await?.get(&name).unwrap_or_default())
+    }
+
+    /// What became of a service's calls.
+    ///
+    /// # Errors
+    /// When Envoy's admin interface does not answer.
+    pub async fn outcomes(&self, service: &str) -> Result<Outcomes> {
+        let stats = self.envoy.stats().await?;
+        let calls = |outcome: &str| {
+            let labels = format!("cb_service=.={service};.;cb_outcome=.={outcome};.;");
+            stats.get(&format!("wasmcustom.{labels}edge_breaker_calls_total")).unwrap_or_default()
+        };
+        Ok(Outcomes {
+            success: calls("success"),
+            failure: calls("failure"),
+            ignored: calls("ignored"),
+            aborted: calls("aborted"),
+        })
+    }
+
+    /// Waits until a service's calls have ended like this: some end only after their answers.
+    ///
+    /// # Errors
+    /// When they have not in 10 seconds.
+    pub async fn wait_for_outcomes(&self, service: &str, wanted: Outcomes) -> Result<()> {
+        let start = Instant::now();
+        loop {
+            let outcomes = self.outcomes(service).await?;
+            if outcomes == wanted {
+                return Ok(());
+            }
+            if start.elapsed() > Duration::from_secs(10) {
+                bail!("the calls of {service}: {outcomes:?}, not {wanted:?}");
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 }
 

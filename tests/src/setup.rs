@@ -1,0 +1,126 @@
+//! An [`Edge`] that is put together piece by piece, where [`Edge::start`] does not do.
+
+use std::net::SocketAddr;
+
+use anyhow::Result;
+use envoy_harness::EnvoyOptions;
+use envoy_harness::client::Client;
+use envoy_harness::config::{Listener, Route, Wasm};
+use recipe_services::{Ports, Services};
+use serde_json::{Value, json};
+
+use crate::{Edge, bootstrap, module, primary_route};
+
+/// What is started by [`start`](Self::start): at first what [`Edge::start`] does, with one worker.
+#[derive(Debug)]
+pub struct Setup {
+    plugin: Value,
+    workers: u32,
+    filters: Vec<Value>,
+    routes: Vec<Route>,
+    clusters: Vec<Value>,
+    options: Vec<(String, Value)>,
+    unrouted: bool,
+}
+
+impl Setup {
+    pub(crate) fn new(plugin: Value) -> Self {
+        Self {
+            plugin,
+            workers: 1,
+            filters: Vec::new(),
+            routes: Vec::new(),
+            clusters: Vec::new(),
+            options: Vec::new(),
+            unrouted: false,
+        }
+    }
+
+    /// The number of worker threads.
+    #[must_use]
+    pub fn workers(mut self, workers: u32) -> Self {
+        self.workers = workers;
+        self
+    }
+
+    /// One more HTTP filter between the breaker and the router.
+    #[must_use]
+    pub fn filter(mut self, filter: impl Into<Value>) -> Self {
+        self.filters.push(filter.into());
+        self
+    }
+
+    /// One more route, after that for diverted requests. They stand in for the one to the services.
+    #[must_use]
+    pub fn route(mut self, route: Route) -> Self {
+        self.routes.push(route);
+        self
+    }
+
+    /// One more cluster, and a route that leads all requests there.
+    #[must_use]
+    pub fn upstream(mut self, cluster: Value) -> Self {
+        let name = cluster["name"].as_str().unwrap_or_default();
+        self.routes.push(primary_route().cluster(name));
+        self.cluster(cluster)
+    }
+
+    /// One more cluster.
+    #[must_use]
+    pub fn cluster(mut self, cluster: Value) -> Self {
+        self.clusters.push(cluster);
+        self
+    }
+
+    /// One more field of the HTTP connection manager.
+    #[must_use]
+    pub fn option(mut self, field: &str, value: Value) -> Self {
+        self.options.push((field.to_owned(), value));
+        self
+    }
+
+    /// Leaves out the route for diverted requests, as an operator may by mistake.
+    #[must_use]
+    pub fn without_diverted_route(mut self) -> Self {
+        self.unrouted = true;
+        self
+    }
+
+    /// Starts the services and the Envoy.
+    ///
+    /// # Errors
+    /// When either cannot be started.
+    pub async fn start(mut self) -> Result<Edge> {
+        self.plugin["admin"] = json!({});
+        let services = Services::start(Ports::default()).await?;
+        let mut bootstrap = bootstrap(&services);
+        for cluster in std::mem::take(&mut self.clusters) {
+            bootstrap = bootstrap.cluster(cluster);
+        }
+        let workers = self.workers;
+        let config = bootstrap.listener(self.listener()?).build();
+        let envoy = EnvoyOptions::new(config).concurrency(workers).start().await?;
+        let address: SocketAddr = envoy.listener_addr("edge").await?;
+        Ok(Edge { envoy, services, client: Client::new(), address, admin: address })
+    }
+
+    fn listener(self) -> Result<Listener> {
+        let breaker = Wasm::new("edge-breaker", &module()?).vm_id("edge-breaker");
+        let mut listener =
+            Listener::new("edge").balanced().filter(breaker.configuration(&self.plugin));
+        for filter in self.filters {
+            listener = listener.filter(filter);
+        }
+        if !self.unrouted {
+            listener = listener.route(Route::diverted());
+        }
+        let routes = if self.routes.is_empty() { vec![primary_route()] } else { self.routes };
+        for route in routes {
+            listener = listener.route(route);
+        }
+        for (field, value) in self.options {
+            listener = listener.option(&field, value);
+        }
+        Ok(listener)
+    }
+}
