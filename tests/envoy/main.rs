@@ -1,4 +1,5 @@
 //! Behaviours in a real Envoy.
 
 mod diversion;
+mod recovery;
 mod trace;
