@@ -94,6 +94,11 @@ pub(crate) struct Admin {
 }
 
 impl Config {
+    /// The names of the services, in the order of their numbers.
+    pub fn service_names(&self) -> impl Iterator<Item = &str> {
+        self.services.iter().map(|service| service.name.as_str())
+    }
+
     /// Reads a configuration.
     ///
     /// # Errors
@@ -111,11 +116,13 @@ impl Config {
     }
 }
 
-/// A protobuf `Struct` reaches the module as protobuf bytes, which begin with the tag of its
-/// first field; no JSON begins so, but a blank line does.
+/// A protobuf `Struct` reaches the module as protobuf bytes. They begin with the tag of its first
+/// field, which in JSON would be a blank line, and have other tags further on, which are control
+/// characters that no JSON has.
 fn explain(error: &serde_path_to_error::Error<serde_json::Error>, bytes: &[u8]) -> ConfigError {
     const STRUCT_FIELDS: u8 = 0x0a;
-    if bytes.first() == Some(&STRUCT_FIELDS) && bytes.trim_ascii_start().first() != Some(&b'{') {
+    let is_tag = |byte: &u8| byte.is_ascii_control() && !byte.is_ascii_whitespace();
+    if bytes.first() == Some(&STRUCT_FIELDS) && bytes.iter().any(is_tag) {
         return ConfigError::at(
             "configuration",
             "protobuf bytes, as of a google.protobuf.Struct",

@@ -207,7 +207,7 @@ fn header_rules(
 }
 
 /// Turns the entries of one kind into rules; an empty kind would match nothing.
-fn entries<W: Clone + std::fmt::Debug, R>(
+fn entries<W: Clone + serde::Serialize, R>(
     wire: Option<Vec<W>>,
     path: &str,
     kind: &str,
@@ -222,7 +222,8 @@ fn entries<W: Clone + std::fmt::Debug, R>(
     }
     let rules = wire.into_iter().enumerate().map(|(index, entry)| {
         rule(entry.clone()).map_err(|remedy| {
-            ConfigError::at(format!("{path}.{kind}[{index}]"), format!("{entry:?}"), remedy)
+            let value = serde_json::to_string(&entry).unwrap_or_default();
+            ConfigError::at(format!("{path}.{kind}[{index}]"), value, remedy)
         })
     });
     rules.collect::<Result<Vec<_>, _>>().map(Some)

@@ -61,6 +61,27 @@ fn scaled(number: &str, unit: u64) -> Option<u64> {
     whole.checked_add(part)
 }
 
+/// A duration in quotes, as one would write it.
+pub(crate) fn written(duration: Duration) -> String {
+    const FROM_LONGEST: [(&str, u128); 6] = [
+        ("h", 3_600_000_000_000),
+        ("m", 60_000_000_000),
+        ("s", 1_000_000_000),
+        ("ms", 1_000_000),
+        ("us", 1_000),
+        ("ns", 1),
+    ];
+    let mut rest = duration.as_nanos();
+    let mut text = String::new();
+    for (unit, nanos) in FROM_LONGEST {
+        if rest >= nanos {
+            text.push_str(&format!("{}{unit}", rest / nanos));
+            rest %= nanos;
+        }
+    }
+    if text.is_empty() { "\"0s\"".to_owned() } else { format!("\"{text}\"") }
+}
+
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct SpanVisitor;
@@ -103,6 +124,13 @@ mod tests {
         }
         assert_eq!(parse("7us"), Some(Duration::from_micros(7)));
         assert_eq!(parse("7ns"), Some(Duration::from_nanos(7)));
+    }
+
+    #[test]
+    fn a_duration_is_written_as_it_is_read() {
+        for text in ["0s", "250ms", "30s", "1m30s", "5m", "24h", "1h2m3s4ms5us6ns"] {
+            assert_eq!(parse(text).map(written), Some(format!("\"{text}\"")));
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use breaker::{
     RetryPolicy, TripPolicy,
 };
 
+use super::duration::written;
 use super::wire::{self, ExposeState, Overflow};
 use super::{
     Admin, Classify, Config, ConfigError, Fallback, FallbackCluster, GrpcSet, Probe, Service,
@@ -21,8 +22,8 @@ const SECOND: Duration = Duration::from_secs(1);
 const MOST_SERVICES: usize = 1024;
 const LONGEST_NAME: usize = 128;
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
-const MOST_REQUEST_BYTES: u64 = 16 * 1024 * 1024;
-const DEFAULT_REQUEST_BYTES: u64 = 64 * 1024;
+const MOST_REQUEST_BYTES: u32 = 16 * 1024 * 1024;
+const DEFAULT_REQUEST_BYTES: u32 = 64 * 1024;
 
 pub(super) fn config(wire: wire::Config) -> Result<Config, ConfigError> {
     let defaults = wire.defaults.unwrap_or_default();
@@ -43,8 +44,10 @@ pub(super) fn config(wire: wire::Config) -> Result<Config, ConfigError> {
     for (index, service) in wire.services.into_iter().enumerate() {
         let place = Place { index };
         place.check_name(&service.name)?;
-        if !names.insert(service.name.clone()) {
-            return Err(place.error("name", &service.name, "give each service a name of its own"));
+        // In the names of metrics a dot is an underscore.
+        if !names.insert(service.name.replace('.', "_")) {
+            let remedy = "give each service a name of its own; `.` and `_` are the same to metrics";
+            return Err(place.error("name", &service.name, remedy));
         }
         services.push(place.service(service, &defaults)?);
     }
@@ -62,8 +65,12 @@ fn admin(wire: wire::Admin) -> Result<Admin, ConfigError> {
         let remedy = r#"begin with a slash and end without one, such as "/circuit-breaker""#;
         return Err(ConfigError::at("admin.path_prefix", quoted(&path_prefix), remedy));
     }
-    if wire.token.as_deref() == Some("") {
-        return Err(ConfigError::at("admin.token", "\"\"", "give a token, or leave the field out"));
+    if let Some(token) = &wire.token
+        && (token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()))
+    {
+        // Not named: it is a secret.
+        let remedy = "give printable ASCII without spaces, or leave the field out";
+        return Err(ConfigError::at("admin.token", "unusable", remedy));
     }
     Ok(Admin { path_prefix, token: wire.token })
 }
@@ -161,8 +168,8 @@ impl Place {
         let max_wait = max.unwrap_or_else(|| wait.max(300 * SECOND));
         if max_wait < wait {
             let path = self.path_of(own.max_wait_duration.is_some(), "open.max_wait_duration");
-            let remedy = format!("give at least open.wait_duration, {wait:?}");
-            return Err(ConfigError::at(path, format!("{max_wait:?}"), remedy));
+            let remedy = format!("give at least open.wait_duration, {}", written(wait));
+            return Err(ConfigError::at(path, written(max_wait), remedy));
         }
         let rate = own.backoff_rate.or(defaults.backoff_rate).map_or(2_000, |factor| factor.0);
         Ok(OpenPolicy {
@@ -201,7 +208,7 @@ impl Place {
         let max_wait = max_wait.map_or(30 * SECOND, |span| span.0);
         if max_wait < SHORTEST_INTERVAL {
             let path = path(own.max_wait_duration.is_some(), "max_wait_duration");
-            return Err(ConfigError::at(path, format!("{max_wait:?}"), "give at least \"10ms\""));
+            return Err(ConfigError::at(path, written(max_wait), "give at least \"10ms\""));
         }
         Ok(HalfOpenPolicy { permitted_calls, success_threshold, max_wait })
     }
@@ -223,9 +230,10 @@ impl Place {
             ConfigError::at(path(true, field), "absent", remedy)
         };
 
+        let own_cluster = own.cluster.is_some();
         let cluster = own.cluster.or_else(|| defaults.cluster.clone());
-        let cluster = cluster.filter(|name| !name.is_empty());
         let cluster = cluster.ok_or_else(|| missing("cluster", "\"payment\""))?;
+        check_cluster(&cluster, || path(own_cluster, "cluster"))?;
         let request_path = own.path.clone().or_else(|| defaults.path.clone());
         let request_path = request_path.ok_or_else(|| missing("path", "\"/health\""))?;
         if !request_path.starts_with('/') || !request_path.bytes().all(|b| b.is_ascii_graphic()) {
@@ -239,7 +247,10 @@ impl Place {
             let path = path(own.method.is_some(), "method");
             return Err(ConfigError::at(path, quoted(&method), "give a method such as \"GET\""));
         }
-        let host = own.host.or_else(|| defaults.host.clone()).unwrap_or_else(|| cluster.clone());
+        let own_host = own.host.is_some();
+        let host = own.host.or_else(|| defaults.host.clone());
+        check_host(host.as_deref(), || path(own_host, "host"))?;
+        let host = host.unwrap_or_else(|| cluster.clone());
         let (own_headers, headers) = match own.headers {
             Some(headers) => (true, headers),
             None => (false, defaults.headers.clone().unwrap_or_default()),
@@ -254,14 +265,15 @@ impl Place {
         let interval = own.interval.or(defaults.interval).map_or(5 * SECOND, |span| span.0);
         if interval < SHORTEST_INTERVAL {
             let path = path(own.interval.is_some(), "interval");
-            return Err(ConfigError::at(path, format!("{interval:?}"), "give at least \"10ms\""));
+            return Err(ConfigError::at(path, written(interval), "give at least \"10ms\""));
         }
         let timeout = own.timeout.or(defaults.timeout);
         let timeout = timeout.map_or_else(|| interval.min(SECOND), |span| span.0);
         if timeout < Duration::from_millis(1) || timeout > interval {
             let path = path(own.timeout.is_some(), "timeout");
-            let remedy = format!("give at least \"1ms\" and at most the interval, {interval:?}");
-            return Err(ConfigError::at(path, format!("{timeout:?}"), remedy));
+            let remedy =
+                format!("give at least \"1ms\" and at most the interval, {}", written(interval));
+            return Err(ConfigError::at(path, written(timeout), remedy));
         }
         let threshold = own.healthy_threshold.or(defaults.healthy_threshold).unwrap_or(1);
         let threshold_path = || path(own.healthy_threshold.is_some(), "healthy_threshold");
@@ -307,7 +319,7 @@ impl Place {
         let timeout = own.timeout.or(defaults.timeout).map_or(5 * SECOND, |span| span.0);
         if timeout < Duration::from_millis(1) {
             let path = path(own.timeout.is_some(), "timeout");
-            return Err(ConfigError::at(path, format!("{timeout:?}"), "give at least \"1ms\""));
+            return Err(ConfigError::at(path, written(timeout), "give at least \"1ms\""));
         }
         let bytes = own.max_request_bytes.or(defaults.max_request_bytes);
         let bytes = bytes.unwrap_or(DEFAULT_REQUEST_BYTES);
@@ -318,13 +330,12 @@ impl Place {
         }
         let own_cluster = own.cluster.is_some();
         let cluster = own.cluster.or_else(|| defaults.cluster.clone());
-        if let Some(name) = &cluster
-            && (name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_graphic()))
-        {
-            let remedy = "give the name of a cluster, or leave the field out";
-            return Err(ConfigError::at(path(own_cluster, "cluster"), quoted(name), remedy));
+        if let Some(name) = &cluster {
+            check_cluster(name, || path(own_cluster, "cluster"))?;
         }
+        let own_host = own.host.is_some();
         let host = own.host.or_else(|| defaults.host.clone());
+        check_host(host.as_deref(), || path(own_host, "host"))?;
         let cluster = cluster.map(|name| FallbackCluster {
             name,
             host,
@@ -386,7 +397,7 @@ fn classify(own: wire::Classify, defaults: wire::Classify) -> Classify {
 fn retry_of(wire: &wire::Retry, path: impl Fn(&str) -> String) -> Result<RetryPolicy, ConfigError> {
     let interval = wire.interval.map_or(2 * SECOND, |span| span.0);
     if interval < SHORTEST_INTERVAL {
-        let value = format!("{interval:?}");
+        let value = written(interval);
         return Err(ConfigError::at(path("retry.interval"), value, "give at least \"10ms\""));
     }
     Ok(RetryPolicy {
@@ -398,16 +409,21 @@ fn retry_of(wire: &wire::Retry, path: impl Fn(&str) -> String) -> Result<RetryPo
 
 fn static_response(wire: wire::Response, path: &str) -> Result<StaticResponse, ConfigError> {
     let status = wire.status.unwrap_or(503);
-    if !(200..=599).contains(&status) {
+    let known = u16::try_from(status).ok().filter(|status| (200..=599).contains(status));
+    let Some(known) = known else {
         let path = format!("{path}.status");
         return Err(ConfigError::at(path, status, "give a status from 200 to 599"));
-    }
+    };
     Ok(StaticResponse {
-        status,
+        status: known,
         headers: header_list(wire.headers.unwrap_or_default(), &format!("{path}.headers"))?,
         body: wire.body.unwrap_or_default(),
     })
 }
+
+/// Headers that frame a message or belong to its connection, which are the proxy's, and `host`,
+/// which has a field of its own.
+const NOT_CONFIGURED: [&str; 4] = ["connection", "content-length", "host", "transfer-encoding"];
 
 /// Headers with lower-case names, as the proxy wants them.
 fn header_list(
@@ -424,7 +440,12 @@ fn header_list(
             let path = format!("{path}.{name}");
             return Err(ConfigError::at(path, quoted(&value), "leave out control characters"));
         }
-        list.push((name.to_ascii_lowercase(), value));
+        let name = name.to_ascii_lowercase();
+        if NOT_CONFIGURED.contains(&name.as_str()) || name.starts_with("x-circuit-breaker-") {
+            let remedy = "leave it out: it is set where it belongs";
+            return Err(ConfigError::at(format!("{path}.{name}"), quoted(&value), remedy));
+        }
+        list.push((name, value));
     }
     Ok(list)
 }
@@ -436,6 +457,25 @@ pub(crate) fn is_token_byte(byte: u8) -> bool {
 
 fn at_least_one(value: u32, path: impl Fn() -> String) -> Result<NonZeroU32, ConfigError> {
     NonZeroU32::new(value).ok_or_else(|| ConfigError::at(path(), value, "give at least 1"))
+}
+
+fn check_cluster(name: &str, path: impl Fn() -> String) -> Result<(), ConfigError> {
+    if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let remedy = "give the name of a cluster, or leave the field out";
+        return Err(ConfigError::at(path(), quoted(name), remedy));
+    }
+    Ok(())
+}
+
+fn check_host(host: Option<&str>, path: impl Fn() -> String) -> Result<(), ConfigError> {
+    let plain = |byte: u8| byte.is_ascii_graphic() && !b"/?#@".contains(&byte);
+    match host {
+        Some(host) if host.is_empty() || !host.bytes().all(plain) => {
+            let remedy = "give a host, with or without a port, or leave the field out";
+            Err(ConfigError::at(path(), quoted(host), remedy))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn quoted(value: &str) -> String {

@@ -180,6 +180,8 @@ impl<'de> Deserialize<'de> for GrpcCode {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
+
     use super::*;
 
     fn set(json: &str) -> Result<StatusSet, String> {

@@ -10,7 +10,7 @@ use super::duration::Span;
 use super::status::{GrpcSet, StatusSet};
 
 #[derive(Debug, Default, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct Config {
     pub(super) defaults: Option<Defaults>,
     pub(super) expose_state: Option<ExposeState>,
@@ -21,7 +21,7 @@ pub(super) struct Config {
 
 /// What both a service and the defaults may give.
 #[derive(Debug, Default, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct Defaults {
     pub(super) trip: Option<Trip>,
     #[serde(default)]
@@ -35,7 +35,7 @@ pub(super) struct Defaults {
 }
 
 #[derive(Debug, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct Service {
     pub(super) name: String,
     #[serde(rename = "match")]
@@ -52,7 +52,7 @@ pub(super) struct Service {
 }
 
 #[derive(Debug, Default, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(crate) struct Match {
     pub(crate) hosts: Option<Vec<String>>,
     pub(crate) path_prefixes: Option<Vec<String>>,
@@ -60,23 +60,27 @@ pub(crate) struct Match {
     pub(crate) clusters: Option<Vec<String>>,
 }
 
-#[derive(Clone, Debug, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(crate) struct HeaderMatch {
     pub(crate) name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) exact: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) prefix: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) present: Option<bool>,
 }
 
 #[derive(Clone, Debug, Default, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct Trip {
+    #[serde(default, deserialize_with = "count")]
     pub(super) consecutive_failures: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, Default, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct Classify {
     pub(super) failure_status: Option<StatusSet>,
     pub(super) ignore_status: Option<StatusSet>,
@@ -93,7 +97,7 @@ pub(crate) enum Overflow {
 }
 
 #[derive(Clone, Debug, Default, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct Open {
     pub(super) wait_duration: Option<Span>,
     pub(super) backoff_rate: Option<Factor>,
@@ -103,15 +107,17 @@ pub(super) struct Open {
 }
 
 #[derive(Clone, Debug, Default, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct HalfOpen {
+    #[serde(default, deserialize_with = "count")]
     pub(super) permitted_calls: Option<u32>,
+    #[serde(default, deserialize_with = "count")]
     pub(super) success_threshold: Option<u32>,
     pub(super) max_wait_duration: Option<Span>,
 }
 
 #[derive(Clone, Debug, Default, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct HealthCheck {
     pub(super) cluster: Option<String>,
     pub(super) host: Option<String>,
@@ -120,6 +126,7 @@ pub(super) struct HealthCheck {
     pub(super) headers: Option<BTreeMap<String, String>>,
     pub(super) interval: Option<Span>,
     pub(super) timeout: Option<Span>,
+    #[serde(default, deserialize_with = "count")]
     pub(super) healthy_threshold: Option<u32>,
     pub(super) expected_status: Option<StatusSet>,
     pub(super) then: Option<Then>,
@@ -134,28 +141,31 @@ pub(super) enum Then {
 }
 
 #[derive(Clone, Debug, Default, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct Retry {
+    #[serde(default, deserialize_with = "count")]
     pub(super) num_retries: Option<u32>,
     pub(super) interval: Option<Span>,
     pub(super) backoff_rate: Option<Factor>,
 }
 
 #[derive(Clone, Debug, Default, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct Fallback {
     pub(super) cluster: Option<String>,
     pub(super) host: Option<String>,
     pub(super) on_failure: Option<bool>,
     pub(super) timeout: Option<Span>,
-    pub(super) max_request_bytes: Option<u64>,
+    #[serde(default, deserialize_with = "count")]
+    pub(super) max_request_bytes: Option<u32>,
     pub(super) response: Option<Response>,
 }
 
 #[derive(Clone, Debug, Default, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct Response {
-    pub(super) status: Option<u16>,
+    #[serde(default, deserialize_with = "count")]
+    pub(super) status: Option<u32>,
     pub(super) headers: Option<BTreeMap<String, String>>,
     pub(super) body: Option<String>,
 }
@@ -170,7 +180,7 @@ pub(crate) enum ExposeState {
 }
 
 #[derive(Debug, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct Admin {
     pub(super) path_prefix: Option<String>,
     pub(super) token: Option<String>,
@@ -230,9 +240,11 @@ fn number<'de, D: Deserializer<'de>>(
         }
 
         fn visit_u64<E: de::Error>(self, value: u64) -> Result<u32, E> {
-            let small = u32::try_from(value)
-                .map_err(|_| E::invalid_value(de::Unexpected::Unsigned(value), &self))?;
-            self.visit_f64(f64::from(small))
+            let refused = E::invalid_value(de::Unexpected::Unsigned(value), &self);
+            let Ok(small) = u32::try_from(value) else {
+                return Err(refused);
+            };
+            self.visit_f64::<E>(f64::from(small)).map_err(|_| refused)
         }
 
         fn visit_i64<E: de::Error>(self, value: i64) -> Result<u32, E> {
@@ -241,4 +253,37 @@ fn number<'de, D: Deserializer<'de>>(
     }
 
     deserializer.deserialize_f64(NumberVisitor { expected, lowest, highest, scale })
+}
+
+/// Reads a whole number.
+fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    struct Count(u32);
+
+    impl<'de> Deserialize<'de> for Count {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            struct CountVisitor;
+
+            impl Visitor<'_> for CountVisitor {
+                type Value = Count;
+
+                fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    f.write_str("a whole number from 0 to 4294967295")
+                }
+
+                fn visit_u64<E: de::Error>(self, value: u64) -> Result<Count, E> {
+                    u32::try_from(value)
+                        .map(Count)
+                        .map_err(|_| E::invalid_value(de::Unexpected::Unsigned(value), &self))
+                }
+
+                fn visit_i64<E: de::Error>(self, value: i64) -> Result<Count, E> {
+                    Err(E::invalid_value(de::Unexpected::Signed(value), &self))
+                }
+            }
+
+            deserializer.deserialize_u64(CountVisitor)
+        }
+    }
+
+    Ok(Option::<Count>::deserialize(deserializer)?.map(|count| count.0))
 }
