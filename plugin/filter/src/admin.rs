@@ -6,9 +6,9 @@ use crate::config::Admin;
 use crate::effects::Effects;
 use crate::filter::Filter;
 use crate::headers::Headers;
-use crate::host::Host;
+use crate::host::{Host, StoreFault};
 use crate::reply::{Reply, rfc3339};
-use crate::store;
+use crate::store::Record;
 
 /// The answer to a request for the admin API; `None` if it is another's.
 pub(crate) fn answer(
@@ -32,8 +32,8 @@ pub(crate) fn answer(
     Some(reply.with("cache-control", "no-store"))
 }
 
-fn route(
-    filter: &Filter,
+fn route<'a>(
+    filter: &'a Filter,
     path: &[u8],
     method: &[u8],
     host: &impl Host,
@@ -48,24 +48,22 @@ fn route(
         return error(405, "only GET is allowed here").with("allow", "GET, HEAD");
     }
     let now = host.now();
-    let mut views = filter.config.services.iter().map(|service| {
-        let breaker = store::load(host, service, effects);
-        breaker.map(|breaker| View::of(&service.name, &breaker.status(), now))
-    });
-    match name {
-        None | Some(b"") => match views.collect::<Result<Vec<_>, _>>() {
-            Ok(services) => Reply::json(200, &Services { services }),
-            Err(_) => error(500, "the shared state cannot be read"),
+    let mut view = |record: Record<'a>| {
+        let breaker = record.load(host, effects)?;
+        Ok::<_, StoreFault>(View::of(&record.service.name, &breaker.status(), now))
+    };
+    let mut records = filter.records();
+    let reply = match name {
+        None | Some(b"") => records
+            .map(view)
+            .collect::<Result<Vec<_>, _>>()
+            .map(|views| Reply::json(200, &Services { services: views })),
+        Some(name) => match records.find(|record| record.service.name.as_bytes() == name) {
+            Some(record) => view(record).map(|view| Reply::json(200, &view)),
+            None => return error(404, "no service of that name is configured here"),
         },
-        Some(name) => {
-            let mut names = filter.service_names();
-            match names.position(|known| known.as_bytes() == name).and_then(|n| views.nth(n)) {
-                Some(Ok(view)) => Reply::json(200, &view),
-                Some(Err(_)) => error(500, "the shared state cannot be read"),
-                None => error(404, "no service of that name is configured here"),
-            }
-        }
-    }
+    };
+    reply.unwrap_or_else(|_| error(500, "the shared state cannot be read"))
 }
 
 fn is_authorized(admin: &Admin, headers: &Headers) -> bool {
