@@ -105,6 +105,8 @@ fn take_string(bytes: &[u8], len: u32) -> Option<(&[u8], &[u8])> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
+
     use super::*;
 
     fn sample() -> Headers {
