@@ -5,7 +5,7 @@ use std::time::Duration;
 use breaker_filter::{CheckAnswer, Headers};
 use serde_json::{Value, json};
 
-use crate::world::{PAYMENT, World};
+use crate::world::{PAYMENT, World, service};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -17,21 +17,6 @@ fn checked(check: &Value) -> Value {
         fields["health_check"][field] = value.clone();
     }
     fields
-}
-
-/// How long it is until the next check goes out, in steps of a tick.
-fn until_next_check(world: &World) -> Duration {
-    let step = Duration::from_millis(500);
-    let mut waited = Duration::ZERO;
-    world.tick_all();
-    while world.pending_checks() == 0 {
-        assert!(waited < Duration::from_secs(600), "no check goes out");
-        world.advance(step);
-        world.tick_all();
-        waited += step;
-    }
-    assert_eq!(world.pending_checks(), 1);
-    waited
 }
 
 #[test]
@@ -105,7 +90,7 @@ fn the_first_check_is_made_at_the_end_of_the_wait() {
     fields["open"] = json!({"wait_duration": "20s", "jitter": 0});
     let world = World::with(&fields);
     world.trip();
-    assert_eq!(until_next_check(&world), 20 * SECOND);
+    assert_eq!(world.until_next_check(), 20 * SECOND);
     assert!(!world.call().is_admitted());
 }
 
@@ -113,7 +98,7 @@ fn the_first_check_is_made_at_the_end_of_the_wait() {
 fn without_a_wait_the_first_check_is_made_at_once() {
     let world = World::with(&checked(&json!({})));
     world.trip();
-    assert_eq!(until_next_check(&world), Duration::ZERO);
+    assert_eq!(world.until_next_check(), Duration::ZERO);
 }
 
 /// A passed wait alone does not end the open state of a service that is checked.
@@ -122,7 +107,7 @@ fn a_service_that_fails_its_checks_stays_open_for_good() {
     let world = World::with_workers(2, &checked(&json!({})));
     world.trip();
     for _ in 0..100 {
-        until_next_check(&world);
+        world.until_next_check();
         world.answer_check(503);
         assert!(!world.call().is_admitted());
     }
@@ -160,11 +145,11 @@ fn a_trial_that_fails_after_a_passed_check_opens_again_and_waits_longer() {
     fields["open"] = json!({"wait_duration": "10s", "jitter": 0});
     let world = World::with(&fields);
     world.trip();
-    assert_eq!(until_next_check(&world), 10 * SECOND);
+    assert_eq!(world.until_next_check(), 10 * SECOND);
     world.answer_check(200);
     world.call().respond(503);
     assert_eq!(world.state(), "OPEN");
-    assert_eq!(until_next_check(&world), 20 * SECOND);
+    assert_eq!(world.until_next_check(), 20 * SECOND);
 }
 
 /// The recipe closes on a passed check. If calls still fail, the waits must grow all the same.
@@ -177,7 +162,7 @@ fn a_service_that_is_closed_by_checks_and_trips_again_waits_longer() {
     for _ in 0..3 {
         world.trip();
         waits.push(world.wait().as_secs());
-        until_next_check(&world);
+        world.until_next_check();
         world.answer_check(200);
         assert_eq!(world.state(), "CLOSED");
     }
@@ -194,7 +179,7 @@ fn as_many_checks_in_a_row_must_pass_as_configured() {
     let mut waits = Vec::new();
     for status in [200, 200, 503, 200, 200, 200] {
         assert_eq!(world.state(), "OPEN");
-        waits.push(until_next_check(&world).as_secs());
+        waits.push(world.until_next_check().as_secs());
         world.answer_check(status);
     }
     assert_eq!(world.state(), "HALF_OPEN");
@@ -209,7 +194,7 @@ fn a_failed_check_is_tried_again_on_the_recipes_schedule() {
     world.trip();
     let waits: Vec<_> = (0..9)
         .map(|_| {
-            let wait = until_next_check(&world).as_secs();
+            let wait = world.until_next_check().as_secs();
             world.answer_check(500);
             wait
         })
@@ -222,7 +207,7 @@ fn a_check_that_passes_at_a_retry_has_passed() {
     let world = World::with(&checked(&json!({"retry": {}, "healthy_threshold": 2})));
     world.trip();
     for status in [200, 500, 500, 200] {
-        until_next_check(&world);
+        world.until_next_check();
         world.answer_check(status);
     }
     assert_eq!(world.state(), "HALF_OPEN", "two in a row: the retries belong to the second");
@@ -258,11 +243,11 @@ fn a_check_without_a_sensible_answer_has_failed() {
     world.tick_all();
     world.fail_check();
     for status in [&b""[..], b"OK", b"\xff\xff", b"99999", b"-200"] {
-        until_next_check(&world);
+        world.until_next_check();
         let headers = Headers::from_pairs(&[(":status", status)]);
         world.finish_check(&CheckAnswer::Answered(headers));
     }
-    until_next_check(&world);
+    world.until_next_check();
     world.finish_check(&CheckAnswer::Answered(Headers::from_serialized(vec![0xff; 9])));
     assert_eq!(world.of("health_checks_total", &["result=unhealthy"]), 7);
     assert_eq!(world.state(), "OPEN");
@@ -336,7 +321,7 @@ fn a_check_that_cannot_be_written_down_is_made_again() {
     world.answer_check(200);
     assert_eq!(world.state(), "OPEN");
     assert_eq!(world.metric("edge_breaker_lost_updates_total"), 1);
-    until_next_check(&world);
+    world.until_next_check();
     world.answer_check(200);
     assert_eq!(world.state(), "HALF_OPEN");
 }
@@ -348,8 +333,8 @@ fn a_check_added_to_an_open_service_takes_over() {
     world.trip();
     let mut fields = checked(&json!({}));
     fields["open"] = wait["open"].clone();
-    world.configure(1, &json!({"services": [crate::world::service(PAYMENT, &fields)]}));
-    assert_eq!(until_next_check(&world), 10 * SECOND);
+    world.configure(1, &json!({"services": [service(PAYMENT, &fields)]}));
+    assert_eq!(world.until_next_check(), 10 * SECOND);
     assert!(!world.call().is_admitted());
 }
 
@@ -358,7 +343,7 @@ fn a_check_taken_from_an_open_service_leaves_the_wait_to_end_it() {
     let world = World::with(&checked(&json!({})));
     world.trip();
     world.tick_all();
-    world.configure(1, &json!({"services": [crate::world::service(PAYMENT, &json!({}))]}));
+    world.configure(1, &json!({"services": [service(PAYMENT, &json!({}))]}));
     assert!(world.call().is_admitted());
     assert_eq!(world.state(), "HALF_OPEN");
 }
@@ -374,4 +359,5 @@ fn ticks_come_often_enough_for_the_shortest_wait_and_seldom_enough_for_the_proxy
         let world = World::with(&checked(&check));
         assert_eq!(world.tick_period(), Duration::from_millis(millis), "{check}");
     }
+    assert_eq!(World::with(&json!({})).tick_period(), Duration::from_millis(500));
 }

@@ -13,10 +13,13 @@
     reason = "a test that panics has failed, as it should"
 )]
 
+mod admin;
 mod admission;
 mod classification;
+mod config;
 mod diversion;
 mod health;
+mod matching;
 mod replay;
 mod settlement;
 mod sharing;

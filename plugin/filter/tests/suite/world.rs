@@ -73,7 +73,7 @@ pub(crate) struct Facts {
 }
 
 /// The proxy at work on one stream, or on none.
-struct At<'a> {
+pub(crate) struct At<'a> {
     world: &'a Inner,
     facts: &'a Facts,
 }
@@ -187,6 +187,15 @@ impl World {
         Rc::clone(&self.0.filters.borrow()[worker])
     }
 
+    /// Has something asked of the proxy, on no stream.
+    pub(crate) fn host<R>(&self, f: impl FnOnce(&At<'_>) -> R) -> R {
+        f(&At { world: &self.0, facts: &Facts::default() })
+    }
+
+    pub(crate) fn service_names(&self) -> Vec<String> {
+        self.filter(0).service_names().map(str::to_owned).collect()
+    }
+
     /// How many filters tick: the workers' and the main thread's.
     pub(crate) fn threads(&self) -> usize {
         self.0.filters.borrow().len()
@@ -271,6 +280,21 @@ impl World {
             self.tick_all();
             left -= step;
         }
+    }
+
+    /// How long it is until the next check goes out, in steps of the longest tick.
+    pub(crate) fn until_next_check(&self) -> Duration {
+        let step = Duration::from_millis(500);
+        let mut waited = Duration::ZERO;
+        self.tick_all();
+        while self.pending_checks() == 0 {
+            assert!(waited < Duration::from_secs(600), "no check goes out");
+            self.advance(step);
+            self.tick_all();
+            waited += step;
+        }
+        assert_eq!(self.pending_checks(), 1, "one at a time");
+        waited
     }
 
     /// Health checks that were sent and not answered.

@@ -1,0 +1,212 @@
+//! The admin API: what there is to see, and who may see it.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::world::{PAYMENT, World, key, service};
+
+fn world(admin: &Value) -> World {
+    World::configured(
+        1,
+        &json!({
+            "services": [
+                service(PAYMENT, &json!({"open": {"wait_duration": "10s", "jitter": 0}})),
+                service("inventory-service", &json!({}))
+            ],
+            "admin": admin
+        }),
+    )
+}
+
+fn get(world: &World, path: &str) -> (u16, Value) {
+    let reply = world.request("localhost").path(path).send().reply();
+    assert_eq!(reply.header("content-type"), Some("application/json"));
+    assert_eq!(reply.header("cache-control"), Some("no-store"));
+    (reply.status, serde_json::from_slice(&reply.body).unwrap())
+}
+
+fn shown(world: &World) -> Value {
+    let (status, body) = get(world, "/circuit-breaker/services/payment-service");
+    assert_eq!(status, 200);
+    body
+}
+
+#[test]
+fn a_service_that_has_seen_nothing_shows_its_fields() {
+    assert_eq!(
+        shown(&world(&json!({}))),
+        json!({
+            "service_name": PAYMENT,
+            "state": "CLOSED",
+            "mode": "enabled",
+            "failure_count": 0,
+            "last_failure_time": null,
+            "last_success_time": null,
+            "opened_at": null,
+            "retry_at": null,
+            "trip_reason": null,
+            "failure_rate": null,
+            "slow_call_rate": null,
+            "buffered_calls": null,
+            "in_flight": null,
+            "generation": 1
+        })
+    );
+}
+
+#[test]
+fn a_service_shows_what_has_become_of_it() {
+    let world = world(&json!({}));
+    world.call().respond(200);
+    world.run(Duration::from_secs(1));
+    world.trip();
+    world.advance(Duration::from_secs(2));
+    let open = shown(&world);
+    assert_eq!((&open["state"], &open["failure_count"]), (&json!("OPEN"), &json!(3)));
+    assert_eq!(open["trip_reason"], "consecutive_failures");
+    assert_eq!(open["last_success_time"], "2024-05-01T12:00:00.500Z");
+    assert_eq!(open["last_failure_time"], "2024-05-01T12:00:01.000Z");
+    assert_eq!(open["opened_at"], "2024-05-01T12:00:01.000Z");
+    assert_eq!(open["retry_at"], "2024-05-01T12:00:11.000Z");
+    assert_eq!(open["generation"], 2);
+    world.advance(world.wait());
+    let trial = world.call();
+    let half_open = shown(&world);
+    assert_eq!((&half_open["state"], &half_open["retry_at"]), (&json!("HALF_OPEN"), &Value::Null));
+    assert_eq!(half_open["opened_at"], "2024-05-01T12:00:01.000Z");
+    trial.respond(200);
+    let closed = shown(&world);
+    assert_eq!((&closed["state"], &closed["failure_count"]), (&json!("CLOSED"), &json!(0)));
+    assert_eq!((&closed["opened_at"], &closed["trip_reason"]), (&Value::Null, &Value::Null));
+}
+
+/// Row 13: what is shown follows the wall clock of now, whatever it was at the time.
+#[test]
+fn times_are_shown_on_the_wall_clock_of_now() {
+    let world = world(&json!({}));
+    world.trip();
+    world.set_wall_back(Duration::from_secs(3600));
+    assert_eq!(shown(&world)["retry_at"], "2024-05-01T11:00:10.000Z");
+}
+
+#[test]
+fn all_services_are_listed_in_their_order() {
+    let world = world(&json!({}));
+    world.trip();
+    for path in [
+        "/circuit-breaker/services",
+        "/circuit-breaker/services/",
+        "/circuit-breaker/services?x=/y",
+    ] {
+        let (status, body) = get(&world, path);
+        assert_eq!(status, 200, "{path}");
+        let services = body["services"].as_array().unwrap();
+        assert_eq!(services.len(), 2);
+        assert_eq!(
+            (&services[0]["service_name"], &services[0]["state"]),
+            (&json!(PAYMENT), &json!("OPEN"))
+        );
+        assert_eq!(services[1]["state"], "CLOSED");
+    }
+}
+
+#[test]
+fn errors_are_json_with_the_right_status() {
+    let world = world(&json!({}));
+    for (path, expected) in [
+        ("/circuit-breaker", 404),
+        ("/circuit-breaker/", 404),
+        ("/circuit-breaker/nothing", 404),
+        ("/circuit-breaker/services/unknown", 404),
+        ("/circuit-breaker/services/payment-service/open", 404),
+        ("/circuit-breaker//services", 404),
+        ("/circuit-breaker/services/payment-service/", 404),
+    ] {
+        let (status, body) = get(&world, path);
+        assert_eq!(status, expected, "{path}");
+        assert!(body["error"].is_string(), "{body}");
+    }
+    for method in ["POST", "DELETE", "get", ""] {
+        let request = world.request("localhost").method(method);
+        let reply = request.path("/circuit-breaker/services").send().reply();
+        assert_eq!((reply.status, reply.header("allow")), (405, Some("GET, HEAD")), "{method}");
+    }
+    let head = world.request("localhost").method("HEAD").path("/circuit-breaker/services");
+    assert_eq!(head.send().reply().status, 200);
+    world.store().reads_fail.set(true);
+    assert_eq!(get(&world, "/circuit-breaker/services").0, 500);
+    assert_eq!(get(&world, "/circuit-breaker/services/payment-service").0, 500);
+}
+
+#[test]
+fn one_services_damage_is_not_anothers() {
+    let world = world(&json!({}));
+    world.store().put(&key(PAYMENT), vec![7; 7]);
+    assert_eq!(get(&world, "/circuit-breaker/services/inventory-service").0, 200);
+    assert_eq!(world.metric("edge_breaker_unreadable_records_total"), 0, "it was not asked for");
+    assert_eq!(get(&world, "/circuit-breaker/services").0, 200);
+    assert_eq!(world.metric("edge_breaker_unreadable_records_total"), 1);
+}
+
+#[test]
+fn other_paths_are_not_the_admin_apis() {
+    let world = world(&json!({"path_prefix": "/ops/breaker"}));
+    for path in ["/", "/ops", "/ops/breakers", "/circuit-breaker/services", "/OPS/breaker/services"]
+    {
+        assert!(world.request(PAYMENT).path(path).send().is_admitted(), "{path}");
+    }
+    assert_eq!(get(&world, "/ops/breaker/services").0, 200);
+}
+
+#[test]
+fn without_admin_there_is_none() {
+    let world = World::configured(1, &json!({"services": [{"name": PAYMENT}]}));
+    assert!(world.request("any").path("/circuit-breaker/services").send().is_admitted());
+}
+
+#[test]
+fn an_answer_of_the_admin_api_counts_for_nothing() {
+    let world = World::configured(1, &json!({"services": [{"name": PAYMENT}], "admin": {}}));
+    let mut call = world.request("any").path("/circuit-breaker/services").send();
+    call.came_by("edge_breaker", &[]);
+    call.head(Some(200), true);
+    drop(call);
+    assert_eq!(world.outcomes(), [0, 0, 0, 0]);
+}
+
+#[test]
+fn with_a_token_every_request_needs_it() {
+    let world = world(&json!({"token": "s3cret"}));
+    let status = |authorization: Option<&[u8]>| {
+        let mut request = world.request("localhost").path("/circuit-breaker/services");
+        if let Some(value) = authorization {
+            request = request.header("authorization", value);
+        }
+        let reply = request.send().reply();
+        if reply.status == 401 {
+            assert_eq!(reply.header("www-authenticate"), Some("Bearer"));
+            assert!(!String::from_utf8_lossy(&reply.body).contains("s3cret"));
+        }
+        reply.status
+    };
+    assert_eq!(status(Some(b"Bearer s3cret")), 200);
+    assert_eq!(status(Some(b"bearer s3cret")), 200, "the scheme is told without regard to case");
+    for wrong in [
+        &b"Bearer"[..],
+        b"Bearer ",
+        b"Bearer s3cre",
+        b"Bearer s3crets",
+        b"Bearer S3cret",
+        b"Basic s3cret",
+        b"s3cret",
+        b"",
+        b"Bearer \xff\xff\xff\xff\xff\xff",
+        b"Bearer  s3cret",
+    ] {
+        assert_eq!(status(Some(wrong)), 401, "{wrong:?}");
+    }
+    assert_eq!(status(None), 401);
+    let unknown = world.request("localhost").path("/circuit-breaker/unknown").send().reply();
+    assert_eq!(unknown.status, 401, "nothing is told before the token is");
+}
