@@ -15,7 +15,6 @@ use crate::host::{Host, Property};
 const GRPC_UNKNOWN: u8 = 2;
 const GRPC_RESOURCE_EXHAUSTED: u8 = 8;
 
-pub(crate) const OK: u16 = 200;
 const TOO_MANY_REQUESTS: u16 = 429;
 
 /// The longest `Retry-After` that is taken at its word; the open wait has its own maximum.
@@ -33,54 +32,61 @@ mod flag {
         bits
     }
 
-    /// UH, UT, LR, UR, UF, UC, UMSDR, UPE, DF: the service, or the way to it, failed.
-    pub(super) const UPSTREAM_FAULT: u64 = bits([1, 2, 3, 4, 5, 6, 19, 23, 26]);
+    /// UH, UT, LR, UR, UF, UC, UPE, DF: the service, or the way to it, failed.
+    pub(super) const UPSTREAM_FAULT: u64 = bits([1, 2, 3, 4, 5, 6, 23, 26]);
+    /// UMSDR: the service took longer than a stream may.
+    pub(super) const STREAM_TOO_LONG: u64 = bits([19]);
     /// UO, DO: the proxy's own limits refused the call.
     pub(super) const OVERFLOW: u64 = bits([7, 27]);
+    /// DC, DPE, DR: the client went away, or broke the protocol.
+    pub(super) const CLIENT_GONE: u64 = bits([14, 18, 28]);
 }
 
-/// Who made an answer.
+/// How an answer came about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// The service.
+    /// The service gave it, and when the stream has ended, all of it.
     Service,
-    /// The proxy, since the service failed.
+    /// The service failed, before its answer or in the middle of it.
     Fault,
-    /// The proxy, since its own limits refused the call.
+    /// The service's answer went on for longer than a stream may.
+    StreamTooLong,
+    /// The proxy's own limits refused the call.
     Overflow,
-    /// The proxy or another filter, for a reason of its own.
+    /// The client went away.
+    ClientGone,
+    /// The proxy or another filter answered, for a reason of its own.
     Proxy,
 }
 
 impl Origin {
     /// Asks the proxy. One that cannot tell is taken to speak for the service.
-    pub(crate) fn of_response(host: &impl Host) -> Self {
+    pub(crate) fn ask(host: &impl Host) -> Self {
         match host.property(Property::ResponseCodeDetails) {
             None => Self::Service,
             Some(details) if details == b"via_upstream" => Self::Service,
-            Some(details) => Self::of_reply(&details, flags(host)),
+            Some(details) => Self::of(&details, flags(host)),
         }
     }
 
-    fn of_reply(details: &[u8], flags: u64) -> Self {
+    fn of(details: &[u8], flags: u64) -> Self {
+        let has = |some: u64| flags & some != 0;
         // A retry may have failed otherwise than the attempt before it, and flags only add up:
         // the details tell of the last.
         if details.ends_with(b"{overflow}") {
             Self::Overflow
-        } else if flags & flag::UPSTREAM_FAULT != 0 {
+        } else if has(flag::CLIENT_GONE) {
+            Self::ClientGone
+        } else if has(flag::UPSTREAM_FAULT) {
             Self::Fault
-        } else if flags & flag::OVERFLOW != 0 {
+        } else if has(flag::STREAM_TOO_LONG) {
+            Self::StreamTooLong
+        } else if has(flag::OVERFLOW) {
             Self::Overflow
         } else {
             Self::Proxy
         }
     }
-}
-
-/// What became of a call whose response did not end: the service, or the way to it, failed in
-/// mid-answer, or the caller went away.
-pub(crate) fn unfinished(host: &impl Host) -> Outcome {
-    if flags(host) & flag::UPSTREAM_FAULT == 0 { Outcome::Aborted } else { Outcome::FAILURE }
 }
 
 fn flags(host: &impl Host) -> u64 {
@@ -89,61 +95,65 @@ fn flags(host: &impl Host) -> u64 {
         .map_or(0, u64::from_le_bytes)
 }
 
-/// What the head of an answer says.
+/// The head of an answer, as far as it has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Judgement {
-    /// All there is to know.
-    Final(Outcome),
-    /// The service answered well so far: a success if the answer ends.
-    UntilEnd,
-    /// The service answered well so far: gRPC's status comes with the trailers.
-    UntilTrailers,
+pub(crate) enum Head<'a> {
+    /// None has come.
+    None,
+    /// That of an HTTP answer: its status.
+    Http(u16),
+    /// That of an answer to a gRPC call: its HTTP status, and gRPC's, if there is any.
+    Grpc(u16, Option<&'a [u8]>),
 }
 
 impl Classify {
-    /// Judges the head of an HTTP answer.
-    pub(crate) fn http(&self, status: u16, origin: Origin, trial: bool) -> Judgement {
-        Judgement::Final(match origin {
-            Origin::Fault => Outcome::FAILURE,
-            Origin::Overflow if self.overflow == Overflow::Failure => Outcome::FAILURE,
-            Origin::Overflow | Origin::Proxy => Outcome::Ignored,
-            Origin::Service if self.ignore_status.contains(status) => Outcome::Ignored,
-            Origin::Service if self.failure_status.contains(status) => Outcome::FAILURE,
-            // A service that turns a trial away has not shown that it can take traffic.
-            Origin::Service if trial && status == TOO_MANY_REQUESTS => Outcome::Ignored,
-            Origin::Service => return Judgement::UntilEnd,
-        })
+    /// Whether an answer with this status may turn out to be a failure when its origin is asked.
+    pub(crate) fn may_have_failed(&self, status: u16) -> bool {
+        status >= 500 || self.failure_status.contains(status)
     }
 
-    /// Judges the head of an answer to a gRPC call, which may be all of it: `end` says so, and
-    /// `code` is the gRPC status that the head has, if it was looked for.
-    pub(crate) fn grpc_head(
-        &self,
-        status: u16,
-        end: bool,
-        code: Option<&[u8]>,
-        origin: Origin,
-        trial: bool,
-    ) -> Judgement {
-        match self.http(status, origin, trial) {
-            Judgement::Final(outcome) => Judgement::Final(outcome),
-            _ if status != OK && code.is_none() => {
-                Judgement::Final(self.grpc_code(code_of_http(status), trial))
+    /// What an answer says, by its head and how it came about.
+    pub(crate) fn judge(&self, head: Head<'_>, origin: Origin, trial: bool) -> Outcome {
+        match (origin, head) {
+            (Origin::Service, Head::Http(status)) => self.http(status, trial),
+            (Origin::Service, Head::Grpc(status, code)) => match self.http(status, trial) {
+                Outcome::Success => self.grpc(status, code, trial),
+                outcome => outcome,
+            },
+            (Origin::Fault, _) => Outcome::FAILURE,
+            (Origin::Overflow, _) if self.overflow == Overflow::Failure => Outcome::FAILURE,
+            // The service was still answering, and well enough.
+            (Origin::StreamTooLong, Head::Http(200..400) | Head::Grpc(200..400, _)) => {
+                Outcome::Ignored
             }
-            _ if end || code.is_some() => Judgement::Final(self.grpc(code, trial)),
-            _ => Judgement::UntilTrailers,
+            (Origin::StreamTooLong, _) => Outcome::FAILURE,
+            (Origin::ClientGone, _) => Outcome::Aborted,
+            (Origin::Service | Origin::Proxy, Head::None) => Outcome::Aborted,
+            (Origin::Overflow | Origin::Proxy, _) => Outcome::Ignored,
         }
     }
 
-    /// Judges a gRPC status. A missing or impossible one is UNKNOWN, as gRPC's clients take it.
-    pub(crate) fn grpc(&self, code: Option<&[u8]>, trial: bool) -> Outcome {
-        let code = code
-            .and_then(|code| std::str::from_utf8(code).ok())
-            .and_then(|code| code.parse::<u8>().ok());
-        self.grpc_code(code.unwrap_or(GRPC_UNKNOWN), trial)
+    fn http(&self, status: u16, trial: bool) -> Outcome {
+        if self.ignore_status.contains(status) {
+            Outcome::Ignored
+        } else if self.failure_status.contains(status) {
+            Outcome::FAILURE
+        } else if trial && status == TOO_MANY_REQUESTS {
+            // A service that turns a trial away has not shown that it can take traffic.
+            Outcome::Ignored
+        } else {
+            Outcome::Success
+        }
     }
 
-    fn grpc_code(&self, code: u8, trial: bool) -> Outcome {
+    /// A missing or impossible gRPC status is UNKNOWN, as gRPC's clients take it, or what they take
+    /// an answer for which is no gRPC.
+    fn grpc(&self, status: u16, code: Option<&[u8]>, trial: bool) -> Outcome {
+        let number = |code| std::str::from_utf8(code).ok()?.parse::<u8>().ok();
+        let code = match code {
+            Some(code) => number(code).unwrap_or(GRPC_UNKNOWN),
+            None => code_of_http(status),
+        };
         if self.ignore_grpc_status.contains(code) {
             Outcome::Ignored
         } else if self.failure_grpc_status.contains(code) {

@@ -1,15 +1,14 @@
 //! The life of one request: admitted or diverted, judged by its answer, settled once.
 //!
-//! An admitted call is settled by the first of: a failure or an ignored answer seen in its head,
-//! the end of a good answer, gRPC's status, or the end of the stream, which is the backstop for
-//! whatever did not get that far. Settling takes the permit out of the exchange, so that there
-//! is no second time.
+//! An admitted call is settled when its head shows that it failed, or else when its stream has
+//! ended, and it is known whether all of the answer came. Settling takes the permit out of the
+//! exchange, so that there is no second time.
 
 use std::cell::LazyCell;
 
 use breaker::{Admission, DivertReason, Outcome, Permit, Settlement, StateName, Status};
 
-use crate::classify::{self, Judgement, Origin};
+use crate::classify::{self, Head, Origin};
 use crate::config::{ExposeState, Service};
 use crate::effects::Effects;
 use crate::filter::Filter;
@@ -18,7 +17,7 @@ use crate::host::{Host, Property};
 use crate::matching::Subject;
 use crate::replay::Capture;
 use crate::reply::{FALLBACK_HEADER, Reply, STATE_HEADER};
-use crate::store::{self, Lost, Update};
+use crate::store::{Lost, Record, Update};
 use crate::telemetry::{FallbackKind, Metric, ServiceMetric};
 use crate::{Callout, admin};
 
@@ -26,6 +25,8 @@ use crate::{Callout, admin};
 pub(crate) const CLUSTER_HEADER: &str = "x-circuit-breaker-cluster";
 pub(crate) const SERVICE_HEADER: &str = "x-circuit-breaker-service";
 pub(crate) const REASON_HEADER: &str = "x-circuit-breaker-reason";
+
+const GRPC_STATUS: &str = "grpc-status";
 
 const OWN_REQUEST_HEADERS: [&str; 4] =
     [CLUSTER_HEADER, SERVICE_HEADER, STATE_HEADER, REASON_HEADER];
@@ -56,8 +57,9 @@ pub(crate) struct Call {
     permit: Permit,
     protocol: Protocol,
     /// What a replay needs of the request.
-    capture: Option<Capture>,
-    awaiting: Awaiting,
+    capture: Option<Box<Capture>>,
+    /// The status of the answer, once its head has come.
+    status: Option<u16>,
 }
 
 /// What the request asks for, as far as it matters here.
@@ -69,14 +71,6 @@ enum Protocol {
     Connect,
     /// Another protocol, in the stream of this request, if the service agrees.
     Upgrade,
-}
-
-/// What the call's outcome hangs on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Awaiting {
-    Head,
-    End,
-    Trailers,
 }
 
 /// What becomes of a request.
@@ -139,33 +133,35 @@ impl Filter {
             return (Exchange { phase }, verdict);
         }
         let steered = remove.contains(&CLUSTER_HEADER);
-        let action = match self.find_service(&headers, steered, host, effects) {
+        let Some(record) = self.find_service(&headers, steered, host, effects) else {
+            return (
+                Exchange { phase },
+                RequestVerdict { remove, action: RequestAction::Continue },
+            );
+        };
+        let Record { number, service, .. } = record;
+        let action = match Self::admit(&record, host, effects) {
             None => RequestAction::Continue,
-            Some((number, service)) => match self.admit(number, service, host, effects) {
-                None => RequestAction::Continue,
-                Some((Admission::Admitted(permit), _)) => {
-                    let call = Call::new(number, service, permit, headers, end_of_stream);
-                    phase = Phase::Admitted(call);
-                    RequestAction::Continue
+            Some((Admission::Admitted(permit), _)) => {
+                phase = Phase::Admitted(Call::new(number, service, permit, headers, end_of_stream));
+                RequestAction::Continue
+            }
+            Some((Admission::Diverted(reason), status)) => {
+                effects.count_of(number, ServiceMetric::NotPermitted(reason));
+                if let Some(cluster) = &service.fallback.cluster {
+                    phase = Phase::Diverted { service: number, state: status.state };
+                    effects.count_of(number, ServiceMetric::Fallback(FallbackKind::Cluster));
+                    RequestAction::Divert(vec![
+                        (CLUSTER_HEADER, cluster.name.clone()),
+                        (SERVICE_HEADER, service.name.clone()),
+                        (STATE_HEADER, status.state.name().to_owned()),
+                        (REASON_HEADER, reason.name().to_owned()),
+                    ])
+                } else {
+                    effects.count_of(number, ServiceMetric::Fallback(FallbackKind::Response));
+                    RequestAction::Reply(self.reply(service, reason, &status, host))
                 }
-                Some((Admission::Diverted(reason), status)) => {
-                    effects.count_of(number, ServiceMetric::NotPermitted(reason));
-                    let cluster = service.fallback.cluster.as_ref();
-                    if let Some(cluster) = cluster {
-                        phase = Phase::Diverted { service: number, state: status.state };
-                        effects.count_of(number, ServiceMetric::Fallback(FallbackKind::Cluster));
-                        RequestAction::Divert(vec![
-                            (CLUSTER_HEADER, cluster.name.clone()),
-                            (SERVICE_HEADER, service.name.clone()),
-                            (STATE_HEADER, status.state.name().to_owned()),
-                            (REASON_HEADER, reason.name().to_owned()),
-                        ])
-                    } else {
-                        effects.count_of(number, ServiceMetric::Fallback(FallbackKind::Response));
-                        RequestAction::Reply(self.reply(service, reason, &status, host))
-                    }
-                }
-            },
+            }
         };
         (Exchange { phase }, RequestVerdict { remove, action })
     }
@@ -183,13 +179,6 @@ impl Filter {
             && let Some(capture) = &mut call.capture
             && !capture.take(len, end_of_stream, bytes)
         {
-            call.capture = None;
-        }
-    }
-
-    /// Notes that the request has trailers, which cannot be sent again.
-    pub fn on_request_trailers(&self, exchange: &mut Exchange) {
-        if let Phase::Admitted(call) = &mut exchange.phase {
             call.capture = None;
         }
     }
@@ -232,51 +221,24 @@ impl Filter {
         }
     }
 
-    /// Settles a call whose answer has come to its end without trailers.
-    pub fn on_response_end(
-        &self,
-        exchange: &mut Exchange,
-        host: &impl Host,
-        effects: &mut Effects,
-    ) {
-        let Phase::Admitted(call) = std::mem::take(&mut exchange.phase) else {
-            return;
-        };
-        let outcome = match (call.awaiting, self.service(call.service)) {
-            (Awaiting::Trailers, Some(service)) => {
-                service.classify.grpc(None, call.permit.is_trial())
-            }
-            _ => Outcome::Success,
-        };
-        self.settle(call.service, call.permit, outcome, host, effects);
-    }
-
-    /// Settles a call by the trailers of its answer.
-    pub fn on_response_trailers(
-        &self,
-        exchange: &mut Exchange,
-        grpc_status: impl FnOnce() -> Option<Vec<u8>>,
-        host: &impl Host,
-        effects: &mut Effects,
-    ) {
-        let Phase::Admitted(call) = std::mem::take(&mut exchange.phase) else {
-            return;
-        };
-        let outcome = match (call.awaiting, self.service(call.service)) {
-            (Awaiting::Trailers, Some(service)) => {
-                service.classify.grpc(grpc_status().as_deref(), call.permit.is_trial())
-            }
-            _ => Outcome::Success,
-        };
-        self.settle(call.service, call.permit, outcome, host, effects);
-    }
-
-    /// Settles whatever is not settled when the stream ends. Call it as often as you like.
+    /// Settles whatever is not settled when the stream has ended. Call it as often as you like.
     pub fn on_stream_end(&self, exchange: &mut Exchange, host: &impl Host, effects: &mut Effects) {
-        if let Phase::Admitted(call) = std::mem::take(&mut exchange.phase) {
-            let outcome = classify::unfinished(host);
-            self.settle(call.service, call.permit, outcome, host, effects);
-        }
+        let Phase::Admitted(call) = std::mem::take(&mut exchange.phase) else {
+            return;
+        };
+        let Some(record) = self.record(call.service) else {
+            return;
+        };
+        let code = match call.protocol {
+            Protocol::Grpc => {
+                host.response_trailer(GRPC_STATUS).or_else(|| host.response_header(GRPC_STATUS))
+            }
+            Protocol::Connect | Protocol::Http | Protocol::Upgrade => None,
+        };
+        let head = call.head(code.as_deref());
+        let trial = call.permit.is_trial();
+        let outcome = record.service.classify.judge(head, Origin::ask(host), trial);
+        self.settle(&record, call.permit, outcome, host, effects);
     }
 
     /// Leaves the replaying phase: which service, and the state to tell.
@@ -296,7 +258,7 @@ impl Filter {
         steered: bool,
         host: &impl Host,
         effects: &mut Effects,
-    ) -> Option<(usize, &Service)> {
+    ) -> Option<Record<'_>> {
         let mut cluster = None;
         if self.needs_cluster {
             if steered {
@@ -308,31 +270,29 @@ impl Filter {
             }
         }
         let subject = Subject { headers, cluster: cluster.as_deref() };
-        let mut services = self.config.services.iter().enumerate();
-        services.find(|(_, service)| service.matches.matches(&subject))
+        self.records().find(|record| record.service.matches.matches(&subject))
     }
 
     /// Asks the service's breaker. A closed one answers from its record alone. `None`: there is
     /// no record to be had, and the breaker must not be what stops traffic.
     fn admit(
-        &self,
-        number: usize,
-        service: &Service,
+        record: &Record<'_>,
         host: &impl Host,
         effects: &mut Effects,
     ) -> Option<(Admission, Status)> {
+        let policy = &record.service.policy;
         let now = LazyCell::new(|| host.now().monotonic);
-        let admitted = store::update(host, number, service, effects, |breaker| {
+        let admitted = record.update(host, effects, |breaker| {
             if let Some(permit) = breaker.admit_closed() {
                 return Update::Unchanged((Admission::Admitted(permit), breaker.status()));
             }
-            let (admission, transition) = breaker.admit(&service.policy, *now);
+            let (admission, transition) = breaker.admit(policy, *now);
             Update::Changed((admission, breaker.status()), transition)
         });
         match admitted {
             Ok(admitted) => Some(admitted),
             Err(Lost::Race) => {
-                let Ok(breaker) = store::load(host, service, effects) else {
+                let Ok(breaker) = record.load(host, effects) else {
                     effects.count(Metric::Unprotected);
                     return None;
                 };
@@ -361,62 +321,49 @@ impl Filter {
         host: &impl Host,
         effects: &mut Effects,
     ) -> ResponseVerdict {
-        let Some(service) = self.service(call.service) else {
+        let Some(record) = self.record(call.service) else {
             return ResponseVerdict::PASS;
         };
-        let trial = call.permit.is_trial();
-        let origin = Origin::of_response(host);
-        let judgement = match call.protocol {
-            Protocol::Grpc => {
-                // Envoy's own replies to gRPC calls are gRPC, too, and end with their head.
-                let whole = end_of_stream || status != classify::OK;
-                let code = whole.then(|| host.response_header("grpc-status")).flatten();
-                service.classify.grpc_head(status, end_of_stream, code.as_deref(), origin, trial)
+        let service = record.service;
+        call.status = Some(status);
+        match judge_head(&call, service, end_of_stream, host) {
+            Some(outcome @ Outcome::Failure { .. }) => {
+                let outcome = with_retry_after(outcome, service, host);
+                let (protocol, capture) = (call.protocol, call.capture);
+                let state = self.settle(&record, call.permit, outcome, host, effects);
+                if let Some(state) = state
+                    && protocol == Protocol::Http
+                    && service.fallback.on_failure
+                    && let Some(verdict) =
+                        self.answer_failure(exchange, &record, state, capture, effects)
+                {
+                    return verdict;
+                }
+                self.told(|| state)
             }
-            Protocol::Connect | Protocol::Http | Protocol::Upgrade => {
-                service.classify.http(status, origin, trial)
+            Some(outcome) => {
+                let state = self.settle(&record, call.permit, outcome, host, effects);
+                self.told(|| state)
             }
-        };
-        let outcome = match judgement {
-            Judgement::Final(outcome) => outcome,
-            Judgement::UntilEnd if end_of_stream => Outcome::Success,
-            Judgement::UntilEnd if is_endless(&call, status, host) => Outcome::Success,
-            Judgement::UntilEnd | Judgement::UntilTrailers => {
-                call.awaiting = match judgement {
-                    Judgement::UntilTrailers => Awaiting::Trailers,
-                    _ => Awaiting::End,
-                };
+            None => {
                 // The answer is there, and not a failure: the request will not be sent again.
                 call.capture = None;
                 exchange.phase = Phase::Admitted(call);
-                return self.told(|| store::load(host, service, effects).ok().map(|b| b.state()));
+                self.told(|| record.load(host, effects).ok().map(|breaker| breaker.state()))
             }
-        };
-        let outcome = with_retry_after(outcome, service, host);
-        let (number, protocol, capture) = (call.service, call.protocol, call.capture);
-        let state = self.settle(number, call.permit, outcome, host, effects);
-        let failed = matches!(outcome, Outcome::Failure { .. });
-        if let Some(state) = state
-            && failed
-            && protocol == Protocol::Http
-            && service.fallback.on_failure
-            && let Some(verdict) = self.answer_failure(exchange, number, state, capture, effects)
-        {
-            return verdict;
         }
-        self.told(|| state)
     }
 
     /// Answers a failed call by the fallback, if that can be done.
     fn answer_failure(
         &self,
         exchange: &mut Exchange,
-        number: usize,
+        record: &Record<'_>,
         state: StateName,
-        capture: Option<Capture>,
+        capture: Option<Box<Capture>>,
         effects: &mut Effects,
     ) -> Option<ResponseVerdict> {
-        let service = self.service(number)?;
+        let (number, service) = (record.number, record.service);
         if let Some(cluster) = &service.fallback.cluster {
             let callout = capture?.callout(cluster, &service.name, state)?;
             exchange.phase = Phase::Replaying { service: number, state };
@@ -455,39 +402,39 @@ impl Filter {
     /// nothing is only counted.
     fn settle(
         &self,
-        number: usize,
+        record: &Record<'_>,
         permit: Permit,
         outcome: Outcome,
         host: &impl Host,
         effects: &mut Effects,
     ) -> Option<StateName> {
-        let service = self.service(number)?;
-        effects.count_of(number, ServiceMetric::Calls(outcome));
+        effects.count_of(record.number, ServiceMetric::Calls(outcome));
         if outcome == Outcome::Success {
-            self.note_success(number);
+            self.note_success(record.number);
         }
+        let policy = &record.service.policy;
         let now = LazyCell::new(|| host.now());
-        let settled = store::update(host, number, service, effects, |breaker| {
+        let settled = record.update(host, effects, |breaker| {
             if breaker.is_unmoved_by(&permit, outcome) {
                 return Update::Unchanged(breaker.state());
             }
             let random = scrambled(now.monotonic.as_nanos());
-            let permit = permit.for_retry();
-            let transition = match breaker.settle(&service.policy, permit, outcome, *now, random) {
+            let transition = match breaker.settle(policy, permit.for_retry(), outcome, *now, random)
+            {
                 Settlement::Counted(transition) => transition,
                 Settlement::Late => None,
             };
             Update::Changed(breaker.state(), transition)
         });
         // What could not be written down has happened all the same, and is told and answered so.
-        settled.ok().or_else(|| store::load(host, service, effects).ok().map(|b| b.state()))
+        settled.ok().or_else(|| record.load(host, effects).ok().map(|breaker| breaker.state()))
     }
 
     /// Says so when a diverted call went to another cluster than it was diverted to: then no
     /// route matches on the header, and the failing service gets the traffic that was to be kept
     /// away from it.
     fn check_route(&self, number: usize, host: &impl Host, effects: &mut Effects) {
-        let Some(service) = self.service(number) else {
+        let Some(Record { service, .. }) = self.record(number) else {
             return;
         };
         let Some(fallback) = &service.fallback.cluster else {
@@ -521,11 +468,20 @@ impl Call {
         let fallback = &service.fallback;
         let capture = match &fallback.cluster {
             Some(cluster) if fallback.on_failure && protocol == Protocol::Http => {
-                Some(Capture::new(headers, end_of_stream, cluster.max_request_bytes))
+                let limit = cluster.max_request_bytes;
+                Some(Box::new(Capture::new(headers, end_of_stream, limit)))
             }
             _ => None,
         };
-        Self { service: number, permit, protocol, capture, awaiting: Awaiting::Head }
+        Self { service: number, permit, protocol, capture, status: None }
+    }
+
+    fn head<'a>(&self, grpc_status: Option<&'a [u8]>) -> Head<'a> {
+        match (self.status, self.protocol) {
+            (None, _) => Head::None,
+            (Some(status), Protocol::Grpc) => Head::Grpc(status, grpc_status),
+            (Some(status), _) => Head::Http(status),
+        }
     }
 }
 
@@ -547,12 +503,36 @@ impl Protocol {
     }
 }
 
+/// What the head of an answer says, if that is all that is waited for: a failure, since the
+/// fallback may answer in its stead, and a good answer that has no end of its own. The rest is
+/// judged when the stream has ended.
+fn judge_head(
+    call: &Call,
+    service: &Service,
+    end_of_stream: bool,
+    host: &impl Host,
+) -> Option<Outcome> {
+    let status = call.status?;
+    // Envoy's own replies to gRPC calls are gRPC, too: 200, and a head that is all there is.
+    let whole_grpc = call.protocol == Protocol::Grpc && end_of_stream;
+    let endless = is_endless(call, status, host);
+    if !whole_grpc && !endless && !service.classify.may_have_failed(status) {
+        return None;
+    }
+    let code = whole_grpc.then(|| host.response_header(GRPC_STATUS)).flatten();
+    let head = call.head(code.as_deref());
+    let outcome = service.classify.judge(head, Origin::ask(host), call.permit.is_trial());
+    let settled = endless || whole_grpc || matches!(outcome, Outcome::Failure { .. });
+    settled.then_some(outcome)
+}
+
 /// Whether a good answer is of a kind that goes on for as long as both sides like: its head is
 /// all that says whether the service works. Asked only for trials, whose places others wait for.
 fn is_endless(call: &Call, status: u16, host: &impl Host) -> bool {
     const SWITCHING_PROTOCOLS: u16 = 101;
     match (call.protocol, status) {
         (Protocol::Connect, 200..300) | (Protocol::Upgrade, SWITCHING_PROTOCOLS) => true,
+        (Protocol::Grpc, _) => false,
         _ => {
             call.permit.is_trial()
                 && host

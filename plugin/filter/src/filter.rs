@@ -51,11 +51,7 @@ impl Filter {
     /// The records of all services, in the order of their numbers.
     pub(crate) fn records(&self) -> impl Iterator<Item = Record<'_>> {
         let services = self.config.services.iter().zip(&self.local).enumerate();
-        services.map(|(number, (service, local))| Record {
-            number,
-            service,
-            memory: &local.memory,
-        })
+        services.map(|(number, (service, local))| Record { number, service, memory: &local.memory })
     }
 
     /// The record of a service.

@@ -3,7 +3,7 @@
 //! Every worker ticks, and the main thread too. Who makes a check is settled in the record, by
 //! the breaker's lease; who finds it taken has nothing to do.
 
-use breaker::{Breaker, CheckResult, CheckTicket, UnixTime};
+use breaker::{Breaker, CheckResult, CheckTicket, StateName, UnixTime};
 
 use crate::Callout;
 use crate::config::Service;
@@ -11,7 +11,7 @@ use crate::effects::Effects;
 use crate::filter::Filter;
 use crate::headers::Headers;
 use crate::host::Host;
-use crate::store::{self, Update};
+use crate::store::{Record, Update};
 use crate::telemetry::{Metric, ServiceMetric};
 
 /// How far behind `last_success_time` may fall before it is written.
@@ -55,16 +55,18 @@ impl Filter {
     /// Takes the checks that are due, and writes down what may lag.
     pub fn on_tick(&self, host: &impl Host, effects: &mut Effects) -> Vec<Check> {
         let mut checks = Vec::new();
-        for (number, service) in self.config.services.iter().enumerate() {
-            let Ok(breaker) = store::load(host, service, effects) else {
+        for record in self.records() {
+            let Ok(breaker) = record.reload(host, effects) else {
                 effects.count(Metric::LostUpdates);
                 continue;
             };
             // Whoever stored a record has set the gauges, but the last to set them need not be the
             // last to have stored. This is what makes them agree once all is at rest.
-            effects.gauges(number, &breaker);
-            self.write_success(number, service, &breaker, host, effects);
-            checks.extend(self.take_check(number, service, &breaker, host, effects));
+            effects.gauges(record.number, &breaker);
+            if self.take_success(record.number) {
+                write_success(&record, &breaker, host, effects);
+            }
+            checks.extend(take_check(&record, &breaker, host, effects));
         }
         checks
     }
@@ -78,74 +80,60 @@ impl Filter {
         effects: &mut Effects,
     ) {
         let PendingCheck { service: number, ticket } = pending;
-        let Some(service) = self.service(number) else {
+        let Some(record) = self.record(number) else {
             return;
         };
-        let result = result_of(service, answer);
+        let policy = &record.service.policy;
+        let result = result_of(record.service, answer);
         effects.count_of(number, ServiceMetric::HealthChecks(result));
         let now = host.now().monotonic;
         // Lost, it is made again when its lease is over.
-        let _ = store::update(host, number, service, effects, |breaker| {
-            let ticket = ticket.for_retry();
-            let transition = breaker.finish_check(&service.policy, ticket, result, now);
+        let _ = record.update(host, effects, |breaker| {
+            let transition = breaker.finish_check(policy, ticket.for_retry(), result, now);
             Update::Changed((), transition)
         });
     }
+}
 
-    fn take_check(
-        &self,
-        number: usize,
-        service: &Service,
-        seen: &Breaker,
-        host: &impl Host,
-        effects: &mut Effects,
-    ) -> Option<Check> {
-        let probe = service.probe.as_ref()?;
-        if seen.state() != breaker::StateName::Open {
-            return None;
-        }
-        let now = host.now().monotonic;
-        let taken = store::update(host, number, service, effects, |breaker| {
-            // Even if none is due, its wait may have become shorter.
-            Update::Changed(breaker.take_check(&service.policy, now), None)
-        });
-        Some(Check {
-            service: number,
-            ticket: taken.ok()??,
-            callout: Callout {
-                cluster: probe.cluster.clone(),
-                headers: probe.headers.clone(),
-                body: Vec::new(),
-                timeout: probe.timeout,
-            },
-        })
+fn take_check(
+    record: &Record<'_>,
+    seen: &Breaker,
+    host: &impl Host,
+    effects: &mut Effects,
+) -> Option<Check> {
+    let service = record.service;
+    let probe = service.probe.as_ref()?;
+    if seen.state() != StateName::Open {
+        return None;
     }
+    let now = host.now().monotonic;
+    let taken = record.update(host, effects, |breaker| {
+        // Even if none is due, its wait may have become shorter.
+        Update::Changed(breaker.take_check(&service.policy, now), None)
+    });
+    Some(Check {
+        service: record.number,
+        ticket: taken.ok()??,
+        callout: Callout {
+            cluster: probe.cluster.clone(),
+            headers: probe.headers.clone(),
+            body: Vec::new(),
+            timeout: probe.timeout,
+        },
+    })
+}
 
-    /// A success on the clean path is not written at once. Here it is, once for all workers.
-    fn write_success(
-        &self,
-        number: usize,
-        service: &Service,
-        seen: &Breaker,
-        host: &impl Host,
-        effects: &mut Effects,
-    ) {
-        if !self.succeeded.get(number).is_some_and(|succeeded| succeeded.replace(false)) {
-            return;
-        }
-        let now = host.now().wall;
-        let fresh = |breaker: &Breaker| {
-            let last = breaker.status().last_success.map_or(0, UnixTime::as_nanos);
-            now.as_nanos().saturating_sub(last) < SUCCESS_LAG_NANOS
-        };
-        if fresh(seen) {
-            return;
-        }
-        let _ = store::update(host, number, service, effects, |breaker| {
-            breaker.note_success(now);
-            Update::Changed((), None)
-        });
+/// A success on the clean path is not written at once. Here it is, once for all workers.
+fn write_success(record: &Record<'_>, seen: &Breaker, host: &impl Host, effects: &mut Effects) {
+    let now = host.now().wall;
+    let last = seen.status().last_success.map_or(0, UnixTime::as_nanos);
+    if now.as_nanos().saturating_sub(last) < SUCCESS_LAG_NANOS {
+        return;
     }
+    let _ = record.update(host, effects, |breaker| {
+        breaker.note_success(now);
+        Update::Changed((), None)
+    });
 }
 
 fn result_of(service: &Service, answer: &CheckAnswer) -> CheckResult {

@@ -5,6 +5,8 @@ use std::num::NonZeroU32;
 
 use breaker::Now;
 
+use crate::telemetry::Metric;
+
 /// The proxy, a test, or another host.
 ///
 /// Each question costs a crossing of the sandbox, so it is asked only when its answer decides
@@ -33,6 +35,15 @@ pub trait Host {
 
     /// A header of the response at hand.
     fn response_header(&self, name: &'static str) -> Option<Vec<u8>>;
+
+    /// A trailer of the response at hand, once it has ended.
+    fn response_trailer(&self, name: &'static str) -> Option<Vec<u8>>;
+
+    /// What a gauge stands at, over all workers; `None` if the proxy keeps none.
+    fn gauge(&self, metric: Metric) -> Option<u64>;
+
+    /// Moves a gauge, over all workers, in one step that no other can come into.
+    fn adjust(&self, metric: Metric, by: i64);
 }
 
 /// The version of a stored value. Never zero: zero would mean "write in any case".

@@ -3,13 +3,29 @@
 //! A record is created if absent and changed only by compare-and-swap. Whoever loses a race
 //! reads again and decides again, so that a decision is never based on what another has
 //! overtaken, and a transition is stored by exactly one.
+//!
+//! # Reading without reading
+//!
+//! Most requests find a record just as the one before them did, and to read it costs ten times
+//! what it costs to read a gauge. So each record has a gauge that is moved before each write and
+//! again after it: upwards by a version and a write in progress, then down by that write. A worker
+//! that finds no write in progress and *then* reads the record may remember it: as long as the
+//! gauge stands still nobody has begun to write, and what is remembered is what is stored. This is
+//! no approximation: a remembered record is as good as one that was read at that moment.
+//!
+//! What could go wrong with the gauge goes the slow way. A proxy that keeps none, or whose
+//! configuration drops it, is found out at the start, and a worker that crashed in mid-write leaves
+//! a write in progress for good: both mean that records are read each time. And each tick reads
+//! them anew in any case.
+
+use std::cell::{Cell, RefCell};
 
 use breaker::{Breaker, DecodeError, Transition};
 
 use crate::config::Service;
 use crate::effects::Effects;
 use crate::host::{Host, StoreFault, SwapError, Version};
-use crate::telemetry::Metric;
+use crate::telemetry::{Metric, ServiceMetric};
 
 /// How often an update that lost a race is tried again. Each loss means that another worker got
 /// its update through, so that even many workers get there in a few rounds.
@@ -38,6 +54,29 @@ pub(crate) enum Update<R> {
     Changed(R, Option<Transition>),
 }
 
+/// Moves the gauge of a record's version on, and marks a write in progress.
+const BEGIN_WRITE: i64 = (1 << 32) + 1;
+/// Takes the mark back.
+const END_WRITE: i64 = -1;
+const WRITES_IN_PROGRESS: u64 = (1 << 32) - 1;
+
+/// What one worker keeps of a service's record.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    /// Whether the gauge of the record's version can be relied on.
+    versioned: Cell<bool>,
+    /// The record, and its version.
+    seen: RefCell<Option<(u64, Breaker)>>,
+}
+
+/// A service's record, as one worker knows it.
+#[derive(Clone, Copy)]
+pub(crate) struct Record<'a> {
+    pub(crate) number: usize,
+    pub(crate) service: &'a Service,
+    pub(crate) memory: &'a Memory,
+}
+
 /// A record as it was read.
 struct Loaded {
     breaker: Breaker,
@@ -46,81 +85,133 @@ struct Loaded {
     version: Option<Version>,
 }
 
-/// The service's breaker as it is now; one that was never stored is closed and clean.
-pub(crate) fn load(
-    host: &impl Host,
-    service: &Service,
-    effects: &mut Effects,
-) -> Result<Breaker, StoreFault> {
-    read(host, service, effects).map(|loaded| loaded.breaker)
-}
-
-/// Creates the service's record if there is none.
-pub(crate) fn ensure(host: &impl Host, service: &Service, effects: &mut Effects) {
-    if let Ok(Loaded { breaker, bytes: None, version }) = read(host, service, effects) {
-        // Whoever is faster has created it as well.
-        let _ = host.swap(&service.key, &breaker.encode(), version);
+impl Record<'_> {
+    /// Creates the record if there is none, and finds out whether its version can be relied on.
+    pub(crate) fn ensure(&self, host: &impl Host, effects: &mut Effects) {
+        let before = host.gauge(self.gauge());
+        if let Ok(Loaded { breaker, bytes: None, version }) = self.read(host, effects) {
+            // Whoever is faster has created it as well.
+            let _ = self.swap(host, &breaker.encode(), version);
+        }
+        host.adjust(self.gauge(), BEGIN_WRITE);
+        let after = host.gauge(self.gauge());
+        host.adjust(self.gauge(), END_WRITE);
+        self.memory.versioned.set(before.is_some() && after != before);
     }
-}
 
-/// Loads, changes and stores the service's breaker, anew for each lost race.
-pub(crate) fn update<R>(
-    host: &impl Host,
-    number: usize,
-    service: &Service,
-    effects: &mut Effects,
-    mut change: impl FnMut(&mut Breaker) -> Update<R>,
-) -> Result<R, Lost> {
-    let mut lost = Lost::Race;
-    for _ in 0..ATTEMPTS {
-        let Ok(mut loaded) = read(host, service, effects) else {
-            lost = Lost::Store;
-            break;
-        };
-        let (result, transition) = match change(&mut loaded.breaker) {
-            Update::Unchanged(result) => return Ok(result),
-            Update::Changed(result, transition) => (result, transition),
-        };
-        let bytes = loaded.breaker.encode();
-        if loaded.bytes.as_deref() == Some(&bytes) {
+    /// The breaker as it is now; one that was never stored is closed and clean.
+    pub(crate) fn load(
+        &self,
+        host: &impl Host,
+        effects: &mut Effects,
+    ) -> Result<Breaker, StoreFault> {
+        match self.remembered(host) {
+            Some(breaker) => Ok(breaker),
+            None => self.read(host, effects).map(|loaded| loaded.breaker),
+        }
+    }
+
+    /// The same, and in any case read.
+    pub(crate) fn reload(
+        &self,
+        host: &impl Host,
+        effects: &mut Effects,
+    ) -> Result<Breaker, StoreFault> {
+        self.memory.seen.take();
+        self.read(host, effects).map(|loaded| loaded.breaker)
+    }
+
+    /// Loads, changes and stores the breaker, anew for each lost race.
+    pub(crate) fn update<R>(
+        &self,
+        host: &impl Host,
+        effects: &mut Effects,
+        mut change: impl FnMut(&mut Breaker) -> Update<R>,
+    ) -> Result<R, Lost> {
+        if let Some(mut breaker) = self.remembered(host)
+            && let Update::Unchanged(result) = change(&mut breaker)
+        {
             return Ok(result);
         }
-        match host.swap(&service.key, &bytes, loaded.version) {
-            Ok(()) => {
-                effects.stored(number, service, &loaded.breaker, transition);
-                return Ok(result);
-            }
-            Err(SwapError::Conflict) => {}
-            Err(SwapError::Fault(_)) => {
+        let mut lost = Lost::Race;
+        for _ in 0..ATTEMPTS {
+            let Ok(mut loaded) = self.read(host, effects) else {
                 lost = Lost::Store;
                 break;
+            };
+            let (result, transition) = match change(&mut loaded.breaker) {
+                Update::Unchanged(result) => return Ok(result),
+                Update::Changed(result, transition) => (result, transition),
+            };
+            let bytes = loaded.breaker.encode();
+            if loaded.bytes.as_deref() == Some(&bytes) {
+                return Ok(result);
+            }
+            match self.swap(host, &bytes, loaded.version) {
+                Ok(()) => {
+                    effects.stored(self.number, self.service, &loaded.breaker, transition);
+                    return Ok(result);
+                }
+                Err(SwapError::Conflict) => {}
+                Err(SwapError::Fault(_)) => {
+                    lost = Lost::Store;
+                    break;
+                }
             }
         }
+        effects.count(Metric::LostUpdates);
+        effects.warn(format!("service={} event=lost_update cause={lost:?}", self.service.name));
+        Err(lost)
     }
-    effects.count(Metric::LostUpdates);
-    effects.warn(format!("service={} event=lost_update cause={lost:?}", service.name));
-    Err(lost)
-}
 
-/// An unreadable record is as good as none: it is said and replaced, never a reason to fail.
-fn read(host: &impl Host, service: &Service, effects: &mut Effects) -> Result<Loaded, StoreFault> {
-    let Some((bytes, version)) = host.load(&service.key)? else {
-        return Ok(Loaded { breaker: Breaker::new(), bytes: None, version: None });
-    };
-    match Breaker::decode(&bytes) {
-        Ok(breaker) => Ok(Loaded { breaker, bytes: Some(bytes), version: Some(version) }),
-        Err(error) => {
-            effects.count(Metric::UnreadableRecords);
-            effects.warn(format!(
-                "service={} event=unreadable_record problem=\"{error}\"",
-                service.name
-            ));
-            // Repaired on sight, or it would be complained of until something changes. A newer
-            // version's record is no damage: that version may still be at work on it.
-            if !matches!(error, DecodeError::Version { .. }) {
-                let _ = host.swap(&service.key, &Breaker::new().encode(), Some(version));
+    const fn gauge(&self) -> Metric {
+        Metric::Of(self.number, ServiceMetric::RecordVersion)
+    }
+
+    /// What is remembered, if nobody has begun to write since it was read.
+    fn remembered(&self, host: &impl Host) -> Option<Breaker> {
+        let seen = self.memory.seen.borrow();
+        let (version, breaker) = seen.as_ref()?;
+        (host.gauge(self.gauge()) == Some(*version)).then(|| breaker.clone())
+    }
+
+    fn swap(
+        &self,
+        host: &impl Host,
+        bytes: &[u8],
+        expected: Option<Version>,
+    ) -> Result<(), SwapError> {
+        host.adjust(self.gauge(), BEGIN_WRITE);
+        let swapped = host.swap(&self.service.key, bytes, expected);
+        host.adjust(self.gauge(), END_WRITE);
+        swapped
+    }
+
+    /// An unreadable record is as good as none: it is said and replaced, never a reason to fail.
+    fn read(&self, host: &impl Host, effects: &mut Effects) -> Result<Loaded, StoreFault> {
+        let gauge = self.memory.versioned.get().then(|| host.gauge(self.gauge())).flatten();
+        let Some((bytes, version)) = host.load(&self.service.key)? else {
+            return Ok(Loaded { breaker: Breaker::new(), bytes: None, version: None });
+        };
+        match Breaker::decode(&bytes) {
+            Ok(breaker) => {
+                let settled = gauge.filter(|version| version & WRITES_IN_PROGRESS == 0);
+                *self.memory.seen.borrow_mut() = settled.map(|version| (version, breaker.clone()));
+                Ok(Loaded { breaker, bytes: Some(bytes), version: Some(version) })
             }
-            Ok(Loaded { breaker: Breaker::new(), bytes: None, version: Some(version) })
+            Err(error) => {
+                effects.count(Metric::UnreadableRecords);
+                effects.warn(format!(
+                    "service={} event=unreadable_record problem=\"{error}\"",
+                    self.service.name
+                ));
+                // Repaired on sight, or it would be complained of until something changes. A newer
+                // version's record is no damage: that version may still be at work on it.
+                if !matches!(error, DecodeError::Version { .. }) {
+                    let _ = self.swap(host, &Breaker::new().encode(), Some(version));
+                }
+                Ok(Loaded { breaker: Breaker::new(), bytes: None, version: Some(version) })
+            }
         }
     }
 }

@@ -51,6 +51,9 @@ pub enum ServiceMetric {
     State,
     /// Failures in a row.
     FailureCount,
+    /// Which version of the record this is, and whether it is about to be written: see
+    /// [`crate::store`]. Of no use to anyone else.
+    RecordVersion,
     /// Admitted calls by what became of them.
     Calls(Outcome),
     /// Diverted calls by why.
@@ -76,7 +79,7 @@ const STATES: usize = 3;
 const REASONS: usize = 5;
 
 /// The first index of each block of [`ServiceMetric::index`].
-const CALLS: usize = 2;
+const CALLS: usize = 3;
 const NOT_PERMITTED: usize = CALLS + 4;
 const FALLBACK: usize = NOT_PERMITTED + 2;
 const TRANSITIONS: usize = FALLBACK + 3;
@@ -125,7 +128,10 @@ impl Metric {
     #[must_use]
     pub const fn kind(self) -> MetricKind {
         match self {
-            Self::Of(_, ServiceMetric::State | ServiceMetric::FailureCount) => MetricKind::Gauge,
+            Self::Of(
+                _,
+                ServiceMetric::State | ServiceMetric::FailureCount | ServiceMetric::RecordVersion,
+            ) => MetricKind::Gauge,
             _ => MetricKind::Counter,
         }
     }
@@ -155,9 +161,10 @@ fn label(name: &str, value: &str) -> String {
 
 impl ServiceMetric {
     /// All metrics of a service, with the transitions that there are.
-    const ALL: [Self; 19] = [
+    const ALL: [Self; 20] = [
         Self::State,
         Self::FailureCount,
+        Self::RecordVersion,
         Self::Calls(Outcome::Success),
         Self::Calls(Outcome::FAILURE),
         Self::Calls(Outcome::Ignored),
@@ -181,6 +188,7 @@ impl ServiceMetric {
         match self {
             Self::State => 0,
             Self::FailureCount => 1,
+            Self::RecordVersion => 2,
             Self::Calls(outcome) => {
                 CALLS
                     + match outcome {
@@ -234,6 +242,7 @@ impl ServiceMetric {
         let (labels, name) = match self {
             Self::State => (String::new(), "state"),
             Self::FailureCount => (String::new(), "failure_count"),
+            Self::RecordVersion => (String::new(), "record_version"),
             Self::Calls(outcome) => (label("outcome", outcome.name()), "calls_total"),
             Self::NotPermitted(reason) => (label("reason", reason.name()), "not_permitted_total"),
             Self::Fallback(kind) => (label("kind", kind.name()), "fallback_total"),

@@ -10,8 +10,12 @@
 use std::ptr;
 use std::time::Duration;
 
-use breaker_filter::{Callout, Headers, Host, Property, Reply, StoreFault, SwapError, Version};
-use breaker_filter::{Now, Timestamp, UnixTime};
+use breaker_filter::{
+    Callout, Headers, Host, Metric, Now, Property, Reply, StoreFault, SwapError, Timestamp,
+    UnixTime, Version,
+};
+
+use crate::metrics::MetricIds;
 
 const OK: u32 = 0;
 const NOT_FOUND: u32 = 1;
@@ -118,6 +122,7 @@ unsafe extern "C" {
     fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
     fn proxy_increment_metric(id: u32, offset: i64) -> u32;
     fn proxy_record_metric(id: u32, value: u64) -> u32;
+    fn proxy_get_metric(id: u32, value: *mut u64) -> u32;
     fn proxy_call_foreign_function(
         name: *const u8,
         name_size: usize,
@@ -156,9 +161,11 @@ impl Returned {
 }
 
 /// The proxy that runs this module.
-pub(crate) struct Proxy;
+pub(crate) struct Proxy<'a> {
+    pub(crate) metrics: &'a MetricIds,
+}
 
-impl Host for Proxy {
+impl Host for Proxy<'_> {
     fn load(&self, key: &str) -> Result<Option<(Vec<u8>, Version)>, StoreFault> {
         let (mut returned, mut cas) = (Returned::none(), 0);
         // SAFETY: pointers and sizes are of values that live until the call returns.
@@ -215,6 +222,25 @@ impl Host for Proxy {
 
     fn response_header(&self, name: &'static str) -> Option<Vec<u8>> {
         header(Map::Response, name)
+    }
+
+    fn response_trailer(&self, name: &'static str) -> Option<Vec<u8>> {
+        header(Map::ResponseTrailers, name)
+    }
+
+    fn gauge(&self, metric: Metric) -> Option<u64> {
+        let id = self.metrics.id(metric)?;
+        let mut value = 0;
+        // SAFETY: the pointer is of a value that lives until the call returns.
+        let status = unsafe { proxy_get_metric(id, &raw mut value) };
+        (status == OK).then_some(value)
+    }
+
+    fn adjust(&self, metric: Metric, by: i64) {
+        if let Some(id) = self.metrics.id(metric) {
+            // SAFETY: a plain call.
+            unsafe { proxy_increment_metric(id, by) };
+        }
     }
 }
 

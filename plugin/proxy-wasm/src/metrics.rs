@@ -1,6 +1,6 @@
 //! The ids of the metrics, defined once for each configuration and worker.
 
-use breaker_filter::{Change, Effects, Filter, Level, Metric, MetricKind};
+use breaker_filter::{Change, Config, Effects, Level, Metric, MetricKind};
 
 use crate::host::{self, LogLevel, MetricType};
 
@@ -11,8 +11,8 @@ pub(crate) struct MetricIds(Vec<Option<u32>>);
 impl MetricIds {
     /// Defines all metrics of a configuration. All at once and in advance: a counter that first
     /// shows up as a one has not risen, as far as an alarm can tell.
-    pub(crate) fn define(filter: &Filter) -> Self {
-        let names: Vec<_> = filter.service_names().collect();
+    pub(crate) fn define(config: &Config) -> Self {
+        let names: Vec<_> = config.service_names().collect();
         let mut ids = vec![None; Metric::count(names.len())];
         for metric in Metric::all(names.len()) {
             let kind = match metric.kind() {
@@ -30,10 +30,15 @@ impl MetricIds {
         Self(ids)
     }
 
+    /// The proxy's id of a metric.
+    pub(crate) fn id(&self, metric: Metric) -> Option<u32> {
+        self.0.get(metric.index()).copied().flatten()
+    }
+
     /// Applies what a callback wants done.
     pub(crate) fn apply(&self, effects: Effects) {
         for (metric, change) in effects.metrics {
-            let Some(id) = self.0.get(metric.index()).copied().flatten() else {
+            let Some(id) = self.id(metric) else {
                 continue;
             };
             match change {

@@ -18,6 +18,12 @@ pub(crate) struct Worker {
     pub(crate) metrics: MetricIds,
 }
 
+impl Worker {
+    pub(crate) const fn proxy(&self) -> Proxy<'_> {
+        Proxy { metrics: &self.metrics }
+    }
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Root {
     worker: Option<Rc<Worker>>,
@@ -36,7 +42,7 @@ impl Context for Root {
             _ => CheckAnswer::Answered(host::headers(Map::CallResponse)),
         };
         let mut effects = Effects::default();
-        worker.filter.on_check_answer(pending, &answer, &Proxy, &mut effects);
+        worker.filter.on_check_answer(pending, &answer, &worker.proxy(), &mut effects);
         worker.metrics.apply(effects);
     }
 }
@@ -56,8 +62,8 @@ impl RootContext for Root {
             }
         };
         let mut effects = Effects::default();
-        let filter = Filter::new(config, &Proxy, &mut effects);
-        let metrics = MetricIds::define(&filter);
+        let metrics = MetricIds::define(&config);
+        let filter = Filter::new(config, &Proxy { metrics: &metrics }, &mut effects);
         metrics.apply(effects);
         host::set_tick_period(filter.tick_period());
         self.worker = Some(Rc::new(Worker { filter, metrics }));
@@ -69,7 +75,7 @@ impl RootContext for Root {
             return;
         };
         let mut effects = Effects::default();
-        for check in worker.filter.on_tick(&Proxy, &mut effects) {
+        for check in worker.filter.on_tick(&worker.proxy(), &mut effects) {
             let (pending, callout) = check.into_parts();
             match host::call(&callout) {
                 Some(call) => {
@@ -77,7 +83,7 @@ impl RootContext for Root {
                 }
                 None => {
                     let failed = CheckAnswer::Failed;
-                    worker.filter.on_check_answer(pending, &failed, &Proxy, &mut effects);
+                    worker.filter.on_check_answer(pending, &failed, &worker.proxy(), &mut effects);
                 }
             }
         }

@@ -8,7 +8,7 @@ use breaker_filter::{
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
-use crate::host::{self, Buffer, Map, Proxy};
+use crate::host::{self, Buffer, Map};
 use crate::root::Worker;
 
 pub(crate) struct Stream {
@@ -33,7 +33,7 @@ impl Stream {
 
     fn settle_leftover(&mut self) {
         self.run(|worker, exchange, effects| {
-            worker.filter.on_stream_end(exchange, &Proxy, effects);
+            worker.filter.on_stream_end(exchange, &worker.proxy(), effects);
         });
     }
 }
@@ -43,7 +43,7 @@ impl HttpContext for Stream {
         let verdict = self.run(|worker, exchange, effects| {
             let headers = host::headers(Map::Request);
             let (begun, verdict) =
-                worker.filter.on_request(headers, end_of_stream, &Proxy, effects);
+                worker.filter.on_request(headers, end_of_stream, &worker.proxy(), effects);
             *exchange = begun;
             verdict
         });
@@ -82,11 +82,6 @@ impl HttpContext for Stream {
         Action::Continue
     }
 
-    fn on_http_request_trailers(&mut self, _: usize) -> Action {
-        self.run(|worker, exchange, _| worker.filter.on_request_trailers(exchange));
-        Action::Continue
-    }
-
     fn on_http_response_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
         let verdict = self.run(|worker, exchange, effects| {
             if !worker.filter.wants_response(exchange) {
@@ -95,7 +90,7 @@ impl HttpContext for Stream {
             let status = host::header(Map::Response, ":status")
                 .and_then(|status| std::str::from_utf8(&status).ok()?.parse().ok());
             let filter = &worker.filter;
-            Some(filter.on_response(exchange, status, end_of_stream, &Proxy, effects))
+            Some(filter.on_response(exchange, status, end_of_stream, &worker.proxy(), effects))
         });
         match verdict.flatten() {
             None => Action::Continue,
@@ -121,23 +116,6 @@ impl HttpContext for Stream {
                 Action::Pause
             }
         }
-    }
-
-    fn on_http_response_body(&mut self, _: usize, end_of_stream: bool) -> Action {
-        if end_of_stream {
-            self.run(|worker, exchange, effects| {
-                worker.filter.on_response_end(exchange, &Proxy, effects);
-            });
-        }
-        Action::Continue
-    }
-
-    fn on_http_response_trailers(&mut self, _: usize) -> Action {
-        self.run(|worker, exchange, effects| {
-            let grpc_status = || host::header(Map::ResponseTrailers, "grpc-status");
-            worker.filter.on_response_trailers(exchange, grpc_status, &Proxy, effects);
-        });
-        Action::Continue
     }
 
     fn on_log(&mut self) {
