@@ -5,28 +5,30 @@
 CARGO ?= cargo
 WASM_TARGET := wasm32-wasip1
 WASM := target/wasm/edge_breaker.wasm
-EMPTY := target/wasm/empty_filter.wasm
+BUILT := $${CARGO_TARGET_DIR:-target}/$(WASM_TARGET)/module
 SHELLS := -p breaker-proxy-wasm -p empty-filter
+# A machine that is offline has the target already, or cannot get it.
+ADD_TARGET := rustup target add $(WASM_TARGET) 2>/dev/null || rustup target list --installed | grep -qx $(WASM_TARGET)
 
 help: ## Lists the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Installs what is missing: the wasm target, and Envoy where $ENVOY and PATH have none
-	@rustup target add $(WASM_TARGET) 2>/dev/null || rustup target list --installed | grep -qx $(WASM_TARGET)
+	@$(ADD_TARGET)
 	@$(CARGO) run --quiet -p envoy-harness --bin envoy-path
 
 wasm: ## Builds target/wasm/edge_breaker.wasm, the proxy-wasm module
-	@rustup target add $(WASM_TARGET) 2>/dev/null || rustup target list --installed | grep -qx $(WASM_TARGET)
+	@$(ADD_TARGET)
 	$(CARGO) build $(SHELLS) --target $(WASM_TARGET) --profile module
 	@mkdir -p target/wasm
-	@cp $${CARGO_TARGET_DIR:-target}/$(WASM_TARGET)/module/edge_breaker.wasm $(WASM)
-	@cp $${CARGO_TARGET_DIR:-target}/$(WASM_TARGET)/module/empty_filter.wasm $(EMPTY)
+	@$(CARGO) run --quiet -p module-trim -- $(BUILT)/edge_breaker.wasm $(WASM)
+	@cp $(BUILT)/empty_filter.wasm target/wasm/empty_filter.wasm
 	@ls -l $(WASM)
 
 lint: ## Checks format, lints (native and wasm), docs and the direction of dependencies
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
-	@rustup target add $(WASM_TARGET) 2>/dev/null || rustup target list --installed | grep -qx $(WASM_TARGET)
+	@$(ADD_TARGET)
 	$(CARGO) clippy $(SHELLS) --target $(WASM_TARGET) -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items
 	$(CARGO) test --quiet -p edge-breaker-tests --test architecture

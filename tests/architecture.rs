@@ -17,6 +17,7 @@ const PLACES: &[(&str, &[&str], Option<&[&str]>)] = &[
         Some(&["httpdate", "humantime", "serde", "serde_json", "serde_path_to_error"]),
     ),
     ("breaker-proxy-wasm", &["breaker-filter"], Some(&["proxy-wasm"])),
+    ("module-trim", &[], None),
     ("empty-filter", &[], Some(&["proxy-wasm"])),
     ("recipe-services", &[], None),
     ("envoy-harness", &[], None),
