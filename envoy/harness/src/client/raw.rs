@@ -47,6 +47,16 @@ impl RawConnection {
         Ok(read)
     }
 
+    /// Reads this many bytes.
+    ///
+    /// # Errors
+    /// When the other side closes first, or within 10 seconds they do not come.
+    pub async fn read_exact(&mut self, count: usize) -> Result<Vec<u8>> {
+        let mut read = vec![0; count];
+        limited(self.stream.read_exact(&mut read)).await?;
+        Ok(read)
+    }
+
     /// Reads until the other side closes. Ask for it by `connection: close`.
     ///
     /// # Errors
