@@ -112,9 +112,8 @@ fn a_thousand_services_are_taken_and_one_too_many_is_refused() {
 
 #[test]
 fn the_services_keep_their_order() {
-    let config = json!({"services": [{"name": "b"}, {"name": "a"}, {"name": "c"}]});
-    let world = World::configured(1, &config);
-    assert_eq!(world.service_names(), ["b", "a", "c"]);
+    let config = parse(r#"{"services": [{"name": "b"}, {"name": "a"}, {"name": "c"}]}"#).unwrap();
+    assert_eq!(config.service_names().collect::<Vec<_>>(), ["b", "a", "c"]);
 }
 
 // === Defaults
@@ -245,6 +244,7 @@ fn what_is_no_configuration_is_refused() {
         (r#"{"services": []}"#, "services: []: name at least one service"),
         ("[]", "configuration: "),
         ("5", "configuration: invalid type: integer `5`, expected an object"),
+        (r#"{"": 1}"#, "configuration: unknown field ``"),
         ("null", "configuration: invalid type: null, expected an object"),
         (r#"{"services": ["#, "services: EOF"),
         (r#"{"services": [{"name": "a"}]} x"#, "nothing may follow the JSON object"),

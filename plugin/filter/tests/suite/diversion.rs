@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::world::{By, PAYMENT, World, recipe, service};
+use crate::world::{By, Gauges, PAYMENT, World, recipe, service};
 
 const STATIC: &str = r#"{"message":"try later"}"#;
 
@@ -65,7 +65,7 @@ fn a_failing_fallback_counts_for_nothing() {
         let mut call = world.call();
         call.facts.cluster = Some(b"payment-fallback".to_vec());
         call.begin(503);
-        call.end();
+        call.over();
     }
     world.call().reset_mid_body();
     assert_eq!(world.status(), before);
@@ -203,7 +203,8 @@ fn an_ignored_answer_tells_the_state_too() {
 
 #[test]
 fn a_state_that_cannot_be_read_is_not_told() {
-    let world = exposing("always", &json!({}));
+    let config = json!({"expose_state": "always", "services": [service(PAYMENT, &json!({}))]});
+    let world = World::with_gauges(Gauges::None, 1, &config);
     let call = world.call();
     world.store().reads_fail.set(true);
     assert_eq!(call.respond(200).told(), (None, None));

@@ -19,15 +19,17 @@ fn brittle(half_open: &serde_json::Value) -> World {
 #[test]
 fn every_order_of_callbacks_settles_a_call_once() {
     type Step = fn(&mut Call);
-    let steps: [Step; 7] = [
+    let steps: [Step; 6] = [
         |call| drop(call.begin(200)),
         |call| drop(call.begin(503)),
         |call| drop(call.head(Some(204), true)),
         |call| {
             call.body(b"piece", true);
         },
-        Call::end,
-        |call| call.trailers(Some("0")),
+        |call| {
+            call.trailers(Some("0"));
+            call.over();
+        },
         Call::over,
     ];
     for first in steps {
@@ -55,16 +57,17 @@ fn a_good_answer_counts_as_success_when_it_ends() {
     let mut call = world.call();
     assert_eq!(call.begin(200), ResponseVerdict::Continue(vec![]));
     assert_eq!(world.outcomes(), [0, 0, 0, 0], "its body may still fail");
-    call.end();
+    call.over();
     assert_eq!(world.outcomes(), [1, 0, 0, 0]);
 }
 
 #[test]
-fn an_answer_without_a_body_ends_with_its_head() {
+fn an_answer_without_a_body_is_a_success() {
     let world = World::with(&json!({}));
     let mut call = world.call();
     call.came_by("via_upstream", &[]);
     call.head(Some(204), true);
+    drop(call);
     assert_eq!(world.outcomes(), [1, 0, 0, 0]);
 }
 
@@ -74,6 +77,7 @@ fn a_good_answer_with_trailers_ends_with_them() {
     let mut call = world.call();
     call.begin(200);
     call.trailers(Some("14"));
+    call.over();
     assert_eq!(world.outcomes(), [1, 0, 0, 0], "gRPC's status means nothing outside of gRPC");
 }
 
@@ -96,7 +100,7 @@ fn a_client_that_goes_away_is_neither_success_nor_failure() {
     }
     let mut call = world.call();
     call.begin(200);
-    call.flags(&[flag::DC]);
+    call.came_by("downstream_remote_disconnect", &[flag::DC]);
     drop(call);
     assert_eq!(world.outcomes(), [0, 2, 0, 11]);
     assert_eq!((world.state(), world.status().failures), ("CLOSED", 2), "the run goes on");
@@ -121,7 +125,7 @@ fn a_call_that_ends_without_an_answer_is_judged_by_the_flags() {
         (&[], [0, 0, 0, 1]),
     ] {
         let world = World::with(&json!({}));
-        world.call().flags(flags);
+        world.call().came_by("whatever", flags);
         assert_eq!(world.outcomes(), outcomes, "{flags:?}");
     }
 }
@@ -330,7 +334,7 @@ fn an_upgrade_that_is_refused_is_an_answer_like_any_other() {
     let mut call = world.request(PAYMENT).header("upgrade", "websocket").send();
     call.begin(403);
     assert_eq!(world.outcomes(), [0, 1, 0, 0]);
-    call.end();
+    call.over();
     assert_eq!(world.outcomes(), [1, 1, 0, 0]);
 }
 
@@ -341,7 +345,7 @@ fn an_answer_that_leaves_an_offered_upgrade_aside_counts_when_it_ends() {
     let mut call = world.request(PAYMENT).header("upgrade", "h2c").send();
     call.begin(200);
     assert_eq!(world.outcomes(), [0, 0, 0, 0]);
-    call.flags(&[flag::UC]);
+    call.came_by("upstream_reset_after_response_started{connection_termination}", &[flag::UC]);
     drop(call);
     assert_eq!(world.outcomes(), [0, 1, 0, 0]);
 }
@@ -363,6 +367,6 @@ fn an_event_stream_of_a_closed_breaker_counts_when_it_ends() {
     let mut call = call.response_header("content-type", "text/event-stream");
     call.begin(200);
     assert_eq!(world.outcomes(), [0, 0, 0, 0]);
-    call.end();
+    call.over();
     assert_eq!(world.outcomes(), [1, 0, 0, 0]);
 }

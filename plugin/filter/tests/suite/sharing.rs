@@ -6,7 +6,7 @@ use std::time::Duration;
 use breaker::Breaker;
 use serde_json::json;
 
-use crate::world::{By, PAYMENT, World, key, recipe, service};
+use crate::world::{By, Call, Gauges, PAYMENT, World, key, recipe, service};
 
 const LOST: &str = "edge_breaker_lost_updates_total";
 const UNREADABLE: &str = "edge_breaker_unreadable_records_total";
@@ -274,18 +274,31 @@ fn a_call_admitted_under_the_old_configuration_counts_under_the_new() {
     assert_eq!(world.status().failures, 1);
 }
 
+/// What the proxy is asked while a request is sent, and while it is answered.
+fn cost(world: &World, answer: impl FnOnce(Call)) -> [Vec<(&'static str, usize)>; 2] {
+    let request = world.request(PAYMENT);
+    let mut call = None;
+    let sent = world.asked(|| call = Some(request.send()));
+    let answered = world.asked(|| answer(call.unwrap()));
+    [sent, answered].map(|asked| asked.into_iter().collect())
+}
+
 /// A pinned budget: a change here makes every request dearer, or cheaper.
 #[test]
 fn the_closed_and_clean_path_asks_the_proxy_for_next_to_nothing() {
     let world = World::with(&json!({}));
-    let mut call = None;
-    let request = world.request(PAYMENT);
-    let asked = world.asked(|| call = Some(request.send()));
-    assert_eq!(asked.into_iter().collect::<Vec<_>>(), [("load", 1)]);
-    let call = call.unwrap();
-    let asked = world.asked(|| drop(call.respond(200)));
-    assert_eq!(asked.into_iter().collect::<Vec<_>>(), [("load", 1), ("property", 1)]);
+    let good = |call: Call| drop(call.respond(200));
+    let first = [vec![("gauge", 1), ("load", 1)], vec![("gauge", 1), ("property", 1)]];
+    assert_eq!(cost(&world, good), first);
+    for _ in 0..10 {
+        assert_eq!(cost(&world, good), [vec![("gauge", 1)], vec![("gauge", 1), ("property", 1)]]);
+    }
     assert_eq!(world.asked(|| drop(world.request("another").send())).len(), 0);
+    let config = json!({"services": [service(PAYMENT, &json!({}))]});
+    for gauges in [Gauges::Dropped, Gauges::None] {
+        let world = World::with_gauges(gauges, 1, &config);
+        assert_eq!(cost(&world, good), [vec![("load", 1)], vec![("load", 1), ("property", 1)]]);
+    }
 }
 
 /// A pinned budget.
@@ -293,23 +306,103 @@ fn the_closed_and_clean_path_asks_the_proxy_for_next_to_nothing() {
 fn a_diverted_request_writes_nothing() {
     let world = World::with(&recipe());
     world.trip();
-    let request = world.request(PAYMENT);
-    let mut call = None;
-    let asked = world.asked(|| call = Some(request.send()));
-    assert_eq!(asked.into_iter().collect::<Vec<_>>(), [("load", 1), ("now", 1)]);
-    let call = call.unwrap();
-    let asked = world.asked(|| drop(call.respond(200)));
-    assert_eq!(asked.into_iter().collect::<Vec<_>>(), [("property", 1)]);
+    let diverted = |call: Call| drop(call.respond(200));
+    let [sent, answered] = cost(&world, diverted);
+    assert_eq!(sent, [("gauge", 2), ("load", 1), ("now", 1)]);
+    assert_eq!(answered, [("property", 1)]);
 }
 
 /// A pinned budget: a failure is written through at once.
 #[test]
 fn a_failure_is_one_read_and_one_write() {
     let world = World::with(&json!({}));
-    let call = world.call();
-    let asked = world.asked(|| drop(call.respond(503)));
-    let expected = [("load", 1), ("now", 1), ("property", 1), ("response_header", 1), ("swap", 1)];
-    assert_eq!(asked.into_iter().collect::<Vec<_>>(), expected);
+    world.call().respond(200);
+    let [sent, answered] = cost(&world, |call| drop(call.respond(503)));
+    assert_eq!(sent, [("gauge", 1)]);
+    let expected = [
+        ("adjust", 2),
+        ("gauge", 2),
+        ("load", 1),
+        ("now", 1),
+        ("property", 1),
+        ("response_header", 1),
+        ("swap", 1),
+    ];
+    assert_eq!(answered, expected);
+}
+
+// === Remembered records
+
+/// All workers have seen the record as it is, and remember it.
+fn warmed(workers: usize, fields: &serde_json::Value) -> World {
+    let world = World::with_workers(workers, fields);
+    for worker in 0..workers {
+        world.request(PAYMENT).on(worker).send().respond(200);
+    }
+    world
+}
+
+#[test]
+fn a_remembered_record_is_read_again_once_another_has_written() {
+    let world = warmed(3, &recipe());
+    for _ in 0..3 {
+        world.request(PAYMENT).on(1).send().respond(503);
+    }
+    for worker in 0..3 {
+        assert!(world.request(PAYMENT).on(worker).send().is_diverted(), "worker {worker}");
+    }
+}
+
+#[test]
+fn what_is_read_while_another_writes_is_not_remembered() {
+    let world = warmed(2, &recipe());
+    world.fail(2);
+    let rival = world.clone();
+    // The third failure is about to be stored when another worker reads the record.
+    world.store().before_next_write(move || {
+        assert!(rival.request(PAYMENT).on(1).send().is_admitted());
+    });
+    world.fail(1);
+    assert!(world.request(PAYMENT).on(1).send().is_diverted());
+}
+
+#[test]
+fn a_worker_that_crashed_while_it_wrote_makes_the_others_read_each_time() {
+    let world = warmed(2, &json!({}));
+    world.adjust_gauge("record_version", (1 << 32) + 1);
+    world.call().respond(200);
+    for _ in 0..5 {
+        let [sent, _] = cost(&world, |call| drop(call.respond(200)));
+        assert_eq!(sent, [("gauge", 1), ("load", 1)]);
+    }
+    world.trip();
+    assert!(!world.request(PAYMENT).on(1).send().is_admitted());
+}
+
+#[test]
+fn what_was_written_behind_the_gauges_back_is_seen_by_the_next_tick() {
+    let world = warmed(1, &recipe());
+    let open = World::with(&recipe());
+    open.trip();
+    let record = open.store().get(&key(PAYMENT)).unwrap();
+    world.store().put(&key(PAYMENT), record);
+    assert!(world.call().is_admitted());
+    world.tick_all();
+    assert!(world.call().is_diverted());
+}
+
+#[test]
+fn a_proxy_without_gauges_shares_all_the_same() {
+    for gauges in [Gauges::Dropped, Gauges::None] {
+        let config = json!({"services": [service(PAYMENT, &recipe())]});
+        let world = World::with_gauges(gauges, 3, &config);
+        for worker in 0..3 {
+            world.request(PAYMENT).on(worker).send().respond(503);
+        }
+        for worker in 0..3 {
+            assert!(world.request(PAYMENT).on(worker).send().is_diverted(), "{gauges:?}");
+        }
+    }
 }
 
 #[test]

@@ -51,6 +51,9 @@ pub(crate) fn recipe() -> Value {
 pub(crate) struct World(Rc<Inner>);
 
 struct Inner {
+    /// The names of the services, by their numbers.
+    names: RefCell<Vec<String>>,
+    gauges: Cell<Gauges>,
     /// The last is the main thread's, which ticks but sees no request.
     filters: RefCell<Vec<Rc<Filter>>>,
     store: Store,
@@ -70,6 +73,7 @@ pub(crate) struct Facts {
     pub(crate) details: Option<Vec<u8>>,
     pub(crate) flags: Option<Vec<u8>>,
     pub(crate) response_headers: Vec<(&'static str, Vec<u8>)>,
+    pub(crate) response_trailers: Vec<(&'static str, Vec<u8>)>,
 }
 
 /// The proxy at work on one stream, or on none.
@@ -78,7 +82,36 @@ pub(crate) struct At<'a> {
     facts: &'a Facts,
 }
 
+/// What the proxy does with gauges.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Gauges {
+    #[default]
+    Kept,
+    /// They can be set and read, and are always zero: the operator does not want them.
+    Dropped,
+    /// There are none.
+    None,
+}
+
+fn first(headers: &[(&'static str, Vec<u8>)], name: &str) -> Option<Vec<u8>> {
+    headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone())
+}
+
 impl Inner {
+    /// A metric's name in the proxy.
+    fn stat_name(&self, metric: Metric) -> String {
+        let names = self.names.borrow();
+        let service = match metric {
+            Metric::Of(number, _) => names.get(number).map_or("", String::as_str),
+            _ => "",
+        };
+        metric.stat_name(service)
+    }
+
+    fn metric(&self, name: &str) -> u64 {
+        self.metrics.borrow().get(name).copied().unwrap_or_default()
+    }
+
     fn ask(&self, what: &'static str) {
         *self.asked.borrow_mut().entry(what).or_default() += 1;
     }
@@ -114,8 +147,30 @@ impl Host for At<'_> {
 
     fn response_header(&self, name: &'static str) -> Option<Vec<u8>> {
         self.world.ask("response_header");
-        let mut headers = self.facts.response_headers.iter();
-        headers.find(|(known, _)| *known == name).map(|(_, value)| value.clone())
+        first(&self.facts.response_headers, name)
+    }
+
+    fn response_trailer(&self, name: &'static str) -> Option<Vec<u8>> {
+        self.world.ask("response_trailer");
+        first(&self.facts.response_trailers, name)
+    }
+
+    fn gauge(&self, metric: Metric) -> Option<u64> {
+        self.world.ask("gauge");
+        match self.world.gauges.get() {
+            Gauges::Kept => Some(self.world.metric(&self.world.stat_name(metric))),
+            Gauges::Dropped => Some(0),
+            Gauges::None => None,
+        }
+    }
+
+    fn adjust(&self, metric: Metric, by: i64) {
+        self.world.ask("adjust");
+        if self.world.gauges.get() == Gauges::Kept {
+            let mut metrics = self.world.metrics.borrow_mut();
+            let value = metrics.entry(self.world.stat_name(metric)).or_default();
+            *value = value.wrapping_add_signed(by);
+        }
     }
 }
 
@@ -132,7 +187,14 @@ impl World {
 
     /// Some workers with this configuration.
     pub(crate) fn configured(workers: usize, config: &Value) -> Self {
+        Self::with_gauges(Gauges::Kept, workers, config)
+    }
+
+    /// The same, on a proxy that may not keep gauges.
+    pub(crate) fn with_gauges(gauges: Gauges, workers: usize, config: &Value) -> Self {
         let world = Self(Rc::new(Inner {
+            names: RefCell::default(),
+            gauges: Cell::new(gauges),
             filters: RefCell::default(),
             store: Store::default(),
             monotonic: Cell::new(1_000_000_000_000),
@@ -150,6 +212,8 @@ impl World {
     /// All workers get a new configuration; requests under way keep the one they came in with.
     pub(crate) fn configure(&self, workers: usize, config: &Value) {
         let text = config.to_string();
+        let parsed = Config::parse(text.as_bytes()).unwrap();
+        *self.0.names.borrow_mut() = parsed.service_names().map(str::to_owned).collect();
         let filters = (0..=workers).map(|_| {
             let config = Config::parse(text.as_bytes()).unwrap();
             Rc::new(
@@ -165,16 +229,10 @@ impl World {
         let mut effects = Effects::default();
         let result = f(&At { world: &self.0, facts }, &mut effects);
         self.0.lines.borrow_mut().append(&mut effects.lines);
-        let filter = self.0.filters.borrow().first().cloned();
-        let names: Vec<_> =
-            filter.iter().flat_map(|filter| filter.service_names().map(str::to_owned)).collect();
         for (metric, change) in effects.metrics {
-            let service = match metric {
-                Metric::Of(number, _) => names.get(number).map_or("", String::as_str),
-                _ => "",
-            };
+            let name = self.0.stat_name(metric);
             let mut metrics = self.0.metrics.borrow_mut();
-            let value = metrics.entry(metric.stat_name(service)).or_default();
+            let value = metrics.entry(name).or_default();
             match change {
                 Change::Count => *value += 1,
                 Change::Set(to) => *value = to,
@@ -192,8 +250,12 @@ impl World {
         f(&At { world: &self.0, facts: &Facts::default() })
     }
 
-    pub(crate) fn service_names(&self) -> Vec<String> {
-        self.filter(0).service_names().map(str::to_owned).collect()
+    /// Metrics that were changed, but that no shell would have defined.
+    pub(crate) fn undefined_metrics(&self) -> Vec<String> {
+        let services = self.0.names.borrow().len();
+        let defined: Vec<_> = Metric::all(services).map(|m| self.0.stat_name(m)).collect();
+        let changed = self.0.metrics.borrow();
+        changed.keys().filter(|name| !defined.contains(name)).cloned().collect()
     }
 
     /// How many filters tick: the workers' and the main thread's.
@@ -212,6 +274,11 @@ impl World {
         Request::new(self.clone(), service)
     }
 
+    /// A request of just these headers and no body, sent.
+    pub(crate) fn raw_request(&self, headers: Headers) -> Call {
+        self.request("").send_raw(headers)
+    }
+
     /// A request without a body to the one service, sent.
     pub(crate) fn call(&self) -> Call {
         self.request(PAYMENT).send()
@@ -226,8 +293,7 @@ impl World {
 
     /// Trips the one service under default rules.
     pub(crate) fn trip(&self) {
-        self.fail(3);
-        assert_eq!(self.state(), "OPEN");
+        self.trip_at(3);
     }
 
     /// Trips the one service, and lets its wait pass: the next call is the first trial. Its
@@ -235,6 +301,12 @@ impl World {
     pub(crate) fn await_trials(&self) {
         self.trip();
         self.advance(self.wait());
+    }
+
+    /// Trips the one service, which trips on so many failures.
+    pub(crate) fn trip_at(&self, failures: usize) {
+        self.fail(failures);
+        assert_eq!(self.state(), "OPEN");
     }
 
     // === Time
@@ -373,7 +445,7 @@ impl World {
 
     /// A metric by its name in the proxy.
     pub(crate) fn metric(&self, name: &str) -> u64 {
-        self.0.metrics.borrow().get(name).copied().unwrap_or_default()
+        self.0.metric(name)
     }
 
     /// A metric of the one service, by its labels (`"outcome=failure"`, in their order) and name.
@@ -388,9 +460,24 @@ impl World {
         self.of("calls_total", &[&format!("outcome={outcome}")])
     }
 
+    /// Moves a gauge of the one service behind the filter's back.
+    pub(crate) fn adjust_gauge(&self, name: &str, by: i64) {
+        let name = format!("cb_service=.={PAYMENT};.;edge_breaker_{name}");
+        let mut metrics = self.0.metrics.borrow_mut();
+        let value = metrics.get_mut(&name).expect("the gauge is in use");
+        *value = value.wrapping_add_signed(by);
+    }
+
     /// All settled calls, in the order success, failure, ignored, aborted.
     pub(crate) fn outcomes(&self) -> [u64; 4] {
         ["success", "failure", "ignored", "aborted"].map(|outcome| self.calls(outcome))
+    }
+
+    /// Settled calls of all services.
+    pub(crate) fn settled(&self) -> u64 {
+        let metrics = self.0.metrics.borrow();
+        let calls = metrics.iter().filter(|(name, _)| name.ends_with("edge_breaker_calls_total"));
+        calls.map(|(_, count)| *count).sum()
     }
 
     /// Transitions told to the metrics, whatever they were.

@@ -148,9 +148,13 @@ impl Request {
 
     /// The headers come to the filter.
     pub(crate) fn send(self) -> Call {
-        let Self { world, worker, headers, body_follows, facts } = self;
+        let headers = Headers::from_pairs(&self.headers);
+        self.send_raw(headers)
+    }
+
+    pub(crate) fn send_raw(self, headers: Headers) -> Call {
+        let Self { world, worker, body_follows, facts, .. } = self;
         let filter = world.filter(worker);
-        let headers = Headers::from_pairs(&headers);
         let (exchange, verdict) = world.apply(
             |host, effects| filter.on_request(headers, !body_follows, host, effects),
             &facts,
@@ -223,11 +227,6 @@ impl Call {
         self
     }
 
-    pub(crate) fn request_trailers(&mut self) -> &mut Self {
-        self.filter.on_request_trailers(&mut self.exchange);
-        self
-    }
-
     // === The answer, piece by piece
 
     /// A header of the answer to come.
@@ -265,20 +264,10 @@ impl Call {
         self.head(Some(status), false)
     }
 
-    /// The end of the answer's body.
-    pub(crate) fn end(&mut self) {
-        let Self { world, filter, exchange, facts, .. } = self;
-        world.apply(|host, effects| filter.on_response_end(exchange, host, effects), facts);
-    }
-
     /// The trailers of the answer.
     pub(crate) fn trailers(&mut self, grpc_status: Option<&str>) {
-        let Self { world, filter, exchange, facts, .. } = self;
-        let status = || grpc_status.map(|status| status.as_bytes().to_vec());
-        world.apply(
-            |host, effects| filter.on_response_trailers(exchange, status, host, effects),
-            facts,
-        );
+        let trailers = grpc_status.map(|status| ("grpc-status", status.into()));
+        self.facts.response_trailers = trailers.into_iter().collect();
     }
 
     /// The stream is over.
@@ -335,6 +324,7 @@ impl Call {
     pub(crate) fn respond_grpc(mut self, grpc_status: Option<&str>) {
         self.begin(200);
         self.trailers(grpc_status);
+        self.over();
     }
 
     /// The service answers a gRPC call with trailers only, which are its head.
@@ -350,7 +340,7 @@ impl Call {
 
     /// The client goes away before there is an answer.
     pub(crate) fn abort(mut self) {
-        self.flags(&[flag::DC]);
+        self.came_by("downstream_remote_disconnect", &[flag::DC]);
     }
 
     /// The service begins a good answer, and is cut off.
@@ -371,7 +361,7 @@ impl Call {
                 let cluster = headers.iter().find(|(name, _)| *name == "x-circuit-breaker-cluster");
                 self.facts.cluster = cluster.map(|(_, cluster)| cluster.clone().into());
                 let verdict = self.head(Some(200), false);
-                self.end();
+                self.over();
                 let ResponseVerdict::Continue(headers) = verdict else {
                     panic!("the fallback's answer was not let through: {verdict:?}");
                 };
@@ -389,7 +379,7 @@ impl Call {
         };
         match self.head(Some(status), false) {
             ResponseVerdict::Continue(headers) => {
-                self.end();
+                self.over();
                 service(&headers)
             }
             ResponseVerdict::Reply(reply) => answer_of(By::Response, &reply),

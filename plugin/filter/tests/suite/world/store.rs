@@ -81,4 +81,10 @@ impl Store {
     pub(crate) fn before_next_write(&self, interruption: impl FnOnce() + 'static) {
         self.interruptions.borrow_mut().push_back(Box::new(interruption));
     }
+
+    /// What was to happen before writes that were never made does not.
+    pub(crate) fn forget_interruptions(&self) {
+        let forgotten = std::mem::take(&mut *self.interruptions.borrow_mut());
+        drop(forgotten);
+    }
 }
