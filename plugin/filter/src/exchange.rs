@@ -17,7 +17,7 @@ use crate::host::{Host, Property};
 use crate::matching::Subject;
 use crate::replay::Capture;
 use crate::reply::{FALLBACK_HEADER, Reply, STATE_HEADER};
-use crate::store::{Lost, Record, Update};
+use crate::store::{Complaint, Lost, Record, Update};
 use crate::telemetry::{FallbackKind, Metric, ServiceMetric};
 use crate::{Callout, admin};
 
@@ -434,9 +434,10 @@ impl Filter {
     /// route matches on the header, and the failing service gets the traffic that was to be kept
     /// away from it.
     fn check_route(&self, number: usize, host: &impl Host, effects: &mut Effects) {
-        let Some(Record { service, .. }) = self.record(number) else {
+        let Some(record) = self.record(number) else {
             return;
         };
+        let service = record.service;
         let Some(fallback) = &service.fallback.cluster else {
             return;
         };
@@ -445,6 +446,9 @@ impl Filter {
             && cluster != fallback.name.as_bytes()
         {
             effects.count(Metric::Misrouted);
+            if !record.is_news(Complaint::Misrouted) {
+                return;
+            }
             effects.warn(format!(
                 "service={} event=misrouted fallback={} cluster={} remedy=\"add a route that \
                  matches on the header {CLUSTER_HEADER}\"",

@@ -67,6 +67,19 @@ pub(crate) struct Memory {
     versioned: Cell<bool>,
     /// The record, and its version.
     seen: RefCell<Option<(u64, Breaker)>>,
+    /// What was complained of since the last tick, a bit each.
+    said: Cell<u8>,
+}
+
+/// What may be wrong with each request, and is said once between two ticks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Complaint {
+    /// An update was given up.
+    LostUpdate,
+    /// A diverted call went to the service.
+    Misrouted,
+    /// The record is unreadable.
+    Unreadable,
 }
 
 /// A service's record, as one worker knows it.
@@ -118,6 +131,7 @@ impl Record<'_> {
         effects: &mut Effects,
     ) -> Result<Breaker, StoreFault> {
         self.memory.seen.take();
+        self.memory.said.take();
         self.read(host, effects).map(|loaded| loaded.breaker)
     }
 
@@ -160,8 +174,18 @@ impl Record<'_> {
             }
         }
         effects.count(Metric::LostUpdates);
-        effects.warn(format!("service={} event=lost_update cause={lost:?}", self.service.name));
+        if self.is_news(Complaint::LostUpdate) {
+            effects.warn(format!("service={} event=lost_update cause={lost:?}", self.service.name));
+        }
         Err(lost)
+    }
+
+    /// Whether this worker has not complained of it since the last tick.
+    pub(crate) fn is_news(&self, complaint: Complaint) -> bool {
+        let bit = 1 << complaint as u8;
+        let said = self.memory.said.get();
+        self.memory.said.set(said | bit);
+        said & bit == 0
     }
 
     const fn gauge(&self) -> Metric {
@@ -201,10 +225,12 @@ impl Record<'_> {
             }
             Err(error) => {
                 effects.count(Metric::UnreadableRecords);
-                effects.warn(format!(
-                    "service={} event=unreadable_record problem=\"{error}\"",
-                    self.service.name
-                ));
+                if self.is_news(Complaint::Unreadable) {
+                    effects.warn(format!(
+                        "service={} event=unreadable_record problem=\"{error}\"",
+                        self.service.name
+                    ));
+                }
                 // Repaired on sight, or it would be complained of until something changes. A newer
                 // version's record is no damage: that version may still be at work on it.
                 if !matches!(error, DecodeError::Version { .. }) {
