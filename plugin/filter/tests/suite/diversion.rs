@@ -227,3 +227,24 @@ fn a_diverted_call_that_went_to_the_service_is_said_and_counted() {
     untold.begin(200);
     assert_eq!(world.metric(misrouted), 1, "nothing is said where all is well, or not known");
 }
+
+/// Counted each time, and said often enough: a log line with each request would be an outage of
+/// its own.
+#[test]
+fn calls_that_keep_going_to_the_service_are_said_once_between_ticks() {
+    let world = World::with(&recipe());
+    world.trip();
+    let misrouted = |calls: usize| {
+        for _ in 0..calls {
+            let mut call = world.call();
+            call.facts.cluster = Some(b"payment".to_vec());
+            call.begin(200);
+        }
+    };
+    misrouted(100);
+    assert_eq!(world.logged("event=misrouted").len(), 1);
+    world.tick_all();
+    misrouted(100);
+    assert_eq!(world.logged("event=misrouted").len(), 2);
+    assert_eq!(world.metric("cb_reason=.=fallback_route;.;edge_breaker_unprotected_total"), 200);
+}

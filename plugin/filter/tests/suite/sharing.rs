@@ -219,6 +219,7 @@ fn a_store_that_cannot_be_written_loses_failures_and_counts_them() {
     world.store().writes_fail.set(true);
     world.fail(5);
     assert_eq!(world.metric(LOST), 5);
+    assert_eq!(world.logged("event=lost_update").len(), 1, "once between two ticks");
     assert_eq!(world.calls("failure"), 5);
     world.store().writes_fail.set(false);
     assert_eq!(world.state(), "CLOSED");
