@@ -2,6 +2,7 @@
 
 mod classification;
 mod diversion;
+mod hostile;
 mod recovery;
 mod trace;
 mod upstream;
