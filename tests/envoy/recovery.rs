@@ -92,11 +92,13 @@ async fn reopened(edge: &Edge) -> Result<u64> {
 #[tokio::test]
 async fn a_hung_trial_gives_its_place_back() -> Result<()> {
     for checked in [false, true] {
-        let (edge, payment) = tripped(plugin(checked, "500ms"), Duration::ZERO).await?;
+        let (edge, payment) = tripped(plugin(checked, "2s"), Duration::ZERO).await?;
         payment.set_mode(Mode::Hang);
         let hung = hanging_trial(&edge, &payment).await?;
         let diverted = edge.get(PATH).await?;
         assert_eq!((diverted.status.as_u16(), payment.calls()), (503, 2), "checked: {checked}");
+        assert_eq!(diverted.header("x-circuit-breaker-state"), Some("HALF_OPEN"));
+        assert_eq!(diverted.json()?["fallback_reason"], "Circuit breaker is half-open");
         payment.set_mode(Mode::Normal);
         let next = trial(&edge, &payment).await??;
         assert_eq!(next.status, 200, "checked: {checked}");
