@@ -3,27 +3,47 @@
 //! `breaker <- filter <- proxy-wasm`; hosts and demos know the built module, never the plugin's
 //! code. A new package has to be given its place here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use cargo_metadata::{CargoOpt, DependencyKind, MetadataCommand, Package};
 
-/// Every package of the workspace, and what it may depend on: packages of the workspace in the
-/// second place; in the third, packages from elsewhere, where there is a limit to them.
-const PLACES: &[(&str, &[&str], Option<&[&str]>)] = &[
-    ("breaker", &[], Some(&[])),
-    (
+/// What a package may depend on.
+struct Place {
+    package: &'static str,
+    /// Packages of the workspace.
+    inside: &'static [&'static str],
+    /// Packages from elsewhere; `None`: any.
+    outside: Option<&'static [&'static str]>,
+}
+
+const fn plugin(
+    package: &'static str,
+    inside: &'static [&'static str],
+    outside: &'static [&'static str],
+) -> Place {
+    Place { package, inside, outside: Some(outside) }
+}
+
+const fn tool(package: &'static str, inside: &'static [&'static str]) -> Place {
+    Place { package, inside, outside: None }
+}
+
+/// Every package of the workspace.
+const PLACES: &[Place] = &[
+    plugin("breaker", &[], &[]),
+    plugin(
         "breaker-filter",
         &["breaker"],
-        Some(&["httpdate", "humantime", "serde", "serde_json", "serde_path_to_error"]),
+        &["httpdate", "humantime", "serde", "serde_json", "serde_path_to_error"],
     ),
-    ("breaker-proxy-wasm", &["breaker-filter"], Some(&["proxy-wasm"])),
-    ("module-trim", &[], None),
-    ("empty-filter", &[], Some(&["proxy-wasm"])),
-    ("recipe-services", &[], None),
-    ("envoy-harness", &[], None),
-    ("recipe-demo", &["envoy-harness", "recipe-services"], None),
-    ("edge-breaker-bench", &["envoy-harness"], None),
-    ("edge-breaker-tests", &["envoy-harness", "recipe-services"], None),
+    plugin("breaker-proxy-wasm", &["breaker-filter"], &["proxy-wasm"]),
+    tool("module-trim", &[]),
+    plugin("empty-filter", &[], &["proxy-wasm"]),
+    tool("recipe-services", &[]),
+    tool("envoy-harness", &[]),
+    tool("recipe-demo", &["envoy-harness", "recipe-services"]),
+    tool("edge-breaker-bench", &["envoy-harness"]),
+    tool("edge-breaker-tests", &["envoy-harness", "recipe-services"]),
 ];
 
 fn workspace() -> (BTreeSet<String>, Vec<Package>) {
@@ -41,11 +61,9 @@ fn workspace() -> (BTreeSet<String>, Vec<Package>) {
 #[test]
 fn dependencies_point_inward() {
     let (members, packages) = workspace();
-    let places: BTreeMap<_, _> =
-        PLACES.iter().map(|(name, inside, outside)| (*name, (*inside, *outside))).collect();
     for package in packages {
         let name = package.name.as_str();
-        let (inside, outside) = places.get(name).unwrap_or_else(|| {
+        let place = PLACES.iter().find(|place| place.package == name).unwrap_or_else(|| {
             panic!("{name} has no place: say in tests/architecture.rs what it may depend on")
         });
         for dependency in &package.dependencies {
@@ -54,8 +72,8 @@ fn dependencies_point_inward() {
             if dependency.kind == DependencyKind::Development && !of_workspace {
                 continue;
             }
-            let allowed = match outside {
-                _ if of_workspace => inside.contains(&needed),
+            let allowed = match place.outside {
+                _ if of_workspace => place.inside.contains(&needed),
                 Some(outside) => outside.contains(&needed),
                 None => true,
             };
@@ -67,7 +85,7 @@ fn dependencies_point_inward() {
 #[test]
 fn every_place_is_taken() {
     let (members, _) = workspace();
-    let places: BTreeSet<_> = PLACES.iter().map(|(name, ..)| (*name).to_owned()).collect();
+    let places: BTreeSet<_> = PLACES.iter().map(|place| place.package.to_owned()).collect();
     assert_eq!(places, members);
 }
 
