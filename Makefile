@@ -30,7 +30,7 @@ lint: ## Checks format, lints (native and wasm), docs and the direction of depen
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	@$(ADD_TARGET)
 	$(CARGO) clippy $(SHELLS) --target $(WASM_TARGET) -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" $(CARGO) doc --workspace --no-deps --document-private-items
 	$(CARGO) test --quiet -p edge-breaker-tests --test architecture
 
 test: wasm setup ## Runs all tests, real Envoy included
