@@ -1,0 +1,284 @@
+//! What becomes of an answer, and what it says of the service.
+
+use std::cell::LazyCell;
+
+use breaker::{Outcome, Permit, Settlement, StateName};
+
+use super::{CLUSTER_HEADER, Call, Exchange, Phase, Protocol, ResponseVerdict};
+use crate::classify::{self, Origin};
+use crate::config::{ExposeState, Service};
+use crate::effects::Effects;
+use crate::filter::Filter;
+use crate::host::{Host, Property};
+use crate::replay::Capture;
+use crate::reply::{FALLBACK_HEADER, Reply, STATE_HEADER};
+use crate::store::{Complaint, Record, Update};
+use crate::telemetry::{FallbackKind, Metric, ServiceMetric};
+
+const GRPC_STATUS: &str = "grpc-status";
+
+impl ResponseVerdict {
+    const PASS: Self = Self::Continue(Vec::new());
+}
+
+impl Filter {
+    /// Whether the answer is of interest, and [`on_response`](Self::on_response) is to be called.
+    #[must_use]
+    pub const fn wants_response(&self, exchange: &Exchange) -> bool {
+        !matches!(exchange.phase, Phase::Idle)
+    }
+
+    /// Judges an answer when its head has come. `status` is `None` if the proxy gave none.
+    pub fn on_response(
+        &self,
+        exchange: &mut Exchange,
+        status: Option<u16>,
+        end_of_stream: bool,
+        host: &impl Host,
+        effects: &mut Effects,
+    ) -> ResponseVerdict {
+        match std::mem::take(&mut exchange.phase) {
+            Phase::Idle => ResponseVerdict::PASS,
+            Phase::Replaying { service, state } => {
+                exchange.phase = Phase::Replaying { service, state };
+                ResponseVerdict::PASS
+            }
+            Phase::Diverted { service, state } => {
+                self.check_route(service, host, effects);
+                match self.config.expose_state {
+                    ExposeState::Never => ResponseVerdict::PASS,
+                    ExposeState::Always | ExposeState::Fallback => ResponseVerdict::Continue(vec![
+                        (STATE_HEADER, state.name()),
+                        (FALLBACK_HEADER, FallbackKind::Cluster.name()),
+                    ]),
+                }
+            }
+            Phase::Admitted(call) => {
+                let status = status.unwrap_or_default();
+                self.on_service_response(exchange, call, status, end_of_stream, host, effects)
+            }
+        }
+    }
+
+    /// Settles whatever is not settled when the stream has ended. Call it as often as you like.
+    pub fn on_stream_end(&self, exchange: &mut Exchange, host: &impl Host, effects: &mut Effects) {
+        let Phase::Admitted(call) = std::mem::take(&mut exchange.phase) else {
+            return;
+        };
+        let Some(record) = self.record(call.service) else {
+            return;
+        };
+        let code = match call.protocol {
+            Protocol::Grpc => {
+                host.response_trailer(GRPC_STATUS).or_else(|| host.response_header(GRPC_STATUS))
+            }
+            Protocol::Connect | Protocol::Http | Protocol::Upgrade => None,
+        };
+        let head = call.head(code.as_deref());
+        let trial = call.permit.is_trial();
+        let outcome = record.service.classify.judge(head, Origin::ask(host), trial);
+        self.settle(&record, call.permit, outcome, host, effects);
+    }
+
+    /// Leaves the replaying phase: which service, and the state to tell.
+    pub(crate) fn end_replay(&self, exchange: &mut Exchange) -> Option<(usize, StateName)> {
+        match std::mem::take(&mut exchange.phase) {
+            Phase::Replaying { service, state } => Some((service, state)),
+            phase => {
+                exchange.phase = phase;
+                None
+            }
+        }
+    }
+
+    fn on_service_response(
+        &self,
+        exchange: &mut Exchange,
+        mut call: Call,
+        status: u16,
+        end_of_stream: bool,
+        host: &impl Host,
+        effects: &mut Effects,
+    ) -> ResponseVerdict {
+        let Some(record) = self.record(call.service) else {
+            return ResponseVerdict::PASS;
+        };
+        let service = record.service;
+        call.status = Some(status);
+        match judge_head(&call, service, end_of_stream, host) {
+            Some(outcome @ Outcome::Failure { .. }) => {
+                let outcome = with_retry_after(outcome, service, host);
+                let (protocol, capture) = (call.protocol, call.capture);
+                let state = self.settle(&record, call.permit, outcome, host, effects);
+                if let Some(state) = state
+                    && protocol == Protocol::Http
+                    && service.fallback.on_failure
+                    && let Some(verdict) =
+                        self.answer_failure(exchange, &record, state, capture, effects)
+                {
+                    return verdict;
+                }
+                self.told(|| state)
+            }
+            Some(outcome) => {
+                let state = self.settle(&record, call.permit, outcome, host, effects);
+                self.told(|| state)
+            }
+            None => {
+                // The answer is there, and not a failure: the request will not be sent again.
+                call.capture = None;
+                exchange.phase = Phase::Admitted(call);
+                self.told(|| record.load(host, effects).ok().map(|breaker| breaker.state()))
+            }
+        }
+    }
+
+    /// Answers a failed call by the fallback, if that can be done.
+    fn answer_failure(
+        &self,
+        exchange: &mut Exchange,
+        record: &Record<'_>,
+        state: StateName,
+        capture: Option<Box<Capture>>,
+        effects: &mut Effects,
+    ) -> Option<ResponseVerdict> {
+        let (number, service) = (record.number, record.service);
+        if let Some(cluster) = &service.fallback.cluster {
+            let callout = capture?.callout(cluster, &service.name, state)?;
+            exchange.phase = Phase::Replaying { service: number, state };
+            return Some(ResponseVerdict::Ask(callout));
+        }
+        let response = service.fallback.response.as_ref()?;
+        effects.count_of(number, ServiceMetric::Fallback(FallbackKind::Response));
+        let reply = Reply::configured(response);
+        let reply = reply.telling(self.config.expose_state, state, FallbackKind::Response);
+        Some(ResponseVerdict::Reply(reply))
+    }
+
+    /// Lets an answer pass, with the breaker's state if all answers tell it.
+    fn told(&self, state: impl FnOnce() -> Option<StateName>) -> ResponseVerdict {
+        let told = self.config.expose_state == ExposeState::Always;
+        let state = told.then(state).flatten();
+        ResponseVerdict::Continue(state.map(|s| (STATE_HEADER, s.name())).into_iter().collect())
+    }
+
+    /// Writes down what became of a call, and tells the state the breaker is in now. What changes
+    /// nothing is only counted.
+    fn settle(
+        &self,
+        record: &Record<'_>,
+        permit: Permit,
+        outcome: Outcome,
+        host: &impl Host,
+        effects: &mut Effects,
+    ) -> Option<StateName> {
+        effects.count_of(record.number, ServiceMetric::Calls(outcome));
+        if outcome == Outcome::Success {
+            self.note_success(record.number);
+        }
+        let policy = &record.service.policy;
+        let now = LazyCell::new(|| host.now());
+        let settled = record.update(host, effects, |breaker| {
+            if breaker.is_unmoved_by(&permit, outcome) {
+                return Update::Unchanged(breaker.state());
+            }
+            let random = scrambled(now.monotonic.as_nanos());
+            let transition = match breaker.settle(policy, permit.for_retry(), outcome, *now, random)
+            {
+                Settlement::Counted(transition) => transition,
+                Settlement::Late => None,
+            };
+            Update::Changed(breaker.state(), transition)
+        });
+        // What could not be written down has happened all the same, and is told and answered so.
+        settled.ok().or_else(|| record.load(host, effects).ok().map(|breaker| breaker.state()))
+    }
+
+    /// Says so when a diverted call went to another cluster than it was diverted to: then no
+    /// route matches on the header, and the failing service gets the traffic that was to be kept
+    /// away from it.
+    fn check_route(&self, number: usize, host: &impl Host, effects: &mut Effects) {
+        let Some(record) = self.record(number) else {
+            return;
+        };
+        let service = record.service;
+        let Some(fallback) = &service.fallback.cluster else {
+            return;
+        };
+        let cluster = host.property(Property::ClusterName);
+        if let Some(cluster) = cluster
+            && cluster != fallback.name.as_bytes()
+        {
+            effects.count(Metric::Misrouted);
+            if !record.is_news(Complaint::Misrouted) {
+                return;
+            }
+            effects.warn(format!(
+                "service={} event=misrouted fallback={} cluster={} remedy=\"add a route that \
+                 matches on the header {CLUSTER_HEADER}\"",
+                service.name,
+                fallback.name,
+                String::from_utf8_lossy(&cluster),
+            ));
+        }
+    }
+}
+
+/// What the head of an answer says, if that is all that is waited for: a failure, since the
+/// fallback may answer in its stead, and a good answer that has no end of its own. The rest is
+/// judged when the stream has ended.
+fn judge_head(
+    call: &Call,
+    service: &Service,
+    end_of_stream: bool,
+    host: &impl Host,
+) -> Option<Outcome> {
+    let status = call.status?;
+    // Envoy's own replies to gRPC calls are gRPC, too: 200, and a head that is all there is.
+    let whole_grpc = call.protocol == Protocol::Grpc && end_of_stream;
+    let endless = is_endless(call, status, host);
+    if !whole_grpc && !endless && !service.classify.may_have_failed(status) {
+        return None;
+    }
+    let code = whole_grpc.then(|| host.response_header(GRPC_STATUS)).flatten();
+    let head = call.head(code.as_deref());
+    let outcome = service.classify.judge(head, Origin::ask(host), call.permit.is_trial());
+    let settled = endless || whole_grpc || matches!(outcome, Outcome::Failure { .. });
+    settled.then_some(outcome)
+}
+
+/// Whether a good answer is of a kind that goes on for as long as both sides like: its head is
+/// all that says whether the service works. Asked only for trials, whose places others wait for.
+fn is_endless(call: &Call, status: u16, host: &impl Host) -> bool {
+    const SWITCHING_PROTOCOLS: u16 = 101;
+    match (call.protocol, status) {
+        (Protocol::Connect, 200..300) | (Protocol::Upgrade, SWITCHING_PROTOCOLS) => true,
+        (Protocol::Grpc, _) => false,
+        _ => {
+            call.permit.is_trial()
+                && host
+                    .response_header("content-type")
+                    .is_some_and(|value| value.starts_with(b"text/event-stream"))
+        }
+    }
+}
+
+fn with_retry_after(outcome: Outcome, service: &Service, host: &impl Host) -> Outcome {
+    match outcome {
+        Outcome::Failure { .. } if service.policy.open.honor_retry_after => {
+            let value = host.response_header("retry-after");
+            let asked = value.and_then(|value| classify::retry_after(&value, host.now().wall));
+            Outcome::Failure { retry_after: asked }
+        }
+        outcome => outcome,
+    }
+}
+
+/// Spreads the bits of a clock reading (the finaliser of SplitMix64): enough for jitter, which
+/// must differ between proxies, not be secret.
+fn scrambled(nanos: u64) -> u32 {
+    let mut bits = nanos.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((bits ^ (bits >> 31)) >> 32) as u32
+}
