@@ -142,10 +142,13 @@ impl Record<'_> {
         effects: &mut Effects,
         mut change: impl FnMut(&mut Breaker) -> Update<R>,
     ) -> Result<R, Lost> {
-        if let Some(mut breaker) = self.remembered(host)
-            && let Update::Unchanged(result) = change(&mut breaker)
-        {
-            return Ok(result);
+        if let Some(remembered) = self.remembered(host) {
+            let mut breaker = remembered.clone();
+            match change(&mut breaker) {
+                Update::Unchanged(result) => return Ok(result),
+                Update::Changed(result, None) if breaker == remembered => return Ok(result),
+                Update::Changed(..) => {}
+            }
         }
         let mut lost = Lost::Race;
         for _ in 0..ATTEMPTS {
