@@ -241,6 +241,18 @@ fn grpc_is_judged_by_its_own_status() {
     }
 }
 
+/// The end of the stream may come after the head, in an empty piece of body.
+#[test]
+fn a_grpc_status_in_the_head_counts_even_if_the_head_is_not_the_end() {
+    for (code, expected) in [("0", "success"), ("14", "failure")] {
+        let late_end = |call: Call| {
+            let mut call = call.response_header("grpc-status", code);
+            call.begin(200);
+        };
+        assert_eq!(grpc_outcome(&json!({}), late_end), expected);
+    }
+}
+
 #[test]
 fn a_missing_or_impossible_grpc_status_is_unknown() {
     for code in [None, Some(""), Some("x"), Some("-1"), Some("999"), Some("1e1")] {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use breaker_filter::{FallbackVerdict, ResponseVerdict};
 use serde_json::{Value, json};
 
-use crate::world::{By, Call, PAYMENT, World, recipe, service};
+use crate::world::{By, Call, PAYMENT, World, flag, recipe, service};
 
 const PASS: ResponseVerdict = ResponseVerdict::Continue(vec![]);
 
@@ -189,6 +189,44 @@ fn upgrades_tunnels_and_grpc_pass() {
 }
 
 #[test]
+fn upgrades_and_grpc_are_not_given_a_static_response_either() {
+    let world = World::with(&json!({"fallback": {"response": {"status": 200}}}));
+    assert_eq!(world.call().respond(503).by, By::Response);
+    let upgrade = world.request(PAYMENT).header("upgrade", "websocket").send();
+    assert_eq!(upgrade.respond(503).by, By::Service);
+    let mut grpc = world.request(PAYMENT).grpc().send();
+    assert_eq!(grpc.begin(503), PASS);
+}
+
+#[test]
+fn once_a_good_answer_has_begun_nothing_more_of_the_request_is_kept() {
+    let world = World::with(&recipe());
+    let mut call = world.request(PAYMENT).with_body().send();
+    assert!(call.keeps(b"first"));
+    call.begin(200);
+    assert!(!call.keeps(b"second"));
+}
+
+#[test]
+fn what_is_kept_of_a_request_is_asked_for_only_while_it_fits() {
+    let world = limited(8);
+    let mut call = world.request(PAYMENT).with_body().send();
+    assert!(call.keeps(b"fits"));
+    assert!(!call.keeps(b"too much"));
+    assert!(!call.keeps(b"fits"), "the copy is worth nothing without its middle");
+}
+
+#[test]
+fn a_fault_of_the_way_to_the_service_is_answered_by_the_fallback_whatever_counts_as_failure() {
+    let mut fields = recipe();
+    fields["classify"] = json!({"failure_status": []});
+    let world = World::with(&fields);
+    assert_eq!(world.call().respond(503).by, By::Service);
+    let unreachable = world.call().respond_by_proxy(503, "no_healthy_upstream", &[flag::UH]);
+    assert_eq!(unreachable.by, By::Replay);
+}
+
+#[test]
 fn without_on_failure_a_failed_call_passes_and_no_body_is_asked_for() {
     let mut fields = recipe();
     fields["fallback"]["on_failure"] = json!(false);
@@ -206,7 +244,7 @@ fn good_ignored_and_unfinished_answers_are_not_replaced() {
     for status in [200, 301, 404, 429, 501] {
         assert_eq!(world.call().respond(status).by, By::Service, "{status}");
     }
-    let limited = world.call().respond_by_proxy(503, "request_rate_limited", &[11]);
+    let limited = world.call().respond_by_proxy(503, "request_rate_limited", &[flag::RL]);
     assert_eq!(limited.by, By::Service);
     world.call().reset_mid_body();
     assert_eq!(world.of("fallback_total", &["kind=replay"]), 0);

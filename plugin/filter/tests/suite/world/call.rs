@@ -221,6 +221,17 @@ impl Call {
         self
     }
 
+    /// A piece of the body; whether the filter wanted to have it.
+    pub(crate) fn keeps(&mut self, piece: &[u8]) -> bool {
+        let mut wanted = false;
+        let bytes = || {
+            wanted = true;
+            Some(piece.to_vec())
+        };
+        self.filter.on_request_body(&mut self.exchange, piece.len(), false, bytes);
+        wanted
+    }
+
     /// A piece of the body which the proxy does not hand out.
     pub(crate) fn withheld_body(&mut self, len: usize, end: bool) -> &mut Self {
         self.filter.on_request_body(&mut self.exchange, len, end, || None);
