@@ -4,14 +4,15 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-/// A cluster of one endpoint, which speaks HTTP/1.1.
+/// A cluster of one endpoint, which speaks HTTP/1.1. A connection may take long: on a busy machine
+/// a second does not tell an endpoint that is down from one that waits for its turn.
 #[must_use]
 pub fn cluster(name: &str, endpoint: SocketAddr) -> Value {
     let address = json!({ "address": endpoint.ip(), "port_value": endpoint.port() });
     json!({
         "name": name,
         "type": "STATIC",
-        "connect_timeout": "1s",
+        "connect_timeout": "10s",
         "load_assignment": {
             "cluster_name": name,
             "endpoints": [{
