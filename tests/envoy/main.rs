@@ -4,6 +4,7 @@ mod classification;
 mod concurrency;
 mod diversion;
 mod hostile;
+mod isolation;
 mod load;
 mod recovery;
 mod trace;
