@@ -7,5 +7,6 @@ mod hostile;
 mod isolation;
 mod load;
 mod recovery;
+mod reload;
 mod trace;
 mod upstream;
