@@ -18,7 +18,7 @@
 //! a write in progress for good: both mean that records are read each time. And each tick reads
 //! them anew in any case.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 
 use breaker::{Breaker, DecodeError, Transition};
 
@@ -61,14 +61,20 @@ const END_WRITE: i64 = -1;
 const WRITES_IN_PROGRESS: u64 = (1 << 32) - 1;
 
 /// What one worker keeps of a service's record.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Memory {
     /// Whether the gauge of the record's version can be relied on.
     versioned: Cell<bool>,
     /// The record, and its version.
-    seen: RefCell<Option<(u64, Breaker)>>,
+    seen: Cell<Option<(u64, Breaker)>>,
     /// What was complained of since the last tick, a bit each.
     said: Cell<u8>,
+}
+
+impl std::fmt::Debug for Memory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Memory").field("versioned", &self.versioned).finish_non_exhaustive()
+    }
 }
 
 /// What may be wrong with each request, and is said once between two ticks.
@@ -197,9 +203,12 @@ impl Record<'_> {
 
     /// What is remembered, if nobody has begun to write since it was read.
     fn remembered(&self, host: &impl Host) -> Option<Breaker> {
-        let seen = self.memory.seen.borrow();
-        let (version, breaker) = seen.as_ref()?;
-        (host.gauge(self.gauge()) == Some(*version)).then(|| breaker.clone())
+        let (version, breaker) = self.memory.seen.take()?;
+        if host.gauge(self.gauge()) != Some(version) {
+            return None;
+        }
+        self.memory.seen.set(Some((version, breaker.clone())));
+        Some(breaker)
     }
 
     fn swap(
@@ -223,7 +232,7 @@ impl Record<'_> {
         match Breaker::decode(&bytes) {
             Ok(breaker) => {
                 let settled = gauge.filter(|version| version & WRITES_IN_PROGRESS == 0);
-                *self.memory.seen.borrow_mut() = settled.map(|version| (version, breaker.clone()));
+                self.memory.seen.set(settled.map(|version| (version, breaker.clone())));
                 Ok(Loaded { breaker, bytes: Some(bytes), version: Some(version) })
             }
             Err(error) => {
