@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use envoy_harness::repo_root;
@@ -71,8 +71,15 @@ fn wasm(name: &str) -> PathBuf {
     repo_root().join("target/wasm").join(name).with_extension("wasm")
 }
 
+/// Reads `name=path`, or a path whose file gives the name.
 fn module(text: &str) -> Result<Module, std::io::Error> {
-    let (name, path) = text.split_once('=').unwrap_or((text, text));
+    let (name, path) = match text.split_once('=') {
+        Some((name, path)) => (name.to_owned(), Path::new(path)),
+        None => {
+            let path = Path::new(text);
+            (path.file_stem().unwrap_or_default().to_string_lossy().into_owned(), path)
+        }
+    };
     // Envoy runs in another directory.
-    Ok(Module { name: name.to_owned(), path: std::path::absolute(path)? })
+    Ok(Module { name, path: std::path::absolute(path)? })
 }

@@ -9,6 +9,7 @@
 //! noise is left.
 
 mod args;
+mod crossings;
 mod load;
 mod machine;
 mod measure;

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 use envoy_harness::{Envoy, EnvoyOptions};
 
 use crate::args::Args;
+use crate::crossings::Crossings;
 use crate::load::{Connection, send};
 use crate::statistics::Round;
 use crate::subject::{Kind, Subject, subjects};
@@ -19,6 +20,8 @@ const SETTLING: Duration = Duration::from_millis(1);
 pub(crate) struct Sample {
     pub(crate) name: String,
     pub(crate) kind: Kind,
+    /// What passes between proxy and module per request, if there is a module.
+    pub(crate) crossings: Option<Crossings>,
     /// By start, then by round.
     pub(crate) starts: Vec<Vec<f64>>,
 }
@@ -26,7 +29,11 @@ pub(crate) struct Sample {
 pub(crate) async fn measure(args: &Args, cpu: usize) -> Result<Vec<Sample>> {
     let subjects = subjects(args)?;
     let mut random = fastrand::Rng::with_seed(args.seed);
-    let mut samples: Vec<Sample> = subjects.iter().map(Sample::of).collect();
+    let mut samples = Vec::new();
+    for subject in &subjects {
+        let sample = Sample::of(subject).await;
+        samples.push(sample.with_context(|| subject.name.clone())?);
+    }
     for start in 1..=args.starts {
         eprintln!("start {start} of {}", args.starts);
         let upstream = Upstream::start().await?;
@@ -114,8 +121,13 @@ impl<'a> Proxy<'a> {
 }
 
 impl Sample {
-    fn of(subject: &Subject) -> Self {
-        Self { name: subject.name.clone(), kind: subject.kind, starts: Vec::new() }
+    async fn of(subject: &Subject) -> Result<Self> {
+        let (name, kind) = (subject.name.clone(), subject.kind);
+        let crossings = match kind {
+            Kind::Empty | Kind::Ours => Some(Crossings::count(subject).await?),
+            Kind::Plain | Kind::Lua => None,
+        };
+        Ok(Self { name, kind, crossings, starts: Vec::new() })
     }
 
     /// Its rounds, by start.

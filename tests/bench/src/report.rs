@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 
 use crate::args::Args;
+use crate::crossings::Crossings;
 use crate::machine::Machine;
 use crate::measure::Sample;
 use crate::statistics::{Estimate, Round, estimate, median, quantile};
@@ -34,6 +35,8 @@ pub(crate) struct Row {
     pub(crate) added: Option<Added>,
     /// The same as a multiple of what the empty filter costs, if there is a filter.
     pub(crate) ratio: Option<Estimate>,
+    /// What passes between proxy and module per request, if there is a module.
+    pub(crate) crossings: Option<Crossings>,
     /// Each burst, by start and round.
     bursts: Vec<Vec<f64>>,
 }
@@ -92,6 +95,7 @@ impl Row {
             per_request: median(&sample.starts.concat()),
             added: None,
             ratio: None,
+            crossings: sample.crossings.clone(),
             bursts: sample.starts.clone(),
         }
     }

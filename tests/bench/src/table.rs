@@ -33,8 +33,15 @@ impl Display for Report {
             out,
             "\nadded: to the plain route, the median of the differences round by round.\n\
              [ ]: where the median, or the ratio of two, lies in 95 of 100 cases.\n\
-             two lines of Lua: one header read in each direction."
-        )
+             two lines of Lua: one header read in each direction.\n\n\
+             between proxy and module, per request:"
+        )?;
+        for row in &self.rows {
+            if let Some(crossings) = &row.crossings {
+                writeln!(out, "{}: {crossings}", row.name)?;
+            }
+        }
+        Ok(())
     }
 }
 
