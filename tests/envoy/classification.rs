@@ -10,8 +10,9 @@ use envoy_harness::client::empty;
 use envoy_harness::config::{Route, cluster, http2_cluster, lua};
 use recipe_services::Mode;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
 
-use crate::upstream::{Refusing, Upstream};
+use crate::upstream::{RawUpstream, Refusing, Upstream};
 
 /// A service with all defaults: three failures in a row trip, and nothing answers in its stead.
 fn plugin() -> Value {
@@ -60,16 +61,16 @@ async fn assert_ignored(edge: &Edge, status: u16, body: &str) -> Result<()> {
     assert_shown(edge, PAYMENT, ("CLOSED", 0), ignored).await
 }
 
-/// State, failures in a row, and what became of all calls.
+/// What became of all calls, and then the state and the failures in a row.
 async fn assert_shown(
     edge: &Edge,
     service: &str,
     shown: (&str, u64),
     outcomes: Outcomes,
 ) -> Result<()> {
+    edge.wait_for_outcomes(service, outcomes).await?;
     let breaker = edge.breaker(service).await?;
     assert_eq!((breaker.state.as_str(), breaker.failure_count), shown, "{service}: {breaker:?}");
-    assert_eq!(edge.outcomes(service).await?, outcomes, "{service}");
     Ok(())
 }
 
@@ -116,6 +117,30 @@ mod failures {
         let edge = Edge::start_with(plugin(), 1, primary_route().timeout(timeout)).await?;
         edge.services.service(PAYMENT).set_mode(Mode::Hang);
         assert_three_trip(&edge, PAYMENT, 504, "upstream request timeout").await
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_stops_in_the_middle_is_a_failure() -> Result<()> {
+        let half = "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf.";
+        let service = RawUpstream::start(move |mut stream| async move {
+            let _ = stream.write_all(half.as_bytes()).await;
+            std::future::pending().await
+        })
+        .await?;
+        let route = primary_route().cluster("stalling").timeout(Duration::from_millis(200));
+        let edge = Edge::setup(plugin())
+            .cluster(cluster("stalling", service.address()))
+            .route(route)
+            .start()
+            .await?;
+        for failures in 1..=3 {
+            let answer = edge.get(&path(PAYMENT)).await;
+            assert!(answer.is_err(), "a whole answer: {answer:?}");
+            let failed = Outcomes { failure: failures, ..Outcomes::default() };
+            let state = if failures < 3 { "CLOSED" } else { "OPEN" };
+            assert_shown(&edge, PAYMENT, (state, failures), failed).await?;
+        }
+        Ok(())
     }
 
     #[tokio::test]
@@ -220,6 +245,27 @@ mod ignored {
         "#);
         let edge = Edge::setup(plugin()).filter(refusal).start().await?;
         assert_ignored(&edge, 503, "by a script").await
+    }
+
+    #[tokio::test]
+    async fn an_answer_by_an_earlier_filter_is_no_call() -> Result<()> {
+        let refusal = lua(r#"
+            function envoy_on_request(request)
+                if request:headers():get("x-refused") then
+                    request:respond({[":status"] = "503"}, "by a script")
+                end
+            end
+            "#);
+        let edge = Edge::setup(plugin()).earlier_filter(refusal).start().await?;
+        for _ in 0..4 {
+            let mut request = edge.request("GET", &path(PAYMENT), empty())?;
+            request.headers_mut().insert("x-refused", "yes".parse()?);
+            let response = edge.client.send(request).await?;
+            assert_eq!((response.status.as_u16(), response.text().as_str()), (503, "by a script"));
+        }
+        assert_answer(&edge, PAYMENT, 200, "").await?;
+        let others = Outcomes { success: 1, ..Outcomes::default() };
+        assert_shown(&edge, PAYMENT, ("CLOSED", 0), others).await
     }
 
     #[tokio::test]

@@ -303,7 +303,7 @@ mod bytes {
             odd.assert_unharmed(what).await?;
         }
         let succeeded = Outcomes { success: sets().len() as u64, ..Outcomes::default() };
-        assert_eq!(odd.edge.outcomes("closed").await?, succeeded);
+        odd.edge.wait_for_outcomes("closed", succeeded).await?;
         Ok(())
     }
 
@@ -353,7 +353,7 @@ mod bytes {
             odd.assert_unharmed(what).await?;
         }
         let failed = Outcomes { failure: sets().len() as u64, ..Outcomes::default() };
-        assert_eq!(odd.edge.outcomes("failing").await?, failed);
+        odd.edge.wait_for_outcomes("failing", failed).await?;
         Ok(())
     }
 }

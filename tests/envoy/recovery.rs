@@ -2,14 +2,20 @@
 //!
 //! Every behaviour is shown twice: with a wait alone, and with a health check that leads to trials.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use edge_breaker_tests::{Breaker, Edge, Outcomes, PAYMENT, primary_route};
 use envoy_harness::client::{Response, empty};
+use envoy_harness::config::cluster;
 use http::StatusCode;
 use recipe_services::{Downstream, Health, Mode};
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+
+use crate::upstream::RawUpstream;
 
 const PATH: &str = "/payment-service/charge";
 
@@ -47,7 +53,7 @@ async fn tripped(plugin: Value, timeout: Duration) -> Result<(Edge, Downstream)>
 /// Sends requests until the service gets one: a trial. Those before it are turned away.
 async fn trial(edge: &Edge, payment: &Downstream) -> Result<Result<Response>> {
     let calls = payment.calls();
-    let start = tokio::time::Instant::now();
+    let start = Instant::now();
     loop {
         let response = edge.get(PATH).await;
         if payment.calls() > calls {
@@ -78,9 +84,10 @@ async fn hanging_trial(edge: &Edge, payment: &Downstream) -> Result<tokio::task:
     Ok(task)
 }
 
+/// A good answer ends a moment before the breaker closes.
 async fn assert_closed(edge: &Edge) -> Result<Breaker> {
-    let breaker = edge.breaker(PAYMENT).await?;
-    assert_eq!((breaker.state.as_str(), breaker.failure_count), ("CLOSED", 0), "{breaker:?}");
+    let breaker = edge.wait_for(PAYMENT, "CLOSED", LONG).await?;
+    assert_eq!(breaker.failure_count, 0, "{breaker:?}");
     Ok(breaker)
 }
 
@@ -114,6 +121,58 @@ async fn a_hung_trial_gives_its_place_back() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_trial_that_hangs_in_the_middle_of_its_answer_gives_its_place_back() -> Result<()> {
+    for checked in [false, true] {
+        // A service that fails, stops in the middle of an answer, and answers well from then on.
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&calls);
+        let service = RawUpstream::start(move |mut stream| {
+            let call = counted.fetch_add(1, Ordering::SeqCst);
+            async move {
+                let answer = match call {
+                    0 => "HTTP/1.1 500 Failed\r\ncontent-length: 0\r\n\r\n",
+                    1 => "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf.",
+                    _ => "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+                };
+                let _ = stream.write_all(answer.as_bytes()).await;
+                if call == 1 {
+                    std::future::pending::<()>().await;
+                }
+            }
+        })
+        .await?;
+        let edge = Edge::setup(plugin(checked, "1s"))
+            .workers(2)
+            .cluster(cluster("stalling", service.address()))
+            .route(primary_route().cluster("stalling").timeout(Duration::ZERO))
+            .start()
+            .await?;
+        edge.services.service(PAYMENT).set_health(Health::Healthy);
+        assert_eq!(edge.get(PATH).await?.status, 500, "checked: {checked}");
+        let hung = loop {
+            let response = edge.client.open(edge.request("GET", PATH, empty())?).await?;
+            if response.status() == 200 {
+                break response;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        };
+        assert_eq!(calls.load(Ordering::SeqCst), 2, "checked: {checked}");
+        let start = Instant::now();
+        while edge.get(PATH).await?.status != 200 {
+            ensure!(start.elapsed() < LONG, "no trial: {:?}", edge.breaker(PAYMENT).await?);
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(calls.load(Ordering::SeqCst), 3, "checked: {checked}");
+        assert_closed(&edge).await?;
+        drop(hung);
+        let outcomes = Outcomes { success: 1, failure: 1, ignored: 0, aborted: 1 };
+        edge.wait_for_outcomes(PAYMENT, outcomes).await?;
+        assert_closed(&edge).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_hung_trial_that_the_route_ends_has_failed() -> Result<()> {
     for checked in [false, true] {
         let timeout = Duration::from_millis(300);
@@ -121,7 +180,7 @@ async fn a_hung_trial_that_the_route_ends_has_failed() -> Result<()> {
         payment.set_mode(Mode::Hang);
         assert_eq!(trial(&edge, &payment).await??.status, 504, "checked: {checked}");
         let failed = Outcomes { failure: 2, ..Outcomes::default() };
-        assert_eq!(edge.outcomes(PAYMENT).await?, failed, "checked: {checked}");
+        edge.wait_for_outcomes(PAYMENT, failed).await?;
         payment.set_mode(Mode::Normal);
         assert_eq!(trial(&edge, &payment).await??.status, 200, "checked: {checked}");
         assert_closed(&edge).await?;
@@ -174,10 +233,16 @@ async fn a_trial_that_is_told_to_come_later_does_not_close() -> Result<()> {
         payment.set_mode(Mode::Status(429));
         assert_eq!(trial(&edge, &payment).await??.status, 429, "checked: {checked}");
         assert_eq!(edge.breaker(PAYMENT).await?.state, "HALF_OPEN", "checked: {checked}");
-        // Its place is free again at once.
-        assert_eq!(edge.get(PATH).await?.status, 429, "checked: {checked}");
-        let ignored = Outcomes { failure: 1, ignored: 2, ..Outcomes::default() };
-        assert_eq!(edge.outcomes(PAYMENT).await?, ignored, "checked: {checked}");
+        // Its place is free again.
+        for ignored in 1..=2 {
+            let ignored = Outcomes { failure: 1, ignored, ..Outcomes::default() };
+            edge.wait_for_outcomes(PAYMENT, ignored).await?;
+            let next = edge.get(PATH).await?;
+            assert_eq!(next.status, 429, "checked: {checked}");
+        }
+        let ignored = Outcomes { failure: 1, ignored: 3, ..Outcomes::default() };
+        edge.wait_for_outcomes(PAYMENT, ignored).await?;
+        assert_eq!(edge.breaker(PAYMENT).await?.state, "HALF_OPEN", "checked: {checked}");
         payment.set_mode(Mode::Normal);
         assert_eq!(edge.get(PATH).await?.status, 200, "checked: {checked}");
         assert_closed(&edge).await?;

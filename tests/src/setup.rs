@@ -16,6 +16,7 @@ use crate::{Edge, bootstrap, module, primary_route};
 pub struct Setup {
     plugin: Value,
     workers: u32,
+    earlier: Vec<Value>,
     filters: Vec<Value>,
     routes: Vec<Route>,
     clusters: Vec<Value>,
@@ -28,6 +29,7 @@ impl Setup {
         Self {
             plugin,
             workers: 1,
+            earlier: Vec::new(),
             filters: Vec::new(),
             routes: Vec::new(),
             clusters: Vec::new(),
@@ -47,6 +49,13 @@ impl Setup {
     #[must_use]
     pub fn filter(mut self, filter: impl Into<Value>) -> Self {
         self.filters.push(filter.into());
+        self
+    }
+
+    /// One more HTTP filter before the breaker.
+    #[must_use]
+    pub fn earlier_filter(mut self, filter: impl Into<Value>) -> Self {
+        self.earlier.push(filter.into());
         self
     }
 
@@ -106,9 +115,9 @@ impl Setup {
 
     fn listener(self) -> Result<Listener> {
         let breaker = Wasm::new("edge-breaker", &module()?).vm_id("edge-breaker");
-        let mut listener =
-            Listener::new("edge").balanced().filter(breaker.configuration(&self.plugin));
-        for filter in self.filters {
+        let breaker = breaker.configuration(&self.plugin).build();
+        let mut listener = Listener::new("edge").balanced();
+        for filter in self.earlier.into_iter().chain([breaker]).chain(self.filters) {
             listener = listener.filter(filter);
         }
         if !self.unrouted {
