@@ -97,7 +97,7 @@ pub enum RequestAction {
 /// What becomes of an answer.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ResponseVerdict {
-    /// It goes on, with these headers added.
+    /// It goes on, with these headers set.
     Continue(Vec<(&'static str, &'static str)>),
     /// It is held back until this call is answered. If the call cannot be made, it goes on.
     Ask(Callout),

@@ -129,7 +129,7 @@ pub struct FallbackAnswer {
 /// What becomes of the failed answer that is held back.
 #[derive(Debug, PartialEq, Eq)]
 pub enum FallbackVerdict {
-    /// It goes on, with these headers added.
+    /// It goes on, with these headers set.
     Resume(Vec<(&'static str, &'static str)>),
     /// It is replaced.
     Reply(Reply),

@@ -80,7 +80,7 @@ unsafe extern "C" {
         data: *mut *mut u8,
         size: *mut usize,
     ) -> u32;
-    fn proxy_add_header_map_value(
+    fn proxy_replace_header_map_value(
         map: u32,
         name: *const u8,
         name_size: usize,
@@ -266,11 +266,11 @@ pub(crate) fn header(map: Map, name: &str) -> Option<Vec<u8>> {
     (status == OK).then(|| returned.into_vec())
 }
 
-/// Adds a header. In the request this also has the route chosen anew.
-pub(crate) fn add_header(map: Map, name: &str, value: &str) {
+/// Sets a header, in place of any values it had. In the request this also has the route chosen anew.
+pub(crate) fn set_header(map: Map, name: &str, value: &str) {
     // SAFETY: pointers and sizes are of values that live until the call returns.
     unsafe {
-        proxy_add_header_map_value(
+        proxy_replace_header_map_value(
             map as u32,
             name.as_ptr(),
             name.len(),

@@ -62,7 +62,7 @@ impl HttpContext for Stream {
             }
             RequestAction::Divert(headers) => {
                 for (name, value) in headers {
-                    host::add_header(Map::Request, name, &value);
+                    host::set_header(Map::Request, name, &value);
                 }
                 host::clear_route_cache();
                 Action::Continue
@@ -96,7 +96,7 @@ impl HttpContext for Stream {
             None => Action::Continue,
             Some(ResponseVerdict::Continue(headers)) => {
                 for (name, value) in headers {
-                    host::add_header(Map::Response, name, value);
+                    host::set_header(Map::Response, name, value);
                 }
                 Action::Continue
             }
@@ -105,7 +105,7 @@ impl HttpContext for Stream {
                 None => {
                     if let FallbackVerdict::Resume(headers) = self.fallback_verdict(None) {
                         for (name, value) in headers {
-                            host::add_header(Map::Response, name, value);
+                            host::set_header(Map::Response, name, value);
                         }
                     }
                     Action::Continue
@@ -147,7 +147,7 @@ impl Context for Stream {
             FallbackVerdict::Reply(reply) => host::reply(&reply),
             FallbackVerdict::Resume(headers) => {
                 for (name, value) in headers {
-                    host::add_header(Map::Response, name, value);
+                    host::set_header(Map::Response, name, value);
                 }
                 host::resume_response();
             }

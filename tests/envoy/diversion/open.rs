@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use edge_breaker_tests::{Edge, Outcomes, PAYMENT, answered_by};
+use edge_breaker_tests::{Edge, Outcomes, PAYMENT, answered_by, primary_route};
 use envoy_harness::client::{Client, chunks, empty, full};
-use envoy_harness::config::cluster;
+use envoy_harness::config::{Route, cluster};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 
 use super::{PATH, plugin, trip, values};
-use crate::upstream::{RawUpstream, Refusing, Upstream};
+use crate::upstream::{self, RawUpstream, Refusing, Upstream};
 
 const MIB: usize = 1024 * 1024;
 
@@ -173,8 +173,38 @@ async fn a_failure_of_the_fallback_counts_against_nobody() -> Result<()> {
         }
         assert_eq!(edge.breaker(service).await?, tripped, "{service}");
         let outcomes = Outcomes { failure: 3, ..Outcomes::default() };
-        assert_eq!(edge.outcomes(service).await?, outcomes, "{service}");
+        edge.wait_for_outcomes(service, outcomes).await?;
         assert_eq!(downstream.calls(), 3, "{service}");
+    }
+    Ok(())
+}
+
+/// What is sent comes back before the request is at its end, and more than any buffer holds.
+async fn assert_streams_both_ways(edge: &Edge, by: Option<&str>) -> Result<()> {
+    for client in [Client::new(), Client::http2()] {
+        let (sender, body) = chunks();
+        let first = Bytes::from(vec![b'a'; 1000]);
+        let request = edge.request("POST", PATH, body)?;
+        let (response, sent) = tokio::join!(client.open(request), sender.send(first.clone()));
+        sent?;
+        let response = response?;
+        let kind = response.headers().get("x-circuit-breaker-fallback");
+        assert_eq!(kind.map(|kind| kind.as_bytes()), by.map(str::as_bytes));
+        let mut body = response.into_body();
+        let mut came = 0;
+        while came < first.len() {
+            let frame = tokio::time::timeout(Duration::from_secs(10), body.frame()).await?;
+            came += frame.context("ended early")??.into_data().map_or(0, |data| data.len());
+        }
+        let rest = tokio::spawn(async move {
+            for _ in 0..64 {
+                sender.send(Bytes::from(vec![b'b'; MIB / 16])).await?;
+            }
+            anyhow::Ok(())
+        });
+        let echoed = tokio::time::timeout(Duration::from_secs(30), body.collect()).await??;
+        rest.await??;
+        assert_eq!(came + echoed.to_bytes().len(), first.len() + 4 * MIB);
     }
     Ok(())
 }
@@ -187,32 +217,45 @@ async fn a_diverted_request_streams_both_ways() -> Result<()> {
         .start()
         .await?;
     trip(&edge).await?;
-    for client in [Client::new(), Client::http2()] {
-        let (sender, body) = chunks();
-        let first = Bytes::from(vec![b'a'; 1000]);
-        let request = edge.request("POST", PATH, body)?;
-        let (response, sent) = tokio::join!(client.open(request), sender.send(first.clone()));
-        sent?;
-        let response = response?;
-        assert_eq!(response.headers()["x-circuit-breaker-fallback"], "cluster");
-        let mut body = response.into_body();
-        // What was sent comes back before the request is at its end.
-        let mut came = 0;
-        while came < first.len() {
-            let frame = tokio::time::timeout(Duration::from_secs(10), body.frame()).await?;
-            came += frame.context("ended early")??.into_data().map_or(0, |data| data.len());
-        }
-        // More than any buffer on the way holds.
-        let rest = tokio::spawn(async move {
-            for _ in 0..64 {
-                sender.send(Bytes::from(vec![b'b'; MIB / 16])).await?;
-            }
-            anyhow::Ok(())
-        });
-        let echoed = tokio::time::timeout(Duration::from_secs(30), body.collect()).await??;
-        rest.await??;
-        assert_eq!(came + echoed.to_bytes().len(), first.len() + 4 * MIB);
-    }
+    assert_streams_both_ways(&edge, Some("cluster")).await
+}
+
+#[tokio::test]
+async fn a_request_that_is_not_diverted_streams_both_ways_too() -> Result<()> {
+    let service = Upstream::echo().await?;
+    // Its body is copied for the fallback while it streams, as far as it may be.
+    let edge = Edge::setup(plugin(&json!({ "cluster": "fallback" })))
+        .upstream(cluster("echo", service.address()))
+        .start()
+        .await?;
+    assert_streams_both_ways(&edge, None).await
+}
+
+#[tokio::test]
+async fn the_state_that_is_told_is_this_breakers_alone() -> Result<()> {
+    // Services behind breakers of their own tell of these.
+    let telling = Upstream::start(|_| async {
+        let response = http::Response::builder()
+            .header("x-circuit-breaker-state", "HALF_OPEN")
+            .header("x-circuit-breaker-state", "FORCED_OPEN")
+            .header("x-circuit-breaker-fallback", "stale");
+        Ok(response.body(upstream::empty())?)
+    })
+    .await?;
+    let mut plugin = plugin(&to_cluster("telling"));
+    plugin["expose_state"] = json!("always");
+    let edge = Edge::setup(plugin)
+        .cluster(cluster("telling", telling.address()))
+        .route(Route::prefix("/telling").cluster("telling"))
+        .route(primary_route())
+        .start()
+        .await?;
+    let response = edge.get("/telling").await?;
+    assert_eq!(values(&response, "x-circuit-breaker-state"), [b"CLOSED"]);
+    trip(&edge).await?;
+    let response = edge.get(PATH).await?;
+    assert_eq!(values(&response, "x-circuit-breaker-state"), [b"OPEN"]);
+    assert_eq!(values(&response, "x-circuit-breaker-fallback"), [b"cluster"]);
     Ok(())
 }
 
