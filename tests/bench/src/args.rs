@@ -9,13 +9,13 @@ use envoy_harness::repo_root;
 #[derive(Clone, Debug, Parser)]
 pub(crate) struct Args {
     /// How often all proxies are started anew.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) starts: u32,
     /// Rounds per start.
-    #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) rounds: u32,
     /// Requests per burst, of which each proxy gets one per round.
-    #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) requests: u32,
     /// Requests before each burst that do not count.
     #[arg(long, default_value_t = 20)]
