@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use edge_breaker_tests::{Breaker, Edge, PAYMENT, clusters};
+use edge_breaker_tests::{Breaker, Edge, PAYMENT, answered_by, clusters};
 use envoy_harness::Stats;
+use envoy_harness::client::Client;
 use envoy_harness::config::Route;
 use recipe_services::{Counts, Downstream, Mode};
 use serde_json::{Value, json};
@@ -160,6 +161,49 @@ async fn a_service_that_fails_two_hundred_clients_trips_once_and_is_then_left_al
     // All of that by all workers together.
     assert_eq!(connections.len(), WORKERS as usize, "{connections:?}");
     assert!(connections.iter().all(|count| *count >= 25), "{connections:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_trip_on_one_worker_is_heeded_by_all_of_them_at_once() -> Result<()> {
+    const TRIPS: usize = 5;
+    let name = |number: usize| format!("service-{number}");
+    let services: Vec<_> = (0..TRIPS)
+        .map(|number| {
+            let path = format!("/{}/", name(number));
+            json!({ "name": name(number), "match": { "path_prefixes": [path] } })
+        })
+        .collect();
+    let plugin = json!({
+        "defaults": { "open": { "wait_duration": "5m" }, "fallback": { "cluster": "fallback" } },
+        "services": services,
+    });
+    let edge = Edge::start(plugin, WORKERS).await?;
+    // A connection of its own each, so that every worker has some.
+    let clients = [(); 16].map(|()| Client::new().timeout(WITHIN));
+    for number in 0..TRIPS {
+        let service = edge.services.service(&name(number));
+        let url = edge.url(&format!("/{}/", name(number)));
+        // Every worker has just seen the breaker closed, ...
+        for client in &clients {
+            assert_eq!(answered_by(&client.get(&url).await?), "downstream");
+        }
+        // ... it is tripped by calls of one of them, ...
+        service.set_failure_rate(1.0);
+        for _ in 0..3 {
+            assert_eq!(answered_by(&clients[0].get(&url).await?), "replay");
+        }
+        // ... and the next request diverted, whoever gets it.
+        let calls = service.calls();
+        for client in &clients {
+            let response = client.get(&url).await?;
+            assert_eq!(answered_by(&response), "cluster", "{response:?}");
+            assert_eq!(response.header("x-circuit-breaker-state"), Some("OPEN"), "{response:?}");
+        }
+        assert_eq!(service.calls(), calls);
+    }
+    let connections = connections(&edge).await?;
+    assert!(connections.iter().all(|count| *count >= 3), "{connections:?}");
     Ok(())
 }
 
