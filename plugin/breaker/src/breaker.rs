@@ -90,6 +90,16 @@ impl Breaker {
         }
     }
 
+    /// The period of a breaker that is closed and has nothing to forget: as long as it is so, each
+    /// call may be made with [`Permit::closed`], and none but a failure changes anything.
+    #[must_use]
+    pub const fn clean_generation(&self) -> Option<Generation> {
+        match self.state {
+            State::Closed(Closed { failures: 0, trips: 0 }) => Some(self.generation),
+            _ => None,
+        }
+    }
+
     /// Whether settling this outcome would change nothing, so that no clock need be read.
     #[must_use]
     pub fn is_unmoved_by(&self, permit: &Permit, outcome: Outcome) -> bool {

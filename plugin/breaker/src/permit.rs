@@ -36,6 +36,11 @@ pub struct Permit {
 }
 
 impl Permit {
+    /// The permit of a breaker that is known to be closed in this period.
+    pub const fn closed(generation: Generation) -> Self {
+        Self { generation, place: None }
+    }
+
     /// Whether the call is a trial of a half-open breaker.
     #[must_use]
     pub const fn is_trial(&self) -> bool {

@@ -5,7 +5,7 @@ use breaker::{Now, Status, Timestamp, UnixTime};
 use crate::config::Admin;
 use crate::effects::Effects;
 use crate::filter::Filter;
-use crate::headers::Headers;
+use crate::headers::{Facts, Headers};
 use crate::host::{Host, StoreFault};
 use crate::reply::{Reply, rfc3339};
 use crate::store::Record;
@@ -14,17 +14,18 @@ use crate::store::Record;
 pub(crate) fn answer(
     filter: &Filter,
     headers: &Headers,
+    facts: &Facts<'_>,
     host: &impl Host,
     effects: &mut Effects,
 ) -> Option<Reply> {
     let admin = filter.config.admin.as_ref()?;
-    let path = headers.path()?.split(|byte| *byte == b'?').next()?;
+    let path = facts.path?.split(|byte| *byte == b'?').next()?;
     let rest = path.strip_prefix(admin.path_prefix.as_bytes())?;
     if !matches!(rest.first(), None | Some(b'/')) {
         return None;
     }
     let reply = if is_authorized(admin, headers) {
-        route(filter, rest, headers.method().unwrap_or_default(), host, effects)
+        route(filter, rest, facts.method.unwrap_or_default(), host, effects)
     } else {
         error(401, "give the admin token as `authorization: Bearer <token>`")
             .with("www-authenticate", "Bearer")

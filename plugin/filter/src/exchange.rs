@@ -14,22 +14,14 @@ use crate::classify::Head;
 use crate::config::Service;
 use crate::effects::Effects;
 use crate::filter::Filter;
-use crate::headers::Headers;
+use crate::headers::{CLUSTER_HEADER, Facts, Headers, REASON_HEADER, SERVICE_HEADER, STATE_HEADER};
 use crate::host::{Host, Property};
 use crate::matching::Subject;
 use crate::replay::Capture;
-use crate::reply::{Reply, STATE_HEADER};
+use crate::reply::Reply;
 use crate::store::{Lost, Record, Update};
 use crate::telemetry::{FallbackKind, Metric, ServiceMetric};
 use crate::{Callout, admin};
-
-/// The request headers of the contract. Routes match on the first.
-pub(crate) const CLUSTER_HEADER: &str = "x-circuit-breaker-cluster";
-pub(crate) const SERVICE_HEADER: &str = "x-circuit-breaker-service";
-pub(crate) const REASON_HEADER: &str = "x-circuit-breaker-reason";
-
-const OWN_REQUEST_HEADERS: [&str; 4] =
-    [CLUSTER_HEADER, SERVICE_HEADER, STATE_HEADER, REASON_HEADER];
 
 /// What is remembered of one request.
 #[derive(Debug, Default)]
@@ -60,6 +52,12 @@ pub(crate) struct Call {
     capture: Option<Box<Capture>>,
     /// The status of the answer, once its head has come.
     status: Option<u16>,
+}
+
+/// What a breaker says of a request.
+enum Entry {
+    Admitted(Permit),
+    Diverted(DivertReason, Status),
 }
 
 /// What the request asks for, as far as it matters here.
@@ -114,52 +112,42 @@ impl Filter {
         host: &impl Host,
         effects: &mut Effects,
     ) -> (Exchange, RequestVerdict) {
-        let mut phase = Phase::Idle;
-        let mut remove = Vec::new();
-        for (name, _) in headers.iter() {
-            let own = OWN_REQUEST_HEADERS.iter().find(|own| own.as_bytes() == name);
-            if let Some(own) = own
-                && !remove.contains(own)
-            {
-                remove.push(*own);
-            }
+        let facts = headers.facts();
+        let remove = facts.own.to_vec();
+        let done =
+            |action| (Exchange::default(), RequestVerdict { remove: remove.clone(), action });
+        if let Some(reply) = admin::answer(self, &headers, &facts, host, effects) {
+            return done(RequestAction::Reply(reply));
         }
-        if let Some(reply) = admin::answer(self, &headers, host, effects) {
-            let verdict = RequestVerdict { remove, action: RequestAction::Reply(reply) };
-            return (Exchange { phase }, verdict);
-        }
-        let steered = remove.contains(&CLUSTER_HEADER);
-        let Some(record) = self.find_service(&headers, steered, host, effects) else {
-            return (
-                Exchange { phase },
-                RequestVerdict { remove, action: RequestAction::Continue },
-            );
+        let Some(record) = self.find_service(&headers, &facts, host, effects) else {
+            return done(RequestAction::Continue);
         };
         let Record { number, service, .. } = record;
-        let action = match Self::admit(&record, host, effects) {
-            None => RequestAction::Continue,
-            Some((Admission::Admitted(permit), _)) => {
-                phase = Phase::Admitted(Call::new(number, service, permit, headers, end_of_stream));
-                RequestAction::Continue
+        match Self::admit(&record, host, effects) {
+            None => done(RequestAction::Continue),
+            Some(Entry::Admitted(permit)) => {
+                let protocol = Protocol::of(&facts);
+                let call = Call::new(number, service, permit, protocol, headers, end_of_stream);
+                let action = RequestAction::Continue;
+                (Exchange { phase: Phase::Admitted(call) }, RequestVerdict { remove, action })
             }
-            Some((Admission::Diverted(reason), status)) => {
+            Some(Entry::Diverted(reason, status)) => {
                 effects.count_of(number, ServiceMetric::NotPermitted(reason));
-                if let Some(cluster) = &service.fallback.cluster {
-                    phase = Phase::Diverted { service: number, state: status.state };
-                    effects.count_of(number, ServiceMetric::Fallback(FallbackKind::Cluster));
-                    RequestAction::Divert(vec![
-                        (CLUSTER_HEADER, cluster.name.clone()),
-                        (SERVICE_HEADER, service.name.clone()),
-                        (STATE_HEADER, status.state.name().to_owned()),
-                        (REASON_HEADER, reason.name().to_owned()),
-                    ])
-                } else {
+                let Some(cluster) = &service.fallback.cluster else {
                     effects.count_of(number, ServiceMetric::Fallback(FallbackKind::Response));
-                    RequestAction::Reply(self.reply(service, reason, &status, host))
-                }
+                    return done(RequestAction::Reply(self.reply(service, reason, &status, host)));
+                };
+                effects.count_of(number, ServiceMetric::Fallback(FallbackKind::Cluster));
+                let action = RequestAction::Divert(vec![
+                    (CLUSTER_HEADER, cluster.name.clone()),
+                    (SERVICE_HEADER, service.name.clone()),
+                    (STATE_HEADER, status.state.name().to_owned()),
+                    (REASON_HEADER, reason.name().to_owned()),
+                ]);
+                let phase = Phase::Diverted { service: number, state: status.state };
+                (Exchange { phase }, RequestVerdict { remove, action })
             }
-        };
-        (Exchange { phase }, RequestVerdict { remove, action })
+        }
     }
 
     /// Takes a piece of the request's body, `len` bytes long. `bytes` are asked for only if the
@@ -182,13 +170,13 @@ impl Filter {
     fn find_service(
         &self,
         headers: &Headers,
-        steered: bool,
+        facts: &Facts<'_>,
         host: &impl Host,
         effects: &mut Effects,
     ) -> Option<Record<'_>> {
         let mut cluster = None;
         if self.needs_cluster {
-            if steered {
+            if facts.own.contains(&CLUSTER_HEADER) {
                 // The route, and with it the cluster, was chosen by the client's own header, and
                 // the proxy chooses another only after this callback.
                 effects.count(Metric::Steered);
@@ -196,41 +184,45 @@ impl Filter {
                 cluster = host.property(Property::ClusterName);
             }
         }
-        let subject = Subject { headers, cluster: cluster.as_deref() };
+        let subject = Subject { headers, facts, cluster: cluster.as_deref() };
         self.records().find(|record| record.service.matches.matches(&subject))
     }
 
     /// Asks the service's breaker. A closed one answers from its record alone. `None`: there is
     /// no record to be had, and the breaker must not be what stops traffic.
-    fn admit(
-        record: &Record<'_>,
-        host: &impl Host,
-        effects: &mut Effects,
-    ) -> Option<(Admission, Status)> {
+    fn admit(record: &Record<'_>, host: &impl Host, effects: &mut Effects) -> Option<Entry> {
+        if let Some(generation) = record.clean(host) {
+            return Some(Entry::Admitted(Permit::closed(generation)));
+        }
         let policy = &record.service.policy;
         let now = LazyCell::new(|| host.now().monotonic);
         let admitted = record.update(host, effects, |breaker| {
             if let Some(permit) = breaker.admit_closed() {
-                return Update::Unchanged((Admission::Admitted(permit), breaker.status()));
+                return Update::Unchanged(Entry::Admitted(permit));
             }
             let (admission, transition) = breaker.admit(policy, *now);
-            Update::Changed((admission, breaker.status()), transition)
+            let entry = match admission {
+                Admission::Admitted(permit) => Entry::Admitted(permit),
+                Admission::Diverted(reason) => Entry::Diverted(reason, breaker.status()),
+            };
+            Update::Changed(entry, transition)
         });
         match admitted {
-            Ok(admitted) => Some(admitted),
+            Ok(entry) => Some(entry),
             Err(Lost::Race) => {
                 let Ok(breaker) = record.load(host, effects) else {
                     effects.count(Metric::Unprotected);
                     return None;
                 };
-                let admission = match (breaker.admit_closed(), breaker.state()) {
-                    (Some(permit), _) => Admission::Admitted(permit),
-                    (None, StateName::Open) => Admission::Diverted(DivertReason::Open),
+                Some(match (breaker.admit_closed(), breaker.state()) {
+                    (Some(permit), _) => Entry::Admitted(permit),
+                    (None, StateName::Open) => {
+                        Entry::Diverted(DivertReason::Open, breaker.status())
+                    }
                     // Who could not take a place has none: a trial too many is worse than a
                     // diverted call.
-                    (None, _) => Admission::Diverted(DivertReason::HalfOpen),
-                };
-                Some((admission, breaker.status()))
+                    (None, _) => Entry::Diverted(DivertReason::HalfOpen, breaker.status()),
+                })
             }
             Err(Lost::Store) => {
                 effects.count(Metric::Unprotected);
@@ -260,10 +252,10 @@ impl Call {
         number: usize,
         service: &Service,
         permit: Permit,
+        protocol: Protocol,
         headers: Headers,
         end_of_stream: bool,
     ) -> Self {
-        let protocol = Protocol::of(&headers);
         let fallback = &service.fallback;
         let capture = match &fallback.cluster {
             Some(cluster) if fallback.on_failure && protocol == Protocol::Http => {
@@ -285,16 +277,16 @@ impl Call {
 }
 
 impl Protocol {
-    fn of(headers: &Headers) -> Self {
-        let grpc = headers.get(b"content-type").is_some_and(|value| {
+    fn of(facts: &Facts<'_>) -> Self {
+        let grpc = facts.content_type.is_some_and(|value| {
             let rest = value.strip_prefix(b"application/grpc");
             rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
         });
         if grpc {
             Self::Grpc
-        } else if headers.method() == Some(b"CONNECT") {
+        } else if facts.method == Some(b"CONNECT") {
             Self::Connect
-        } else if headers.get(b"upgrade").is_some() {
+        } else if facts.upgrade {
             Self::Upgrade
         } else {
             Self::Http

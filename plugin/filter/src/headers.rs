@@ -5,6 +5,26 @@
 //! Reading it in place costs no allocation, and keeping it for a replay costs no copy. Whatever
 //! the bytes are, reading them ends and never panics.
 
+/// The request headers of the contract, which the filter sets and a client may not. Routes match
+/// on the first. The third is a response header, too.
+pub(crate) const CLUSTER_HEADER: &str = "x-circuit-breaker-cluster";
+pub(crate) const SERVICE_HEADER: &str = "x-circuit-breaker-service";
+pub(crate) const STATE_HEADER: &str = "x-circuit-breaker-state";
+pub(crate) const REASON_HEADER: &str = "x-circuit-breaker-reason";
+
+/// What is looked at in every request, found in one pass. Of several values, the first.
+#[derive(Debug, Default)]
+pub(crate) struct Facts<'a> {
+    pub(crate) method: Option<&'a [u8]>,
+    pub(crate) authority: Option<&'a [u8]>,
+    pub(crate) path: Option<&'a [u8]>,
+    pub(crate) content_type: Option<&'a [u8]>,
+    /// Whether another protocol is offered.
+    pub(crate) upgrade: bool,
+    /// Which of the filter's own headers the client has sent.
+    pub(crate) own: Vec<&'static str>,
+}
+
 /// The headers of one message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Headers(Vec<u8>);
@@ -58,6 +78,44 @@ impl Headers {
     /// The first value of a name.
     pub(crate) fn get<'a>(&'a self, name: &'a [u8]) -> Option<&'a [u8]> {
         self.all(name).next()
+    }
+
+    /// What is looked at in every request.
+    pub(crate) fn facts(&self) -> Facts<'_> {
+        let mut facts = Facts::default();
+        for (name, value) in self.iter() {
+            let own = match name {
+                b":method" => {
+                    facts.method.get_or_insert(value);
+                    continue;
+                }
+                b":authority" => {
+                    facts.authority.get_or_insert(value);
+                    continue;
+                }
+                b":path" => {
+                    facts.path.get_or_insert(value);
+                    continue;
+                }
+                b"content-type" => {
+                    facts.content_type.get_or_insert(value);
+                    continue;
+                }
+                b"upgrade" => {
+                    facts.upgrade = true;
+                    continue;
+                }
+                b"x-circuit-breaker-cluster" => CLUSTER_HEADER,
+                b"x-circuit-breaker-service" => SERVICE_HEADER,
+                b"x-circuit-breaker-state" => STATE_HEADER,
+                b"x-circuit-breaker-reason" => REASON_HEADER,
+                _ => continue,
+            };
+            if !facts.own.contains(&own) {
+                facts.own.push(own);
+            }
+        }
+        facts
     }
 
     pub(crate) fn authority(&self) -> Option<&[u8]> {

@@ -3,7 +3,7 @@
 //! Inside a match every kind that is given must match, and inside a kind any entry does.
 
 use crate::config::{ConfigError, HeaderMatch, WireMatch, is_token_byte};
-use crate::headers::Headers;
+use crate::headers::{Facts, Headers};
 
 /// Which requests belong to a service. One that gives no kind matches them all.
 #[derive(Debug)]
@@ -17,6 +17,7 @@ pub(crate) struct Match {
 /// What a request is matched by.
 pub(crate) struct Subject<'a> {
     pub(crate) headers: &'a Headers,
+    pub(crate) facts: &'a Facts<'a>,
     /// The upstream cluster, if any match asks for it and the proxy knows it.
     pub(crate) cluster: Option<&'a [u8]>,
 }
@@ -47,11 +48,11 @@ impl Match {
         let headers = subject.headers;
         any(
             self.hosts.as_deref(),
-            || headers.authority(),
+            || subject.facts.authority,
             |host, authority| host.matches(authority),
         ) && any(
             self.path_prefixes.as_deref(),
-            || headers.path(),
+            || subject.facts.path,
             |prefix, path| path.starts_with(prefix.as_bytes()),
         ) && any(self.clusters.as_deref(), || subject.cluster, Glob::matches)
             && any(self.headers.as_deref(), || Some(headers), |rule, headers| rule.matches(headers))

@@ -6,10 +6,10 @@ use breaker::StateName;
 use crate::Callout;
 use crate::config::{ExposeState, FallbackCluster};
 use crate::effects::Effects;
-use crate::exchange::{CLUSTER_HEADER, Exchange, REASON_HEADER, SERVICE_HEADER};
+use crate::exchange::Exchange;
 use crate::filter::Filter;
-use crate::headers::Headers;
-use crate::reply::{FALLBACK_HEADER, Reply, STATE_HEADER};
+use crate::headers::{CLUSTER_HEADER, Headers, REASON_HEADER, SERVICE_HEADER, STATE_HEADER};
+use crate::reply::{FALLBACK_HEADER, Reply};
 use crate::telemetry::{FallbackKind, ServiceMetric};
 
 /// Headers that belong to a connection or to the framing of a message, not to the message.

@@ -5,10 +5,10 @@ use std::time::{Duration, UNIX_EPOCH};
 use breaker::{DivertReason, Now, Status, UnixTime};
 
 use crate::config::{ExposeState, StaticResponse};
+use crate::headers::STATE_HEADER;
 use crate::telemetry::FallbackKind;
 
-/// The headers of the contract that tell of a breaker.
-pub(crate) const STATE_HEADER: &str = "x-circuit-breaker-state";
+/// The header of the contract that tells who answered.
 pub(crate) const FALLBACK_HEADER: &str = "x-circuit-breaker-fallback";
 
 /// An answer to send instead of any other.

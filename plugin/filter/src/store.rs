@@ -6,12 +6,13 @@
 //!
 //! # Reading without reading
 //!
-//! Most requests find a record just as the one before them did, and to read it costs ten times
-//! what it costs to read a gauge. So each record has a gauge that is moved before each write and
-//! again after it: upwards by a version and a write in progress, then down by that write. A worker
-//! that finds no write in progress and *then* reads the record may remember it: as long as the
-//! gauge stands still nobody has begun to write, and what is remembered is what is stored. This is
-//! no approximation: a remembered record is as good as one that was read at that moment.
+//! Most requests find a breaker closed and clean, just as the one before them did, and to read
+//! its record costs ten times what it costs to read a gauge. So each record has a gauge that is
+//! moved before each write and again after it: upwards by a version and a write in progress, then
+//! down by that write. A worker that finds no write in progress, *then* reads the record and finds
+//! it clean may remember that: as long as the gauge stands still nobody has begun to write, and
+//! the record is as it was. This is no approximation: what is remembered is as good as what is
+//! read at that moment.
 //!
 //! What could go wrong with the gauge goes the slow way. A proxy that keeps none, or whose
 //! configuration drops it, is found out at the start, and a worker that crashed in mid-write leaves
@@ -20,7 +21,7 @@
 
 use std::cell::Cell;
 
-use breaker::{Breaker, DecodeError, Transition};
+use breaker::{Breaker, DecodeError, Generation, Transition};
 
 use crate::config::Service;
 use crate::effects::Effects;
@@ -61,20 +62,14 @@ const END_WRITE: i64 = -1;
 const WRITES_IN_PROGRESS: u64 = (1 << 32) - 1;
 
 /// What one worker keeps of a service's record.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Memory {
     /// Whether the gauge of the record's version can be relied on.
     versioned: Cell<bool>,
-    /// The record, and its version.
-    seen: Cell<Option<(u64, Breaker)>>,
+    /// The version in which the record was closed and clean, and its period.
+    clean: Cell<Option<(u64, Generation)>>,
     /// What was complained of since the last tick, a bit each.
     said: Cell<u8>,
-}
-
-impl std::fmt::Debug for Memory {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Memory").field("versioned", &self.versioned).finish_non_exhaustive()
-    }
 }
 
 /// What may be wrong with each request, and is said once between two ticks.
@@ -118,27 +113,30 @@ impl Record<'_> {
         self.memory.versioned.set(before.is_some() && after != before);
     }
 
+    /// The period of the breaker, if it is known to be closed and clean without reading it.
+    pub(crate) fn clean(&self, host: &impl Host) -> Option<Generation> {
+        let (version, generation) = self.memory.clean.get()?;
+        (host.gauge(self.gauge()) == Some(version)).then_some(generation)
+    }
+
     /// The breaker as it is now; one that was never stored is closed and clean.
     pub(crate) fn load(
         &self,
         host: &impl Host,
         effects: &mut Effects,
     ) -> Result<Breaker, StoreFault> {
-        match self.remembered(host) {
-            Some(breaker) => Ok(breaker),
-            None => self.read(host, effects).map(|loaded| loaded.breaker),
-        }
+        self.read(host, effects).map(|loaded| loaded.breaker)
     }
 
-    /// The same, and in any case read.
+    /// The same, forgetting what is remembered.
     pub(crate) fn reload(
         &self,
         host: &impl Host,
         effects: &mut Effects,
     ) -> Result<Breaker, StoreFault> {
-        self.memory.seen.take();
+        self.memory.clean.take();
         self.memory.said.take();
-        self.read(host, effects).map(|loaded| loaded.breaker)
+        self.load(host, effects)
     }
 
     /// Loads, changes and stores the breaker, anew for each lost race.
@@ -148,14 +146,6 @@ impl Record<'_> {
         effects: &mut Effects,
         mut change: impl FnMut(&mut Breaker) -> Update<R>,
     ) -> Result<R, Lost> {
-        if let Some(remembered) = self.remembered(host) {
-            let mut breaker = remembered.clone();
-            match change(&mut breaker) {
-                Update::Unchanged(result) => return Ok(result),
-                Update::Changed(result, None) if breaker == remembered => return Ok(result),
-                Update::Changed(..) => {}
-            }
-        }
         let mut lost = Lost::Race;
         for _ in 0..ATTEMPTS {
             let Ok(mut loaded) = self.read(host, effects) else {
@@ -201,16 +191,6 @@ impl Record<'_> {
         Metric::Of(self.number, ServiceMetric::RecordVersion)
     }
 
-    /// What is remembered, if nobody has begun to write since it was read.
-    fn remembered(&self, host: &impl Host) -> Option<Breaker> {
-        let (version, breaker) = self.memory.seen.take()?;
-        if host.gauge(self.gauge()) != Some(version) {
-            return None;
-        }
-        self.memory.seen.set(Some((version, breaker.clone())));
-        Some(breaker)
-    }
-
     fn swap(
         &self,
         host: &impl Host,
@@ -232,7 +212,7 @@ impl Record<'_> {
         match Breaker::decode(&bytes) {
             Ok(breaker) => {
                 let settled = gauge.filter(|version| version & WRITES_IN_PROGRESS == 0);
-                self.memory.seen.set(settled.map(|version| (version, breaker.clone())));
+                self.memory.clean.set(settled.zip(breaker.clean_generation()));
                 Ok(Loaded { breaker, bytes: Some(bytes), version: Some(version) })
             }
             Err(error) => {

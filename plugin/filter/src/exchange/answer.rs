@@ -4,14 +4,15 @@ use std::cell::LazyCell;
 
 use breaker::{Outcome, Permit, Settlement, StateName};
 
-use super::{CLUSTER_HEADER, Call, Exchange, Phase, Protocol, ResponseVerdict};
+use super::{Call, Exchange, Phase, Protocol, ResponseVerdict};
 use crate::classify::{self, Origin};
 use crate::config::{ExposeState, Service};
 use crate::effects::Effects;
 use crate::filter::Filter;
+use crate::headers::{CLUSTER_HEADER, STATE_HEADER};
 use crate::host::{Host, Property};
 use crate::replay::Capture;
-use crate::reply::{FALLBACK_HEADER, Reply, STATE_HEADER};
+use crate::reply::{FALLBACK_HEADER, Reply};
 use crate::store::{Complaint, Record, Update};
 use crate::telemetry::{FallbackKind, Metric, ServiceMetric};
 
@@ -175,6 +176,9 @@ impl Filter {
         effects.count_of(record.number, ServiceMetric::Calls(outcome));
         if outcome == Outcome::Success {
             self.note_success(record.number);
+        }
+        if !matches!(outcome, Outcome::Failure { .. }) && record.clean(host).is_some() {
+            return Some(StateName::Closed);
         }
         let policy = &record.service.policy;
         let now = LazyCell::new(|| host.now());

@@ -309,7 +309,7 @@ fn a_diverted_request_writes_nothing() {
     world.trip();
     let diverted = |call: Call| drop(call.respond(200));
     let [sent, answered] = cost(&world, diverted);
-    assert_eq!(sent, [("gauge", 2), ("load", 1), ("now", 1)]);
+    assert_eq!(sent, [("gauge", 1), ("load", 1), ("now", 1)]);
     assert_eq!(answered, [("property", 1)]);
 }
 
@@ -322,7 +322,7 @@ fn a_failure_is_one_read_and_one_write() {
     assert_eq!(sent, [("gauge", 1)]);
     let expected = [
         ("adjust", 2),
-        ("gauge", 2),
+        ("gauge", 1),
         ("load", 1),
         ("now", 1),
         ("property", 1),
