@@ -33,7 +33,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PATH", default_value_os_t = wasm("empty_filter"))]
     pub(crate) empty: PathBuf,
     /// A configuration (JSON) for the module, instead of one service with a fallback and a health
-    /// check. It has to have a service that matches the cluster `upstream`.
+    /// check. It has to have a service that matches `GET /`.
     #[arg(long, value_name = "PATH")]
     pub(crate) configuration: Option<PathBuf>,
     /// The CPU for the proxies; the next one is for the client and the upstream.

@@ -9,6 +9,7 @@
 //! noise is left.
 
 mod args;
+mod awake;
 mod crossings;
 mod load;
 mod machine;
@@ -25,6 +26,7 @@ use anyhow::Result;
 use clap::Parser;
 
 use crate::args::Args;
+use crate::awake::Awake;
 use crate::report::Report;
 
 /// How much of an empty filter's cost ours may have.
@@ -36,6 +38,7 @@ fn main() -> Result<ExitCode> {
     // Before any other thread starts: they inherit it.
     machine::pin_this_process(ours)?;
     let machine = machine::describe(proxies, ours)?;
+    let _awake = Awake::keep([proxies, ours]);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let samples = runtime.block_on(measure::measure(&args, proxies))?;
 

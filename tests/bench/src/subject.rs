@@ -126,7 +126,7 @@ fn configuration(args: &Args) -> Result<Value> {
     Ok(json!({
         "services": [{
             "name": SERVICE,
-            "match": { "clusters": [CLUSTER] },
+            "match": { "path_prefixes": ["/"] },
             "trip": { "consecutive_failures": 3 },
             "health_check": { "cluster": CLUSTER, "path": "/health", "interval": "5s" },
             "fallback": { "cluster": "fallback", "on_failure": true },
