@@ -6,11 +6,10 @@ use anyhow::{Result, bail};
 use edge_breaker_tests::{Breaker, Edge, PAYMENT, answered_by, clusters};
 use envoy_harness::Stats;
 use envoy_harness::client::Client;
-use envoy_harness::config::Route;
 use recipe_services::{Counts, Downstream, Mode};
 use serde_json::{Value, json};
 
-use crate::load::{Load, WITHIN, until};
+use crate::load::{Load, WITHIN, patient_fallback, patient_route, until};
 
 const WORKERS: u32 = 4;
 const CLIENTS: usize = 200;
@@ -60,7 +59,7 @@ impl Metrics {
 fn plugin(service: Value) -> Value {
     let mut plugin = json!({
         "expose_state": "always",
-        "services": [{ "name": PAYMENT, "fallback": { "cluster": "fallback" } }],
+        "services": [{ "name": PAYMENT, "fallback": patient_fallback() }],
     });
     for (field, value) in service.as_object().into_iter().flatten() {
         plugin["services"][0][field] = value.clone();
@@ -116,7 +115,12 @@ async fn connections(edge: &Edge) -> Result<Vec<u64>> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_that_fails_two_hundred_clients_trips_once_and_is_then_left_alone_by_all_workers()
 -> Result<()> {
-    let edge = Edge::start(plugin(json!({ "open": { "wait_duration": "5m" } })), WORKERS).await?;
+    let edge = Edge::start_with(
+        plugin(json!({ "open": { "wait_duration": "5m" } })),
+        WORKERS,
+        patient_route(),
+    )
+    .await?;
     let service = edge.services.service(PAYMENT);
     // Long enough for all clients to have a call in flight when the first ones fail.
     service.set_latency(Duration::from_millis(500));
@@ -175,10 +179,10 @@ async fn a_trip_on_one_worker_is_heeded_by_all_of_them_at_once() -> Result<()> {
         })
         .collect();
     let plugin = json!({
-        "defaults": { "open": { "wait_duration": "5m" }, "fallback": { "cluster": "fallback" } },
+        "defaults": { "open": { "wait_duration": "5m" }, "fallback": patient_fallback() },
         "services": services,
     });
-    let edge = Edge::start(plugin, WORKERS).await?;
+    let edge = Edge::start_with(plugin, WORKERS, patient_route()).await?;
     // A connection of its own each, so that every worker has some.
     let clients = [(); 16].map(|()| Client::new().timeout(WITHIN));
     for number in 0..TRIPS {
@@ -214,7 +218,7 @@ async fn tripped(half_open: Value, open: Value) -> Result<Edge> {
             "name": name(permitted),
             "match": { "path_prefixes": [path(permitted)] },
             "trip": { "consecutive_failures": 1 },
-            "half_open": { "permitted_calls": permitted },
+            "half_open": { "permitted_calls": permitted, "max_wait_duration": "5m" },
         });
         for (field, value) in half_open.as_object().into_iter().flatten() {
             service["half_open"][field] = value.clone();
@@ -226,11 +230,10 @@ async fn tripped(half_open: Value, open: Value) -> Result<Edge> {
     });
     let plugin = json!({
         "expose_state": "always",
-        "defaults": { "open": open, "fallback": { "cluster": "fallback" } },
+        "defaults": { "open": open, "fallback": patient_fallback() },
         "services": services,
     });
-    let route = Route::prefix("/").cluster(clusters::SERVICE).timeout(WITHIN);
-    Edge::start_with(plugin, WORKERS, route).await
+    Edge::start_with(plugin, WORKERS, patient_route()).await
 }
 
 fn name(permitted: u64) -> String {
@@ -257,8 +260,8 @@ async fn trip(edge: &Edge, permitted: u64, mode: Mode, latency: Duration) -> Res
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_more_than_the_permitted_trials_reach_a_service_that_does_not_answer_them() -> Result<()>
 {
-    let half_open = json!({ "max_wait_duration": "5m" });
-    let edge = tripped(half_open, json!({ "wait_duration": "100ms", "jitter": 0 })).await?;
+    let open = json!({ "wait_duration": "100ms", "jitter": 0 });
+    let edge = tripped(json!({}), open).await?;
     for permitted in PERMITTED {
         let service = trip(&edge, permitted, Mode::Hang, Duration::ZERO).await?;
         let load = Load::start(CLIENTS, &edge.url(&path(permitted)));
@@ -376,7 +379,7 @@ async fn over_many_periods_the_calls_that_reach_the_service_are_no_more_than_the
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_failure_is_lost_when_all_workers_count_at_once() -> Result<()> {
     let service = json!({ "trip": { "consecutive_failures": 1_000_000_000 } });
-    let edge = Edge::start(plugin(service), WORKERS).await?;
+    let edge = Edge::start_with(plugin(service), WORKERS, patient_route()).await?;
     let service = edge.services.service(PAYMENT);
     service.set_failure_rate(1.0);
     let load = Load::start(CLIENTS, &edge.url(PATH));
@@ -396,7 +399,7 @@ async fn what_was_counted_is_what_was_sent_after_the_service_was_down_three_time
         "open": { "wait_duration": "100ms", "backoff_rate": 1 },
         "half_open": { "permitted_calls": 3, "success_threshold": 2 },
     });
-    let edge = Edge::start(plugin(service), WORKERS).await?;
+    let edge = Edge::start_with(plugin(service), WORKERS, patient_route()).await?;
     let service = edge.services.service(PAYMENT);
     service.set_latency(Duration::from_millis(5));
     let load = Load::start(CLIENTS, &edge.url(PATH));
@@ -461,7 +464,7 @@ async fn count_health_checks(workers: u32) -> Result<()> {
         "interval": "1s",
         "timeout": "1s",
     }}));
-    let edge = Edge::start(plugin, workers).await?;
+    let edge = Edge::start_with(plugin, workers, patient_route()).await?;
     let checked = edge.services.service("checked");
     checked.set_latency(Duration::from_millis(100));
     checked.set_failure_rate(1.0);

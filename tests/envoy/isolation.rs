@@ -4,7 +4,7 @@ use anyhow::Result;
 use edge_breaker_tests::{Breaker, Edge, Outcomes, PAYMENT};
 use serde_json::json;
 
-use crate::load::Load;
+use crate::load::{Load, patient_fallback, patient_route};
 
 const INVENTORY: &str = "inventory-service";
 const CLIENTS: usize = 50;
@@ -15,10 +15,10 @@ async fn a_service_does_not_notice_that_another_trips_while_both_are_under_load(
         |name: &str| json!({ "name": name, "match": { "path_prefixes": [format!("/{name}")] } });
     let plugin = json!({
         "expose_state": "always",
-        "defaults": { "open": { "wait_duration": "5m" }, "fallback": { "cluster": "fallback" } },
+        "defaults": { "open": { "wait_duration": "5m" }, "fallback": patient_fallback() },
         "services": [service(PAYMENT), service(INVENTORY)],
     });
-    let edge = Edge::start(plugin, 4).await?;
+    let edge = Edge::start_with(plugin, 4, patient_route()).await?;
     let payment = edge.services.service(PAYMENT);
     let inventory = edge.services.service(INVENTORY);
     let to_payment = Load::start(CLIENTS, &edge.url("/payment-service/charge"));

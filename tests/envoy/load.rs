@@ -7,14 +7,28 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use edge_breaker_tests::answered_by;
+use edge_breaker_tests::{answered_by, clusters, primary_route};
 use envoy_harness::client::{Client, Response};
+use envoy_harness::config::Route;
 use recipe_services::{Counts, Downstream};
+use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// How long anything may take before a test gives up. Far more than it takes.
-pub(crate) const WITHIN: Duration = Duration::from_secs(60);
+/// How long anything may take before a test gives up. Far more than it takes, since a busy machine
+/// may stand still for half a minute.
+pub(crate) const WITHIN: Duration = Duration::from_secs(120);
+
+/// A route to the services that has as much patience, so that no call fails but those that are
+/// meant to.
+pub(crate) fn patient_route() -> Route {
+    primary_route().timeout(WITHIN)
+}
+
+/// The fallback, waited for as long.
+pub(crate) fn patient_fallback() -> Value {
+    json!({ "cluster": clusters::FALLBACK, "timeout": "2m" })
+}
 
 /// One kind of answer.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

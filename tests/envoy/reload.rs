@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use edge_breaker_tests::{
-    Breaker, Edge, Outcomes, PAYMENT, bootstrap, clusters, module, primary_route, protected,
+    Breaker, Edge, Outcomes, PAYMENT, bootstrap, clusters, module, protected,
 };
 use envoy_harness::EnvoyOptions;
 use envoy_harness::client::{Client, Response};
@@ -12,7 +12,7 @@ use envoy_harness::config::{LdsFile, Listener, Wasm};
 use recipe_services::{Health, Ports, Services};
 use serde_json::{Value, json};
 
-use crate::load::{Load, Tally, WITHIN, until};
+use crate::load::{Load, Tally, WITHIN, patient_route, until};
 
 const UPDATED: &str = "listener_manager.lds.update_success";
 const REJECTED: &str = "listener_manager.lds.update_rejected";
@@ -81,7 +81,7 @@ impl Changing {
 
 fn listener(mut plugin: Value) -> Result<Listener> {
     plugin["admin"] = json!({});
-    protected(&plugin, primary_route())
+    protected(&plugin, patient_route())
 }
 
 /// Two services: one answered by this body when it is open, and one that trips after so many
@@ -229,7 +229,7 @@ async fn a_struct_is_refused_with_the_hint_to_use_a_string_value() -> Result<()>
         "@type": "type.googleapis.com/google.protobuf.Struct",
         "value": plugin("bad", 3),
     });
-    let listener = Listener::new("edge").balanced().filter(filter).route(primary_route());
+    let listener = Listener::new("edge").balanced().filter(filter).route(patient_route());
     changing.refused(listener).await?;
     let line = refusals(&changing).pop().expect("a refusal in the log");
     assert!(line.contains("Struct") && line.contains("(StringValue)"), "{line}");
