@@ -5,7 +5,7 @@ mod grpc;
 use std::time::Duration;
 
 use anyhow::Result;
-use edge_breaker_tests::{Edge, Outcomes, PAYMENT, clusters, primary_route};
+use edge_breaker_tests::{Edge, Outcomes, PATIENCE, PAYMENT, clusters, primary_route};
 use envoy_harness::client::empty;
 use envoy_harness::config::{Route, cluster, http2_cluster, lua};
 use recipe_services::Mode;
@@ -320,7 +320,7 @@ mod overflow {
             drop(busy);
         });
         let active = "cluster.one-at-a-time.upstream_rq_active";
-        edge.envoy.wait_for_counter(active, 1, Duration::from_secs(10)).await?;
+        edge.envoy.wait_for_counter(active, 1, PATIENCE).await?;
         Ok((edge, first))
     }
 

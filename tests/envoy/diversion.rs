@@ -4,10 +4,8 @@ mod open;
 mod replay;
 mod upgrade;
 
-use std::time::Duration;
-
 use anyhow::Result;
-use edge_breaker_tests::{Edge, PAYMENT, answered_by};
+use edge_breaker_tests::{Edge, PATIENCE, PAYMENT, answered_by};
 use envoy_harness::client::Response;
 use recipe_services::{Health, Mode};
 use serde_json::{Value, json};
@@ -29,6 +27,10 @@ async fn trip(edge: &Edge) -> Result<()> {
 
 /// One service, whose breaker stays open once it is.
 fn plugin(fallback: &Value) -> Value {
+    let mut fallback = fallback.clone();
+    if fallback["timeout"].is_null() && !fallback["cluster"].is_null() {
+        fallback["timeout"] = json!("2m");
+    }
     json!({ "services": [{ "name": PAYMENT, "fallback": fallback }] })
 }
 
@@ -77,7 +79,7 @@ async fn an_open_breaker_diverts_until_a_health_check_passes() -> Result<()> {
     assert_eq!(payment.calls(), calls);
     payment.set_failure_rate(0.0);
     payment.set_health(Health::Healthy);
-    edge.wait_for(PAYMENT, "CLOSED", Duration::from_secs(10)).await?;
+    edge.wait_for(PAYMENT, "CLOSED", PATIENCE).await?;
     assert_eq!(answered_by(&edge.get(PATH).await?), "downstream");
     Ok(())
 }

@@ -17,7 +17,8 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 pub use self::body::{Body, chunks, empty, full};
 pub use self::raw::RawConnection;
 
-const TIMEOUT: Duration = Duration::from_secs(10);
+/// Far more than anything takes: a busy machine may stand still for half a minute.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// An HTTP client that keeps its connections. Clones share them.
 ///
@@ -30,7 +31,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client that speaks HTTP/1.1 and waits 10 seconds for an answer.
+    /// A client that speaks HTTP/1.1 and waits a minute for an answer.
     #[must_use]
     pub fn new() -> Self {
         Self::with(legacy::Client::builder(TokioExecutor::new()))

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::{Envoy, Sample};
 
 /// How long Envoy may take to be ready. Compiling a module takes a debug build's largest part of it.
-const STARTUP: Duration = Duration::from_secs(60);
+const STARTUP: Duration = Duration::from_secs(180);
 
 /// The configuration of an Envoy and its command line.
 #[derive(Clone, Debug)]

@@ -1,10 +1,8 @@
 //! Who answers while a breaker is open.
 
-use std::time::Duration;
-
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use edge_breaker_tests::{Edge, Outcomes, PAYMENT, answered_by, primary_route};
+use edge_breaker_tests::{Edge, Outcomes, PATIENCE, PAYMENT, answered_by, primary_route};
 use envoy_harness::client::{Client, chunks, empty, full};
 use envoy_harness::config::{Route, cluster};
 use http_body_util::BodyExt;
@@ -193,7 +191,7 @@ async fn assert_streams_both_ways(edge: &Edge, by: Option<&str>) -> Result<()> {
         let mut body = response.into_body();
         let mut came = 0;
         while came < first.len() {
-            let frame = tokio::time::timeout(Duration::from_secs(10), body.frame()).await?;
+            let frame = tokio::time::timeout(PATIENCE, body.frame()).await?;
             came += frame.context("ended early")??.into_data().map_or(0, |data| data.len());
         }
         let rest = tokio::spawn(async move {
@@ -202,7 +200,7 @@ async fn assert_streams_both_ways(edge: &Edge, by: Option<&str>) -> Result<()> {
             }
             anyhow::Ok(())
         });
-        let echoed = tokio::time::timeout(Duration::from_secs(30), body.collect()).await??;
+        let echoed = tokio::time::timeout(PATIENCE, body.collect()).await??;
         rest.await??;
         assert_eq!(came + echoed.to_bytes().len(), first.len() + 4 * MIB);
     }
@@ -271,7 +269,7 @@ async fn a_route_that_is_missing_is_counted_and_told() -> Result<()> {
         let unprotected = "wasmcustom.cb_reason=.=fallback_route;.;edge_breaker_unprotected_total";
         assert_eq!(edge.envoy.counter(unprotected).await?, calls);
     }
-    let line = edge.envoy.wait_for_log("event=misrouted", Duration::from_secs(10)).await?;
+    let line = edge.envoy.wait_for_log("event=misrouted", PATIENCE).await?;
     for part in ["warning", PAYMENT, "fallback=fallback", "cluster=service", "remedy="] {
         assert!(line.contains(part), "{line}");
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use edge_breaker_tests::{Edge, Outcomes, PAYMENT, answered_by, primary_route};
+use edge_breaker_tests::{Edge, Outcomes, PATIENCE, PAYMENT, answered_by, primary_route};
 use envoy_harness::client::{Client, Response, chunks, empty, full};
 use envoy_harness::config::{cluster, http2_cluster};
 use http_body_util::BodyExt;
@@ -62,7 +62,7 @@ async fn a_body_that_comes_in_pieces_is_replayed_whole_and_not_kept_back() -> Re
         for piece in ["one ", "two ", "three"] {
             sender.send(piece.into()).await?;
             // It is with the service before the next one is sent.
-            let come = tokio::time::timeout(Duration::from_secs(10), came.recv()).await?;
+            let come = tokio::time::timeout(PATIENCE, came.recv()).await?;
             assert_eq!(come.as_deref(), Some(piece.as_bytes()));
         }
         drop(sender);
@@ -108,7 +108,7 @@ async fn a_body_beyond_the_limit_is_not_kept_back() -> Result<()> {
     let response = tokio::spawn(async move { client.send(request).await });
     for piece in ["within", " and beyond", " and further"] {
         sender.send(piece.into()).await?;
-        let come = tokio::time::timeout(Duration::from_secs(10), came.recv()).await?;
+        let come = tokio::time::timeout(PATIENCE, came.recv()).await?;
         assert_eq!(come.as_deref(), Some(piece.as_bytes()));
     }
     drop(sender);
@@ -198,7 +198,8 @@ async fn where_the_fallback_fails_the_failure_passes_as_it_is() -> Result<()> {
     empty["load_assignment"]["endpoints"] = json!([]);
     let fallbacks = ["fallback", "nobody", "hanging", "closing", "cutting", "empty", "unknown"];
     let services = fallbacks.map(|name| {
-        let fallback = json!({ "cluster": name, "timeout": "300ms" });
+        let timeout = if name == "hanging" { "500ms" } else { "2m" };
+        let fallback = json!({ "cluster": name, "timeout": timeout });
         let prefix = format!("/{name}");
         json!({ "name": name, "match": { "path_prefixes": [prefix] }, "fallback": fallback })
     });
@@ -268,7 +269,7 @@ async fn a_request_with_trailers_is_not_replayed() -> Result<()> {
 #[tokio::test]
 async fn a_client_that_does_not_wait_for_the_fallback_harms_nobody() -> Result<()> {
     let hanging = Upstream::start(|_| std::future::pending()).await?;
-    let edge = Edge::setup(plugin(&json!({ "cluster": "hanging", "timeout": "1s" })))
+    let edge = Edge::setup(plugin(&json!({ "cluster": "hanging", "timeout": "2s" })))
         .cluster(cluster("hanging", hanging.address()))
         .start()
         .await?;
@@ -280,11 +281,11 @@ async fn a_client_that_does_not_wait_for_the_fallback_harms_nobody() -> Result<(
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), called).await.context("no replay")?;
+    tokio::time::timeout(PATIENCE, called).await.context("no replay")?;
     call.abort();
     // The fallback's answer, which will be a time-out, finds nobody.
     let timed_out = "cluster.hanging.upstream_rq_timeout";
-    edge.envoy.wait_for_counter(timed_out, 1, Duration::from_secs(10)).await?;
+    edge.envoy.wait_for_counter(timed_out, 1, PATIENCE).await?;
     edge.services.service(PAYMENT).set_mode(Mode::Normal);
     assert_eq!(edge.get(PATH).await?.status, 200);
     let outcomes = Outcomes { success: 1, failure: 1, ..Outcomes::default() };

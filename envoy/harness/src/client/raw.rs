@@ -1,13 +1,12 @@
 //! A connection on which any bytes may be sent: requests that no proper client would make.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-const TIMEOUT: Duration = Duration::from_secs(10);
+use super::TIMEOUT;
 
 /// A bare TCP connection. Dropped, it is closed, whatever was under way.
 #[derive(Debug)]
@@ -37,7 +36,7 @@ impl RawConnection {
     /// Reads until the end of the headers of an answer, and returns all that came until then.
     ///
     /// # Errors
-    /// When the other side closes first, or within 10 seconds nothing comes.
+    /// When the other side closes first, or within a minute nothing comes.
     pub async fn read_head(&mut self) -> Result<Vec<u8>> {
         let mut read = Vec::new();
         while !read.windows(4).any(|end| end == b"\r\n\r\n") {
@@ -50,7 +49,7 @@ impl RawConnection {
     /// Reads this many bytes.
     ///
     /// # Errors
-    /// When the other side closes first, or within 10 seconds they do not come.
+    /// When the other side closes first, or within a minute they do not come.
     pub async fn read_exact(&mut self, count: usize) -> Result<Vec<u8>> {
         let mut read = vec![0; count];
         limited(self.stream.read_exact(&mut read)).await?;
@@ -60,7 +59,7 @@ impl RawConnection {
     /// Reads until the other side closes. Ask for it by `connection: close`.
     ///
     /// # Errors
-    /// When it resets the connection instead, or does not close within 10 seconds.
+    /// When it resets the connection instead, or does not close within a minute.
     pub async fn read_to_end(&mut self) -> Result<Vec<u8>> {
         let mut read = Vec::new();
         limited(self.stream.read_to_end(&mut read)).await?;
@@ -69,5 +68,5 @@ impl RawConnection {
 }
 
 async fn limited<T>(read: impl Future<Output = std::io::Result<T>>) -> Result<T> {
-    Ok(tokio::time::timeout(TIMEOUT, read).await.context("no answer in 10 s")??)
+    Ok(tokio::time::timeout(TIMEOUT, read).await.context("no answer in time")??)
 }
