@@ -21,7 +21,7 @@
 
 use std::cell::Cell;
 
-use breaker::{Breaker, DecodeError, Generation, Transition};
+use breaker::{Breaker, DecodeError, Generation, StateName, Transition};
 
 use crate::config::Service;
 use crate::effects::Effects;
@@ -117,6 +117,15 @@ impl Record<'_> {
     pub(crate) fn clean(&self, host: &impl Host) -> Option<Generation> {
         let (version, generation) = self.memory.clean.get()?;
         (host.gauge(self.gauge()) == Some(version)).then_some(generation)
+    }
+
+    /// The state of the breaker, without reading it where it is known to be closed. `None`: it
+    /// cannot be read.
+    pub(crate) fn state(&self, host: &impl Host, effects: &mut Effects) -> Option<StateName> {
+        match self.clean(host) {
+            Some(_) => Some(StateName::Closed),
+            None => self.load(host, effects).ok().map(|breaker| breaker.state()),
+        }
     }
 
     /// The breaker as it is now; one that was never stored is closed and clean.

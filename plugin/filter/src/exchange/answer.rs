@@ -129,7 +129,7 @@ impl Filter {
                 // The answer is there, and not a failure: the request will not be sent again.
                 call.capture = None;
                 exchange.phase = Phase::Admitted(call);
-                self.told(|| record.load(host, effects).ok().map(|breaker| breaker.state()))
+                self.told(|| record.state(host, effects))
             }
         }
     }
@@ -195,7 +195,7 @@ impl Filter {
             Update::Changed(breaker.state(), transition)
         });
         // What could not be written down has happened all the same, and is told and answered so.
-        settled.ok().or_else(|| record.load(host, effects).ok().map(|breaker| breaker.state()))
+        settled.ok().or_else(|| record.state(host, effects))
     }
 
     /// Says so when a diverted call went to another cluster than it was diverted to: then no

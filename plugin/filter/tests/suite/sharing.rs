@@ -302,6 +302,16 @@ fn the_closed_and_clean_path_asks_the_proxy_for_next_to_nothing() {
     }
 }
 
+/// A pinned budget: the state of a breaker known to be clean is told without reading it.
+#[test]
+fn a_clean_state_is_told_without_a_read() {
+    let config = json!({"expose_state": "always", "services": [service(PAYMENT, &json!({}))]});
+    let world = World::configured(1, &config);
+    let good = |call: Call| drop(call.respond(200));
+    drop(cost(&world, good));
+    assert_eq!(cost(&world, good), [vec![("gauge", 1)], vec![("gauge", 2), ("property", 1)]]);
+}
+
 /// A pinned budget.
 #[test]
 fn a_diverted_request_writes_nothing() {
