@@ -95,18 +95,14 @@ impl HttpContext for Stream {
         match verdict.flatten() {
             None => Action::Continue,
             Some(ResponseVerdict::Continue(headers)) => {
-                for (name, value) in headers {
-                    host::set_header(Map::Response, name, value);
-                }
+                tell(&headers);
                 Action::Continue
             }
             Some(ResponseVerdict::Ask(callout)) => match host::call(&callout) {
                 Some(_) => Action::Pause,
                 None => {
                     if let FallbackVerdict::Resume(headers) = self.fallback_verdict(None) {
-                        for (name, value) in headers {
-                            host::set_header(Map::Response, name, value);
-                        }
+                        tell(&headers);
                     }
                     Action::Continue
                 }
@@ -132,6 +128,13 @@ impl Stream {
     }
 }
 
+/// Sets headers of the answer.
+fn tell(headers: &[(&'static str, &'static str)]) {
+    for (name, value) in headers {
+        host::set_header(Map::Response, name, value);
+    }
+}
+
 impl Context for Stream {
     fn on_http_call_response(&mut self, _: u32, headers: usize, body: usize, _: usize) {
         // No headers: the call was reset, or its answer too large.
@@ -146,9 +149,7 @@ impl Context for Stream {
             FallbackVerdict::Nothing => {}
             FallbackVerdict::Reply(reply) => host::reply(&reply),
             FallbackVerdict::Resume(headers) => {
-                for (name, value) in headers {
-                    host::set_header(Map::Response, name, value);
-                }
+                tell(&headers);
                 host::resume_response();
             }
         }
