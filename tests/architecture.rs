@@ -37,13 +37,28 @@ const PLACES: &[Place] = &[
         &["httpdate", "humantime", "serde", "serde_json", "serde_path_to_error"],
     ),
     plugin("breaker-proxy-wasm", &["breaker-filter"], &["proxy-wasm"]),
+    plugin("breaker-component", &["breaker-filter"], &["wit-bindgen"]),
     tool("module-trim", &[]),
+    tool("wasm-host", &[]),
+    tool("guard-host", &[]),
+    tool("scenario", &[]),
     plugin("empty-filter", &[], &["proxy-wasm"]),
     tool("recipe-services", &[]),
     tool("envoy-harness", &[]),
     tool("recipe-demo", &["envoy-harness", "recipe-services"]),
     tool("edge-breaker-bench", &["envoy-harness"]),
-    tool("edge-breaker-tests", &["envoy-harness", "recipe-services"]),
+    tool(
+        "edge-breaker-tests",
+        &[
+            "breaker",
+            "breaker-filter",
+            "envoy-harness",
+            "guard-host",
+            "recipe-services",
+            "scenario",
+            "wasm-host",
+        ],
+    ),
 ];
 
 fn workspace() -> (BTreeSet<String>, Vec<Package>) {
