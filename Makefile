@@ -7,8 +7,14 @@ WASM_TARGET := wasm32-wasip1
 WASM := target/wasm/edge_breaker.wasm
 BUILT := $${CARGO_TARGET_DIR:-target}/$(WASM_TARGET)/module
 SHELLS := -p breaker-proxy-wasm -p empty-filter
+# The component is built without a system, and so asks for none.
+COMPONENT_TARGET := wasm32-unknown-unknown
+COMPONENT := target/wasm/edge_breaker_component.wasm
+COMPONENT_BUILT := $${CARGO_TARGET_DIR:-target}/$(COMPONENT_TARGET)/module
 # A machine that is offline has the target already, or cannot get it.
-ADD_TARGET := rustup target add $(WASM_TARGET) 2>/dev/null || rustup target list --installed | grep -qx $(WASM_TARGET)
+add_target = rustup target add $(1) 2>/dev/null || rustup target list --installed | grep -qx $(1)
+ADD_TARGET := $(call add_target,$(WASM_TARGET))
+ADD_COMPONENT_TARGET := $(call add_target,$(COMPONENT_TARGET))
 
 help: ## Lists the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,13 +23,16 @@ setup: ## Installs what is missing: the wasm target, and Envoy where $ENVOY and 
 	@$(ADD_TARGET)
 	@$(CARGO) run --quiet -p envoy-harness --bin envoy-path
 
-wasm: ## Builds target/wasm/edge_breaker.wasm, the proxy-wasm module
+wasm: ## Builds the proxy-wasm module and the component into target/wasm
 	@$(ADD_TARGET)
 	$(CARGO) build $(SHELLS) --target $(WASM_TARGET) --profile module
 	@mkdir -p target/wasm
 	@$(CARGO) run --quiet -p module-trim -- $(BUILT)/edge_breaker.wasm $(WASM)
 	@cp $(BUILT)/empty_filter.wasm target/wasm/empty_filter.wasm
-	@ls -l $(WASM)
+	@$(ADD_COMPONENT_TARGET)
+	$(CARGO) build -p breaker-component --target $(COMPONENT_TARGET) --profile module
+	@$(CARGO) run --quiet -p component-wrap -- $(COMPONENT_BUILT)/edge_breaker_component.wasm $(COMPONENT)
+	@ls -l $(WASM) $(COMPONENT)
 
 lint: ## Checks format, lints (native and wasm), docs and the direction of dependencies
 	$(CARGO) fmt --all --check

@@ -38,6 +38,7 @@ const PLACES: &[Place] = &[
     ),
     plugin("breaker-proxy-wasm", &["breaker-filter"], &["proxy-wasm"]),
     plugin("breaker-component", &["breaker-filter"], &["wit-bindgen"]),
+    tool("component-wrap", &[]),
     tool("module-trim", &[]),
     tool("wasm-host", &[]),
     tool("guard-host", &[]),

@@ -1,0 +1,106 @@
+//! The filter's values in the types of `wit/`, and the other way round.
+
+use std::iter;
+use std::time::Duration;
+
+use breaker_filter::{
+    Callout, Change, ConfigError, FallbackVerdict, Headers, Level, MetricKind, Reply,
+    RequestAction, ResponseVerdict,
+};
+
+use crate::bindings::exports::edge_breaker::guard::breaker as wit;
+
+pub(crate) fn duration(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+pub(crate) fn config_error(error: &ConfigError) -> wit::ConfigError {
+    let (path, told) = (error.path().to_owned(), error.to_string());
+    let problem = told.strip_prefix(&path).and_then(|rest| rest.strip_prefix(": "));
+    let problem = problem.unwrap_or(&told).to_owned();
+    wit::ConfigError { path, problem }
+}
+
+pub(crate) fn headers(fields: &[wit::Field]) -> Headers {
+    let pairs: Vec<_> = fields.iter().map(|field| (&field.name, &field.value)).collect();
+    Headers::from_pairs(&pairs)
+}
+
+/// The headers of an answer, with the status as the first of them.
+pub(crate) fn answer_headers(status: u16, fields: &[wit::Field]) -> Headers {
+    let status = status.to_string();
+    let rest = fields.iter().map(|field| (field.name.as_str(), field.value.as_slice()));
+    let pairs: Vec<_> = iter::once((":status", status.as_bytes())).chain(rest).collect();
+    Headers::from_pairs(&pairs)
+}
+
+pub(crate) fn request_verdict(action: RequestAction) -> wit::RequestVerdict {
+    match action {
+        RequestAction::Continue => wit::RequestVerdict::Pass,
+        RequestAction::Divert(headers) => {
+            // The first of them is the one that routes match on.
+            let cluster = headers.first().map(|(_, cluster)| cluster.clone()).unwrap_or_default();
+            wit::RequestVerdict::Divert(wit::Diversion { cluster, fields: fields(headers) })
+        }
+        RequestAction::Reply(answer) => wit::RequestVerdict::Reply(reply(answer)),
+    }
+}
+
+pub(crate) fn response_verdict(verdict: ResponseVerdict) -> wit::ResponseVerdict {
+    match verdict {
+        ResponseVerdict::Continue(headers) => wit::ResponseVerdict::Pass(fields(headers)),
+        ResponseVerdict::Ask(call) => wit::ResponseVerdict::Ask(callout(call)),
+        ResponseVerdict::Reply(answer) => wit::ResponseVerdict::Reply(reply(answer)),
+    }
+}
+
+pub(crate) fn fallback_verdict(verdict: FallbackVerdict) -> wit::ResponseVerdict {
+    match verdict {
+        FallbackVerdict::Resume(headers) => wit::ResponseVerdict::Pass(fields(headers)),
+        FallbackVerdict::Reply(answer) => wit::ResponseVerdict::Reply(reply(answer)),
+        FallbackVerdict::Nothing => wit::ResponseVerdict::Pass(Vec::new()),
+    }
+}
+
+pub(crate) fn callout(callout: Callout) -> wit::Callout {
+    wit::Callout {
+        cluster: callout.cluster,
+        fields: fields(callout.headers),
+        body: callout.body,
+        timeout: duration(callout.timeout),
+    }
+}
+
+fn reply(reply: Reply) -> wit::Reply {
+    wit::Reply { status: reply.status, fields: fields(reply.headers), body: reply.body }
+}
+
+fn fields(
+    headers: impl IntoIterator<Item = (impl Into<String>, impl Into<Vec<u8>>)>,
+) -> Vec<wit::Field> {
+    let field =
+        |(name, value): (_, _)| wit::Field { name: Into::into(name), value: Into::into(value) };
+    headers.into_iter().map(field).collect()
+}
+
+pub(crate) const fn metric_kind(kind: MetricKind) -> wit::MetricKind {
+    match kind {
+        MetricKind::Counter => wit::MetricKind::Counter,
+        MetricKind::Gauge => wit::MetricKind::Gauge,
+    }
+}
+
+pub(crate) const fn change(change: Change) -> wit::Change {
+    match change {
+        Change::Count => wit::Change::Count,
+        Change::Set(value) => wit::Change::Set(value),
+    }
+}
+
+pub(crate) fn log_line((level, text): (Level, String)) -> wit::LogLine {
+    let level = match level {
+        Level::Info => wit::Level::Info,
+        Level::Warn => wit::Level::Warn,
+    };
+    wit::LogLine { level, text }
+}

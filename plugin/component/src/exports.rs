@@ -1,0 +1,190 @@
+//! The exported functions.
+
+use std::rc::Rc;
+
+use breaker_filter::{
+    CheckAnswer, Config, Effects, Exchange, FallbackAnswer, Filter, RequestVerdict,
+};
+
+use crate::bindings::Component;
+use crate::bindings::exports::edge_breaker::guard::breaker::{
+    Admission, Answer, CallId, Check, CheckId, ConfigError, Configured, Effects as Done, Ending,
+    Field, Guest, Judgement, RequestHead, RequestVerdict as Verdict, ResponseHead, ResponseVerdict,
+    StatusError, Ticked,
+};
+use crate::facts::{CameAbout, Facts};
+use crate::worker::{Call, Instance, UnderWay, Worker, with_instance};
+use crate::{convert, status};
+
+impl Guest for Component {
+    fn configure(json: String) -> Result<Configured, ConfigError> {
+        let config = Config::parse(json.as_bytes()).map_err(|e| convert::config_error(&e))?;
+        let mut effects = Effects::default();
+        let worker = Worker::new(config, &mut effects);
+        let configured = Configured {
+            tick_period: convert::duration(worker.filter.tick_period()),
+            services: worker.services.clone(),
+            metrics: worker.metrics(),
+            effects: worker.effects(effects),
+        };
+        with_instance(|instance| instance.worker = Some(Rc::new(worker)));
+        Ok(configured)
+    }
+
+    fn request(head: RequestHead) -> Admission {
+        with_instance(|instance| request(instance, &head))
+    }
+
+    fn request_body(call: CallId, piece: Vec<u8>, end_of_stream: bool) {
+        with_instance(|instance| {
+            if let Some(Call { worker, exchange, .. }) = instance.calls.get_mut(&call) {
+                let len = piece.len();
+                worker.filter.on_request_body(exchange, len, end_of_stream, || Some(piece));
+            }
+        });
+    }
+
+    fn response(call: CallId, head: ResponseHead) -> Judgement {
+        let ResponseHead { status, fields, origin, cluster, end_of_stream } = head;
+        let judged = with_instance(|instance| {
+            instance.carry_on(call, |filter, exchange, known, effects| {
+                let facts = Facts {
+                    cluster: cluster.as_deref(),
+                    came_about: CameAbout::By(origin),
+                    fields: &fields,
+                    trailers: &[],
+                };
+                let status = Some(status);
+                let verdict = filter.on_response(exchange, status, end_of_stream, &facts, effects);
+                *known = fields;
+                convert::response_verdict(verdict)
+            })
+        });
+        judgement(judged)
+    }
+
+    fn replayed(call: CallId, answer: Option<Answer>) -> Judgement {
+        let answer = answer.map(|answer| {
+            let headers = convert::answer_headers(answer.status, &answer.fields);
+            FallbackAnswer { headers, body: answer.body }
+        });
+        let judged = with_instance(|instance| {
+            instance.carry_on(call, |filter, exchange, _, effects| {
+                convert::fallback_verdict(filter.on_fallback_answer(exchange, answer, effects))
+            })
+        });
+        judgement(judged)
+    }
+
+    fn finished(call: CallId, ending: Ending) -> Done {
+        end(call, CameAbout::By(ending.origin), &ending.trailers)
+    }
+
+    fn abandoned(call: CallId) -> Done {
+        end(call, CameAbout::Abandoned, &[])
+    }
+
+    fn tick() -> Ticked {
+        with_instance(tick).unwrap_or_else(|| Ticked { checks: Vec::new(), effects: nothing() })
+    }
+
+    fn checked(check: CheckId, status: Option<u16>) -> Done {
+        let done = with_instance(|instance| {
+            let UnderWay { worker, pending } = instance.checks.remove(&check)?;
+            let answer = match status {
+                Some(status) => CheckAnswer::Answered(convert::answer_headers(status, &[])),
+                None => CheckAnswer::Failed,
+            };
+            let mut effects = Effects::default();
+            let facts = Facts::default();
+            worker.filter.on_check_answer(pending, &answer, &facts, &mut effects);
+            Some(worker.effects(effects))
+        });
+        done.unwrap_or_else(nothing)
+    }
+
+    fn status() -> Result<String, StatusError> {
+        let worker = with_instance(|instance| instance.worker.clone());
+        status::document(worker.as_deref()).ok_or(StatusError::Unreadable)
+    }
+}
+
+fn request(instance: &mut Instance, head: &RequestHead) -> Admission {
+    let Some(worker) = instance.worker.clone() else {
+        let (remove, verdict) = (Vec::new(), Verdict::Pass);
+        return Admission { call: None, remove, verdict, effects: nothing() };
+    };
+    let mut effects = Effects::default();
+    let facts = Facts { cluster: head.cluster.as_deref(), ..Facts::default() };
+    let headers = convert::headers(&head.fields);
+    let (exchange, RequestVerdict { remove, action }) =
+        worker.filter.on_request(headers, head.end_of_stream, &facts, &mut effects);
+    let effects = worker.effects(effects);
+    let call = worker.filter.wants_response(&exchange).then(|| {
+        let number = instance.next_number();
+        instance.calls.insert(number, Call { worker, exchange, fields: Vec::new() });
+        number
+    });
+    Admission {
+        call,
+        remove: remove.into_iter().map(str::to_owned).collect(),
+        verdict: convert::request_verdict(action),
+        effects,
+    }
+}
+
+fn tick(instance: &mut Instance) -> Option<Ticked> {
+    let worker = instance.worker.clone()?;
+    let mut effects = Effects::default();
+    let due = worker.filter.on_tick(&Facts::default(), &mut effects);
+    let mut checks = Vec::with_capacity(due.len());
+    for check in due {
+        let (pending, callout) = check.into_parts();
+        let id = instance.next_number();
+        instance.checks.insert(id, UnderWay { worker: Rc::clone(&worker), pending });
+        checks.push(Check { id, callout: convert::callout(callout) });
+    }
+    Some(Ticked { checks, effects: worker.effects(effects) })
+}
+
+fn end(call: CallId, came_about: CameAbout, trailers: &[Field]) -> Done {
+    let done = with_instance(|instance| {
+        let Call { worker, mut exchange, fields } = instance.calls.remove(&call)?;
+        let mut effects = Effects::default();
+        let facts = Facts { cluster: None, came_about, fields: &fields, trailers };
+        worker.filter.on_stream_end(&mut exchange, &facts, &mut effects);
+        Some(worker.effects(effects))
+    });
+    done.unwrap_or_else(nothing)
+}
+
+impl Instance {
+    /// Takes a call a step further, and forgets it if there is nothing more to be heard of it.
+    fn carry_on<R>(
+        &mut self,
+        number: CallId,
+        step: impl FnOnce(&Filter, &mut Exchange, &mut Vec<Field>, &mut Effects) -> R,
+    ) -> Option<(R, Done)> {
+        let call = self.calls.get_mut(&number)?;
+        let mut effects = Effects::default();
+        let filter = &call.worker.filter;
+        let result = step(filter, &mut call.exchange, &mut call.fields, &mut effects);
+        let done = call.worker.effects(effects);
+        if !filter.wants_response(&call.exchange) {
+            self.calls.remove(&number);
+        }
+        Some((result, done))
+    }
+}
+
+/// What is said of a call that nothing is known of: its answer passes.
+fn judgement(judged: Option<(ResponseVerdict, Done)>) -> Judgement {
+    match judged {
+        Some((verdict, effects)) => Judgement { verdict, effects },
+        None => Judgement { verdict: ResponseVerdict::Pass(Vec::new()), effects: nothing() },
+    }
+}
+
+const fn nothing() -> Done {
+    Done { metrics: Vec::new(), lines: Vec::new() }
+}
