@@ -165,6 +165,11 @@ async fn a_service_that_is_open_over_an_update_is_closed_by_the_new_health_check
 
     changing.update(checked_at("/second")).await?;
     until(&second, |counts| counts.health_calls >= 5).await?;
+    // The replaced listener drains for minutes, and does not check any more.
+    let before = first.counts().health_calls;
+    first.set_health(Health::Healthy);
+    until(&second, |counts| counts.health_calls >= 20).await?;
+    assert_eq!(first.counts().health_calls, before);
     assert_eq!(changing.breaker(PAYMENT).await?, open);
     second.set_health(Health::Healthy);
     let closed = changing.edge.wait_for(PAYMENT, "CLOSED", WITHIN).await?;

@@ -19,6 +19,8 @@ pub struct Breaker {
     pub(crate) state: State,
     pub(crate) last_failure: Option<UnixTime>,
     pub(crate) last_success: Option<UnixTime>,
+    /// By which settings the health check is made, over all states; zero: by none.
+    pub(crate) check_settings: u32,
 }
 
 /// Whether a call may be made.
@@ -77,6 +79,7 @@ impl Breaker {
             state: State::Closed(Closed { failures: 0, trips: 0 }),
             last_failure: None,
             last_success: None,
+            check_settings: 0,
         }
     }
 
@@ -154,12 +157,34 @@ impl Breaker {
         Settlement::Counted(transition)
     }
 
+    /// Puts a policy's health check in force, in place of another's. That of a policy which is
+    /// still at work elsewhere, as that of a replaced configuration may be, is not made from now
+    /// on; unless the one in force is abandoned.
+    pub fn adopt_check(&mut self, policy: &Policy, now: Timestamp) {
+        let settings = policy.health_check.as_ref().map_or(0, |check| check.settings);
+        if settings == self.check_settings {
+            return;
+        }
+        self.check_settings = settings;
+        if let State::Open(open) = &mut self.state {
+            open.check.start_over(open.retry_at.max(now));
+        }
+    }
+
     /// Takes the lease on the next health check, if this breaker is open, has one, and it is due.
     pub fn take_check(&mut self, policy: &Policy, now: Timestamp) -> Option<CheckTicket> {
+        let health_check = policy.health_check.as_ref()?;
         let State::Open(open) = &mut self.state else {
             return None;
         };
-        let turn = open.check.take(policy.health_check.as_ref()?, policy.open.max_wait, now)?;
+        if self.check_settings != health_check.settings {
+            if !open.check.is_abandoned(health_check, now) {
+                return None;
+            }
+            self.check_settings = health_check.settings;
+            open.check.start_over(now);
+        }
+        let turn = open.check.take(health_check, policy.open.max_wait, now)?;
         Some(CheckTicket { generation: self.generation, turn })
     }
 

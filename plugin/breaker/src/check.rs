@@ -7,6 +7,10 @@ use crate::backoff;
 use crate::policy::{HealthCheckPolicy, RetryPolicy};
 use crate::time::Timestamp;
 
+/// How long a check has to be overdue for whoever made it to be taken for gone: those who make
+/// checks look after them several times a second.
+const GONE: Duration = Duration::from_secs(30);
+
 /// What a health check said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CheckResult {
@@ -62,6 +66,17 @@ pub(crate) struct Check {
 impl Check {
     pub(crate) const fn due_at(due: Timestamp) -> Self {
         Self { due, leased_until: Timestamp::from_nanos(0), turn: 0, attempts: 0, passed: 0 }
+    }
+
+    /// Starts over with other settings. Whoever holds the lease has no say any more.
+    pub(crate) fn start_over(&mut self, due: Timestamp) {
+        *self = Self { turn: self.turn.wrapping_add(1), ..Self::due_at(due) };
+    }
+
+    /// Whether nobody has taken a check for so long that nobody will.
+    pub(crate) fn is_abandoned(&self, policy: &HealthCheckPolicy, now: Timestamp) -> bool {
+        let last = self.due.max(self.leased_until);
+        last.after(GONE.saturating_add(policy.interval)) <= now
     }
 
     /// Takes the lease, if a check is due and nobody else holds it. The first one is due after a

@@ -57,7 +57,7 @@ pub struct HalfOpenPolicy {
 }
 
 /// What is asked before the breaker leaves the open state.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct HealthCheckPolicy {
     /// Time from a failed or passed check to the next.
     pub interval: Duration,
@@ -69,10 +69,13 @@ pub struct HealthCheckPolicy {
     pub then: AfterCheck,
     /// How a failed check is tried again before it counts as failed.
     pub retry: Option<RetryPolicy>,
+    /// A number for all that is asked, and how, these settings among it: another number is another
+    /// check, and only one of them is made. Zero is that of no check at all.
+    pub settings: u32,
 }
 
 /// Where passing the health check leads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AfterCheck {
     /// Straight to closed, as the recipe does.
     Close,
@@ -81,7 +84,7 @@ pub enum AfterCheck {
 }
 
 /// How a failed check is tried again.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RetryPolicy {
     /// Further attempts after the first.
     pub num_retries: u32,
@@ -92,7 +95,7 @@ pub struct RetryPolicy {
 }
 
 /// A factor of at least one, in thousandths: integers, so that there is no NaN.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Rate(u32);
 
 impl Rate {

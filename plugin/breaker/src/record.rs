@@ -76,7 +76,7 @@ impl Breaker {
         out.put(&head.check.turn.to_le_bytes());
         out.put(&head.check.attempts.to_le_bytes());
         out.put(&head.check.passed.to_le_bytes());
-        out.put(&[0; 4]);
+        out.put(&self.check_settings.to_le_bytes());
         if let State::HalfOpen(half_open) = &self.state {
             for deadline in &half_open.trials.deadlines {
                 out.put(&deadline.as_nanos().to_le_bytes());
@@ -114,7 +114,7 @@ impl Breaker {
             attempts: input.number_u32()?,
             passed: input.number_u32()?,
         };
-        let _padding: [u8; 4] = input.array()?;
+        let check_settings = input.number_u32()?;
         let state = match state {
             CLOSED => State::Closed(Closed { failures, trips }),
             OPEN => State::Open(Open {
@@ -135,7 +135,7 @@ impl Breaker {
             }
             _ => return Err(DecodeError::Value { field: "state" }),
         };
-        Ok(Self { generation, state, last_failure, last_success })
+        Ok(Self { generation, state, last_failure, last_success, check_settings })
     }
 }
 

@@ -53,7 +53,7 @@ pub(crate) struct Classify {
 }
 
 /// The request that a health check makes, and which answers pass.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Probe {
     pub(crate) cluster: String,
     pub(crate) headers: Vec<(String, String)>,

@@ -56,6 +56,7 @@ impl Filter {
     pub fn on_tick(&self, host: &impl Host, effects: &mut Effects) -> Vec<Check> {
         let mut checks = Vec::new();
         for record in self.records() {
+            record.adopt_check(host, effects);
             let Ok(breaker) = record.reload(host, effects) else {
                 effects.count(Metric::LostUpdates);
                 continue;

@@ -68,6 +68,8 @@ pub(crate) struct Memory {
     versioned: Cell<bool>,
     /// The version in which the record was closed and clean, and its period.
     clean: Cell<Option<(u64, Generation)>>,
+    /// Whether the health check of this configuration was put in force.
+    adopted: Cell<bool>,
     /// What was complained of since the last tick, a bit each.
     said: Cell<u8>,
 }
@@ -100,17 +102,28 @@ struct Loaded {
 }
 
 impl Record<'_> {
-    /// Creates the record if there is none, and finds out whether its version can be relied on.
+    /// Creates the record if there is none, puts its health check in force, and finds out whether its version can be relied on.
     pub(crate) fn ensure(&self, host: &impl Host, effects: &mut Effects) {
         let before = host.gauge(self.gauge());
-        if let Ok(Loaded { breaker, bytes: None, version }) = self.read(host, effects) {
-            // Whoever is faster has created it as well.
-            let _ = self.swap(host, &breaker.encode(), version);
-        }
+        self.adopt_check(host, effects);
         host.adjust(self.gauge(), BEGIN_WRITE);
         let after = host.gauge(self.gauge());
         host.adjust(self.gauge(), END_WRITE);
         self.memory.versioned.set(before.is_some() && after != before);
+    }
+
+    /// Puts the configured health check in force, once. What cannot be stored now is tried again
+    /// by the next tick.
+    pub(crate) fn adopt_check(&self, host: &impl Host, effects: &mut Effects) {
+        if self.memory.adopted.get() {
+            return;
+        }
+        let now = host.now().monotonic;
+        let adopted = self.update(host, effects, |breaker| {
+            breaker.adopt_check(&self.service.policy, now);
+            Update::Changed((), None)
+        });
+        self.memory.adopted.set(adopted.is_ok());
     }
 
     /// The period of the breaker, if it is known to be closed and clean without reading it.

@@ -344,3 +344,51 @@ fn an_ignored_trial_after_a_passed_check_closes_nothing() {
     world.settle(trial, Outcome::Ignored);
     assert_eq!(world.state(), StateName::HalfOpen);
 }
+
+/// One configuration replaces another, and both are at work for a while.
+#[test]
+fn only_the_check_in_force_is_made() {
+    let mut world = due(|_| {});
+    let replaced = world.check();
+    world.adopt(7);
+    assert_eq!(world.answer(replaced, CheckResult::Healthy), None);
+    world.advance(30);
+    assert_eq!(world.try_check(), None, "it is another's");
+    world.adopt(0);
+    world.check_passes();
+    assert_eq!(world.state(), StateName::Closed);
+}
+
+#[test]
+fn a_check_in_force_outlives_the_states() {
+    let mut world = World::new(|policy| policy.health_check = Some(health_check()));
+    world.adopt(7);
+    world.trip();
+    world.advance(31);
+    assert_eq!(world.try_check(), None);
+    world.adopt(0);
+    world.check_passes();
+    assert_eq!(world.state(), StateName::Closed);
+}
+
+#[test]
+fn the_same_check_put_in_force_again_starts_nothing_over() {
+    let mut world = due(|check| check.healthy_threshold = count(2));
+    world.check_passes();
+    world.adopt(0);
+    world.advance(5);
+    world.check_passes();
+    assert_eq!(world.state(), StateName::Closed);
+}
+
+/// It is overdue by 30 s and an interval: whoever made it is gone.
+#[test]
+fn a_check_that_nobody_makes_is_taken_over() {
+    let mut world = due(|_| {});
+    world.adopt(7);
+    world.advance(34);
+    assert_eq!(world.try_check(), None);
+    world.advance(1);
+    world.check_passes();
+    assert_eq!(world.state(), StateName::Closed);
+}

@@ -258,6 +258,7 @@ pub(crate) fn policy() -> impl Strategy<Value = Policy> {
         .prop_map(|(interval, part, healthy, close, retry)| {
             let timeout = part.index(interval as usize) as u64 + 1;
             HealthCheckPolicy {
+                settings: 0,
                 interval: Duration::from_secs(interval),
                 timeout: Duration::from_secs(timeout),
                 healthy_threshold: count(healthy),

@@ -136,6 +136,16 @@ impl World {
         panic!("it does not trip");
     }
 
+    /// Another configuration comes, whose check has this number.
+    pub(crate) fn adopt(&mut self, settings: u32) {
+        let mut policy = self.policy.clone();
+        if let Some(check) = &mut policy.health_check {
+            check.settings = settings;
+        }
+        let now = self.now.monotonic;
+        self.update(|breaker| breaker.adopt_check(&policy, now));
+    }
+
     pub(crate) fn try_check(&mut self) -> Option<CheckTicket> {
         let (policy, now) = (self.policy.clone(), self.now.monotonic);
         self.update(|breaker| breaker.take_check(&policy, now))
@@ -235,6 +245,7 @@ pub(crate) fn policy() -> Policy {
 /// A check every 5 s, for at most 1 s, that closes at once when it passes and is not retried.
 pub(crate) fn health_check() -> HealthCheckPolicy {
     HealthCheckPolicy {
+        settings: 0,
         interval: seconds_of(5),
         timeout: seconds_of(1),
         healthy_threshold: count(1),

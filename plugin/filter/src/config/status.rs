@@ -8,7 +8,7 @@ const LOWEST: u16 = 100;
 const HIGHEST: u16 = 599;
 
 /// A set of HTTP status codes from 100 to 599, a bit each.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct StatusSet([u64; 8]);
 
 impl StatusSet {

@@ -19,6 +19,11 @@ fn checked(check: &Value) -> Value {
     fields
 }
 
+fn path(world: &World) -> String {
+    let headers = world.check_callout().headers;
+    headers.into_iter().find(|(name, _)| name == ":path").expect("a path").1
+}
+
 #[test]
 fn a_closed_service_is_not_checked() {
     let world = World::with_workers(4, &checked(&json!({})));
@@ -345,6 +350,64 @@ fn a_check_taken_from_an_open_service_leaves_the_wait_to_end_it() {
     world.tick_all();
     world.configure(1, &json!({"services": [service(PAYMENT, &json!({}))]}));
     assert!(world.call().is_admitted());
+    assert_eq!(world.state(), "HALF_OPEN");
+}
+
+/// A replaced configuration stays at work, ticks included, until its last stream has ended.
+#[test]
+fn a_replaced_health_check_is_not_made_any_more() {
+    let world = World::with(&checked(&json!({})));
+    world.trip();
+    world.run(Duration::from_secs(1));
+    let replaced = world.filters();
+    world.answer_check(500);
+    world.configure(
+        1,
+        &json!({"services": [service(PAYMENT, &checked(&json!({"path": "/ready"})))]}),
+    );
+    let mut paths = Vec::new();
+    for _ in 0..60 {
+        world.tick_replaced(&replaced);
+        world.run(Duration::from_secs(1));
+        while world.pending_checks() > 0 {
+            paths.push(path(&world));
+            world.answer_check(500);
+        }
+    }
+    assert!(paths.len() > 10, "{paths:?}");
+    assert!(paths.iter().all(|path| path == "/ready"), "{paths:?}");
+}
+
+/// Whoever holds the lease of a replaced check has no say when its answer comes.
+#[test]
+fn a_check_that_was_replaced_while_it_was_made_has_no_say() {
+    let world = World::with(&checked(&json!({"then": "close"})));
+    world.trip();
+    world.run(Duration::from_secs(1));
+    assert_eq!(world.pending_checks(), 1);
+    world.configure(
+        1,
+        &json!({"services": [service(PAYMENT, &checked(&json!({"path": "/ready"})))]}),
+    );
+    world.answer_check(200);
+    assert_eq!(world.state(), "OPEN");
+}
+
+/// A listener with other settings may be gone for good: the check of one that is left is made.
+#[test]
+fn a_check_that_nobody_makes_any_more_is_made_by_who_has_another() {
+    let world = World::with(&checked(&json!({})));
+    let left = world.filters();
+    world.configure(
+        1,
+        &json!({"services": [service(PAYMENT, &checked(&json!({"path": "/ready"})))]}),
+    );
+    world.trip();
+    world.leave(left);
+    let waited = world.until_next_check();
+    assert!(waited >= 30 * SECOND && waited <= 40 * SECOND, "{waited:?}");
+    assert_eq!(path(&world), "/health");
+    world.answer_check(200);
     assert_eq!(world.state(), "HALF_OPEN");
 }
 

@@ -330,7 +330,27 @@ impl World {
     // === Ticks and health checks
 
     pub(crate) fn tick(&self, thread: usize) {
-        let filter = self.filter(thread);
+        self.tick_of(&self.filter(thread), thread);
+    }
+
+    /// Every thread's filter, to be at work still when another configuration has come.
+    pub(crate) fn filters(&self) -> Vec<Rc<Filter>> {
+        self.0.filters.borrow().clone()
+    }
+
+    /// Only these filters are left at work.
+    pub(crate) fn leave(&self, filters: Vec<Rc<Filter>>) {
+        *self.0.filters.borrow_mut() = filters;
+    }
+
+    /// Filters of a replaced configuration tick, too.
+    pub(crate) fn tick_replaced(&self, filters: &[Rc<Filter>]) {
+        for (thread, filter) in filters.iter().enumerate() {
+            self.tick_of(filter, thread);
+        }
+    }
+
+    fn tick_of(&self, filter: &Filter, thread: usize) {
         let checks = self.apply(|host, effects| filter.on_tick(host, effects), &Facts::default());
         for check in checks {
             let (pending, callout) = check.into_parts();

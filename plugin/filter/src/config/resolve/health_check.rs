@@ -1,5 +1,6 @@
 //! The health check: which request, and how often.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use breaker::{AfterCheck, HealthCheckPolicy, Rate, RetryPolicy};
@@ -89,7 +90,8 @@ impl Place {
                 .or(defaults.expected_status)
                 .unwrap_or_else(|| StatusSet::range(200, 299)),
         };
-        let policy = HealthCheckPolicy {
+        let mut policy = HealthCheckPolicy {
+            settings: 0,
             interval,
             timeout,
             healthy_threshold: at_least_one(threshold, threshold_path)?,
@@ -99,8 +101,17 @@ impl Place {
             },
             retry: retry.map(|wire| retry_of(&wire, |f| path(own_retry, f))).transpose()?,
         };
+        policy.settings = number_of(&probe, &policy);
         Ok(Some((probe, policy)))
     }
+}
+
+/// A number for all that is asked and how: the same in all workers, and never zero.
+fn number_of(probe: &Probe, policy: &HealthCheckPolicy) -> u32 {
+    let mut hasher = DefaultHasher::new();
+    (probe, policy).hash(&mut hasher);
+    let hash = hasher.finish();
+    ((hash >> 32) as u32 ^ hash as u32).max(1)
 }
 
 fn retry_of(wire: &wire::Retry, path: impl Fn(&str) -> String) -> Result<RetryPolicy, ConfigError> {
