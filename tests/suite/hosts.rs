@@ -1,0 +1,30 @@
+//! The hosts that run scenarios.
+
+use anyhow::Result;
+use scenario::{Host, Need, Scenario};
+
+use crate::native::Native;
+
+/// A way to run the breaker. One more is one more entry in [`HOSTS`].
+pub(crate) struct HostKind {
+    /// Its name in reports.
+    pub(crate) name: &'static str,
+    /// What it cannot do, and why.
+    pub(crate) lacks: &'static [(Need, &'static str)],
+    /// A new one for a scenario.
+    pub(crate) start: fn(&Scenario) -> Result<Box<dyn Host>>,
+}
+
+/// All of them.
+pub(crate) const HOSTS: &[HostKind] =
+    &[HostKind { name: "native", lacks: &[], start: |s| Ok(Box::new(Native::new(s.workers))) }];
+
+impl HostKind {
+    /// Why it cannot run a scenario, if it cannot.
+    pub(crate) fn excuse(&self, scenario: &Scenario) -> Option<String> {
+        let missing = self.lacks.iter().filter(|(need, _)| scenario.needs.contains(need));
+        let missing: Vec<_> =
+            missing.map(|(need, why)| format!("needs {}: {why}", need.name())).collect();
+        (!missing.is_empty()).then(|| missing.join("; "))
+    }
+}

@@ -1,0 +1,21 @@
+//! The scenarios of `tests/scenarios` on each host that can run them, and tests of the suite itself.
+
+mod bites;
+mod files;
+mod hosts;
+mod native;
+
+use libtest_mimic::{Arguments, Trial};
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let mut trials = Vec::new();
+    trials.extend(bites::trials());
+    trials.extend(files::trials());
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// A test that fails by a panic or an error.
+fn trial(name: &str, test: fn() -> anyhow::Result<()>) -> Trial {
+    Trial::test(name, move || test().map_err(|error| format!("{error:#}").into()))
+}

@@ -1,0 +1,286 @@
+//! The filter without a proxy: its functions are called as a proxy calls a module's.
+
+mod proxy;
+mod stream;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use breaker::Breaker;
+use breaker_filter::{Callout, CheckAnswer, Config, Filter, PendingCheck};
+use scenario::{
+    Answer, CallId, CalloutAnswer, Configured, Due, Event, Host, Late, Place, Received, Request,
+    Sent, Status, Store, Timers, Worker,
+};
+use serde_json::Value;
+
+use self::proxy::{Facts, Proxy, status_only};
+use self::stream::{Next, Stream, run};
+
+/// Workers with a filter each, and the main thread, which ticks but sees no request.
+pub(crate) struct Native {
+    workers: usize,
+    proxy: Proxy,
+    /// The configuration at work.
+    config: String,
+    filters: Vec<Rc<Filter>>,
+    streams: BTreeMap<CallId, Stream>,
+    upstreams: BTreeMap<String, CalloutAnswer>,
+    timers: Timers<u64>,
+    /// Call-outs under way, oldest first.
+    asked: VecDeque<Asked>,
+    next_callout: u64,
+    made: BTreeMap<String, u64>,
+}
+
+/// A call-out under way.
+struct Asked {
+    number: u64,
+    cluster: String,
+    owner: Owner,
+}
+
+enum Owner {
+    Check(Worker, PendingCheck),
+    Replay(CallId),
+}
+
+impl Native {
+    pub(crate) fn new(workers: usize) -> Self {
+        Self {
+            workers,
+            proxy: Proxy::default(),
+            config: String::new(),
+            filters: Vec::new(),
+            streams: BTreeMap::new(),
+            upstreams: BTreeMap::new(),
+            timers: Timers::default(),
+            asked: VecDeque::new(),
+            next_callout: 0,
+            made: BTreeMap::new(),
+        }
+    }
+
+    fn upstream_of(&self, cluster: &str) -> CalloutAnswer {
+        self.upstreams.get(cluster).copied().unwrap_or(CalloutAnswer::Status(200))
+    }
+
+    fn new_filter(&mut self, thread: Worker) -> Result<Rc<Filter>> {
+        let config = Config::parse(self.config.as_bytes())?;
+        let filter =
+            run(&self.proxy, &Facts::default(), |host, effects| Filter::new(config, host, effects));
+        self.timers.tick_every(thread, filter.tick_period());
+        Ok(Rc::new(filter))
+    }
+
+    fn filter(&self, thread: Worker) -> Result<Rc<Filter>> {
+        self.filters.get(thread).cloned().with_context(|| format!("there is no thread {thread}"))
+    }
+
+    fn tick(&mut self, thread: Worker) -> Result<()> {
+        let filter = self.filter(thread)?;
+        let checks =
+            run(&self.proxy, &Facts::default(), |host, effects| filter.on_tick(host, effects));
+        for check in checks {
+            let (pending, callout) = check.into_parts();
+            self.call(&callout, Owner::Check(thread, pending))?;
+        }
+        Ok(())
+    }
+
+    /// Makes a call-out. Returns what its client got if it was answered at once.
+    fn call(&mut self, callout: &Callout, owner: Owner) -> Result<Option<Late>> {
+        *self.made.entry(callout.cluster.clone()).or_default() += 1;
+        match self.upstream_of(&callout.cluster) {
+            CalloutAnswer::Held => {
+                let number = self.next_callout;
+                self.next_callout += 1;
+                self.timers.set_deadline(callout.timeout, number);
+                let cluster = callout.cluster.clone();
+                self.asked.push_back(Asked { number, cluster, owner });
+                Ok(None)
+            }
+            answer => self.finish_call(owner, answer),
+        }
+    }
+
+    fn finish_call(&mut self, owner: Owner, answer: CalloutAnswer) -> Result<Option<Late>> {
+        match owner {
+            Owner::Check(thread, pending) => {
+                let answer = match answer {
+                    CalloutAnswer::Status(status) => CheckAnswer::Answered(status_only(status)),
+                    CalloutAnswer::Refused | CalloutAnswer::Held => CheckAnswer::Failed,
+                };
+                let filter = self.filter(thread)?;
+                run(&self.proxy, &Facts::default(), |host, effects| {
+                    filter.on_check_answer(pending, &answer, host, effects);
+                });
+                Ok(None)
+            }
+            Owner::Replay(call) => {
+                let mut stream = self.streams.remove(&call).context("the stream is gone")?;
+                let received = stream.fallback_answers(&self.proxy, answer);
+                Ok(Some(Late { call, received }))
+            }
+        }
+    }
+
+    fn go_on(&mut self, call: CallId, stream: Stream, next: Next) -> Result<Option<Received>> {
+        match next {
+            Next::Done(received) => Ok(Some(received)),
+            Next::Waiting => {
+                self.streams.insert(call, stream);
+                Ok(None)
+            }
+            Next::Ask(callout) => {
+                self.streams.insert(call, stream);
+                Ok(self.call(&callout, Owner::Replay(call))?.map(|late| late.received))
+            }
+        }
+    }
+
+    /// Call-outs that nobody waits for any more are not answered.
+    fn forget(&mut self, which: impl Fn(&Owner) -> bool) {
+        let forgotten = |asked: &Asked| which(&asked.owner);
+        let numbers: Vec<_> =
+            self.asked.iter().filter(|asked| forgotten(asked)).map(|asked| asked.number).collect();
+        self.asked.retain(|asked| !numbers.contains(&asked.number));
+        self.timers.forget(|number| numbers.contains(number));
+    }
+
+    fn is_asked_for(&self, call: CallId) -> bool {
+        self.asked.iter().any(|asked| matches!(asked.owner, Owner::Replay(of) if of == call))
+    }
+}
+
+impl Host for Native {
+    fn configure(&mut self, config: &Value) -> Result<Configured> {
+        let text = config.to_string();
+        let parsed = match Config::parse(text.as_bytes()) {
+            Ok(parsed) => parsed,
+            Err(error) => return Ok(Configured::Refused(error.to_string())),
+        };
+        self.proxy.define(parsed.service_names().map(str::to_owned).collect());
+        self.config = text;
+        self.forget(|owner| matches!(owner, Owner::Check(..)));
+        self.filters =
+            (0..=self.workers).map(|thread| self.new_filter(thread)).collect::<Result<_>>()?;
+        Ok(Configured::Accepted)
+    }
+
+    fn advance(&mut self, by: Duration) -> Result<Vec<Late>> {
+        let end = self.timers.now() + by;
+        let mut late = Vec::new();
+        while let Some(due) = self.timers.next(end) {
+            self.proxy.now.set(self.timers.now());
+            match due {
+                Due::Tick(thread) => self.tick(thread)?,
+                Due::Deadline(number) => {
+                    let found = self.asked.iter().position(|asked| asked.number == number);
+                    if let Some(asked) = found.and_then(|at| self.asked.remove(at)) {
+                        late.extend(self.finish_call(asked.owner, CalloutAnswer::Refused)?);
+                    }
+                }
+            }
+        }
+        self.proxy.now.set(end);
+        Ok(late)
+    }
+
+    fn request(&mut self, call: CallId, request: &Request) -> Result<Sent> {
+        let filter = self.filter(request.worker)?;
+        let (stream, next) =
+            Stream::begin(&self.proxy, &filter, request, |cluster| self.upstream_of(cluster));
+        let received = self.go_on(call, stream, next)?;
+        Ok(received.map_or(Sent::Forwarded, Sent::Answered))
+    }
+
+    fn answer(&mut self, call: CallId, answer: &Answer) -> Result<Option<Received>> {
+        if self.is_asked_for(call) {
+            if *answer != Answer::ClientGone {
+                bail!("the service has answered already, and the fallback has not");
+            }
+            self.forget(|owner| matches!(owner, Owner::Replay(of) if *of == call));
+        }
+        let mut stream = self.streams.remove(&call).context("there is no such stream")?;
+        let next = stream.answer(&self.proxy, answer);
+        self.go_on(call, stream, next)
+    }
+
+    fn upstream(&mut self, cluster: &str, answers: CalloutAnswer) -> Result<()> {
+        self.upstreams.insert(cluster.to_owned(), answers);
+        Ok(())
+    }
+
+    fn release(&mut self, cluster: &str, answer: CalloutAnswer) -> Result<Vec<Late>> {
+        let oldest = self.asked.iter().position(|asked| asked.cluster == cluster);
+        let asked = oldest.and_then(|at| self.asked.remove(at));
+        let asked = asked.with_context(|| format!("{cluster} holds no call-out back"))?;
+        self.timers.forget(|number| *number == asked.number);
+        Ok(self.finish_call(asked.owner, answer)?.into_iter().collect())
+    }
+
+    fn disturb(&mut self, event: &Event) -> Result<()> {
+        let store = &self.proxy.store;
+        match event {
+            Event::Crash { worker } => {
+                let lost: Vec<_> =
+                    self.streams.iter().filter(|(_, s)| s.worker == *worker).collect();
+                let lost: Vec<_> = lost.into_iter().map(|(call, _)| *call).collect();
+                self.forget(|owner| match owner {
+                    Owner::Check(of, _) => of == worker,
+                    Owner::Replay(call) => lost.contains(call),
+                });
+                self.streams.retain(|call, _| !lost.contains(call));
+                let filter = self.new_filter(*worker)?;
+                *self.filters.get_mut(*worker).context("there is no such worker")? = filter;
+            }
+            Event::Tick(Place::Worker(worker)) => self.tick(*worker)?,
+            Event::Tick(Place::Main) => self.tick(self.workers)?,
+            Event::WallClock { nanos } => {
+                let offset = &self.proxy.wall_offset;
+                offset.set(offset.get().saturating_add(*nanos));
+            }
+            Event::LostRaces(count) => store.conflicts.set(*count),
+            Event::Store(Store::Well) => {
+                store.unreadable.set(false);
+                store.unwritable.set(false);
+            }
+            Event::Store(Store::Unreadable) => store.unreadable.set(true),
+            Event::Store(Store::Unwritable) => store.unwritable.set(true),
+            Event::Store(Store::Garbage(service)) => store.put(&key(service), b"garbage".to_vec()),
+            other => bail!("not a disturbance: {other:?}"),
+        }
+        Ok(())
+    }
+
+    fn status(&mut self, service: &str) -> Result<Status> {
+        let record = self.proxy.store.get(&key(service));
+        let breaker = record.and_then(|bytes| Breaker::decode(&bytes).ok()).unwrap_or_default();
+        let status = breaker.status();
+        Ok(Status {
+            state: status.state.name().to_owned(),
+            failure_count: status.failures.into(),
+            generation: status.generation.number(),
+            trip_reason: status.trip_reason.map(|reason| reason.name().to_owned()),
+        })
+    }
+
+    fn metrics(&mut self) -> Result<Option<BTreeMap<String, u64>>> {
+        Ok(Some(self.proxy.metrics.borrow().clone()))
+    }
+
+    fn log(&mut self) -> Result<Option<Vec<String>>> {
+        Ok(Some(std::mem::take(&mut *self.proxy.lines.borrow_mut())))
+    }
+
+    fn callouts(&mut self) -> Result<Option<BTreeMap<String, u64>>> {
+        Ok(Some(std::mem::take(&mut self.made)))
+    }
+}
+
+fn key(service: &str) -> String {
+    format!("edge-breaker/v1/{service}")
+}

@@ -1,0 +1,185 @@
+//! What the filter asks of its proxy, kept in maps.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use breaker_filter::{
+    Change, Effects, Headers, Metric, Now, Property, Reply, StoreFault, SwapError, Timestamp,
+    UnixTime, Version,
+};
+use scenario::{Head, WALL_START};
+
+/// The monotonic clock of a proxy that has been up for a while.
+const MONOTONIC_START: u64 = 1_000_000_000_000;
+
+/// Envoy's status for "the module may not do this".
+const INTERNAL_FAILURE: StoreFault = StoreFault { status: 10 };
+
+/// What all threads of the proxy share.
+#[derive(Default)]
+pub(super) struct Proxy {
+    pub(super) now: Cell<Duration>,
+    pub(super) wall_offset: Cell<i64>,
+    /// The names of the services, by their numbers.
+    pub(super) services: RefCell<Vec<String>>,
+    pub(super) metrics: RefCell<BTreeMap<String, u64>>,
+    pub(super) lines: RefCell<Vec<String>>,
+    pub(super) store: Store,
+}
+
+/// Values with versions from one counter that skips zero; a missing key takes any version.
+#[derive(Default)]
+pub(super) struct Store {
+    values: RefCell<BTreeMap<String, (Vec<u8>, Version)>>,
+    versions: Cell<u32>,
+    pub(super) conflicts: Cell<u32>,
+    pub(super) unreadable: Cell<bool>,
+    pub(super) unwritable: Cell<bool>,
+}
+
+/// What the proxy knows of one stream.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Facts {
+    pub(super) cluster: Option<String>,
+    pub(super) details: Option<&'static str>,
+    pub(super) flags: u64,
+    pub(super) head: Head,
+    pub(super) trailer: Option<u8>,
+}
+
+/// The proxy at work on one stream, or on none.
+pub(super) struct At<'a> {
+    pub(super) proxy: &'a Proxy,
+    pub(super) facts: &'a Facts,
+}
+
+impl Proxy {
+    fn name(&self, metric: Metric) -> String {
+        let services = self.services.borrow();
+        let service = match metric {
+            Metric::Of(number, _) => services.get(number).map_or("", String::as_str),
+            _ => "",
+        };
+        metric.stat_name(service)
+    }
+
+    /// Defines all metrics of these services: those that there are keep their values.
+    pub(super) fn define(&self, services: Vec<String>) {
+        let count = services.len();
+        *self.services.borrow_mut() = services;
+        let mut metrics = self.metrics.borrow_mut();
+        for metric in Metric::all(count) {
+            metrics.entry(self.name(metric)).or_default();
+        }
+    }
+
+    pub(super) fn apply(&self, effects: Effects) {
+        self.lines.borrow_mut().extend(effects.lines.into_iter().map(|(_, line)| line));
+        for (metric, change) in effects.metrics {
+            let mut metrics = self.metrics.borrow_mut();
+            let name = self.name(metric);
+            let value = metrics.get_mut(&name).unwrap_or_else(|| panic!("{name} is not defined"));
+            match change {
+                Change::Count => *value += 1,
+                Change::Set(to) => *value = to,
+            }
+        }
+    }
+}
+
+impl Store {
+    /// What is there, whether or not the filter may read it.
+    pub(super) fn get(&self, key: &str) -> Option<Vec<u8>> {
+        self.values.borrow().get(key).map(|(value, _)| value.clone())
+    }
+
+    /// Writes in any case.
+    pub(super) fn put(&self, key: &str, value: Vec<u8>) {
+        self.versions.set(self.versions.get().wrapping_add(1).max(1));
+        let version = Version::new(self.versions.get()).unwrap_or(Version::MIN);
+        self.values.borrow_mut().insert(key.to_owned(), (value, version));
+    }
+}
+
+impl breaker_filter::Host for At<'_> {
+    fn load(&self, key: &str) -> Result<Option<(Vec<u8>, Version)>, StoreFault> {
+        let store = &self.proxy.store;
+        if store.unreadable.get() {
+            return Err(INTERNAL_FAILURE);
+        }
+        Ok(store.values.borrow().get(key).cloned())
+    }
+
+    fn swap(&self, key: &str, value: &[u8], expected: Option<Version>) -> Result<(), SwapError> {
+        let store = &self.proxy.store;
+        if store.unwritable.get() {
+            return Err(SwapError::Fault(INTERNAL_FAILURE));
+        }
+        if let Some(left) = store.conflicts.get().checked_sub(1) {
+            store.conflicts.set(left);
+            return Err(SwapError::Conflict);
+        }
+        let stored = store.values.borrow().get(key).map(|(_, version)| *version);
+        if stored.is_some() && stored != expected {
+            return Err(SwapError::Conflict);
+        }
+        store.put(key, value.to_vec());
+        Ok(())
+    }
+
+    fn now(&self) -> Now {
+        let passed = self.proxy.now.get().as_nanos() as u64;
+        let wall = (WALL_START + passed).saturating_add_signed(self.proxy.wall_offset.get());
+        Now {
+            monotonic: Timestamp::from_nanos(MONOTONIC_START + passed),
+            wall: UnixTime::from_nanos(wall),
+        }
+    }
+
+    fn property(&self, property: Property) -> Option<Vec<u8>> {
+        let text = |text: &str| text.as_bytes().to_vec();
+        match property {
+            Property::ClusterName => self.facts.cluster.as_deref().map(text),
+            Property::ResponseCodeDetails => self.facts.details.map(text),
+            Property::ResponseFlags => Some(self.facts.flags.to_le_bytes().to_vec()),
+        }
+    }
+
+    fn response_header(&self, name: &'static str) -> Option<Vec<u8>> {
+        let head = &self.facts.head;
+        let grpc = match head.grpc {
+            Some(scenario::Grpc::Head(code)) if name == "grpc-status" => Some(code.to_string()),
+            _ => None,
+        };
+        grpc.or_else(|| head.headers.get(name).cloned()).map(String::into_bytes)
+    }
+
+    fn response_trailer(&self, name: &'static str) -> Option<Vec<u8>> {
+        let code = self.facts.trailer.filter(|_| name == "grpc-status");
+        code.map(|code| code.to_string().into_bytes())
+    }
+
+    fn gauge(&self, metric: Metric) -> Option<u64> {
+        self.proxy.metrics.borrow().get(&self.proxy.name(metric)).copied()
+    }
+
+    fn adjust(&self, metric: Metric, by: i64) {
+        let name = self.proxy.name(metric);
+        if let Some(value) = self.proxy.metrics.borrow_mut().get_mut(&name) {
+            *value = value.wrapping_add_signed(by);
+        }
+    }
+}
+
+/// The filter's own answer, as its client sees it.
+pub(super) fn reply_of(reply: &Reply) -> scenario::Reply {
+    let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+    let headers = reply.headers.iter().map(|(name, value)| (name.clone(), text(value)));
+    scenario::Reply { status: reply.status, headers: headers.collect() }
+}
+
+/// Headers with nothing but a status, as a call-out's answer has.
+pub(super) fn status_only(status: u16) -> Headers {
+    Headers::from_pairs(&[(":status", status.to_string())])
+}

@@ -1,0 +1,220 @@
+//! One request and its answer, driven as a proxy drives them.
+
+use std::rc::Rc;
+
+use breaker_filter::{
+    Callout, Effects, Exchange, FallbackAnswer, FallbackVerdict, Filter, Headers, RequestAction,
+    ResponseVerdict,
+};
+use scenario::{
+    Answer, CLIENT_GONE, CalloutAnswer, Fault, Grpc, Head, Received, Reply, Request, Worker,
+};
+
+use super::proxy::{At, Facts, Proxy, reply_of, status_only};
+
+pub(super) struct Stream {
+    pub(super) worker: Worker,
+    filter: Rc<Filter>,
+    exchange: Exchange,
+    facts: Facts,
+    is_grpc: bool,
+    /// The head that the client has got, if the answer was begun.
+    begun: Option<Reply>,
+}
+
+/// What became of a stream.
+pub(super) enum Next {
+    /// It waits for its service.
+    Waiting,
+    /// It waits for a call-out.
+    Ask(Callout),
+    /// Its client has got this.
+    Done(Received),
+}
+
+impl Stream {
+    /// A request comes to the filter. A diverted one is answered by its cluster at once.
+    pub(super) fn begin(
+        proxy: &Proxy,
+        filter: &Rc<Filter>,
+        request: &Request,
+        cluster_of: impl FnOnce(&str) -> CalloutAnswer,
+    ) -> (Self, Next) {
+        let pairs: Vec<_> = request.header_pairs().collect();
+        let facts = Facts { cluster: request.cluster.clone(), ..Facts::default() };
+        let no_body = request.body.is_empty();
+        let (exchange, verdict) = run(proxy, &facts, |host, effects| {
+            filter.on_request(Headers::from_pairs(&pairs), no_body, host, effects)
+        });
+        let mut stream = Self {
+            worker: request.worker,
+            filter: Rc::clone(filter),
+            exchange,
+            facts,
+            is_grpc: request.is_grpc(),
+            begun: None,
+        };
+        let next = match verdict.action {
+            RequestAction::Continue => {
+                if !no_body {
+                    let bytes = || Some(request.body.clone().into_bytes());
+                    let len = request.body.len();
+                    filter.on_request_body(&mut stream.exchange, len, true, bytes);
+                }
+                Next::Waiting
+            }
+            RequestAction::Reply(reply) => {
+                stream.over(proxy);
+                Next::Done(Received::Replied(reply_of(&reply)))
+            }
+            RequestAction::Divert(headers) => {
+                let header = |wanted: &str| {
+                    let found = headers.iter().find(|(name, _)| *name == wanted);
+                    found.map(|(_, value)| value.clone()).unwrap_or_default()
+                };
+                let cluster = header("x-circuit-breaker-cluster");
+                let reason = header("x-circuit-breaker-reason");
+                stream.facts.cluster = Some(cluster.clone());
+                match stream.answered_by_fallback(proxy, cluster_of(&cluster)) {
+                    Next::Done(Received::Passed(reply)) => {
+                        Next::Done(Received::Diverted(reply, reason))
+                    }
+                    next => next,
+                }
+            }
+        };
+        (stream, next)
+    }
+
+    fn answered_by_fallback(&mut self, proxy: &Proxy, answer: CalloutAnswer) -> Next {
+        let answer = match answer {
+            CalloutAnswer::Status(status) => Answer::Whole(Head { status, ..Head::default() }),
+            CalloutAnswer::Refused => Answer::Fault(Fault::Refused),
+            // Held back are call-outs only.
+            CalloutAnswer::Held => Answer::Whole(Head { status: 200, ..Head::default() }),
+        };
+        self.answer(proxy, &answer)
+    }
+
+    pub(super) fn answer(&mut self, proxy: &Proxy, answer: &Answer) -> Next {
+        match answer {
+            Answer::Whole(head) => match self.head(proxy, head, "via_upstream", 0) {
+                Next::Waiting => self.end(proxy),
+                next => next,
+            },
+            Answer::Begin(head) => self.head(proxy, head, "via_upstream", 0),
+            Answer::End => self.end(proxy),
+            Answer::Fault(fault) => match self.begun.take() {
+                Some(begun) => {
+                    let (details, flags) = fault.in_envoy_mid_answer();
+                    self.facts.details = Some(details);
+                    self.facts.flags |= flags;
+                    self.over(proxy);
+                    Next::Done(Received::Cut(begun))
+                }
+                None => {
+                    let (_, details, flags) = fault.in_envoy();
+                    match self.head(proxy, &fault.reply(self.is_grpc), details, flags) {
+                        Next::Waiting => self.end(proxy),
+                        next => next,
+                    }
+                }
+            },
+            Answer::ClientGone => {
+                let (details, flags) = CLIENT_GONE;
+                self.facts.details = Some(details);
+                self.facts.flags |= flags;
+                self.over(proxy);
+                Next::Done(Received::Nothing)
+            }
+        }
+    }
+
+    /// The head of an answer. `Waiting`: it went on to the client, and more is to come.
+    fn head(&mut self, proxy: &Proxy, head: &Head, details: &'static str, flags: u64) -> Next {
+        self.facts.details = Some(details);
+        self.facts.flags = flags;
+        self.facts.head = head.clone();
+        let is_all = matches!(head.grpc, Some(Grpc::Head(_)));
+        let mut reply = Reply { status: head.status, headers: head.headers.clone() };
+        if !self.filter.wants_response(&self.exchange) {
+            self.begun = Some(reply);
+            return Next::Waiting;
+        }
+        let Self { filter, exchange, facts, .. } = self;
+        let verdict = run(proxy, facts, |host, effects| {
+            filter.on_response(exchange, Some(head.status), is_all, host, effects)
+        });
+        match verdict {
+            ResponseVerdict::Continue(headers) => {
+                add(&mut reply, &headers);
+                self.begun = Some(reply);
+                Next::Waiting
+            }
+            ResponseVerdict::Reply(reply) => {
+                self.over(proxy);
+                Next::Done(Received::Replied(reply_of(&reply)))
+            }
+            ResponseVerdict::Ask(callout) => Next::Ask(callout),
+        }
+    }
+
+    /// The answer comes to its end.
+    fn end(&mut self, proxy: &Proxy) -> Next {
+        self.facts.trailer = match self.facts.head.grpc {
+            Some(Grpc::Trailers(code)) => Some(code),
+            _ => None,
+        };
+        self.over(proxy);
+        Next::Done(self.begun.take().map_or(Received::Nothing, Received::Passed))
+    }
+
+    /// The fallback answers the replayed call, or does not.
+    pub(super) fn fallback_answers(&mut self, proxy: &Proxy, answer: CalloutAnswer) -> Received {
+        let answer = match answer {
+            CalloutAnswer::Status(status) => {
+                Some(FallbackAnswer { headers: status_only(status), body: b"fallback".to_vec() })
+            }
+            CalloutAnswer::Refused | CalloutAnswer::Held => None,
+        };
+        let Self { filter, exchange, facts, .. } = self;
+        let verdict =
+            run(proxy, facts, |_, effects| filter.on_fallback_answer(exchange, answer, effects));
+        self.over(proxy);
+        match verdict {
+            FallbackVerdict::Reply(reply) => Received::Replayed(reply_of(&reply)),
+            FallbackVerdict::Resume(headers) => {
+                let head = &self.facts.head;
+                let mut reply = Reply { status: head.status, headers: head.headers.clone() };
+                add(&mut reply, &headers);
+                Received::Passed(reply)
+            }
+            FallbackVerdict::Nothing => Received::Nothing,
+        }
+    }
+
+    /// A proxy logs a stream, and then deletes it.
+    fn over(&mut self, proxy: &Proxy) {
+        let Self { filter, exchange, facts, .. } = self;
+        for _ in 0..2 {
+            run(proxy, facts, |host, effects| filter.on_stream_end(exchange, host, effects));
+        }
+    }
+}
+
+/// Runs the filter, and applies what it wants done besides its verdict.
+pub(super) fn run<R>(
+    proxy: &Proxy,
+    facts: &Facts,
+    f: impl FnOnce(&At<'_>, &mut Effects) -> R,
+) -> R {
+    let mut effects = Effects::default();
+    let result = f(&At { proxy, facts }, &mut effects);
+    proxy.apply(effects);
+    result
+}
+
+fn add(reply: &mut Reply, headers: &[(&'static str, &'static str)]) {
+    let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    reply.headers.extend(headers);
+}
