@@ -7,6 +7,8 @@ mod calls;
 mod checks;
 mod configuration;
 mod contract;
+mod node;
 mod replay;
 mod sharing;
+mod trace;
 mod world;
