@@ -1,9 +1,12 @@
 //! The scenarios of `tests/scenarios` on each host that can run them, and tests of the suite itself.
 
 mod bites;
+mod docs;
 mod files;
 mod hosts;
 mod native;
+mod recipe;
+mod rows;
 
 use libtest_mimic::{Arguments, Trial};
 
@@ -11,6 +14,9 @@ fn main() {
     let arguments = Arguments::from_args();
     let mut trials = Vec::new();
     trials.extend(bites::trials());
+    trials.extend(docs::trials());
+    trials.extend(recipe::trials());
+    trials.extend(rows::trials());
     trials.extend(files::trials());
     libtest_mimic::run(&arguments, trials).exit();
 }

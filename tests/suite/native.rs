@@ -11,8 +11,8 @@ use anyhow::{Context, Result, bail};
 use breaker::Breaker;
 use breaker_filter::{Callout, CheckAnswer, Config, Filter, PendingCheck};
 use scenario::{
-    Answer, CallId, CalloutAnswer, Configured, Due, Event, Host, Late, Place, Received, Request,
-    Sent, Status, Store, Timers, Worker,
+    Answer, CallId, CalloutAnswer, Configured, Due, Event, GARBAGE, Host, Late, Place, Received,
+    Request, Sent, Status, Store, Timers, Worker,
 };
 use serde_json::Value;
 
@@ -250,7 +250,7 @@ impl Host for Native {
             }
             Event::Store(Store::Unreadable) => store.unreadable.set(true),
             Event::Store(Store::Unwritable) => store.unwritable.set(true),
-            Event::Store(Store::Garbage(service)) => store.put(&key(service), b"garbage".to_vec()),
+            Event::Store(Store::Garbage(service)) => store.put(&key(service), GARBAGE.to_vec()),
             other => bail!("not a disturbance: {other:?}"),
         }
         Ok(())

@@ -270,6 +270,9 @@ pub enum CalloutAnswer {
     Held,
 }
 
+/// Bytes that are no record: too short for one.
+pub const GARBAGE: &[u8] = b"bad";
+
 /// What becomes of the shared store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Store {

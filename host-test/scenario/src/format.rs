@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::event::Event;
+use crate::event::{Answer, Event, Fault};
 
 /// One behaviour: what happens, and what is to come of it.
 #[derive(Clone, Debug)]
@@ -52,11 +52,17 @@ pub enum Need {
     Races,
     /// Workers that crash when they are told to.
     Crash,
+    /// Replies that the proxy makes itself when it is told to.
+    ProxyFaults,
     /// A store that fails or holds garbage when it is told to.
     StoreFaults,
 }
 
 impl Need {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::VirtualTime, Self::Races, Self::Crash, Self::ProxyFaults, Self::StoreFaults];
+
     /// The name in a scenario.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -64,6 +70,7 @@ impl Need {
             Self::VirtualTime => "virtual-time",
             Self::Races => "races",
             Self::Crash => "crash",
+            Self::ProxyFaults => "proxy-faults",
             Self::StoreFaults => "store-faults",
         }
     }
@@ -72,8 +79,12 @@ impl Need {
 impl Event {
     /// What a host must be able to do for it.
     #[must_use]
-    pub const fn need(&self) -> Option<Need> {
+    pub fn need(&self) -> Option<Need> {
+        let needs_proxy =
+            |answer: &Answer| matches!(answer, Answer::Fault(f) if *f != Fault::Reset);
         match self {
+            Self::Answer { answer, .. } if needs_proxy(answer) => Some(Need::ProxyFaults),
+            Self::Call { answer, .. } if answer.iter().any(needs_proxy) => Some(Need::ProxyFaults),
             Self::Crash { .. } => Some(Need::Crash),
             Self::LostRaces(_) => Some(Need::Races),
             Self::Store(_) => Some(Need::StoreFaults),

@@ -19,7 +19,7 @@ mod report;
 mod timers;
 
 pub use event::{
-    Answer, CLIENT_GONE, CalloutAnswer, Event, Fault, Grpc, Head, Place, Request, Store,
+    Answer, CLIENT_GONE, CalloutAnswer, Event, Fault, GARBAGE, Grpc, Head, Place, Request, Store,
 };
 pub use format::{Clock, Expect, Need, Scenario, Step};
 pub use host::{CallId, Configured, Host, Late, Received, Reply, Sent, Status, WALL_START, Worker};

@@ -59,8 +59,17 @@ struct Call {
     /// Its name; empty for those that are answered in the same step.
     name: String,
     worker: usize,
-    /// Whether it is at its service.
-    pending: bool,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// It is at its service, which may answer.
+    AtService,
+    /// Its service has answered, and its client waits for a call-out.
+    Held,
+    /// Nothing more happens to it.
+    Over,
 }
 
 /// What came of one thing that happened.
@@ -151,7 +160,11 @@ impl Player<'_> {
                 return Ok(outcomes);
             }
             Event::Answer { to, answer } => {
-                let found = self.calls.iter().position(|call| call.name == *to && call.pending);
+                let found = self.calls.iter().position(|call| {
+                    call.name == *to
+                        && (call.phase == Phase::AtService
+                            || call.phase == Phase::Held && *answer == Answer::ClientGone)
+                });
                 match found {
                     None => Outcome::NONE,
                     Some(call) => {
@@ -182,7 +195,7 @@ impl Player<'_> {
                 self.host.disturb(event)?;
                 if let Event::Crash { worker } = event {
                     let lost = self.calls.iter_mut().filter(|call| call.worker == *worker);
-                    lost.for_each(|call| call.pending = false);
+                    lost.for_each(|call| call.phase = Phase::Over);
                 }
                 Outcome::NONE
             }
@@ -194,8 +207,8 @@ impl Player<'_> {
     fn send(&mut self, name: &str, request: &crate::Request) -> Result<(CallId, Sent)> {
         let call = self.calls.len();
         let sent = self.host.request(call, request)?;
-        let pending = sent == Sent::Forwarded;
-        self.calls.push(Call { name: name.to_owned(), worker: request.worker, pending });
+        let phase = if sent == Sent::Forwarded { Phase::AtService } else { Phase::Over };
+        self.calls.push(Call { name: name.to_owned(), worker: request.worker, phase });
         Ok((call, sent))
     }
 
@@ -203,11 +216,15 @@ impl Player<'_> {
         let mut received = None;
         for answer in answers {
             received = self.host.answer(call, answer)?;
-            let over = received.is_some() || !matches!(answer, Answer::Begin(_));
+            let phase = match (&received, answer) {
+                (Some(_), _) => Phase::Over,
+                (None, Answer::Begin(_)) => Phase::AtService,
+                (None, _) => Phase::Held,
+            };
             if let Some(call) = self.calls.get_mut(call) {
-                call.pending = !over;
+                call.phase = phase;
             }
-            if over {
+            if phase != Phase::AtService {
                 break;
             }
         }
@@ -218,10 +235,13 @@ impl Player<'_> {
     fn late(&mut self, late: Vec<Late>, told: &str) -> Result<Vec<Outcome>> {
         let mut outcomes = Vec::new();
         for Late { call, received } in late {
-            let name = match self.calls.get(call) {
-                Some(Call { name, .. }) if !name.is_empty() => name.clone(),
-                _ => format!("call {call}"),
-            };
+            let mut name = format!("call {call}");
+            if let Some(call) = self.calls.get_mut(call) {
+                call.phase = Phase::Over;
+                if !call.name.is_empty() {
+                    name.clone_from(&call.name);
+                }
+            }
             let outcome = Outcome::of(Some(received));
             self.line(&format!("{told}: {name}"), &outcome)?;
             outcomes.push(outcome);

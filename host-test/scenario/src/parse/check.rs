@@ -4,14 +4,16 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::FormatError;
-use crate::event::{Answer, CalloutAnswer, Event, Place};
-use crate::format::{Clock, Expect, Scenario, Step, service_names};
+use crate::event::{Answer, CalloutAnswer, Event, Place, written};
+use crate::format::{Clock, Expect, Need, Scenario, Step, service_names};
 
 const STATES: [&str; 6] =
     ["CLOSED", "OPEN", "HALF_OPEN", "FORCED_OPEN", "DISABLED", "METRICS_ONLY"];
 const ROWS: std::ops::RangeInclusive<u8> = 1..=24;
 const MOST_WORKERS: usize = 16;
 const MOST_CALLS: u32 = 10_000;
+/// What a scenario may take where time cannot be hurried.
+const LONGEST_IN_REAL_TIME: Duration = Duration::from_secs(20);
 
 type Wrong = (String, String);
 
@@ -34,6 +36,13 @@ pub(super) fn scenario(scenario: &Scenario) -> Result<(), FormatError> {
     };
     for step in &scenario.steps {
         progress.take(step).map_err(|wrong| error(scenario, step.line, wrong))?;
+        if progress.now > LONGEST_IN_REAL_TIME && !scenario.needs.contains(&Need::VirtualTime) {
+            let wrong = (
+                format!("it takes longer than {}", written(LONGEST_IN_REAL_TIME)),
+                "say so above: needs: [virtual-time]; or shorten its waits".to_owned(),
+            );
+            return Err(error(scenario, step.line, wrong));
+        }
     }
     Ok(())
 }
@@ -115,7 +124,8 @@ impl Progress {
                     let remedy = "name a request of a step before";
                     return wrong(format!("no request is called `{to}`"), remedy);
                 }
-                if self.over.contains(to) {
+                let is_over = self.over.contains(to);
+                if is_over && *answer != Answer::ClientGone {
                     let remedy = "have one thing end it";
                     return wrong(format!("`{to}` has ended before"), remedy);
                 }
