@@ -1,0 +1,1 @@
+//! Guests of a few lines, each for one behaviour of the host.
