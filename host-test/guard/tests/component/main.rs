@@ -7,6 +7,7 @@ mod calls;
 mod checks;
 mod configuration;
 mod contract;
+mod docs;
 mod node;
 mod replay;
 mod sharing;
