@@ -46,7 +46,7 @@ impl<P, R> Clone for Callback<P, R> {
 
 impl Vm {
     /// Instantiates a module and runs its entry point. If it fails, the state comes back.
-    pub(crate) fn start(module: &Module, mut state: State) -> Result<Self, (State, String)> {
+    pub(crate) fn start(module: &Module, mut state: State) -> Result<Self, (Box<State>, String)> {
         let options = module.options();
         state.limits = StoreLimitsBuilder::new().memory_size(options.memory_limit).build();
         let mut store = Store::new(module.engine(), state);
@@ -55,7 +55,7 @@ impl Vm {
         let started = Self::instantiate(module, &mut store, fuel);
         match started {
             Ok(callbacks) => Ok(Self { store, callbacks, fuel }),
-            Err(error) => Err((reclaim(store), message(&error))),
+            Err(error) => Err((Box::new(reclaim(store)), message(&error))),
         }
     }
 
@@ -98,12 +98,14 @@ impl Vm {
         callback: &Callback<P, R>,
         parameters: P,
     ) -> Result<Option<R>, String> {
+        // Also where nothing is called: what the last callback wanted has been seen to.
+        self.store.data_mut().stop = false;
         let Callback(name, Some(function)) = callback else {
             return Ok(None);
         };
         let state = self.store.data_mut();
         (state.current, state.effective) = (context, 0);
-        (state.callback, state.stop) = (name, false);
+        state.callback = name;
         if let Some(fuel) = self.fuel {
             self.store.set_fuel(fuel).map_err(|error| message(&error))?;
         }

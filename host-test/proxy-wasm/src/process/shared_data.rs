@@ -10,9 +10,12 @@ use crate::status::Status;
 
 #[derive(Debug, Default)]
 pub(crate) struct SharedData {
-    spaces: BTreeMap<String, BTreeMap<Vec<u8>, (Vec<u8>, u32)>>,
+    spaces: BTreeMap<String, Space>,
     last_version: u32,
 }
+
+/// Values and versions, by key.
+type Space = BTreeMap<Vec<u8>, (Vec<u8>, u32)>;
 
 impl SharedData {
     pub(crate) fn get(&self, vm_id: &str, key: &[u8]) -> Option<(Vec<u8>, u32)> {

@@ -21,7 +21,7 @@ impl Worker {
         match Vm::start(&self.module, *state) {
             Ok(vm) => self.seat = Seat::Running(Box::new(vm)),
             Err((state, trap)) => {
-                self.seat = Seat::Gone(Box::new(state));
+                self.seat = Seat::Gone(state);
                 return Err(StartError::Trap(trap));
             }
         }

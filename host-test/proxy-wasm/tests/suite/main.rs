@@ -1,7 +1,7 @@
 //! The host, tried with the breaker's own module and with small guests that do one thing each.
 //!
 //! The guests are written as text, next to the test that needs them: what a test shows is then
-//! all there is to see. What one host function answers is tried with a guest that calls it and
+//! all there is to see. What a host function answers is tried with a guest that calls it and
 //! logs its status.
 
 #![allow(
@@ -12,6 +12,16 @@
     reason = "a test that panics has failed, as it should"
 )]
 
+mod bodies;
+mod calls;
 mod edge_breaker;
+mod failure;
 mod guest;
+mod headers;
+mod lifecycle;
+mod loading;
+mod properties;
+mod replies;
+mod store;
 mod support;
+mod system;

@@ -1,0 +1,49 @@
+//! Which modules are accepted.
+
+use wasm_host::{LoadError, Module, Options};
+
+fn load(text: &str) -> Result<Module, LoadError> {
+    Module::new(&wat::parse_str(text).unwrap(), &Options::default())
+}
+
+#[test]
+fn an_import_that_the_host_does_not_know_is_refused_by_name() {
+    let error = load(
+        r#"(module (import "env" "proxy_frobnicate" (func))
+             (memory (export "memory") 1) (func (export "proxy_abi_version_0_2_1")))"#,
+    )
+    .unwrap_err();
+    assert!(error.to_string().contains("env.proxy_frobnicate"), "{error}");
+    assert!(matches!(error, LoadError::UnknownImport { .. }));
+}
+
+#[test]
+fn an_import_of_another_type_is_refused_by_name() {
+    let error = load(
+        r#"(module (import "env" "proxy_log" (func (param i64)))
+             (memory (export "memory") 1) (func (export "proxy_abi_version_0_2_1")))"#,
+    )
+    .unwrap_err();
+    assert!(matches!(&error, LoadError::ImportType { name, .. } if name == "proxy_log"), "{error}");
+}
+
+#[test]
+fn a_module_without_the_mark_of_the_abi_is_no_filter() {
+    let error = load(r#"(module (memory (export "memory") 1))"#).unwrap_err();
+    assert!(matches!(error, LoadError::Abi(_)), "{error}");
+    let error = load(r#"(module (func (export "proxy_abi_version_0_2_1")))"#).unwrap_err();
+    assert!(matches!(error, LoadError::Abi(_)), "{error}");
+}
+
+#[test]
+fn what_is_no_module_is_refused() {
+    let error = Module::new(b"not wasm", &Options::default()).unwrap_err();
+    assert!(matches!(error, LoadError::Invalid(_)), "{error}");
+}
+
+#[test]
+fn an_older_module_of_abi_0_2_0_is_accepted() {
+    let module =
+        load(r#"(module (memory (export "memory") 1) (func (export "proxy_abi_version_0_2_0")))"#);
+    assert!(module.unwrap().imports().is_empty());
+}
