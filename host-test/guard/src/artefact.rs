@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use wasmtime::component::{Component, HasSelf, Linker};
-use wasmtime::{Engine, Store};
+use wasmtime::{Engine, ResourceLimiter, Store};
 
 use crate::bindings::World;
 use crate::shared::Shared;
@@ -12,7 +12,7 @@ use crate::shared::Shared;
 /// The component, compiled once for as many instances as are wanted.
 pub struct Artefact {
     component: Component,
-    linker: Linker<Shared>,
+    linker: Linker<Inside>,
 }
 
 impl Artefact {
@@ -36,7 +36,9 @@ impl Artefact {
         let engine = Engine::default();
         let component = known(Component::from_binary(&engine, bytes))?;
         let mut linker = Linker::new(&engine);
-        known(World::add_to_linker::<_, HasSelf<_>>(&mut linker, |shared| shared))?;
+        known(World::add_to_linker::<_, HasSelf<_>>(&mut linker, |inside: &mut Inside| {
+            &mut inside.shared
+        }))?;
         Ok(Self { component, linker })
     }
 
@@ -54,10 +56,36 @@ impl Artefact {
         kind.exports(self.component.engine()).map(|(name, _)| name.to_owned()).collect()
     }
 
-    pub(crate) fn instantiate(&self, shared: Shared) -> Result<(Store<Shared>, World)> {
-        let mut store = Store::new(self.component.engine(), shared);
+    pub(crate) fn instantiate(&self, shared: Shared) -> Result<(Store<Inside>, World)> {
+        let mut store = Store::new(self.component.engine(), Inside { shared, memory: Memory(0) });
+        store.limiter(|inside| &mut inside.memory);
         let world = known(World::instantiate(&mut store, &self.component, &self.linker))?;
         Ok((store, world))
+    }
+}
+
+/// What the engine keeps for one instance.
+pub(crate) struct Inside {
+    pub(crate) shared: Shared,
+    pub(crate) memory: Memory,
+}
+
+/// How large an instance's memory has grown, in bytes. It sets no limit, but looks on.
+pub(crate) struct Memory(pub(crate) usize);
+
+impl ResourceLimiter for Memory {
+    fn memory_growing(
+        &mut self,
+        _: usize,
+        desired: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        self.0 = desired;
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, _: usize, _: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(true)
     }
 }
 

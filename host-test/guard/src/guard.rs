@@ -3,7 +3,7 @@
 use anyhow::Result;
 use wasmtime::Store;
 
-use crate::artefact::{Artefact, known};
+use crate::artefact::{Artefact, Inside, known};
 use crate::bindings::World;
 use crate::shared::Shared;
 use crate::types::{
@@ -17,7 +17,7 @@ use crate::types::{
 /// lines that come back to the [`Shared`] that the instance was made with. An `Err` means that the
 /// instance has crashed: it can be used no more.
 pub struct Guard {
-    store: Store<Shared>,
+    store: Store<Inside>,
     world: World,
 }
 
@@ -49,7 +49,13 @@ impl Guard {
     /// What this instance shares with others.
     #[must_use]
     pub fn shared(&self) -> &Shared {
-        self.store.data()
+        &self.store.data().shared
+    }
+
+    /// How large the instance's memory has grown, in bytes. It never shrinks.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.store.data().memory.0
     }
 
     /// Puts a configuration in force; the inner error says why it is refused.

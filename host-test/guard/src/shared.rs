@@ -28,6 +28,8 @@ struct Inner {
     wall: Cell<u64>,
     metrics: RefCell<BTreeMap<String, u64>>,
     log: RefCell<Vec<(Level, String)>>,
+    loads: Cell<usize>,
+    swaps: Cell<usize>,
     broken: Cell<bool>,
     races_to_lose: Cell<usize>,
     intrusion: Cell<Option<Box<dyn FnOnce()>>>,
@@ -50,6 +52,8 @@ impl Shared {
             wall: Cell::new(WALL_START),
             metrics: RefCell::default(),
             log: RefCell::default(),
+            loads: Cell::default(),
+            swaps: Cell::default(),
             broken: Cell::default(),
             races_to_lose: Cell::default(),
             intrusion: Cell::default(),
@@ -86,12 +90,6 @@ impl Shared {
     /// Has the next so many writes come too late.
     pub fn lose_races(&self, races: usize) {
         self.0.races_to_lose.set(races);
-    }
-
-    /// How many races are still to be lost.
-    #[must_use]
-    pub fn races_to_lose(&self) -> usize {
-        self.0.races_to_lose.get()
     }
 
     /// Has something happen between the next write's decision and the write itself.
@@ -141,6 +139,13 @@ impl Shared {
         self.0.log.take()
     }
 
+    /// How often the store was read, and how often it was to be written, since this was last asked
+    /// for.
+    #[must_use]
+    pub fn take_store_calls(&self) -> (usize, usize) {
+        (self.0.loads.take(), self.0.swaps.take())
+    }
+
     /// The keys that were ever written.
     #[must_use]
     pub fn keys(&self) -> Vec<String> {
@@ -150,6 +155,7 @@ impl Shared {
 
 impl store::Host for Shared {
     fn load(&mut self, key: String) -> Result<Option<store::Entry>, store::Fault> {
+        self.0.loads.set(self.0.loads.get() + 1);
         if self.0.broken.get() {
             return Err(store::Fault { code: BROKEN });
         }
@@ -162,6 +168,7 @@ impl store::Host for Shared {
         value: Vec<u8>,
         expected: Option<u32>,
     ) -> Result<(), store::SwapError> {
+        self.0.swaps.set(self.0.swaps.get() + 1);
         if let Some(intrusion) = self.0.intrusion.take() {
             intrusion();
         }

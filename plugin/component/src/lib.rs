@@ -5,8 +5,8 @@
 //! values in the other's types, and [`facts`] answers what the filter asks in between: from
 //! the arguments of the call at hand, or from the imported store.
 //!
-//! There is no way to a panic, as in the shell for proxies: it would cost a host the instance, and
-//! the component half of its size more.
+//! There is no way to a panic, as in the shell for proxies: it would cost a host the instance, with
+//! all calls that it keeps.
 
 #![deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 

@@ -197,3 +197,39 @@ fn numbers_that_are_not_known_change_nothing() {
     assert_eq!(world.status(), before);
     assert_eq!((world.calls_counted("failure"), world.calls_counted("aborted")), (1, 0));
 }
+
+#[test]
+fn a_good_call_reads_the_record_twice_and_writes_nothing() {
+    let quiet = json!({"services": [{"name": "payment-service"}]}).to_string();
+    let mut world = World::one(&json!({}));
+    let _ = world.shared.take_store_calls();
+    world.call(0, 200);
+    assert_eq!(world.shared.take_store_calls(), (3, 0), "its state is told as well");
+    world.workers[0].configure(&quiet).unwrap().unwrap();
+    let _ = world.shared.take_store_calls();
+    world.call(0, 200);
+    assert_eq!(world.shared.take_store_calls(), (2, 0));
+}
+
+#[test]
+fn calls_that_have_ended_leave_nothing_behind() {
+    const CALLS: usize = 2_000;
+    let mut world = World::one(&json!({"fallback": {"cluster": "payment-fallback"}}));
+    let mut ways = |calls: usize| {
+        for _ in 0..calls {
+            world.call(0, 200);
+            let call = world.admitted(0);
+            world.workers[0].abandon(call).unwrap();
+        }
+        world.workers[0].memory()
+    };
+    let before = ways(CALLS);
+    assert_eq!(ways(5 * CALLS), before);
+
+    // Whoever forgets to tell how a call ended pays for it with memory, and nothing else.
+    for _ in 0..5 * CALLS {
+        world.admitted(0);
+    }
+    let each = (world.workers[0].memory() - before) / (5 * CALLS);
+    assert!((1..1024).contains(&each), "{each} bytes for each call");
+}
