@@ -15,6 +15,9 @@ pub struct Plugin {
     pub vm_configuration: Vec<u8>,
     /// Environment variables.
     pub environment: Vec<(String, String)>,
+    /// Properties that root contexts know as well as streams, by the names of their paths:
+    /// `xds.node.id` for example.
+    pub properties: Vec<(Vec<String>, Vec<u8>)>,
     /// What becomes of a worker whose VM has failed.
     pub failure_policy: FailurePolicy,
     /// Whether a pause in a headers callback lets the body come to the filter. Otherwise all of
@@ -33,6 +36,7 @@ impl Default for Plugin {
             vm_id: String::new(),
             vm_configuration: Vec::new(),
             environment: Vec::new(),
+            properties: Vec::new(),
             failure_policy: FailurePolicy::FailClosed,
             allow_on_headers_stop_iteration: false,
             buffer_limit: 1 << 20,

@@ -6,6 +6,7 @@ mod queues;
 mod shared_data;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -236,6 +237,16 @@ impl Process {
         if level >= shared.log_level {
             shared.log.push(LogLine { worker, level, message });
         }
+    }
+}
+
+impl fmt::Debug for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shared = self.lock();
+        f.debug_struct("Process")
+            .field("monotonic", &shared.monotonic)
+            .field("wall", &shared.wall)
+            .finish_non_exhaustive()
     }
 }
 

@@ -253,6 +253,10 @@ impl State {
             b"plugin_vm_id" => return Some(self.plugin.vm_id.clone().into_bytes()),
             _ => {}
         }
+        let is_here = |names: &[String]| names.join("\0").as_bytes() == path;
+        if let Some((_, value)) = self.plugin.properties.iter().find(|(names, _)| is_here(names)) {
+            return Some(value.clone());
+        }
         let stream = self.stream()?;
         let logging = stream.phase == Phase::Log;
         let request = stream.request.headers.as_ref();

@@ -22,6 +22,7 @@ mod lifecycle;
 mod loading;
 mod properties;
 mod replies;
+mod sdk;
 mod store;
 mod support;
 mod system;
