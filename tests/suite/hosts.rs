@@ -3,6 +3,7 @@
 use anyhow::Result;
 use scenario::{Host, Need, Scenario};
 
+use crate::module::Wasm;
 use crate::native::Native;
 
 /// A way to run the breaker. One more is one more entry in [`HOSTS`].
@@ -16,8 +17,10 @@ pub(crate) struct HostKind {
 }
 
 /// All of them.
-pub(crate) const HOSTS: &[HostKind] =
-    &[HostKind { name: "native", lacks: &[], start: |s| Ok(Box::new(Native::new(s.workers))) }];
+pub(crate) const HOSTS: &[HostKind] = &[
+    HostKind { name: "native", lacks: &[], start: |s| Ok(Box::new(Native::new(s.workers))) },
+    HostKind { name: "module", lacks: &[], start: |s| Ok(Box::new(Wasm::new(s.workers))) },
+];
 
 impl HostKind {
     /// Why it cannot run a scenario, if it cannot.

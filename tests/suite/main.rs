@@ -4,7 +4,9 @@ mod bites;
 mod docs;
 mod files;
 mod hosts;
+mod module;
 mod native;
+mod random;
 mod recipe;
 mod rows;
 
@@ -15,6 +17,7 @@ fn main() {
     let mut trials = Vec::new();
     trials.extend(bites::trials());
     trials.extend(docs::trials());
+    trials.extend(random::trials());
     trials.extend(recipe::trials());
     trials.extend(rows::trials());
     trials.extend(files::trials());
@@ -22,6 +25,6 @@ fn main() {
 }
 
 /// A test that fails by a panic or an error.
-fn trial(name: &str, test: fn() -> anyhow::Result<()>) -> Trial {
+fn trial(name: &str, test: impl FnOnce() -> anyhow::Result<()> + Send + 'static) -> Trial {
     Trial::test(name, move || test().map_err(|error| format!("{error:#}").into()))
 }

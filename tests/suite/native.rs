@@ -16,8 +16,8 @@ use scenario::{
 };
 use serde_json::Value;
 
-use self::proxy::{Facts, Proxy, status_only};
-use self::stream::{Next, Stream, run};
+use self::proxy::{Facts, Metrics, Proxy, status_only};
+use self::stream::{Next, Stream};
 
 /// Workers with a filter each, and the main thread, which ticks but sees no request.
 pub(crate) struct Native {
@@ -25,7 +25,7 @@ pub(crate) struct Native {
     proxy: Proxy,
     /// The configuration at work.
     config: String,
-    filters: Vec<Rc<Filter>>,
+    plugins: Vec<Rc<Plugin>>,
     streams: BTreeMap<CallId, Stream>,
     upstreams: BTreeMap<String, CalloutAnswer>,
     timers: Timers<u64>,
@@ -33,6 +33,12 @@ pub(crate) struct Native {
     asked: VecDeque<Asked>,
     next_callout: u64,
     made: BTreeMap<String, u64>,
+}
+
+/// The filter on one thread, under one configuration.
+struct Plugin {
+    filter: Filter,
+    metrics: Metrics,
 }
 
 /// A call-out under way.
@@ -53,7 +59,7 @@ impl Native {
             workers,
             proxy: Proxy::default(),
             config: String::new(),
-            filters: Vec::new(),
+            plugins: Vec::new(),
             streams: BTreeMap::new(),
             upstreams: BTreeMap::new(),
             timers: Timers::default(),
@@ -67,22 +73,26 @@ impl Native {
         self.upstreams.get(cluster).copied().unwrap_or(CalloutAnswer::Status(200))
     }
 
-    fn new_filter(&mut self, thread: Worker) -> Result<Rc<Filter>> {
+    fn new_plugin(&mut self, thread: Worker) -> Result<Rc<Plugin>> {
         let config = Config::parse(self.config.as_bytes())?;
-        let filter =
-            run(&self.proxy, &Facts::default(), |host, effects| Filter::new(config, host, effects));
+        let services: Vec<_> = config.service_names().map(str::to_owned).collect();
+        let metrics = self.proxy.define(&services);
+        let filter = self
+            .proxy
+            .run(&metrics, &Facts::default(), |host, effects| Filter::new(config, host, effects));
         self.timers.tick_every(thread, filter.tick_period());
-        Ok(Rc::new(filter))
+        Ok(Rc::new(Plugin { filter, metrics }))
     }
 
-    fn filter(&self, thread: Worker) -> Result<Rc<Filter>> {
-        self.filters.get(thread).cloned().with_context(|| format!("there is no thread {thread}"))
+    fn plugin(&self, thread: Worker) -> Result<Rc<Plugin>> {
+        self.plugins.get(thread).cloned().with_context(|| format!("there is no thread {thread}"))
     }
 
     fn tick(&mut self, thread: Worker) -> Result<()> {
-        let filter = self.filter(thread)?;
-        let checks =
-            run(&self.proxy, &Facts::default(), |host, effects| filter.on_tick(host, effects));
+        let plugin = self.plugin(thread)?;
+        let checks = self.proxy.run(&plugin.metrics, &Facts::default(), |host, effects| {
+            plugin.filter.on_tick(host, effects)
+        });
         for check in checks {
             let (pending, callout) = check.into_parts();
             self.call(&callout, Owner::Check(thread, pending))?;
@@ -113,9 +123,9 @@ impl Native {
                     CalloutAnswer::Status(status) => CheckAnswer::Answered(status_only(status)),
                     CalloutAnswer::Refused | CalloutAnswer::Held => CheckAnswer::Failed,
                 };
-                let filter = self.filter(thread)?;
-                run(&self.proxy, &Facts::default(), |host, effects| {
-                    filter.on_check_answer(pending, &answer, host, effects);
+                let plugin = self.plugin(thread)?;
+                self.proxy.run(&plugin.metrics, &Facts::default(), |host, effects| {
+                    plugin.filter.on_check_answer(pending, &answer, host, effects);
                 });
                 Ok(None)
             }
@@ -158,15 +168,13 @@ impl Native {
 impl Host for Native {
     fn configure(&mut self, config: &Value) -> Result<Configured> {
         let text = config.to_string();
-        let parsed = match Config::parse(text.as_bytes()) {
-            Ok(parsed) => parsed,
-            Err(error) => return Ok(Configured::Refused(error.to_string())),
-        };
-        self.proxy.define(parsed.service_names().map(str::to_owned).collect());
+        if let Err(error) = Config::parse(text.as_bytes()) {
+            return Ok(Configured::Refused(error.to_string()));
+        }
         self.config = text;
         self.forget(|owner| matches!(owner, Owner::Check(..)));
-        self.filters =
-            (0..=self.workers).map(|thread| self.new_filter(thread)).collect::<Result<_>>()?;
+        self.plugins =
+            (0..=self.workers).map(|thread| self.new_plugin(thread)).collect::<Result<_>>()?;
         Ok(Configured::Accepted)
     }
 
@@ -190,9 +198,9 @@ impl Host for Native {
     }
 
     fn request(&mut self, call: CallId, request: &Request) -> Result<Sent> {
-        let filter = self.filter(request.worker)?;
+        let plugin = self.plugin(request.worker)?;
         let (stream, next) =
-            Stream::begin(&self.proxy, &filter, request, |cluster| self.upstream_of(cluster));
+            Stream::begin(&self.proxy, &plugin, request, |cluster| self.upstream_of(cluster));
         let received = self.go_on(call, stream, next)?;
         Ok(received.map_or(Sent::Forwarded, Sent::Answered))
     }
@@ -234,8 +242,8 @@ impl Host for Native {
                     Owner::Replay(call) => lost.contains(call),
                 });
                 self.streams.retain(|call, _| !lost.contains(call));
-                let filter = self.new_filter(*worker)?;
-                *self.filters.get_mut(*worker).context("there is no such worker")? = filter;
+                let plugin = self.new_plugin(*worker)?;
+                *self.plugins.get_mut(*worker).context("there is no such worker")? = plugin;
             }
             Event::Tick(Place::Worker(worker)) => self.tick(*worker)?,
             Event::Tick(Place::Main) => self.tick(self.workers)?,
@@ -269,7 +277,7 @@ impl Host for Native {
     }
 
     fn metrics(&mut self) -> Result<Option<BTreeMap<String, u64>>> {
-        Ok(Some(self.proxy.metrics.borrow().clone()))
+        Ok(Some(self.proxy.metrics()))
     }
 
     fn log(&mut self) -> Result<Option<Vec<String>>> {

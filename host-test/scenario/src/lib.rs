@@ -6,11 +6,15 @@
 //! of it is a [`Report`]: a timeline, which two hosts that behave alike have in common to the letter,
 //! and what was expected and did not happen.
 //!
+//! [`generate`] makes scenarios up from a seed. They expect nothing: what is compared are their
+//! timelines.
+//!
 //! Nothing here knows the plugin's code. What is known is what its users know: the configuration
 //! as JSON, the names of states, headers and metrics.
 
 mod event;
 mod format;
+mod generate;
 mod host;
 mod metric;
 mod parse;
@@ -22,6 +26,7 @@ pub use event::{
     Answer, CLIENT_GONE, CalloutAnswer, Event, Fault, GARBAGE, Grpc, Head, Place, Request, Store,
 };
 pub use format::{Clock, Expect, Need, Scenario, Step};
+pub use generate::generate;
 pub use host::{CallId, Configured, Host, Late, Received, Reply, Sent, Status, WALL_START, Worker};
 pub use metric::readable;
 pub use parse::FormatError;

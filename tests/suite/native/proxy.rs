@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::Duration;
 
 use breaker_filter::{
@@ -21,12 +22,13 @@ const INTERNAL_FAILURE: StoreFault = StoreFault { status: 10 };
 pub(super) struct Proxy {
     pub(super) now: Cell<Duration>,
     pub(super) wall_offset: Cell<i64>,
-    /// The names of the services, by their numbers.
-    pub(super) services: RefCell<Vec<String>>,
-    pub(super) metrics: RefCell<BTreeMap<String, u64>>,
+    metrics: RefCell<BTreeMap<String, Rc<Cell<u64>>>>,
     pub(super) lines: RefCell<Vec<String>>,
     pub(super) store: Store,
 }
+
+/// The metrics of one configuration, by their numbers.
+pub(super) struct Metrics(Vec<Rc<Cell<u64>>>);
 
 /// Values with versions from one counter that skips zero; a missing key takes any version.
 #[derive(Default)]
@@ -50,41 +52,60 @@ pub(super) struct Facts {
 
 /// The proxy at work on one stream, or on none.
 pub(super) struct At<'a> {
-    pub(super) proxy: &'a Proxy,
-    pub(super) facts: &'a Facts,
+    proxy: &'a Proxy,
+    metrics: &'a Metrics,
+    facts: &'a Facts,
 }
 
 impl Proxy {
-    fn name(&self, metric: Metric) -> String {
-        let services = self.services.borrow();
-        let service = match metric {
-            Metric::Of(number, _) => services.get(number).map_or("", String::as_str),
-            _ => "",
-        };
-        metric.stat_name(service)
-    }
-
     /// Defines all metrics of these services: those that there are keep their values.
-    pub(super) fn define(&self, services: Vec<String>) {
-        let count = services.len();
-        *self.services.borrow_mut() = services;
-        let mut metrics = self.metrics.borrow_mut();
-        for metric in Metric::all(count) {
-            metrics.entry(self.name(metric)).or_default();
-        }
-    }
-
-    pub(super) fn apply(&self, effects: Effects) {
-        self.lines.borrow_mut().extend(effects.lines.into_iter().map(|(_, line)| line));
-        for (metric, change) in effects.metrics {
-            let mut metrics = self.metrics.borrow_mut();
-            let name = self.name(metric);
-            let value = metrics.get_mut(&name).unwrap_or_else(|| panic!("{name} is not defined"));
-            match change {
-                Change::Count => *value += 1,
-                Change::Set(to) => *value = to,
+    pub(super) fn define(&self, services: &[String]) -> Metrics {
+        let mut defined = self.metrics.borrow_mut();
+        let mut metrics = vec![Rc::default(); Metric::count(services.len())];
+        for metric in Metric::all(services.len()) {
+            let service = match metric {
+                Metric::Of(number, _) => services.get(number).map_or("", String::as_str),
+                _ => "",
+            };
+            let value = defined.entry(metric.stat_name(service)).or_default();
+            if let Some(place) = metrics.get_mut(metric.index()) {
+                *place = Rc::clone(value);
             }
         }
+        Metrics(metrics)
+    }
+
+    /// All metrics, by the proxy's names for them.
+    pub(super) fn metrics(&self) -> BTreeMap<String, u64> {
+        let metrics = self.metrics.borrow();
+        metrics.iter().map(|(name, value)| (name.clone(), value.get())).collect()
+    }
+
+    /// Runs the filter, and applies what it wants done besides its verdict.
+    pub(super) fn run<R>(
+        &self,
+        metrics: &Metrics,
+        facts: &Facts,
+        f: impl FnOnce(&At<'_>, &mut Effects) -> R,
+    ) -> R {
+        let mut effects = Effects::default();
+        let result = f(&At { proxy: self, metrics, facts }, &mut effects);
+        self.lines.borrow_mut().extend(effects.lines.into_iter().map(|(_, line)| line));
+        for (metric, change) in effects.metrics {
+            let value = metrics.of(metric);
+            match change {
+                Change::Count => value.set(value.get() + 1),
+                Change::Set(to) => value.set(to),
+            }
+        }
+        result
+    }
+}
+
+impl Metrics {
+    fn of(&self, metric: Metric) -> &Cell<u64> {
+        let value = self.0.get(metric.index());
+        value.unwrap_or_else(|| panic!("{metric:?} is not defined"))
     }
 }
 
@@ -161,14 +182,12 @@ impl breaker_filter::Host for At<'_> {
     }
 
     fn gauge(&self, metric: Metric) -> Option<u64> {
-        self.proxy.metrics.borrow().get(&self.proxy.name(metric)).copied()
+        Some(self.metrics.of(metric).get())
     }
 
     fn adjust(&self, metric: Metric, by: i64) {
-        let name = self.proxy.name(metric);
-        if let Some(value) = self.proxy.metrics.borrow_mut().get_mut(&name) {
-            *value = value.wrapping_add_signed(by);
-        }
+        let value = self.metrics.of(metric);
+        value.set(value.get().wrapping_add_signed(by));
     }
 }
 

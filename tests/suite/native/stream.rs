@@ -3,18 +3,18 @@
 use std::rc::Rc;
 
 use breaker_filter::{
-    Callout, Effects, Exchange, FallbackAnswer, FallbackVerdict, Filter, Headers, RequestAction,
-    ResponseVerdict,
+    Callout, Exchange, FallbackAnswer, FallbackVerdict, Headers, RequestAction, ResponseVerdict,
 };
 use scenario::{
     Answer, CLIENT_GONE, CalloutAnswer, Fault, Grpc, Head, Received, Reply, Request, Worker,
 };
 
-use super::proxy::{At, Facts, Proxy, reply_of, status_only};
+use super::Plugin;
+use super::proxy::{Facts, Proxy, reply_of, status_only};
 
 pub(super) struct Stream {
     pub(super) worker: Worker,
-    filter: Rc<Filter>,
+    plugin: Rc<Plugin>,
     exchange: Exchange,
     facts: Facts,
     is_grpc: bool,
@@ -36,19 +36,19 @@ impl Stream {
     /// A request comes to the filter. A diverted one is answered by its cluster at once.
     pub(super) fn begin(
         proxy: &Proxy,
-        filter: &Rc<Filter>,
+        plugin: &Rc<Plugin>,
         request: &Request,
         cluster_of: impl FnOnce(&str) -> CalloutAnswer,
     ) -> (Self, Next) {
         let pairs: Vec<_> = request.header_pairs().collect();
         let facts = Facts { cluster: request.cluster.clone(), ..Facts::default() };
         let no_body = request.body.is_empty();
-        let (exchange, verdict) = run(proxy, &facts, |host, effects| {
-            filter.on_request(Headers::from_pairs(&pairs), no_body, host, effects)
+        let (exchange, verdict) = proxy.run(&plugin.metrics, &facts, |host, effects| {
+            plugin.filter.on_request(Headers::from_pairs(&pairs), no_body, host, effects)
         });
         let mut stream = Self {
             worker: request.worker,
-            filter: Rc::clone(filter),
+            plugin: Rc::clone(plugin),
             exchange,
             facts,
             is_grpc: request.is_grpc(),
@@ -59,7 +59,7 @@ impl Stream {
                 if !no_body {
                     let bytes = || Some(request.body.clone().into_bytes());
                     let len = request.body.len();
-                    filter.on_request_body(&mut stream.exchange, len, true, bytes);
+                    plugin.filter.on_request_body(&mut stream.exchange, len, true, bytes);
                 }
                 Next::Waiting
             }
@@ -137,13 +137,13 @@ impl Stream {
         self.facts.head = head.clone();
         let is_all = matches!(head.grpc, Some(Grpc::Head(_)));
         let mut reply = Reply { status: head.status, headers: head.headers.clone() };
-        if !self.filter.wants_response(&self.exchange) {
+        if !self.plugin.filter.wants_response(&self.exchange) {
             self.begun = Some(reply);
             return Next::Waiting;
         }
-        let Self { filter, exchange, facts, .. } = self;
-        let verdict = run(proxy, facts, |host, effects| {
-            filter.on_response(exchange, Some(head.status), is_all, host, effects)
+        let Self { plugin, exchange, facts, .. } = self;
+        let verdict = proxy.run(&plugin.metrics, facts, |host, effects| {
+            plugin.filter.on_response(exchange, Some(head.status), is_all, host, effects)
         });
         match verdict {
             ResponseVerdict::Continue(headers) => {
@@ -177,9 +177,10 @@ impl Stream {
             }
             CalloutAnswer::Refused | CalloutAnswer::Held => None,
         };
-        let Self { filter, exchange, facts, .. } = self;
-        let verdict =
-            run(proxy, facts, |_, effects| filter.on_fallback_answer(exchange, answer, effects));
+        let Self { plugin, exchange, facts, .. } = self;
+        let verdict = proxy.run(&plugin.metrics, facts, |_, effects| {
+            plugin.filter.on_fallback_answer(exchange, answer, effects)
+        });
         self.over(proxy);
         match verdict {
             FallbackVerdict::Reply(reply) => Received::Replayed(reply_of(&reply)),
@@ -195,23 +196,13 @@ impl Stream {
 
     /// A proxy logs a stream, and then deletes it.
     fn over(&mut self, proxy: &Proxy) {
-        let Self { filter, exchange, facts, .. } = self;
+        let Self { plugin, exchange, facts, .. } = self;
         for _ in 0..2 {
-            run(proxy, facts, |host, effects| filter.on_stream_end(exchange, host, effects));
+            proxy.run(&plugin.metrics, facts, |host, effects| {
+                plugin.filter.on_stream_end(exchange, host, effects)
+            });
         }
     }
-}
-
-/// Runs the filter, and applies what it wants done besides its verdict.
-pub(super) fn run<R>(
-    proxy: &Proxy,
-    facts: &Facts,
-    f: impl FnOnce(&At<'_>, &mut Effects) -> R,
-) -> R {
-    let mut effects = Effects::default();
-    let result = f(&At { proxy, facts }, &mut effects);
-    proxy.apply(effects);
-    result
 }
 
 fn add(reply: &mut Reply, headers: &[(&'static str, &'static str)]) {

@@ -1,0 +1,99 @@
+//! Configurations made up: valid, with limits that are reached and waits that end.
+
+use std::collections::BTreeSet;
+
+use fastrand::Rng;
+use serde_json::{Value, json};
+
+use super::{FALLBACK, HEALTH, pick};
+use crate::format::Need;
+
+/// A configuration of one to three services.
+pub(super) fn config(rng: &mut Rng, may_need: &BTreeSet<Need>) -> Value {
+    let names = ["payment", "order", "stock"];
+    let count = rng.usize(1..=names.len());
+    let names: Vec<_> = names.iter().take(count).map(|name| (*name).to_owned()).collect();
+    again(rng, may_need, &names)
+}
+
+/// Another configuration of the same services.
+pub(super) fn again(rng: &mut Rng, may_need: &BTreeSet<Need>, services: &[String]) -> Value {
+    let is_virtual = may_need.contains(&Need::VirtualTime);
+    let services: Vec<_> = services.iter().map(|name| service(rng, is_virtual, name)).collect();
+    let expose = *pick(rng, &["always", "fallback", "never"]);
+    json!({"expose_state": expose, "services": services})
+}
+
+fn service(rng: &mut Rng, is_virtual: bool, name: &str) -> Value {
+    let mut service = json!({"name": name, "match": {"hosts": [name]}});
+    if rng.u8(0..4) > 0 {
+        service["trip"] = json!({"consecutive_failures": rng.u32(1..=4)});
+    }
+    service["open"] = open(rng, is_virtual);
+    let permitted = rng.u32(1..=4);
+    let max_waits: &[_] = if is_virtual { &["1s", "5s", "30s"] } else { &["1100ms", "30s"] };
+    service["half_open"] = json!({
+        "permitted_calls": permitted,
+        "success_threshold": rng.u32(1..=permitted),
+        "max_wait_duration": *pick(rng, max_waits),
+    });
+    // In real time it would be chance whether a check or a step comes first.
+    if is_virtual && rng.bool() {
+        service["health_check"] = health_check(rng);
+    }
+    match rng.u8(0..4) {
+        0 => {}
+        1 => {
+            let status = *pick(rng, &[200, 503]);
+            service["fallback"] = json!({"response": {"status": status, "body": "later"}});
+        }
+        _ => {
+            service["fallback"] = json!({
+                "cluster": FALLBACK,
+                "on_failure": rng.bool(),
+                "timeout": "1s",
+                "max_request_bytes": *pick(rng, &[16, 65536]),
+            });
+        }
+    }
+    if rng.u8(0..3) == 0 {
+        service["classify"] = json!({
+            "ignore_status": [*pick(rng, &["404", "502", "429"])],
+            "overflow": *pick(rng, &["ignore", "failure"]),
+        });
+    }
+    service
+}
+
+/// In real time, waits that no step ends with, since steps are quarters of a second apart.
+fn open(rng: &mut Rng, is_virtual: bool) -> Value {
+    if !is_virtual {
+        return json!({"wait_duration": "1100ms", "max_wait_duration": "2100ms", "jitter": 0});
+    }
+    json!({
+        "wait_duration": *pick(rng, &["1s", "3s", "10s"]),
+        "max_wait_duration": *pick(rng, &["10s", "30s"]),
+        "backoff_rate": *pick(rng, &[1.0, 1.5, 2.0]),
+        "jitter": *pick(rng, &[0, 20]),
+        "honor_retry_after": rng.bool(),
+    })
+}
+
+fn health_check(rng: &mut Rng) -> Value {
+    let mut check = json!({
+        "cluster": HEALTH,
+        "path": "/health",
+        "interval": *pick(rng, &["1s", "3s"]),
+        "timeout": "500ms",
+        "healthy_threshold": rng.u32(1..=2),
+        "then": *pick(rng, &["close", "half_open"]),
+    });
+    if rng.bool() {
+        check["retry"] = json!({
+            "num_retries": rng.u32(1..=3),
+            "interval": "500ms",
+            "backoff_rate": *pick(rng, &[1.0, 2.0]),
+        });
+    }
+    check
+}
