@@ -8,6 +8,7 @@ mod checks;
 mod configuration;
 mod contract;
 mod docs;
+mod hostile;
 mod node;
 mod replay;
 mod sharing;
