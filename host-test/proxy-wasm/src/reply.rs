@@ -68,7 +68,7 @@ impl LocalReply {
 }
 
 /// The gRPC status that stands for an HTTP status.
-const fn grpc_status(status: u16) -> u32 {
+pub(crate) const fn grpc_status(status: u16) -> u32 {
     match status {
         400 => 13,
         401 => 16,

@@ -40,11 +40,12 @@ pub(crate) struct State {
 
     /// The configuration at hand, while it is handed over.
     pub(crate) configuration: Option<Vec<u8>>,
-    /// The calls without an answer, and the root contexts that own them.
-    pub(crate) calls: BTreeMap<u32, u32>,
+    /// The calls without an answer.
+    pub(crate) calls: BTreeMap<u32, PendingCall>,
     last_call: u32,
     /// The answer at hand, while it is handed over.
     pub(crate) answer: Option<Answer>,
+    pub(crate) grpc_answer: Option<GrpcAnswer>,
 
     /// What the callback wants done once it has returned.
     pub(crate) after: Vec<After>,
@@ -66,12 +67,36 @@ pub(crate) struct Root {
     pub(crate) retired: bool,
 }
 
+/// A call without an answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PendingCall {
+    /// The root context that owns it.
+    pub(crate) root: u32,
+    pub(crate) protocol: Protocol,
+}
+
+/// How a filter made a call, and wants to hear of its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Http,
+    Grpc,
+}
+
 /// What the answer of a call brought.
 #[derive(Debug, Default)]
 pub(crate) struct Answer {
     pub(crate) headers: Headers,
     pub(crate) body: Vec<u8>,
     pub(crate) trailers: Headers,
+}
+
+/// What the answer of a gRPC call brought: a message if the status is zero.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct GrpcAnswer {
+    pub(crate) status: u32,
+    /// What the status says besides.
+    pub(crate) text: Vec<u8>,
+    pub(crate) message: Vec<u8>,
 }
 
 /// What a callback wants done once it has returned.
@@ -90,7 +115,7 @@ pub(crate) enum Map {
     Trailers(Way),
     CallHeaders,
     CallTrailers,
-    /// One of gRPC calls, of which this host makes none.
+    /// Metadata of gRPC calls, of which nothing is told.
     Grpc,
 }
 
@@ -99,9 +124,10 @@ pub(crate) enum Map {
 pub(crate) enum Buffer {
     Body(Way),
     CallBody,
+    GrpcMessage,
     VmConfiguration,
     PluginConfiguration,
-    /// One of network streams or of gRPC calls, of which this host has none.
+    /// One of network streams, of which this host has none.
     Other,
 }
 
@@ -127,6 +153,7 @@ impl State {
             calls: BTreeMap::new(),
             last_call: 0,
             answer: None,
+            grpc_answer: None,
             after: Vec::new(),
             stop: false,
             events: Vec::new(),
@@ -238,6 +265,9 @@ impl State {
                 Some(if message.visible.body { &message.body } else { &[] })
             }
             Buffer::CallBody => self.answer.as_ref().map(|answer| answer.body.as_slice()),
+            Buffer::GrpcMessage => {
+                self.grpc_answer.as_ref().map(|answer| answer.message.as_slice())
+            }
             Buffer::VmConfiguration => Some(&self.plugin.vm_configuration),
             Buffer::PluginConfiguration => self.configuration.as_deref(),
             Buffer::Other => None,
@@ -303,7 +333,8 @@ impl Buffer {
             4 => Self::CallBody,
             6 => Self::VmConfiguration,
             7 => Self::PluginConfiguration,
-            2 | 3 | 5 | 8 => Self::Other,
+            5 => Self::GrpcMessage,
+            2 | 3 | 8 => Self::Other,
             _ => return None,
         })
     }

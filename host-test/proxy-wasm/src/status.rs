@@ -12,6 +12,8 @@ pub enum Status {
     BadArgument = 2,
     /// A value cannot be serialised.
     SerializationFailure = 3,
+    /// A value cannot be parsed, or names a cluster for gRPC that is not there.
+    ParseFailure = 4,
     /// A pointer leads out of the module's memory.
     InvalidMemoryAccess = 6,
     /// The queue is empty.

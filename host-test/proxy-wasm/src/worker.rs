@@ -1,5 +1,6 @@
 //! One worker: a VM, its root contexts, and the streams it serves.
 
+mod answers;
 mod failure;
 mod flow;
 mod lifecycle;
@@ -18,7 +19,7 @@ use crate::headers::Headers;
 use crate::module::Module;
 use crate::plugin::Plugin;
 use crate::process::Process;
-use crate::state::{Answer, State};
+use crate::state::State;
 use crate::stream::{Mode, Stream, StreamId, Way};
 use crate::vm::{Callback, Callbacks, Vm};
 
@@ -288,24 +289,7 @@ impl Worker {
 
     /// Answers a call. A token that was answered, or whose VM is gone, does nothing.
     pub fn answer_call(&mut self, token: CallToken, answer: CallAnswer) -> Vec<Event> {
-        let Some(root) = self.state_mut().calls.remove(&token.0) else {
-            return Vec::new();
-        };
-        let answer = match answer {
-            CallAnswer::Response { headers, body, trailers } => Answer { headers, body, trailers },
-            CallAnswer::Failed => Answer::default(),
-        };
-        let size = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
-        let parameters = (
-            root,
-            token.0,
-            size(answer.headers.len()),
-            size(answer.body.len()),
-            size(answer.trailers.len()),
-        );
-        self.state_mut().answer = Some(answer);
-        self.call(root, |callbacks| &callbacks.http_call_response, parameters);
-        self.state_mut().answer = None;
+        self.hand_over(token.0, answer);
         self.settle();
         self.take_events()
     }

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use wasm_host::{CallAnswer, Event, Module, Options, Part, Plugin, Process, StartError, Worker};
+use wasm_host::{
+    CallAnswer, Event, Headers, Module, Options, Part, Plugin, Process, StartError, Worker,
+};
 
 use crate::guest::said;
 use crate::support::{Outcome, exchange, request, response};
@@ -131,4 +133,38 @@ fn metadata_of_the_node_and_of_the_route_can_be_told() {
     assert_eq!(headers.text("x-team"), Some("payments"));
     let headers = exchange(&mut worker, 200).response.unwrap();
     assert_eq!(headers.text("x-team"), Some("nobody"));
+}
+
+fn grpc(status: &str, body: &[u8]) -> CallAnswer {
+    CallAnswer::Response {
+        headers: Headers::from_iter([(":status", "200"), ("content-type", "application/grpc")]),
+        body: body.to_vec(),
+        trailers: Headers::from_iter([("grpc-status", status), ("grpc-message", "so it is")]),
+    }
+}
+
+#[test]
+fn a_grpc_call_is_framed_and_its_answer_is_read() {
+    let (process, mut worker) = start("permit", "").unwrap();
+    let mut ask = |answer| {
+        let stream = worker.open_stream();
+        let mut outcome = Outcome::from(worker.request_headers(stream, request("GET", "/p"), true));
+        let call = outcome.calls.remove(0);
+        assert_eq!(call.headers.text(":path"), Some("/permits.v1.Permits/Check"));
+        assert_eq!(call.headers.text("x-purpose"), Some("test"));
+        assert_eq!(call.body, b"\0\0\0\0\x02/p");
+        outcome.extend(worker.answer_call(call.token, answer));
+        assert!(outcome.trap.is_none());
+        (outcome.request.is_some(), outcome.status(), outcome.response_body)
+    };
+    assert_eq!(ask(grpc("0", b"\0\0\0\0\x03yes")), (true, None, vec![]));
+    assert_eq!(ask(grpc("0", b"\0\0\0\0\x02no")), (false, Some(403), vec![]));
+    let failed = |body: &str| (false, Some(502), body.as_bytes().to_vec());
+    assert_eq!(ask(grpc("5", b"")), failed("5 so it is"));
+    assert_eq!(ask(grpc("0", b"\0\0\0\0\x09cut")), failed("13 "));
+    assert_eq!(ask(CallAnswer::status(503, "")), failed("14 "));
+    assert_eq!(ask(CallAnswer::Failed), failed("14 "));
+
+    process.set_clusters(["other"]);
+    assert_eq!(exchange(&mut worker, 200).status(), Some(503));
 }
