@@ -139,6 +139,18 @@ fn a_clients_own_copies_of_the_headers_are_removed() {
 }
 
 #[test]
+fn where_a_request_goes_is_not_believed_if_the_client_may_have_chosen_it() {
+    let mut world = World::one(&json!({"match": {"clusters": ["payment"]}}));
+    let mut request = get("/");
+    request.cluster = Some("payment".to_owned());
+    assert!(world.workers[0].request(&request).unwrap().call.is_some());
+    request.fields.push(field("x-circuit-breaker-cluster", "payment"));
+    assert!(world.workers[0].request(&request).unwrap().call.is_none());
+    let steered = "cb_reason=.=client_header;.;edge_breaker_unprotected_total";
+    assert_eq!(world.shared.metric(steered), Some(1));
+}
+
+#[test]
 fn an_abandoned_call_says_nothing_about_the_service() {
     let mut world = World::one(&json!({}));
     world.call(0, 503);

@@ -9,6 +9,9 @@ use crate::world::ARTEFACT;
 const IMPORTS: [&str; 1] = ["edge-breaker:guard/store@0.1.0"];
 const EXPORTS: [&str; 1] = ["edge-breaker:guard/breaker@0.1.0"];
 
+/// A host that compiles it at its start waits for each byte.
+const LARGEST: u64 = 640 * 1024;
+
 #[test]
 fn the_component_asks_for_a_store_and_nothing_else() {
     assert_eq!(ARTEFACT.imports(), IMPORTS);
@@ -17,6 +20,14 @@ fn the_component_asks_for_a_store_and_nothing_else() {
 #[test]
 fn the_component_offers_the_breaker_and_nothing_else() {
     assert_eq!(ARTEFACT.exports(), EXPORTS);
+}
+
+#[test]
+fn the_component_stays_small() {
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/wasm/edge_breaker_component.wasm");
+    let size = fs::metadata(path).unwrap().len();
+    assert!(size <= LARGEST, "{size} bytes, more than {LARGEST}");
 }
 
 #[test]
