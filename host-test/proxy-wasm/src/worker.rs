@@ -260,6 +260,12 @@ impl Worker {
         Ok(())
     }
 
+    /// Takes what came of a start or of a new configuration: a call that was made meanwhile, for
+    /// example, or the streams that died of a trap. It comes with whatever is fed next otherwise.
+    pub fn drain_events(&mut self) -> Vec<Event> {
+        self.take_events()
+    }
+
     /// The tick period of the root context that is in force; `None`: it does not tick.
     #[must_use]
     pub fn tick_period(&self) -> Option<Duration> {

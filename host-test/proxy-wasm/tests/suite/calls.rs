@@ -140,3 +140,18 @@ fn answers_may_come_in_any_order() {
     assert!(worker.is_paused(first));
     assert!(worker.pending_calls().is_empty());
 }
+
+#[test]
+fn a_call_may_be_made_while_the_configuration_is_handed_over() {
+    let text = r#"
+        (func (export "proxy_on_configure") (param i32 i32) (result i32)
+          (i32.eqz (call $http_call @"c"
+            @"\03\00\00\00\07\00\00\00\01\00\00\00\05\00\00\00\01\00\00\00\0a\00\00\00\01\00\00\00:method\00G\00:path\00/\00:authority\00a\00"
+            @"" (i32.const 0) (i32.const 0) (i32.const 250) (global.get $out))))
+        (func (export "proxy_on_http_call_response") (param i32 i32 i32 i32 i32)
+          (call $number (local.get 0)))"#;
+    let (process, mut worker) = start(text);
+    let calls = Outcome::from(worker.drain_events()).calls;
+    worker.answer_call(calls[0].token, CallAnswer::status(200, ""));
+    assert_eq!(said(&process), ["1"], "the root context owns it");
+}

@@ -130,3 +130,26 @@ fn a_closed_stream_is_cut_off_and_still_logged() {
     worker.end_stream(stream);
     assert_eq!(said(&process), ["0", "2", "log"]);
 }
+
+#[test]
+fn what_is_held_back_of_a_request_never_goes_on_behind_a_reply() {
+    let text = format!(
+        r#"(func (export "proxy_on_configure") (param i32 i32) (result i32)
+             (i32.eqz (call $set_tick_period (i32.const 1000))))
+           (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+             (i32.const 1))
+           (func (export "proxy_on_tick") (param i32)
+             (drop (call $set_effective_context (i32.const 2)))
+             {REPLY}
+             (call $status (call $continue_stream (i32.const 0))))"#
+    );
+    let (process, mut worker) = start(&text);
+    let stream = worker.open_stream();
+    worker.request_headers(stream, request("POST", "/"), false);
+    worker.request_body(stream, "body", true);
+    let outcome = Outcome::from(worker.tick());
+    assert_eq!(said(&process), ["0", "0"]);
+    assert_eq!(outcome.status(), Some(403));
+    assert_eq!((outcome.request, outcome.request_body), (None, vec![]));
+    assert!(!worker.is_paused(stream));
+}
