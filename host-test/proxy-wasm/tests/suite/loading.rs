@@ -47,3 +47,19 @@ fn an_older_module_of_abi_0_2_0_is_accepted() {
         load(r#"(module (memory (export "memory") 1) (func (export "proxy_abi_version_0_2_0")))"#);
     assert!(module.unwrap().imports().is_empty());
 }
+
+#[test]
+#[allow(unsafe_code, reason = "the bytes were made a moment ago")]
+fn a_compiled_module_can_be_kept_and_is_refused_with_other_options() {
+    let options = Options::default();
+    let kept = crate::guest::module("").precompiled().unwrap();
+    // SAFETY: these are bytes that `precompiled` gave.
+    let load = |options| unsafe { Module::from_precompiled(&kept, options) };
+    let module = load(&options).unwrap();
+    let process = wasm_host::Process::new();
+    let plugin = wasm_host::Plugin::default();
+    let mut worker = wasm_host::Worker::start(&process, &module, plugin, b"").unwrap();
+    assert_eq!(crate::support::exchange(&mut worker, 200).status(), Some(200));
+    let other = Options { metered: false, ..options };
+    assert!(matches!(load(&other), Err(LoadError::Invalid(_))));
+}
