@@ -39,6 +39,8 @@ lint: ## Checks format, lints (native and wasm), docs and the direction of depen
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	@$(ADD_TARGET)
 	$(CARGO) clippy $(SHELLS) --target $(WASM_TARGET) -- -D warnings
+	@$(ADD_COMPONENT_TARGET)
+	$(CARGO) clippy -p breaker-component --target $(COMPONENT_TARGET) -- -D warnings
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" $(CARGO) doc --workspace --no-deps --document-private-items
 	$(CARGO) test --quiet -p edge-breaker-tests --test architecture
 

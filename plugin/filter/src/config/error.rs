@@ -22,7 +22,8 @@ impl ConfigError {
     /// An error of the JSON reader, which already names value and remedy.
     pub(crate) fn from_json(error: &serde_path_to_error::Error<serde_json::Error>) -> Self {
         let path = match error.path().to_string() {
-            root if root == "." || root.is_empty() => "configuration".to_owned(),
+            // Damaged JSON has no path.
+            root if matches!(root.as_str(), "." | "?" | "") => "configuration".to_owned(),
             path => path,
         };
         Self { path, problem: error.inner().to_string() }

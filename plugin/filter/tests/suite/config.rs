@@ -243,6 +243,7 @@ fn what_is_no_configuration_is_refused() {
         ("{}", r#"such as {"name": "payment-service"}"#),
         (r#"{"services": []}"#, "services: []: name at least one service"),
         ("[]", "configuration: "),
+        ("{ not JSON", "configuration: key must be a string"),
         ("5", "configuration: invalid type: integer `5`, expected an object"),
         (r#"{"": 1}"#, "configuration: unknown field ``"),
         ("null", "configuration: invalid type: null, expected an object"),
