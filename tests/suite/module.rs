@@ -106,12 +106,8 @@ impl Wasm {
     }
 
     fn new_vm(&mut self, thread: Worker) -> Result<wasm_host::Worker> {
-        let vm = wasm_host::Worker::start(
-            &self.process,
-            &module()?,
-            plugin(),
-            self.config.as_bytes(),
-        )?;
+        let vm =
+            wasm_host::Worker::start(&self.process, &module()?, plugin(), self.config.as_bytes())?;
         self.timers.tick_every(thread, vm.tick_period().unwrap_or_default());
         Ok(vm)
     }
@@ -233,9 +229,8 @@ impl Host for Wasm {
 
     fn request(&mut self, call: CallId, request: &Request) -> Result<Sent> {
         let upstreams = self.upstreams.clone();
-        let cluster_of = |cluster: &str| {
-            upstreams.get(cluster).copied().unwrap_or(CalloutAnswer::Status(200))
-        };
+        let cluster_of =
+            |cluster: &str| upstreams.get(cluster).copied().unwrap_or(CalloutAnswer::Status(200));
         let vm = self.vm(request.worker)?;
         let (stream, next) = Stream::begin(vm, request, cluster_of)?;
         let received = self.go_on(call, stream, next)?;
