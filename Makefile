@@ -1,6 +1,6 @@
 # The one command surface: CI runs these very commands. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup wasm lint test bench demo clean
+.PHONY: help setup wasm lint test soak bench demo clean
 
 CARGO ?= cargo
 WASM_TARGET := wasm32-wasip1
@@ -46,6 +46,10 @@ lint: ## Checks format, lints (native and wasm), docs and the direction of depen
 
 test: wasm setup ## Runs all tests, real Envoy included
 	$(CARGO) test --workspace
+
+SOAK ?= 1m
+soak: wasm ## Simulates worlds of random seeds; SOAK=30s, 2h or a number of requests
+	$(CARGO) run --quiet -p simulated-world -- $(SOAK)
 
 bench: wasm setup ## Measures what the filter costs per request
 	$(CARGO) bench -p breaker

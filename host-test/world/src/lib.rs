@@ -1,1 +1,172 @@
-//! The simulated world.
+//! A simulated world: one process of a proxy with several workers, a service, its clients, and
+//! one clock, under random schedules.
+//!
+//! The module under test is the one that a proxy loads, run by [`wasm_host`]. Each worker has a
+//! thread of its own, of which exactly one runs at a time, and which one is decided at each host
+//! call by a random generator. So a [seed](Setup::seed) is a schedule, and the same seed gives
+//! the same world again: this is what makes a race something to look at.
+//!
+//! After every step the invariants are checked, by what an outsider sees, and never by the
+//! module's own code: what came to the service, what is written in the shared data and by whom,
+//! what the metrics and the log say.
+
+mod defect;
+mod oracle;
+mod player;
+mod record;
+mod rules;
+mod service;
+mod stage;
+mod trace;
+mod world;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasm_host::{FailurePolicy, LogLevel, Module, Plugin, Process, Worker};
+
+pub use defect::Defect;
+pub use rules::{CheckRules, Rules};
+
+use stage::Stage;
+use world::World;
+
+/// A world to be simulated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Setup {
+    /// What all that is random follows from.
+    pub seed: u64,
+    /// How many workers there are.
+    pub workers: usize,
+    /// How many requests come at least.
+    pub requests: u64,
+    /// How the service is guarded.
+    pub rules: Rules,
+    /// Whether VMs die, clocks jump, races and calls are lost.
+    pub faults: bool,
+    /// A defect that is to be found.
+    pub defect: Option<Defect>,
+}
+
+/// What was simulated, and went well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// Requests that came.
+    pub requests: u64,
+    /// A number for all that happened, in its order.
+    pub trace: u64,
+    /// The monotonic clock in the end.
+    pub virtual_time: Duration,
+    /// The breaker's generation in the end: one more than its transitions.
+    pub generation: u64,
+    /// Admitted calls that were settled.
+    pub admitted: u64,
+    /// Diverted calls.
+    pub diverted: u64,
+    /// Admitted calls that were trials.
+    pub trials: u64,
+    /// Results that came when their period was over.
+    pub late: u64,
+    /// Writes of the record.
+    pub writes: u64,
+    /// How often all was at rest, and compared.
+    pub rests: u64,
+}
+
+/// An invariant that did not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// The world to be simulated again.
+    pub setup: Setup,
+    /// What is wrong.
+    pub problem: String,
+    /// How many requests had come.
+    pub requests: u64,
+    /// A number for all that happened, in its order.
+    pub trace: u64,
+    /// What happened last, line by line.
+    pub last: String,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            workers: 4,
+            requests: 10_000,
+            rules: Rules::default(),
+            faults: true,
+            defect: None,
+        }
+    }
+}
+
+/// Simulates a world.
+///
+/// # Errors
+///
+/// If an invariant does not hold.
+pub fn simulate(module: &Module, setup: Setup) -> Result<Report, Box<Violation>> {
+    let failed = |problem: String, requests, trace, last| {
+        Box::new(Violation { setup, problem, requests, trace, last })
+    };
+    let process = Process::new();
+    process.set_seed(setup.seed);
+    process.set_log_level(LogLevel::Info);
+    let plugin = Plugin {
+        failure_policy: FailurePolicy::FailReload { backoff: Duration::from_millis(20) },
+        ..Plugin::default()
+    };
+    let configuration = setup.rules.configuration();
+    let workers =
+        (0..setup.workers).map(|_| Worker::start(&process, module, plugin.clone(), &configuration));
+    let workers: Result<Vec<Worker>, _> = workers.collect();
+    let workers = workers.map_err(|error| failed(error.to_string(), 0, 0, String::new()))?;
+    let world =
+        World::new(setup, process).map_err(|problem| failed(problem, 0, 0, String::new()))?;
+    let stage = Arc::new(Stage::new(world, setup.workers));
+    std::thread::scope(|threads| {
+        for (number, worker) in workers.into_iter().enumerate() {
+            let stage = &stage;
+            threads.spawn(move || player::play(stage, number, worker));
+        }
+    });
+    let Some(stage) = Arc::into_inner(stage) else {
+        return Err(failed("a worker did not go".to_owned(), 0, 0, String::new()));
+    };
+    let world = stage.into_world();
+    match &world.failure {
+        None => Ok(world.report()),
+        Some(problem) => {
+            let (problem, last) = (problem.clone(), world.trace.to_string());
+            Err(failed(problem, world.requests, world.trace.hash(), last))
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { requests, trace, virtual_time, generation, admitted, diverted, .. } = self;
+        let Self { trials, late, writes, rests, .. } = self;
+        write!(
+            f,
+            "{requests} requests ({admitted} admitted, {diverted} diverted, {trials} trials, \
+             {late} late) {} transitions, {writes} writes, {rests} rests, {:.1} s, {trace:016x}",
+            generation - 1,
+            virtual_time.as_secs_f64(),
+        )
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { setup, problem, requests, trace, last } = self;
+        writeln!(f, "{last}")?;
+        writeln!(f, "{problem}")?;
+        writeln!(f, "after {requests} requests, trace {trace:016x}")?;
+        write!(f, "replay: {setup:?}")
+    }
+}
+
+impl std::error::Error for Violation {}

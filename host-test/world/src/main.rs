@@ -1,0 +1,72 @@
+//! Simulates worlds for as long as asked, each of another seed, and prints the one that fails.
+//!
+//! `simulated-world 10m`: so long; `simulated-world 100000`: so many requests; with a second
+//! argument, the first seed. Seeds come from the clock otherwise.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result};
+use simulated_world::{Rules, Setup, simulate};
+use wasm_host::{Module, Options};
+
+/// How long to go on.
+enum Limit {
+    Time(Duration),
+    Requests(u64),
+}
+
+fn main() -> Result<ExitCode> {
+    let mut arguments = std::env::args().skip(1);
+    let limit = Limit::parse(&arguments.next().unwrap_or_else(|| "1m".to_owned()))?;
+    let seed = arguments.next().map(|seed| seed.parse()).transpose().context("the seed")?;
+    let clock = SystemTime::now().duration_since(UNIX_EPOCH)?;
+    let mut seed = seed.unwrap_or(u64::from(clock.subsec_nanos()) ^ clock.as_secs() << 20);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/wasm/edge_breaker.wasm");
+    let bytes = std::fs::read(&path).with_context(|| path.display().to_string())?;
+    let module = Module::new(&bytes, &Options { metered: false, ..Options::default() })?;
+    let (begun, mut requests) = (Instant::now(), 0);
+    let policies = Rules::samples();
+    while !limit.is_over(begun.elapsed(), requests) {
+        for rules in policies {
+            let setup = Setup { seed, rules, requests: 20_000, ..Setup::default() };
+            match simulate(&module, setup) {
+                Ok(report) => {
+                    requests += report.requests;
+                    println!("{:>7.1} s  seed {seed}  {report}", begun.elapsed().as_secs_f64());
+                }
+                Err(violation) => {
+                    eprintln!("{violation}");
+                    return Ok(ExitCode::FAILURE);
+                }
+            }
+            seed += 1;
+        }
+    }
+    println!("{requests} requests in {:.1} s", begun.elapsed().as_secs_f64());
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Limit {
+    fn parse(text: &str) -> Result<Self> {
+        let (number, unit) = match text.find(|c: char| !c.is_ascii_digit()) {
+            Some(at) => text.split_at(at),
+            None => return Ok(Self::Requests(text.parse()?)),
+        };
+        let number: u64 = number.parse().with_context(|| format!("{text:?} is no duration"))?;
+        Ok(Self::Time(Duration::from_secs(match unit {
+            "s" => number,
+            "m" => number * 60,
+            "h" => number * 3_600,
+            _ => anyhow::bail!("{text:?}: give a number of requests, or 30s, 10m, 2h"),
+        })))
+    }
+
+    fn is_over(&self, time: Duration, requests: u64) -> bool {
+        match self {
+            Self::Time(limit) => time >= *limit,
+            Self::Requests(limit) => requests >= *limit,
+        }
+    }
+}

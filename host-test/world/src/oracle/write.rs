@@ -1,0 +1,184 @@
+//! What a write of the record may change, by what its writer was about.
+
+use std::time::Duration;
+
+use super::{Grant, Oracle};
+use crate::record::{Record, State};
+use crate::service::Outcome;
+use crate::trace::Doing;
+
+impl Oracle {
+    /// A worker has written the record.
+    pub(crate) fn wrote(
+        &mut self,
+        worker: usize,
+        new: Record,
+        now: Duration,
+    ) -> Result<(), String> {
+        let old = self.record();
+        self.tally.writes += 1;
+        let window = self.windows[worker].as_mut().ok_or("a write out of nowhere")?;
+        let (doing, grant, began) = (window.doing, window.grant, window.began);
+        window.writes.push((old, new));
+        window.attempts = 0;
+        self.history.push_back(new);
+        let moved = match (new.generation.checked_sub(old.generation), new.state == old.state) {
+            (Some(0), true) => false,
+            (Some(1), false) => true,
+            _ => return Err(format!("no transition leads from {old:?} to {new:?}")),
+        };
+        let allowed = match doing {
+            Doing::Request(_) => self.request_may_write(old, new, began, now),
+            Doing::Tick => (Record { leased_until: old.leased_until, ..new } == old)
+                .then_some(())
+                .ok_or("a tick changed the state"),
+            Doing::Check(healthy) => self.check_may_write(old, new, healthy),
+            Doing::Diverted(_) => Err("the answer to a diverted call counted"),
+            Doing::Head(id, answer) | Doing::End(id, answer) => match grant {
+                Some(grant) => {
+                    let outcome = grant.outcome(answer);
+                    self.result_may_write(old, new, grant, outcome, began)
+                        .map(|()| self.note_trial(id, old, grant, outcome))
+                }
+                None => Err("a result without a call"),
+            },
+        };
+        allowed.map_err(|problem| format!("{problem}: {doing:?} {grant:?}, {old:?} -> {new:?}"))?;
+        if new.places + new.successes > self.rules.permitted_calls {
+            return Err(format!("more places than there are: {new:?}"));
+        }
+        if moved {
+            self.healthy = 0;
+            self.tally.transitions[new.state as usize] += 1;
+            self.periods.retain(|generation, _| *generation + 4 > new.generation);
+        }
+        Ok(())
+    }
+
+    fn request_may_write(
+        &self,
+        old: Record,
+        new: Record,
+        began: Duration,
+        now: Duration,
+    ) -> Result<(), &'static str> {
+        match (old.state, new.state) {
+            (State::HalfOpen, State::HalfOpen) => {
+                let rest = Record { places: old.places, ..new };
+                (rest == old && new.places > 0).then_some(()).ok_or("more than a place was taken")
+            }
+            // No wait is longer than the longest, as seen from the time at which the clock was
+            // read, which may be a while ago.
+            (State::Open, State::Open) => {
+                let rest = Record { retry_at: old.retry_at, ..new };
+                let bound = began + self.rules.max_wait;
+                (rest == old && Duration::from_nanos(new.retry_at) >= bound)
+                    .then_some(())
+                    .ok_or("a request shortened the wait")
+            }
+            (State::Open, State::HalfOpen) if self.rules.check.is_some() => {
+                Err("a request ended the open state, where the health check is to")
+            }
+            (State::Open, State::HalfOpen) if now < Duration::from_nanos(old.retry_at) => {
+                Err("the wait was not over")
+            }
+            (State::Open, State::HalfOpen) => {
+                (new.places == 1 && new.successes == 0 && new.trips == old.trips)
+                    .then_some(())
+                    .ok_or("a half-open period that does not begin with one trial")
+            }
+            _ => Err("a request may take a place, and nothing else"),
+        }
+    }
+
+    fn check_may_write(&self, old: Record, new: Record, healthy: bool) -> Result<(), &'static str> {
+        let Some(check) = &self.rules.check else {
+            return Err("there is no health check");
+        };
+        if new.generation == old.generation {
+            let rest = Record { leased_until: old.leased_until, ..new };
+            return (rest == old).then_some(()).ok_or("a health check changed more than its own");
+        }
+        if !healthy || self.healthy < check.healthy_threshold {
+            return Err("too few health checks have passed");
+        }
+        let leads_to = if check.closes { State::Closed } else { State::HalfOpen };
+        (old.state == State::Open && new.state == leads_to)
+            .then_some(())
+            .ok_or("a health check led elsewhere")
+    }
+
+    fn result_may_write(
+        &self,
+        old: Record,
+        new: Record,
+        grant: Grant,
+        outcome: Outcome,
+        began: Duration,
+    ) -> Result<(), &'static str> {
+        if grant.generation().is_some_and(|generation| generation != old.generation) {
+            return Err("a late result changed the record");
+        }
+        let rest = Record { places: old.places, successes: old.successes, ..new };
+        let gave_back = new.places + 1 == old.places;
+        match (old.state, new.state, outcome) {
+            (State::Closed, State::Closed, Outcome::Success) => {
+                (new.failures == 0 && new.trips == 0).then_some(()).ok_or("a run went on")
+            }
+            (State::Closed, State::Closed, Outcome::Failure) => {
+                let counted = new.failures == old.failures + 1 && new.trips == old.trips;
+                let trips = new.failures >= self.rules.consecutive_failures;
+                (counted && !trips).then_some(()).ok_or("a failure was not counted as it should be")
+            }
+            (State::Closed, State::Open, Outcome::Failure) => {
+                let last = old.failures + 1 == self.rules.consecutive_failures;
+                (last && !grant.is_trial()).then_some(()).ok_or("a trip out of turn")?;
+                self.trip_is_right(old, new, began)
+            }
+            (State::HalfOpen, State::HalfOpen, Outcome::Success) => {
+                let counted = new.successes == old.successes + 1;
+                (rest == old && gave_back && counted && grant.is_trial())
+                    .then_some(())
+                    .ok_or("a trial's success was not counted as it should be")
+            }
+            (State::HalfOpen, State::HalfOpen, Outcome::Ignored | Outcome::Aborted) => {
+                let same = new.successes == old.successes;
+                (rest == old && gave_back && same && grant.is_trial())
+                    .then_some(())
+                    .ok_or("a trial without a result did more than to give its place back")
+            }
+            (State::HalfOpen, State::Open, Outcome::Failure) if grant.is_trial() => {
+                self.trip_is_right(old, new, began)
+            }
+            (State::HalfOpen, State::Closed, Outcome::Success) if grant.is_trial() => {
+                let period = self.periods.get(&old.generation);
+                let succeeded = period.map_or(0, |period| period.succeeded) + 1;
+                (succeeded >= self.rules.success_threshold)
+                    .then_some(())
+                    .ok_or("closed after too few trials")
+            }
+            _ => Err("a result led elsewhere"),
+        }
+    }
+
+    fn trip_is_right(&self, old: Record, new: Record, began: Duration) -> Result<(), &'static str> {
+        let wait = Duration::from_nanos(new.retry_at.saturating_sub(new.opened_at));
+        if new.trips != old.trips + 1 || wait != self.rules.wait_after(new.trips) {
+            return Err("the wait after a trip is wrong");
+        }
+        let opened_at = Duration::from_nanos(new.opened_at);
+        (opened_at >= began).then_some(()).ok_or("a trip of another time")
+    }
+
+    /// Keeps count of a trial whose result was written down.
+    fn note_trial(&mut self, id: u64, old: Record, grant: Grant, outcome: Outcome) {
+        if !grant.is_trial() {
+            return;
+        }
+        let period = self.periods.entry(old.generation).or_default();
+        period.active.retain(|(trial, _)| *trial != id);
+        if outcome == Outcome::Success {
+            period.succeeded += 1;
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! The record of a breaker, read by the layout that `docs/shared-state.md` documents, and by
+//! nothing else.
+
+/// The length of a record.
+pub(crate) const LENGTH: usize = 344;
+/// Where the places of trials begin.
+pub(crate) const PLACES: usize = 88;
+/// Where the generation is.
+pub(crate) const GENERATION: usize = 8;
+/// Where the lease of the health check is.
+pub(crate) const LEASED_UNTIL: usize = 64;
+
+/// The state of a breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Closed,
+    Open,
+    HalfOpen,
+}
+
+/// What the checks look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Record {
+    pub(crate) state: State,
+    pub(crate) failures: u32,
+    pub(crate) generation: u64,
+    pub(crate) trips: u32,
+    pub(crate) successes: u32,
+    /// In nanoseconds of the monotonic clock, as all that follows.
+    pub(crate) opened_at: u64,
+    pub(crate) retry_at: u64,
+    /// Until when somebody has the lease of the health check.
+    pub(crate) leased_until: u64,
+    /// Places that are taken.
+    pub(crate) places: u32,
+}
+
+impl Record {
+    /// A breaker of which nothing was written yet.
+    pub(crate) const ABSENT: Self = Self {
+        state: State::Closed,
+        failures: 0,
+        generation: 1,
+        trips: 0,
+        successes: 0,
+        opened_at: 0,
+        retry_at: 0,
+        leased_until: 0,
+        places: 0,
+    };
+
+    /// Reads a record.
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, String> {
+        if bytes.len() != LENGTH || bytes.first() != Some(&1) {
+            return Err(format!("{} bytes that are no record", bytes.len()));
+        }
+        let state = match bytes[1] {
+            0 => State::Closed,
+            1 => State::Open,
+            2 => State::HalfOpen,
+            other => return Err(format!("no state has the number {other}")),
+        };
+        let half_open = state == State::HalfOpen;
+        let (places, _) = bytes[PLACES..].as_chunks::<8>();
+        let taken = places.iter().filter(|place| **place != [0; 8]).count();
+        Ok(Self {
+            state,
+            failures: number4(bytes, 4),
+            generation: number8(bytes, GENERATION),
+            trips: number4(bytes, 32),
+            successes: if half_open { number4(bytes, 36) } else { 0 },
+            opened_at: number8(bytes, 40),
+            retry_at: if state == State::Open { number8(bytes, 48) } else { 0 },
+            leased_until: if state == State::Open { number8(bytes, LEASED_UNTIL) } else { 0 },
+            places: if half_open { u32::try_from(taken).unwrap_or(u32::MAX) } else { 0 },
+        })
+    }
+}
+
+fn number4(bytes: &[u8], at: usize) -> u32 {
+    bytes[at..].first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes))
+}
+
+fn number8(bytes: &[u8], at: usize) -> u64 {
+    bytes[at..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+}

@@ -1,0 +1,143 @@
+//! What an outsider knows of how the service is guarded: the configuration, as its operator
+//! wrote it, and what follows from it.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+/// How the service is guarded. All spreading of waits is off, so that they can be predicted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// `trip.consecutive_failures`.
+    pub consecutive_failures: u32,
+    /// `open.wait_duration`. Each trip in a row doubles it.
+    pub wait: Duration,
+    /// `open.max_wait_duration`.
+    pub max_wait: Duration,
+    /// `half_open.permitted_calls`.
+    pub permitted_calls: u32,
+    /// `half_open.success_threshold`.
+    pub success_threshold: u32,
+    /// `half_open.max_wait_duration`.
+    pub trial_wait: Duration,
+    /// `health_check`, if there is one.
+    pub check: Option<CheckRules>,
+    /// Whether diverted calls go to a cluster, or are answered by the filter.
+    pub fallback_cluster: bool,
+}
+
+/// How the service is checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CheckRules {
+    /// `health_check.interval`.
+    pub interval: Duration,
+    /// `health_check.timeout`.
+    pub timeout: Duration,
+    /// `health_check.healthy_threshold`.
+    pub healthy_threshold: u32,
+    /// Whether `health_check.then` is `close`.
+    pub closes: bool,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            consecutive_failures: 5,
+            wait: Duration::from_millis(50),
+            max_wait: Duration::from_millis(400),
+            permitted_calls: 3,
+            success_threshold: 2,
+            trial_wait: Duration::from_millis(80),
+            check: None,
+            fallback_cluster: false,
+        }
+    }
+}
+
+impl Default for CheckRules {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_millis(40),
+            timeout: Duration::from_millis(20),
+            healthy_threshold: 1,
+            closes: false,
+        }
+    }
+}
+
+impl Rules {
+    /// Rules that differ in what matters: how many trials there are, and what ends the open state.
+    #[must_use]
+    pub fn samples() -> [Self; 5] {
+        let one = Self { permitted_calls: 1, success_threshold: 1, ..Self::default() };
+        let ten = Self {
+            permitted_calls: 10,
+            success_threshold: 5,
+            fallback_cluster: true,
+            ..Self::default()
+        };
+        let check = CheckRules::default();
+        [
+            one,
+            Self::default(),
+            ten,
+            Self { check: Some(check), wait: Duration::ZERO, ..Self::default() },
+            Self { check: Some(CheckRules { closes: true, healthy_threshold: 2, ..check }), ..one },
+        ]
+    }
+
+    /// The name of the service.
+    pub(crate) const SERVICE: &str = "payment";
+    /// The cluster of its fallback.
+    pub(crate) const FALLBACK: &str = "fallback";
+
+    /// The plugin's configuration.
+    pub(crate) fn configuration(&self) -> Vec<u8> {
+        let millis = |time: Duration| format!("{}ms", time.as_millis());
+        let mut service = json!({
+            "name": Self::SERVICE,
+            "trip": {"consecutive_failures": self.consecutive_failures},
+            "open": {
+                "wait_duration": millis(self.wait),
+                "max_wait_duration": millis(self.max_wait),
+                "backoff_rate": 2.0,
+                "jitter": 0,
+            },
+            "half_open": {
+                "permitted_calls": self.permitted_calls,
+                "success_threshold": self.success_threshold,
+                "max_wait_duration": millis(self.trial_wait),
+            },
+        });
+        if let Some(check) = &self.check {
+            service["health_check"] = json!({
+                "cluster": Self::SERVICE,
+                "path": "/health",
+                "interval": millis(check.interval),
+                "timeout": millis(check.timeout),
+                "healthy_threshold": check.healthy_threshold,
+                "then": if check.closes { "close" } else { "half_open" },
+            });
+        }
+        if self.fallback_cluster {
+            service["fallback"] = json!({"cluster": Self::FALLBACK, "on_failure": false});
+        }
+        json!({"services": [service]}).to_string().into_bytes()
+    }
+
+    /// How long the breaker stays open after so many trips in a row.
+    pub(crate) fn wait_after(&self, trips: u32) -> Duration {
+        let doublings = trips.saturating_sub(1).min(20);
+        self.wait.saturating_mul(1 << doublings).min(self.max_wait)
+    }
+
+    /// How long it may take until the breaker is closed, from any state, once the service is
+    /// well: a last failing trial from before, a wait, lost checks and trials, and time for the
+    /// clients to come by.
+    pub(crate) fn recovery(&self) -> Duration {
+        let check = self.check.map_or(Duration::ZERO, |check| {
+            check.timeout + check.interval * (check.healthy_threshold + 3)
+        });
+        (self.max_wait + self.trial_wait + check) * 3 + Duration::from_secs(1)
+    }
+}
