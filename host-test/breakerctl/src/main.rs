@@ -1,3 +1,69 @@
-//! The command line tool.
+//! The command line tool for people who run the breaker: check a configuration before a proxy
+//! sees it, look at the breakers while they work, and try both without a proxy.
+//!
+//! It knows what its users know: the module as a file, the configuration, the admin API. Whatever
+//! a breaker would do, the module is asked.
 
-fn main() {}
+mod admin;
+mod check;
+mod document;
+mod module;
+mod output;
+mod serve;
+mod simulate;
+mod status;
+mod table;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use output::BAD;
+
+/// Checks, tries and watches circuit breakers
+#[derive(Debug, Parser)]
+#[command(
+    name = "breakerctl",
+    version,
+    after_help = "\
+Exit status: 0 fine, 1 the answer is no (a configuration is refused, a service is open), 2 wrong \
+usage, or something that is needed is not there."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Check(check::Args),
+    Status(status::Args),
+    Watch(watch::Args),
+    Simulate(simulate::Args),
+    Serve(serve::Args),
+}
+
+fn main() -> ExitCode {
+    let answer = match Cli::parse().command {
+        Command::Check(args) => check::run(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Watch(args) => watch::run(&args),
+        Command::Simulate(args) => simulate::run(&args),
+        Command::Serve(args) => serve::run(&args),
+    };
+    match answer {
+        Ok(answer) => answer.into(),
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            anstream::eprintln!("{BAD}error{BAD:#}: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Whoever read the output has seen enough, as `head` does.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let io = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>());
+    io.is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
+}

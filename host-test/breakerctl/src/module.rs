@@ -1,0 +1,140 @@
+//! The module that is asked: where it is found, and what it says of a configuration.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use serde::Serialize;
+use wasm_host::{Module, Options, Plugin, Process, StartError, Worker};
+
+use crate::document::Position;
+
+const DEFAULT: &str = "target/wasm/edge_breaker.wasm";
+
+/// What the module's log says before the reason of a refusal.
+const REFUSED: &str = "configuration refused: ";
+
+/// Which module is run.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ModuleArgs {
+    /// The module to run, the very file that the proxy loads
+    #[arg(long, value_name = "PATH", env = "EDGE_BREAKER_WASM", default_value = DEFAULT)]
+    module: PathBuf,
+}
+
+/// A module that is ready to run.
+#[derive(Debug)]
+pub(crate) struct Loaded(pub(crate) Module);
+
+/// Why the module refuses a configuration, in its own words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Refusal {
+    /// Where in the configuration, such as `services[0].open.wait_duration`.
+    pub(crate) path: String,
+    /// What stands there, as JSON, if the module quotes it.
+    pub(crate) value: Option<serde_json::Value>,
+    /// What would be right.
+    pub(crate) remedy: String,
+}
+
+impl ModuleArgs {
+    /// Reads and compiles the module.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, or it is none.
+    pub(crate) fn load(&self) -> anyhow::Result<Loaded> {
+        let path = self.module.display();
+        let bytes = std::fs::read(&self.module).with_context(|| {
+            format!(
+                "reading the module {path}: build it with `make wasm`, or name it with --module \
+                 or $EDGE_BREAKER_WASM"
+            )
+        })?;
+        let options = Options { metered: false, ..Options::default() };
+        let module = Module::new(&bytes, &options).with_context(|| format!("loading {path}"))?;
+        Ok(Loaded(module))
+    }
+}
+
+impl Loaded {
+    /// What the module has against a configuration, if it has something.
+    ///
+    /// # Errors
+    ///
+    /// If it does not get as far as having an opinion.
+    pub(crate) fn refusal(&self, configuration: &[u8]) -> anyhow::Result<Option<Refusal>> {
+        let process = Process::new();
+        match Worker::canary(&process, &self.0, Plugin::default(), configuration) {
+            Ok(()) => Ok(None),
+            Err(StartError::ConfigurationRefused) => {
+                let log = process.take_log();
+                let reason = log.iter().find_map(|line| line.message.split_once(REFUSED));
+                let reason = reason.map(|(_, reason)| Refusal::parse(reason));
+                let reason = reason.context("the module refused, and did not log why")?;
+                Ok(Some(reason))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl Refusal {
+    /// Takes `path: value: remedy` apart. Messages of the JSON reader have no value of their own.
+    fn parse(reason: &str) -> Self {
+        let (path, problem) = reason.split_once(": ").unwrap_or(("configuration", reason));
+        let mut values = serde_json::Deserializer::from_str(problem).into_iter();
+        let quoted = match values.next() {
+            Some(Ok(value)) => {
+                let rest = problem.get(values.byte_offset()..).unwrap_or_default();
+                rest.strip_prefix(": ").map(|remedy| (value, remedy))
+            }
+            _ => None,
+        };
+        let (value, remedy) = match quoted {
+            Some((value, remedy)) => (Some(value), remedy),
+            None => (None, problem),
+        };
+        Self { path: path.to_owned(), value, remedy: remedy.to_owned() }
+    }
+
+    /// Takes the JSON reader's position out of its message.
+    pub(crate) fn take_position(&mut self) -> Option<Position> {
+        let (message, position) = self.remedy.rsplit_once(" at line ")?;
+        let (line, column) = position.split_once(" column ")?;
+        let position = Position { line: line.parse().ok()?, column: column.parse().ok()? };
+        self.remedy = message.to_owned();
+        Some(position)
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.value {
+            Some(value) => write!(f, "{}: {value}: {}", self.path, self.remedy),
+            None => write!(f, "{}: {}", self.path, self.remedy),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_falls_into_path_value_and_remedy() {
+        let reason = "services[0].name: \"a: b\": take letters: few";
+        let refusal = Refusal::parse(reason);
+        assert_eq!(refusal.path, "services[0].name");
+        assert_eq!(refusal.value, Some("a: b".into()));
+        assert_eq!(refusal.remedy, "take letters: few");
+        assert_eq!(refusal.to_string(), reason);
+    }
+
+    #[test]
+    fn a_reason_of_the_json_reader_has_a_position_instead_of_a_value() {
+        let mut refusal = Refusal::parse("services: EOF while parsing at line 3 column 7");
+        assert_eq!(refusal.take_position(), Some(Position { line: 3, column: 7 }));
+        assert_eq!((refusal.value, refusal.remedy), (None, "EOF while parsing".to_owned()));
+    }
+}

@@ -1,0 +1,122 @@
+//! `breakerctl simulate`: what would this configuration have done with these calls?
+//!
+//! The calls of a trace are replayed through the real module in virtual time: a day takes as long
+//! as its calls take to compute. The trace says how each call ended, so whatever the breaker
+//! lets through ends in that way; what it diverts is counted, and is known to have spared the
+//! client a failure, or to have cost it a success.
+
+mod plot;
+mod replay;
+mod report;
+mod trace;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+
+use crate::module::ModuleArgs;
+use crate::output::{self, Answer, BAD, FAINT};
+use crate::table;
+use report::Report;
+
+/// Replay calls through the breaker in virtual time
+///
+/// The trace is a CSV file with a header line. Columns: `time` in seconds (or time_s, time_ms),
+/// `duration` in milliseconds (or duration_ms, duration_s), `status`: the HTTP status, or `reset`
+/// or `timeout` for a call without an answer. Optional: method, path, host, cluster, for the
+/// configuration's `match`. A first line without them is refused.
+///
+/// What is taken for granted: fallbacks succeed at once. A health check is answered by the call of
+/// the trace that began nearest to it in time: if that one got an answer below 500, the check gets
+/// that answer; otherwise it fails; if it took longer than the check's timeout, so does the check.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  breakerctl simulate --config breaker.json --trace calls.csv
+  breakerctl simulate --config breaker.json --trace calls.csv --plot outage.svg
+  breakerctl simulate --config breaker.json --trace calls.csv --json | jq '.transitions[]'
+
+Exit status: 0 replayed, 1 the configuration is refused, 2 the files or the module cannot be used.")]
+pub(crate) struct Args {
+    /// The plugin's configuration, as JSON
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// The calls, as CSV
+    #[arg(long, value_name = "CSV")]
+    trace: PathBuf,
+    /// Spread the calls over so many workers
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
+    workers: u16,
+    /// The path of calls whose trace has no column of it
+    #[arg(long, default_value = "/")]
+    path: String,
+    /// The cluster of calls whose trace has no column of it
+    #[arg(long, default_value = "service")]
+    cluster: String,
+    /// Draw error rate, diverted share and states over time
+    #[arg(long, value_name = "SVG")]
+    plot: Option<PathBuf>,
+    /// Answer as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    module: ModuleArgs,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<Answer> {
+    let read = |path: &PathBuf| {
+        std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))
+    };
+    let configuration = read(&args.config)?;
+    let defaults = trace::Defaults { path: &args.path, cluster: &args.cluster };
+    let calls = trace::parse(&read(&args.trace)?, &defaults)
+        .with_context(|| format!("reading {}", args.trace.display()))?;
+    let module = args.module.load()?;
+    if let Some(refusal) = module.refusal(configuration.as_bytes())? {
+        anstream::eprintln!("{BAD}refused{BAD:#}: {}: {refusal}", args.config.display());
+        return Ok(Answer::No);
+    }
+    let replayed = replay::run(&module, configuration.as_bytes(), args.workers, &calls)?;
+    let report = Report::new(&calls, replayed);
+    if let Some(path) = &args.plot {
+        std::fs::write(path, plot::svg(&calls, &report))
+            .with_context(|| format!("writing {}", path.display()))?;
+    }
+    if args.json {
+        output::json(&report)?;
+    } else {
+        print(&report)?;
+    }
+    Ok(Answer::Yes)
+}
+
+fn print(report: &Report) -> anyhow::Result<()> {
+    let mut out = anstream::stdout().lock();
+    for change in &report.transitions {
+        let style = table::style_of(&change.to);
+        writeln!(
+            out,
+            "{:>10.3}s  {}  {} -> {style}{}{style:#}  {FAINT}{}{FAINT:#}",
+            change.time, change.service, change.from, change.to, change.reason
+        )?;
+    }
+    let Report { calls, failed_in_trace, admitted, admitted_failed, .. } = report;
+    writeln!(out, "calls      {calls}, {failed_in_trace} of them failed in the trace")?;
+    writeln!(
+        out,
+        "admitted   {admitted}, {admitted_failed} of them failed, of which the fallback \
+                   answered {}",
+        report.replayed
+    )?;
+    writeln!(
+        out,
+        "diverted   {}, {} of them would have failed",
+        report.diverted, report.diverted_would_have_failed
+    )?;
+    for (reason, count) in &report.diverted_by_reason {
+        writeln!(out, "           {count} {reason}")?;
+    }
+    writeln!(out, "checks     {}, {} of them failed", report.health_checks, report.failed_checks)?;
+    Ok(())
+}

@@ -1,0 +1,10 @@
+//! The tool as its users run it.
+
+mod admin;
+mod check;
+mod docs;
+mod serve;
+mod simulate;
+mod status;
+mod support;
+mod watch;

@@ -1,0 +1,28 @@
+//! `breakerctl watch`.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+
+use crate::admin::{Admin, service};
+use crate::support::breakerctl;
+
+#[test]
+fn each_change_is_a_line_of_json_until_ctrl_c() {
+    let admin = Admin::start(vec![service("a", "CLOSED", 0)], None);
+    let mut tool = breakerctl();
+    tool.args(["watch", "--json", "--interval", "50ms", "--admin", &admin.url()]);
+    let mut child = tool.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut state = || {
+        let line = lines.next().unwrap().unwrap();
+        serde_json::from_str::<serde_json::Value>(&line).unwrap()["services"][0]["state"].clone()
+    };
+    assert_eq!(state(), "CLOSED");
+    admin.set(vec![service("a", "OPEN", 3)]);
+    assert_eq!(state(), "OPEN");
+    admin.set(vec![service("a", "HALF_OPEN", 3)]);
+    assert_eq!(state(), "HALF_OPEN");
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
