@@ -99,6 +99,16 @@ fn needs() -> Result<()> {
     Ok(())
 }
 
+/// The metrics that a scenario left behind, but for those that tell how often records were touched:
+/// their version, reads of garbage, and updates that a broken store did not take. A proxy tries each configuration
+/// before it is at work, and a replaced one ticks until its last stream has ended.
+fn shown(report: &Report) -> BTreeMap<&str, u64> {
+    const TOUCHES: [&str; 3] = ["record_version", "unreadable_records_total", "lost_updates_total"];
+    let metrics = report.metrics.iter().flatten();
+    let metrics = metrics.filter(|(name, _)| !TOUCHES.iter().any(|touch| name.contains(touch)));
+    metrics.map(|(name, value)| (name.as_str(), *value)).collect()
+}
+
 /// Compares a host with the native one, on what both can do.
 fn agrees(host: &HostKind) -> Result<()> {
     let abilities = abilities(host);
@@ -115,7 +125,10 @@ fn agrees(host: &HostKind) -> Result<()> {
             got.text()
         );
         if got.metrics.is_some() {
-            ensure!(expected.metrics == got.metrics, "seed {seed}: metrics of {}", host.name);
+            let (expected, got) = (shown(&expected), shown(&got));
+            let differing: Vec<_> =
+                expected.iter().filter(|(k, v)| got.get(*k) != Some(v)).collect();
+            ensure!(expected == got, "seed {seed}: metrics of {}: {differing:?}", host.name);
         }
     }
     Ok(())

@@ -6,8 +6,6 @@
 
 mod answer;
 
-use std::cell::LazyCell;
-
 use breaker::{Admission, DivertReason, Permit, StateName, Status};
 
 use crate::classify::Head;
@@ -195,12 +193,11 @@ impl Filter {
             return Some(Entry::Admitted(Permit::closed(generation)));
         }
         let policy = &record.service.policy;
-        let now = LazyCell::new(|| host.now().monotonic);
         let admitted = record.update(host, effects, |breaker| {
             if let Some(permit) = breaker.admit_closed() {
                 return Update::Unchanged(Entry::Admitted(permit));
             }
-            let (admission, transition) = breaker.admit(policy, *now);
+            let (admission, transition) = breaker.admit(policy, host.now().monotonic);
             let entry = match admission {
                 Admission::Admitted(permit) => Entry::Admitted(permit),
                 Admission::Diverted(reason) => Entry::Diverted(reason, breaker.status()),

@@ -87,10 +87,10 @@ impl Filter {
         let policy = &record.service.policy;
         let result = result_of(record.service, answer);
         effects.count_of(number, ServiceMetric::HealthChecks(result));
-        let now = host.now().monotonic;
         // Lost, it is made again when its lease is over.
         let _ = record.update(host, effects, |breaker| {
-            let transition = breaker.finish_check(policy, ticket.for_retry(), result, now);
+            let transition =
+                breaker.finish_check(policy, ticket.for_retry(), result, host.now().monotonic);
             Update::Changed((), transition)
         });
     }
@@ -107,10 +107,9 @@ fn take_check(
     if seen.state() != StateName::Open {
         return None;
     }
-    let now = host.now().monotonic;
     let taken = record.update(host, effects, |breaker| {
         // Even if none is due, its wait may have become shorter.
-        Update::Changed(breaker.take_check(&service.policy, now), None)
+        Update::Changed(breaker.take_check(&service.policy, host.now().monotonic), None)
     });
     Some(Check {
         service: record.number,

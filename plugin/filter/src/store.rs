@@ -118,9 +118,8 @@ impl Record<'_> {
         if self.memory.adopted.get() {
             return;
         }
-        let now = host.now().monotonic;
         let adopted = self.update(host, effects, |breaker| {
-            breaker.adopt_check(&self.service.policy, now);
+            breaker.adopt_check(&self.service.policy, host.now().monotonic);
             Update::Changed((), None)
         });
         self.memory.adopted.set(adopted.is_ok());
@@ -161,7 +160,9 @@ impl Record<'_> {
         self.load(host, effects)
     }
 
-    /// Loads, changes and stores the breaker, anew for each lost race.
+    /// Loads, changes and stores the breaker, anew for each lost race. A change that depends on the
+    /// time reads the clock itself, each time: read before the record was, it would lie before what
+    /// others have written meanwhile, and their waits would look longer than any may be.
     pub(crate) fn update<R>(
         &self,
         host: &impl Host,

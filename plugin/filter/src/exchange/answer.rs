@@ -1,7 +1,5 @@
 //! What becomes of an answer, and what it says of the service.
 
-use std::cell::LazyCell;
-
 use breaker::{Outcome, Permit, Settlement, StateName};
 
 use super::{Call, Exchange, Phase, Protocol, ResponseVerdict};
@@ -181,13 +179,13 @@ impl Filter {
             return Some(StateName::Closed);
         }
         let policy = &record.service.policy;
-        let now = LazyCell::new(|| host.now());
         let settled = record.update(host, effects, |breaker| {
             if breaker.is_unmoved_by(&permit, outcome) {
                 return Update::Unchanged(breaker.state());
             }
+            let now = host.now();
             let random = scrambled(now.monotonic.as_nanos());
-            let transition = match breaker.settle(policy, permit.for_retry(), outcome, *now, random)
+            let transition = match breaker.settle(policy, permit.for_retry(), outcome, now, random)
             {
                 Settlement::Counted(transition) => transition,
                 Settlement::Late => None,
