@@ -22,7 +22,8 @@ fn main() -> Result<ExitCode> {
     let limit = Limit::parse(&arguments.next().unwrap_or_else(|| "1m".to_owned()))?;
     let seed = arguments.next().map(|seed| seed.parse()).transpose().context("the seed")?;
     let clock = SystemTime::now().duration_since(UNIX_EPOCH)?;
-    let mut seed = seed.unwrap_or(u64::from(clock.subsec_nanos()) ^ clock.as_secs() << 20);
+    let mut seed =
+        seed.unwrap_or_else(|| u64::from(clock.subsec_nanos()) ^ (clock.as_secs() << 20));
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/wasm/edge_breaker.wasm");
     let bytes = std::fs::read(&path).with_context(|| path.display().to_string())?;
     let module = Module::new(&bytes, &Options { metered: false, ..Options::default() })?;
