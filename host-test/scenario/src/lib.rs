@@ -6,7 +6,7 @@
 //! of it is a [`Report`]: a timeline, which two hosts that behave alike have in common to the letter,
 //! and what was expected and did not happen.
 //!
-//! [`generate`] makes scenarios up from a seed. They expect nothing: what is compared are their
+//! [`generate()`] makes scenarios up from a seed. They expect nothing: what is compared are their
 //! timelines.
 //!
 //! Nothing here knows the plugin's code. What is known is what its users know: the configuration
