@@ -19,7 +19,7 @@ pub struct Breaker {
     pub(crate) state: State,
     pub(crate) last_failure: Option<UnixTime>,
     pub(crate) last_success: Option<UnixTime>,
-    /// By which settings the health check is made, over all states; zero: by none.
+    /// By which settings the health check is made, over all states; zero: none was named yet.
     pub(crate) check_settings: u32,
 }
 
@@ -159,13 +159,16 @@ impl Breaker {
 
     /// Puts a policy's health check in force, in place of another's. That of a policy which is
     /// still at work elsewhere, as that of a replaced configuration may be, is not made from now
-    /// on; unless the one in force is abandoned.
+    /// on; unless the one in force is abandoned. A policy without a check puts none out of force:
+    /// it may be that of a listener which only shows what there is.
     pub fn adopt_check(&mut self, policy: &Policy, now: Timestamp) {
-        let settings = policy.health_check.as_ref().map_or(0, |check| check.settings);
-        if settings == self.check_settings {
+        let Some(check) = &policy.health_check else {
+            return;
+        };
+        if check.settings == self.check_settings {
             return;
         }
-        self.check_settings = settings;
+        self.check_settings = check.settings;
         if let State::Open(open) = &mut self.state {
             open.check.start_over(open.retry_at.max(now));
         }

@@ -70,7 +70,7 @@ pub struct HealthCheckPolicy {
     /// How a failed check is tried again before it counts as failed.
     pub retry: Option<RetryPolicy>,
     /// A number for all that is asked, and how, these settings among it: another number is another
-    /// check, and only one of them is made. Zero is that of no check at all.
+    /// check, and only one of them is made.
     pub settings: u32,
 }
 

@@ -392,3 +392,15 @@ fn a_check_that_nobody_makes_is_taken_over() {
     world.check_passes();
     assert_eq!(world.state(), StateName::Closed);
 }
+
+/// Such as that of a listener which has nothing but the admin API.
+#[test]
+fn a_configuration_without_a_check_leaves_the_one_in_force() {
+    let mut world = due(|check| check.settings = 7);
+    world.adopt(7);
+    let checked = world.policy.health_check.take();
+    world.adopt(0);
+    world.policy.health_check = checked;
+    world.check_passes();
+    assert_eq!(world.state(), StateName::Closed);
+}
