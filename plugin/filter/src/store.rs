@@ -102,7 +102,8 @@ struct Loaded {
 }
 
 impl Record<'_> {
-    /// Creates the record if there is none, puts its health check in force, and finds out whether its version can be relied on.
+    /// Creates the record if there is none, puts its health check in force, and finds out whether its
+    /// version can be relied on.
     pub(crate) fn ensure(&self, host: &impl Host, effects: &mut Effects) {
         let before = host.gauge(self.gauge());
         self.adopt_check(host, effects);
