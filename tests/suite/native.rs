@@ -4,7 +4,7 @@ mod proxy;
 mod stream;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -26,6 +26,8 @@ pub(crate) struct Native {
     /// The configuration at work.
     config: String,
     plugins: Vec<Rc<Plugin>>,
+    /// Those of replaced configurations, by thread: they tick until their last stream has ended.
+    replaced: Vec<(Worker, Weak<Plugin>)>,
     streams: BTreeMap<CallId, Stream>,
     upstreams: BTreeMap<String, CalloutAnswer>,
     timers: Timers<u64>,
@@ -49,7 +51,7 @@ struct Asked {
 }
 
 enum Owner {
-    Check(Worker, PendingCheck),
+    Check(Worker, Weak<Plugin>, PendingCheck),
     Replay(CallId),
 }
 
@@ -60,6 +62,7 @@ impl Native {
             proxy: Proxy::default(),
             config: String::new(),
             plugins: Vec::new(),
+            replaced: Vec::new(),
             streams: BTreeMap::new(),
             upstreams: BTreeMap::new(),
             timers: Timers::default(),
@@ -89,13 +92,19 @@ impl Native {
     }
 
     fn tick(&mut self, thread: Worker) -> Result<()> {
-        let plugin = self.plugin(thread)?;
-        let checks = self.proxy.run(&plugin.metrics, &Facts::default(), |host, effects| {
-            plugin.filter.on_tick(host, effects)
-        });
-        for check in checks {
-            let (pending, callout) = check.into_parts();
-            self.call(&callout, Owner::Check(thread, pending))?;
+        self.replaced.retain(|(_, plugin)| plugin.strong_count() > 0);
+        let replaced = self.replaced.iter().filter(|(of, _)| *of == thread);
+        let mut ticking: Vec<_> = replaced.filter_map(|(_, plugin)| plugin.upgrade()).collect();
+        ticking.push(self.plugin(thread)?);
+        for plugin in ticking {
+            let checks = self.proxy.run(&plugin.metrics, &Facts::default(), |host, effects| {
+                plugin.filter.on_tick(host, effects)
+            });
+            for check in checks {
+                let (pending, callout) = check.into_parts();
+                let owner = Owner::Check(thread, Rc::downgrade(&plugin), pending);
+                self.call(&callout, owner)?;
+            }
         }
         Ok(())
     }
@@ -118,12 +127,14 @@ impl Native {
 
     fn finish_call(&mut self, owner: Owner, answer: CalloutAnswer) -> Result<Option<Late>> {
         match owner {
-            Owner::Check(thread, pending) => {
+            Owner::Check(_, plugin, pending) => {
+                let Some(plugin) = plugin.upgrade() else {
+                    return Ok(None);
+                };
                 let answer = match answer {
                     CalloutAnswer::Status(status) => CheckAnswer::Answered(status_only(status)),
                     CalloutAnswer::Refused | CalloutAnswer::Held => CheckAnswer::Failed,
                 };
-                let plugin = self.plugin(thread)?;
                 self.proxy.run(&plugin.metrics, &Facts::default(), |host, effects| {
                     plugin.filter.on_check_answer(pending, &answer, host, effects);
                 });
@@ -173,8 +184,10 @@ impl Host for Native {
         }
         self.config = text;
         self.forget(|owner| matches!(owner, Owner::Check(..)));
-        self.plugins =
+        let plugins =
             (0..=self.workers).map(|thread| self.new_plugin(thread)).collect::<Result<_>>()?;
+        let replaced = std::mem::replace(&mut self.plugins, plugins);
+        self.replaced.extend(replaced.iter().map(Rc::downgrade).enumerate());
         Ok(Configured::Accepted)
     }
 
@@ -238,7 +251,7 @@ impl Host for Native {
                     self.streams.iter().filter(|(_, s)| s.worker == *worker).collect();
                 let lost: Vec<_> = lost.into_iter().map(|(call, _)| *call).collect();
                 self.forget(|owner| match owner {
-                    Owner::Check(of, _) => of == worker,
+                    Owner::Check(of, ..) => of == worker,
                     Owner::Replay(call) => lost.contains(call),
                 });
                 self.streams.retain(|call, _| !lost.contains(call));
