@@ -77,14 +77,20 @@ impl Native {
     }
 
     fn new_plugin(&mut self, thread: Worker) -> Result<Rc<Plugin>> {
+        let plugin = self.try_plugin()?;
+        self.timers.tick_every(thread, plugin.filter.tick_period());
+        Ok(Rc::new(plugin))
+    }
+
+    /// A filter that is at work on no thread yet.
+    fn try_plugin(&self) -> Result<Plugin> {
         let config = Config::parse(self.config.as_bytes())?;
         let services: Vec<_> = config.service_names().map(str::to_owned).collect();
         let metrics = self.proxy.define(&services);
         let filter = self
             .proxy
             .run(&metrics, &Facts::default(), |host, effects| Filter::new(config, host, effects));
-        self.timers.tick_every(thread, filter.tick_period());
-        Ok(Rc::new(Plugin { filter, metrics }))
+        Ok(Plugin { filter, metrics })
     }
 
     fn plugin(&self, thread: Worker) -> Result<Rc<Plugin>> {
@@ -183,6 +189,8 @@ impl Host for Native {
             return Ok(Configured::Refused(error.to_string()));
         }
         self.config = text;
+        // A proxy does so before any of its workers sees it.
+        self.try_plugin()?;
         self.forget(|owner| matches!(owner, Owner::Check(..)));
         let plugins =
             (0..=self.workers).map(|thread| self.new_plugin(thread)).collect::<Result<_>>()?;
