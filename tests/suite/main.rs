@@ -1,6 +1,7 @@
 //! The scenarios of `tests/scenarios` on each host that can run them, and tests of the suite itself.
 
 mod bites;
+mod callouts;
 mod docs;
 mod files;
 mod hosts;
@@ -8,6 +9,7 @@ mod module;
 mod native;
 mod random;
 mod recipe;
+mod record;
 mod rows;
 
 use libtest_mimic::{Arguments, Trial};

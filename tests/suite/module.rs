@@ -3,21 +3,22 @@
 
 mod stream;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
-use breaker::Breaker;
 use envoy_harness::repo_root;
 use scenario::{
     Answer, CallId, CalloutAnswer, Configured, Due, Event, GARBAGE, Host, Late, Place, Received,
-    Request, Sent, Status, Store, Timers, WALL_START, Worker,
+    Request, Sent, Status, Store, WALL_START, Worker,
 };
 use serde_json::Value;
 use wasm_host::{Call, CallAnswer, CallToken, LogLevel, Module, Options, Plugin, Process};
 
 use self::stream::{Next, Stream};
+use crate::callouts::Callouts;
+use crate::record;
 
 /// The monotonic clock of a proxy that has been up for a while.
 const MONOTONIC_START: Duration = Duration::from_secs(1_000);
@@ -36,23 +37,16 @@ pub(crate) struct Wasm {
     /// Those that requests come to, and the main thread's.
     vms: Vec<wasm_host::Worker>,
     streams: BTreeMap<CallId, Stream>,
-    upstreams: BTreeMap<String, CalloutAnswer>,
-    timers: Timers<u64>,
+    callouts: Callouts<Owner>,
     wall_offset: i64,
-    /// Call-outs under way, oldest first.
-    asked: VecDeque<Asked>,
-    next_callout: u64,
-    made: BTreeMap<String, u64>,
 }
 
-/// A call-out under way.
-struct Asked {
-    number: u64,
+/// Who waits for a call-out.
+struct Owner {
     thread: Worker,
     token: CallToken,
-    cluster: String,
-    /// The request that waits for it; `None`: a health check.
-    owner: Option<CallId>,
+    /// The request; `None`: it is a health check.
+    call: Option<CallId>,
 }
 
 fn module() -> Result<Module> {
@@ -79,12 +73,8 @@ impl Wasm {
             config: String::new(),
             vms: Vec::new(),
             streams: BTreeMap::new(),
-            upstreams: BTreeMap::new(),
-            timers: Timers::default(),
+            callouts: Callouts::default(),
             wall_offset: 0,
-            asked: VecDeque::new(),
-            next_callout: 0,
-            made: BTreeMap::new(),
         };
         host.set_clocks(Duration::ZERO);
         host
@@ -97,10 +87,6 @@ impl Wasm {
         self.process.set_wall(Duration::from_nanos(wall));
     }
 
-    fn upstream_of(&self, cluster: &str) -> CalloutAnswer {
-        self.upstreams.get(cluster).copied().unwrap_or(CalloutAnswer::Status(200))
-    }
-
     fn vm(&mut self, thread: Worker) -> Result<&mut wasm_host::Worker> {
         self.vms.get_mut(thread).with_context(|| format!("there is no thread {thread}"))
     }
@@ -108,7 +94,7 @@ impl Wasm {
     fn new_vm(&mut self, thread: Worker) -> Result<wasm_host::Worker> {
         let vm =
             wasm_host::Worker::start(&self.process, &module()?, plugin(), self.config.as_bytes())?;
-        self.timers.tick_every(thread, vm.tick_period().unwrap_or_default());
+        self.callouts.timers.tick_every(thread, vm.tick_period().unwrap_or_default());
         Ok(vm)
     }
 
@@ -123,32 +109,27 @@ impl Wasm {
     }
 
     /// Makes a call-out. Returns what its client got if it was answered at once.
-    fn call(&mut self, thread: Worker, call: Call, owner: Option<CallId>) -> Result<Option<Late>> {
-        *self.made.entry(call.cluster.clone()).or_default() += 1;
-        let answer = self.upstream_of(&call.cluster);
-        let number = self.next_callout;
-        self.next_callout += 1;
-        let asked = Asked { number, thread, token: call.token, cluster: call.cluster, owner };
-        if answer != CalloutAnswer::Held {
-            return self.finish_call(&asked, answer);
+    fn call(&mut self, thread: Worker, made: Call, call: Option<CallId>) -> Result<Option<Late>> {
+        let owner = Owner { thread, token: made.token, call };
+        let timeout = made.timeout.unwrap_or(Duration::MAX);
+        match self.callouts.make(&made.cluster, timeout, owner) {
+            None => Ok(None),
+            Some((owner, answer)) => self.finish_call(&owner, answer),
         }
-        self.timers.set_deadline(call.timeout.unwrap_or(Duration::MAX), number);
-        self.asked.push_back(asked);
-        Ok(None)
     }
 
-    fn finish_call(&mut self, asked: &Asked, answer: CalloutAnswer) -> Result<Option<Late>> {
+    fn finish_call(&mut self, owner: &Owner, answer: CalloutAnswer) -> Result<Option<Late>> {
         let answer = match answer {
             CalloutAnswer::Status(status) => CallAnswer::status(status, "fallback"),
             CalloutAnswer::Refused | CalloutAnswer::Held => CallAnswer::Failed,
         };
-        let vm = self.vm(asked.thread)?;
-        let events = vm.answer_call(asked.token, answer);
-        let Some(call) = asked.owner else {
+        let vm = self.vm(owner.thread)?;
+        let events = vm.answer_call(owner.token, answer);
+        let Some(call) = owner.call else {
             return Ok(None);
         };
         let mut stream = self.streams.remove(&call).context("the stream is gone")?;
-        let received = stream.fallback_answered(self.vm(asked.thread)?, events)?;
+        let received = stream.fallback_answered(self.vm(owner.thread)?, events)?;
         Ok(Some(Late { call, received }))
     }
 
@@ -167,14 +148,6 @@ impl Wasm {
         }
     }
 
-    /// Call-outs that nobody waits for any more are not answered.
-    fn forget(&mut self, which: impl Fn(&Asked) -> bool) {
-        let numbers: Vec<_> =
-            self.asked.iter().filter(|asked| which(asked)).map(|asked| asked.number).collect();
-        self.asked.retain(|asked| !numbers.contains(&asked.number));
-        self.timers.forget(|number| numbers.contains(number));
-    }
-
     /// Why the module has refused a configuration.
     fn refusal(&self) -> String {
         let lines = self.process.take_log().into_iter().map(|line| line.message);
@@ -191,7 +164,7 @@ impl Host for Wasm {
         {
             return Ok(Configured::Refused(self.refusal()));
         }
-        self.forget(|asked| asked.owner.is_none());
+        self.callouts.forget(|owner| owner.call.is_none());
         self.config = text;
         for thread in 0..=self.workers {
             if thread == self.vms.len() {
@@ -203,22 +176,21 @@ impl Host for Wasm {
             let vm = self.vm(thread)?;
             vm.configure(config.as_bytes())?;
             let period = vm.tick_period().unwrap_or_default();
-            self.timers.tick_every(thread, period);
+            self.callouts.timers.tick_every(thread, period);
         }
         Ok(Configured::Accepted)
     }
 
     fn advance(&mut self, by: Duration) -> Result<Vec<Late>> {
-        let end = self.timers.now() + by;
+        let end = self.callouts.timers.now() + by;
         let mut late = Vec::new();
-        while let Some(due) = self.timers.next(end) {
-            self.set_clocks(self.timers.now());
+        while let Some(due) = self.callouts.timers.next(end) {
+            self.set_clocks(self.callouts.timers.now());
             match due {
                 Due::Tick(thread) => self.tick(thread)?,
                 Due::Deadline(number) => {
-                    let found = self.asked.iter().position(|asked| asked.number == number);
-                    if let Some(asked) = found.and_then(|at| self.asked.remove(at)) {
-                        late.extend(self.finish_call(&asked, CalloutAnswer::Refused)?);
+                    if let Some(owner) = self.callouts.expire(number) {
+                        late.extend(self.finish_call(&owner, CalloutAnswer::Refused)?);
                     }
                 }
             }
@@ -228,21 +200,19 @@ impl Host for Wasm {
     }
 
     fn request(&mut self, call: CallId, request: &Request) -> Result<Sent> {
-        let upstreams = self.upstreams.clone();
-        let cluster_of =
-            |cluster: &str| upstreams.get(cluster).copied().unwrap_or(CalloutAnswer::Status(200));
-        let vm = self.vm(request.worker)?;
-        let (stream, next) = Stream::begin(vm, request, cluster_of)?;
+        let Self { vms, callouts, .. } = self;
+        let vm = vms.get_mut(request.worker).context("there is no such worker")?;
+        let (stream, next) = Stream::begin(vm, request, |cluster| callouts.answer_of(cluster))?;
         let received = self.go_on(call, stream, next)?;
         Ok(received.map_or(Sent::Forwarded, Sent::Answered))
     }
 
     fn answer(&mut self, call: CallId, answer: &Answer) -> Result<Option<Received>> {
-        if self.asked.iter().any(|asked| asked.owner == Some(call)) {
+        if self.callouts.any(|owner| owner.call == Some(call)) {
             if *answer != Answer::ClientGone {
                 bail!("the service has answered already, and the fallback has not");
             }
-            self.forget(|asked| asked.owner == Some(call));
+            self.callouts.forget(|owner| owner.call == Some(call));
         }
         let mut stream = self.streams.remove(&call).context("there is no such stream")?;
         let next = stream.answer(self.vm(stream.worker)?, answer)?;
@@ -250,23 +220,20 @@ impl Host for Wasm {
     }
 
     fn upstream(&mut self, cluster: &str, answers: CalloutAnswer) -> Result<()> {
-        self.upstreams.insert(cluster.to_owned(), answers);
+        self.callouts.set_answer(cluster, answers);
         Ok(())
     }
 
     fn release(&mut self, cluster: &str, answer: CalloutAnswer) -> Result<Vec<Late>> {
-        let oldest = self.asked.iter().position(|asked| asked.cluster == cluster);
-        let asked = oldest.and_then(|at| self.asked.remove(at));
-        let asked = asked.with_context(|| format!("{cluster} holds no call-out back"))?;
-        self.timers.forget(|number| *number == asked.number);
-        Ok(self.finish_call(&asked, answer)?.into_iter().collect())
+        let owner = self.callouts.release(cluster)?;
+        Ok(self.finish_call(&owner, answer)?.into_iter().collect())
     }
 
     fn disturb(&mut self, event: &Event) -> Result<()> {
         match event {
             Event::Crash { worker } => {
                 self.streams.retain(|_, stream| stream.worker != *worker);
-                self.forget(|asked| asked.thread == *worker);
+                self.callouts.forget(|owner| owner.thread == *worker);
                 let vm = self.new_vm(*worker)?;
                 *self.vm(*worker)? = vm;
             }
@@ -274,14 +241,15 @@ impl Host for Wasm {
             Event::Tick(Place::Main) => self.tick(self.workers)?,
             Event::WallClock { nanos } => {
                 self.wall_offset = self.wall_offset.saturating_add(*nanos);
-                self.set_clocks(self.timers.now());
+                self.set_clocks(self.callouts.timers.now());
             }
             Event::LostRaces(count) => self.process.lose_races((*count).into()),
             Event::Store(Store::Well) => self.process.clear_faults(),
             Event::Store(Store::Unreadable) => self.fail_store("proxy_get_shared_data"),
             Event::Store(Store::Unwritable) => self.fail_store("proxy_set_shared_data"),
             Event::Store(Store::Garbage(service)) => {
-                let written = self.process.set_shared_data(VM_ID, &key(service), GARBAGE, 0);
+                let key = record::key(service);
+                let written = self.process.set_shared_data(VM_ID, key.as_bytes(), GARBAGE, 0);
                 written.map_err(|status| anyhow!("{status:?}"))?;
             }
             other => bail!("not a disturbance: {other:?}"),
@@ -290,15 +258,8 @@ impl Host for Wasm {
     }
 
     fn status(&mut self, service: &str) -> Result<Status> {
-        let record = self.process.shared_data(VM_ID, &key(service));
-        let breaker = record.and_then(|(bytes, _)| Breaker::decode(&bytes).ok());
-        let status = breaker.unwrap_or_default().status();
-        Ok(Status {
-            state: status.state.name().to_owned(),
-            failure_count: status.failures.into(),
-            generation: status.generation.number(),
-            trip_reason: status.trip_reason.map(|reason| reason.name().to_owned()),
-        })
+        let bytes = self.process.shared_data(VM_ID, record::key(service).as_bytes());
+        Ok(record::status(bytes.as_ref().map(|(bytes, _)| bytes.as_slice())))
     }
 
     fn metrics(&mut self) -> Result<Option<BTreeMap<String, u64>>> {
@@ -312,7 +273,7 @@ impl Host for Wasm {
     }
 
     fn callouts(&mut self) -> Result<Option<BTreeMap<String, u64>>> {
-        Ok(Some(std::mem::take(&mut self.made)))
+        Ok(Some(self.callouts.take_made()))
     }
 }
 
@@ -320,10 +281,6 @@ impl Wasm {
     fn fail_store(&self, function: &'static str) {
         self.process.fail_hostcalls(function, wasm_host::Status::InternalFailure, u64::MAX);
     }
-}
-
-fn key(service: &str) -> Vec<u8> {
-    format!("edge-breaker/v1/{service}").into_bytes()
 }
 
 /// A line without what tells it from other plugins' lines.

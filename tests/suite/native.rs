@@ -3,21 +3,22 @@
 mod proxy;
 mod stream;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use breaker::Breaker;
 use breaker_filter::{Callout, CheckAnswer, Config, Filter, PendingCheck};
 use scenario::{
     Answer, CallId, CalloutAnswer, Configured, Due, Event, GARBAGE, Host, Late, Place, Received,
-    Request, Sent, Status, Store, Timers, Worker,
+    Request, Sent, Status, Store, Worker,
 };
 use serde_json::Value;
 
 use self::proxy::{Facts, Metrics, Proxy, status_only};
 use self::stream::{Next, Stream};
+use crate::callouts::Callouts;
+use crate::record;
 
 /// Workers with a filter each, and the main thread, which ticks but sees no request.
 pub(crate) struct Native {
@@ -29,12 +30,7 @@ pub(crate) struct Native {
     /// Those of replaced configurations, by thread: they tick until their last stream has ended.
     replaced: Vec<(Worker, Weak<Plugin>)>,
     streams: BTreeMap<CallId, Stream>,
-    upstreams: BTreeMap<String, CalloutAnswer>,
-    timers: Timers<u64>,
-    /// Call-outs under way, oldest first.
-    asked: VecDeque<Asked>,
-    next_callout: u64,
-    made: BTreeMap<String, u64>,
+    callouts: Callouts<Owner>,
 }
 
 /// The filter on one thread, under one configuration.
@@ -43,13 +39,7 @@ struct Plugin {
     metrics: Metrics,
 }
 
-/// A call-out under way.
-struct Asked {
-    number: u64,
-    cluster: String,
-    owner: Owner,
-}
-
+/// Who waits for a call-out.
 enum Owner {
     Check(Worker, Weak<Plugin>, PendingCheck),
     Replay(CallId),
@@ -64,21 +54,13 @@ impl Native {
             plugins: Vec::new(),
             replaced: Vec::new(),
             streams: BTreeMap::new(),
-            upstreams: BTreeMap::new(),
-            timers: Timers::default(),
-            asked: VecDeque::new(),
-            next_callout: 0,
-            made: BTreeMap::new(),
+            callouts: Callouts::default(),
         }
-    }
-
-    fn upstream_of(&self, cluster: &str) -> CalloutAnswer {
-        self.upstreams.get(cluster).copied().unwrap_or(CalloutAnswer::Status(200))
     }
 
     fn new_plugin(&mut self, thread: Worker) -> Result<Rc<Plugin>> {
         let plugin = self.try_plugin()?;
-        self.timers.tick_every(thread, plugin.filter.tick_period());
+        self.callouts.timers.tick_every(thread, plugin.filter.tick_period());
         Ok(Rc::new(plugin))
     }
 
@@ -117,17 +99,9 @@ impl Native {
 
     /// Makes a call-out. Returns what its client got if it was answered at once.
     fn call(&mut self, callout: &Callout, owner: Owner) -> Result<Option<Late>> {
-        *self.made.entry(callout.cluster.clone()).or_default() += 1;
-        match self.upstream_of(&callout.cluster) {
-            CalloutAnswer::Held => {
-                let number = self.next_callout;
-                self.next_callout += 1;
-                self.timers.set_deadline(callout.timeout, number);
-                let cluster = callout.cluster.clone();
-                self.asked.push_back(Asked { number, cluster, owner });
-                Ok(None)
-            }
-            answer => self.finish_call(owner, answer),
+        match self.callouts.make(&callout.cluster, callout.timeout, owner) {
+            None => Ok(None),
+            Some((owner, answer)) => self.finish_call(owner, answer),
         }
     }
 
@@ -167,19 +141,6 @@ impl Native {
             }
         }
     }
-
-    /// Call-outs that nobody waits for any more are not answered.
-    fn forget(&mut self, which: impl Fn(&Owner) -> bool) {
-        let forgotten = |asked: &Asked| which(&asked.owner);
-        let numbers: Vec<_> =
-            self.asked.iter().filter(|asked| forgotten(asked)).map(|asked| asked.number).collect();
-        self.asked.retain(|asked| !numbers.contains(&asked.number));
-        self.timers.forget(|number| numbers.contains(number));
-    }
-
-    fn is_asked_for(&self, call: CallId) -> bool {
-        self.asked.iter().any(|asked| matches!(asked.owner, Owner::Replay(of) if of == call))
-    }
 }
 
 impl Host for Native {
@@ -191,7 +152,7 @@ impl Host for Native {
         self.config = text;
         // A proxy does so before any of its workers sees it.
         self.try_plugin()?;
-        self.forget(|owner| matches!(owner, Owner::Check(..)));
+        self.callouts.forget(|owner| matches!(owner, Owner::Check(..)));
         let plugins =
             (0..=self.workers).map(|thread| self.new_plugin(thread)).collect::<Result<_>>()?;
         let replaced = std::mem::replace(&mut self.plugins, plugins);
@@ -200,16 +161,15 @@ impl Host for Native {
     }
 
     fn advance(&mut self, by: Duration) -> Result<Vec<Late>> {
-        let end = self.timers.now() + by;
+        let end = self.callouts.timers.now() + by;
         let mut late = Vec::new();
-        while let Some(due) = self.timers.next(end) {
-            self.proxy.now.set(self.timers.now());
+        while let Some(due) = self.callouts.timers.next(end) {
+            self.proxy.now.set(self.callouts.timers.now());
             match due {
                 Due::Tick(thread) => self.tick(thread)?,
                 Due::Deadline(number) => {
-                    let found = self.asked.iter().position(|asked| asked.number == number);
-                    if let Some(asked) = found.and_then(|at| self.asked.remove(at)) {
-                        late.extend(self.finish_call(asked.owner, CalloutAnswer::Refused)?);
+                    if let Some(owner) = self.callouts.expire(number) {
+                        late.extend(self.finish_call(owner, CalloutAnswer::Refused)?);
                     }
                 }
             }
@@ -220,18 +180,20 @@ impl Host for Native {
 
     fn request(&mut self, call: CallId, request: &Request) -> Result<Sent> {
         let plugin = self.plugin(request.worker)?;
-        let (stream, next) =
-            Stream::begin(&self.proxy, &plugin, request, |cluster| self.upstream_of(cluster));
+        let (stream, next) = Stream::begin(&self.proxy, &plugin, request, |cluster| {
+            self.callouts.answer_of(cluster)
+        });
         let received = self.go_on(call, stream, next)?;
         Ok(received.map_or(Sent::Forwarded, Sent::Answered))
     }
 
     fn answer(&mut self, call: CallId, answer: &Answer) -> Result<Option<Received>> {
-        if self.is_asked_for(call) {
+        let of_call = |owner: &Owner| matches!(owner, Owner::Replay(of) if *of == call);
+        if self.callouts.any(of_call) {
             if *answer != Answer::ClientGone {
                 bail!("the service has answered already, and the fallback has not");
             }
-            self.forget(|owner| matches!(owner, Owner::Replay(of) if *of == call));
+            self.callouts.forget(of_call);
         }
         let mut stream = self.streams.remove(&call).context("there is no such stream")?;
         let next = stream.answer(&self.proxy, answer);
@@ -239,16 +201,13 @@ impl Host for Native {
     }
 
     fn upstream(&mut self, cluster: &str, answers: CalloutAnswer) -> Result<()> {
-        self.upstreams.insert(cluster.to_owned(), answers);
+        self.callouts.set_answer(cluster, answers);
         Ok(())
     }
 
     fn release(&mut self, cluster: &str, answer: CalloutAnswer) -> Result<Vec<Late>> {
-        let oldest = self.asked.iter().position(|asked| asked.cluster == cluster);
-        let asked = oldest.and_then(|at| self.asked.remove(at));
-        let asked = asked.with_context(|| format!("{cluster} holds no call-out back"))?;
-        self.timers.forget(|number| *number == asked.number);
-        Ok(self.finish_call(asked.owner, answer)?.into_iter().collect())
+        let owner = self.callouts.release(cluster)?;
+        Ok(self.finish_call(owner, answer)?.into_iter().collect())
     }
 
     fn disturb(&mut self, event: &Event) -> Result<()> {
@@ -258,7 +217,7 @@ impl Host for Native {
                 let lost: Vec<_> =
                     self.streams.iter().filter(|(_, s)| s.worker == *worker).collect();
                 let lost: Vec<_> = lost.into_iter().map(|(call, _)| *call).collect();
-                self.forget(|owner| match owner {
+                self.callouts.forget(|owner| match owner {
                     Owner::Check(of, ..) => of == worker,
                     Owner::Replay(call) => lost.contains(call),
                 });
@@ -279,22 +238,17 @@ impl Host for Native {
             }
             Event::Store(Store::Unreadable) => store.unreadable.set(true),
             Event::Store(Store::Unwritable) => store.unwritable.set(true),
-            Event::Store(Store::Garbage(service)) => store.put(&key(service), GARBAGE.to_vec()),
+            Event::Store(Store::Garbage(service)) => {
+                store.put(&record::key(service), GARBAGE.to_vec());
+            }
             other => bail!("not a disturbance: {other:?}"),
         }
         Ok(())
     }
 
     fn status(&mut self, service: &str) -> Result<Status> {
-        let record = self.proxy.store.get(&key(service));
-        let breaker = record.and_then(|bytes| Breaker::decode(&bytes).ok()).unwrap_or_default();
-        let status = breaker.status();
-        Ok(Status {
-            state: status.state.name().to_owned(),
-            failure_count: status.failures.into(),
-            generation: status.generation.number(),
-            trip_reason: status.trip_reason.map(|reason| reason.name().to_owned()),
-        })
+        let bytes = self.proxy.store.get(&record::key(service));
+        Ok(record::status(bytes.as_deref()))
     }
 
     fn metrics(&mut self) -> Result<Option<BTreeMap<String, u64>>> {
@@ -306,10 +260,6 @@ impl Host for Native {
     }
 
     fn callouts(&mut self) -> Result<Option<BTreeMap<String, u64>>> {
-        Ok(Some(std::mem::take(&mut self.made)))
+        Ok(Some(self.callouts.take_made()))
     }
-}
-
-fn key(service: &str) -> String {
-    format!("edge-breaker/v1/{service}")
 }
