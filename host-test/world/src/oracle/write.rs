@@ -28,10 +28,13 @@ impl Oracle {
             _ => return Err(format!("no transition leads from {old:?} to {new:?}")),
         };
         let allowed = match doing {
-            Doing::Request(_) => self.request_may_write(old, new, began, now),
-            Doing::Tick => (Record { leased_until: old.leased_until, ..new } == old)
-                .then_some(())
-                .ok_or("a tick changed the state"),
+            Doing::Request(_) => self.request_may_write(old, new, now),
+            Doing::Tick => {
+                let rest = Record { leased_until: old.leased_until, ..new };
+                (rest == old && new.leased_until >= old.leased_until)
+                    .then_some(())
+                    .ok_or("a tick changed more than to take a check")
+            }
             Doing::Check(healthy) => self.check_may_write(old, new, healthy),
             Doing::Diverted(_) => Err("the answer to a diverted call counted"),
             Doing::Head(id, answer) | Doing::End(id, answer) => match grant {
@@ -59,7 +62,6 @@ impl Oracle {
         &self,
         old: Record,
         new: Record,
-        began: Duration,
         now: Duration,
     ) -> Result<(), &'static str> {
         match (old.state, new.state) {
@@ -67,15 +69,7 @@ impl Oracle {
                 let rest = Record { places: old.places, ..new };
                 (rest == old && new.places > 0).then_some(()).ok_or("more than a place was taken")
             }
-            // No wait is longer than the longest, as seen from the time at which the clock was
-            // read, which may be a while ago.
-            (State::Open, State::Open) => {
-                let rest = Record { retry_at: old.retry_at, ..new };
-                let bound = began + self.rules.max_wait;
-                (rest == old && Duration::from_nanos(new.retry_at) >= bound)
-                    .then_some(())
-                    .ok_or("a request shortened the wait")
-            }
+            (State::Open, State::Open) => Err("a request changed an open record"),
             (State::Open, State::HalfOpen) if self.rules.check.is_some() => {
                 Err("a request ended the open state, where the health check is to")
             }
