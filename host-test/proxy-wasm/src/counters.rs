@@ -17,6 +17,10 @@ pub struct Usage {
     pub allocations: u64,
     /// Their bytes.
     pub allocated_bytes: u64,
+    /// Allocations in the module beyond those, of its own will. Zero where they are not counted.
+    pub own_allocations: u64,
+    /// Their bytes.
+    pub own_allocated_bytes: u64,
 }
 
 impl Usage {
@@ -36,5 +40,7 @@ impl AddAssign<&Self> for Usage {
         self.instructions += other.instructions;
         self.allocations += other.allocations;
         self.allocated_bytes += other.allocated_bytes;
+        self.own_allocations += other.own_allocations;
+        self.own_allocated_bytes += other.own_allocated_bytes;
     }
 }

@@ -51,6 +51,7 @@
 //! held. A worker can be sent to another thread, so a scheduler that blocks in this function
 //! decides which worker takes the next step.
 
+mod allocations;
 mod callout;
 mod counters;
 mod event;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use wasmtime::{Config, Engine, ExternType, InstancePre, Linker};
 
-use crate::imports;
 use crate::state::State;
+use crate::{allocations, imports};
 
 /// How a module is compiled and limited.
 #[derive(Clone, Debug)]
@@ -19,11 +19,20 @@ pub struct Options {
     pub memory_limit: usize,
     /// Whether instructions are counted. Costs some speed.
     pub metered: bool,
+    /// Whether the module's own allocations are counted. Its name section has to name the
+    /// functions that allocate as the C library does, as Rust's toolchain leaves it. A few
+    /// instructions are added to these.
+    pub count_allocations: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { instruction_limit: 10_000_000_000, memory_limit: 1 << 30, metered: true }
+        Self {
+            instruction_limit: 10_000_000_000,
+            memory_limit: 1 << 30,
+            metered: true,
+            count_allocations: false,
+        }
     }
 }
 
@@ -69,7 +78,13 @@ impl Module {
     /// If it cannot be used, with the reason.
     pub fn new(bytes: &[u8], options: &Options) -> Result<Self, LoadError> {
         let engine = engine(options)?;
-        let module = wasmtime::Module::new(&engine, bytes).map_err(invalid)?;
+        let module = if options.count_allocations {
+            let copy = allocations::counting(bytes).map_err(LoadError::Invalid)?;
+            wasmtime::Module::new(&engine, copy)
+        } else {
+            wasmtime::Module::new(&engine, bytes)
+        };
+        let module = module.map_err(invalid)?;
         Self::check(engine, &module, options)
     }
 

@@ -163,6 +163,12 @@ impl State {
         }
     }
 
+    /// What a callback was asked to allocate by the host so far: how often, and how many bytes.
+    pub(crate) fn asked_for(&self, callback: &str) -> [u64; 2] {
+        let usage = self.usage.get(callback);
+        usage.map_or([0; 2], |usage| [usage.allocations, usage.allocated_bytes])
+    }
+
     pub(crate) fn next_context(&mut self) -> u32 {
         self.last_context += 1;
         self.last_context

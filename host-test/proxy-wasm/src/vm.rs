@@ -1,7 +1,10 @@
 //! One instance of a module, and the callbacks it exports.
 
-use wasmtime::{Instance, Store, StoreLimitsBuilder, TypedFunc, WasmParams, WasmResults};
+use wasmtime::{
+    Global, Instance, Store, StoreLimitsBuilder, TypedFunc, Val, WasmParams, WasmResults,
+};
 
+use crate::allocations;
 use crate::module::Module;
 use crate::state::State;
 use crate::stream::Way;
@@ -11,6 +14,8 @@ pub(crate) struct Vm {
     pub(crate) callbacks: Callbacks,
     /// The limit of instructions of a callback, if they are counted.
     fuel: Option<u64>,
+    /// Where the module counts its allocations and their bytes, if it does.
+    allocated: Option<[Global; 2]>,
 }
 
 /// What the module exports for the host to call. A callback that it does not export is as one
@@ -56,7 +61,7 @@ impl Vm {
         let fuel = options.metered.then_some(options.instruction_limit);
         let started = Self::instantiate(module, &mut store, fuel);
         match started {
-            Ok(callbacks) => Ok(Self { store, callbacks, fuel }),
+            Ok((callbacks, allocated)) => Ok(Self { store, callbacks, fuel, allocated }),
             Err(error) => Err((Box::new(reclaim(store)), message(&error))),
         }
     }
@@ -65,7 +70,7 @@ impl Vm {
         module: &Module,
         store: &mut Store<State>,
         fuel: Option<u64>,
-    ) -> wasmtime::Result<Callbacks> {
+    ) -> wasmtime::Result<(Callbacks, Option<[Global; 2]>)> {
         if let Some(fuel) = fuel {
             store.set_fuel(fuel)?;
         }
@@ -85,7 +90,9 @@ impl Vm {
             store.data_mut().callback = name;
             entry.call(&mut *store, ())?;
         }
-        Ok(callbacks)
+        let mut sum = |name| instance.get_global(&mut *store, name);
+        let allocated = sum(allocations::NUMBER).zip(sum(allocations::BYTES));
+        Ok((callbacks, allocated.map(<[Global; 2]>::from)))
     }
 
     /// Calls a callback for a context, and counts what it costs. `None`: the module does not
@@ -111,13 +118,31 @@ impl Vm {
         if let Some(fuel) = self.fuel {
             self.store.set_fuel(fuel).map_err(|error| message(&error))?;
         }
+        let before = self.allocated();
+        let asked = self.store.data().asked_for(name);
         let result = function.call(&mut self.store, parameters);
         let left = self.store.get_fuel().ok();
+        let after = self.allocated();
+        let asked_after = self.store.data().asked_for(name);
+        let own = |of: usize| (after[of] - before[of]).saturating_sub(asked_after[of] - asked[of]);
         let state = self.store.data_mut();
         let usage = state.usage.entry(name).or_default();
         usage.calls += 1;
+        usage.own_allocations += own(0);
+        usage.own_allocated_bytes += own(1);
         usage.instructions += self.fuel.zip(left).map_or(0, |(fuel, left)| fuel - left);
         result.map(Some).map_err(|error| message(&error))
+    }
+
+    /// What the module has allocated so far: how often, and how many bytes.
+    fn allocated(&mut self) -> [u64; 2] {
+        let Some(sums) = self.allocated else {
+            return [0; 2];
+        };
+        sums.map(|sum| match sum.get(&mut self.store) {
+            Val::I64(sum) => sum.cast_unsigned(),
+            _ => 0,
+        })
     }
 
     pub(crate) fn state(&self) -> &State {

@@ -12,6 +12,7 @@
     reason = "a test that panics has failed, as it should"
 )]
 
+mod allocations;
 mod bodies;
 mod calls;
 mod edge_breaker;
