@@ -47,7 +47,7 @@ pub(crate) struct Call {
     permit: Permit,
     protocol: Protocol,
     /// What a replay needs of the request.
-    capture: Option<Box<Capture>>,
+    capture: Option<Capture>,
     /// The status of the answer, once its head has come.
     status: Option<u16>,
 }
@@ -257,7 +257,7 @@ impl Call {
         let capture = match &fallback.cluster {
             Some(cluster) if fallback.on_failure && protocol == Protocol::Http => {
                 let limit = cluster.max_request_bytes;
-                Some(Box::new(Capture::new(headers, end_of_stream, limit)))
+                Some(Capture::new(headers, end_of_stream, limit))
             }
             _ => None,
         };

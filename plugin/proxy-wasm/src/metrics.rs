@@ -35,9 +35,9 @@ impl MetricIds {
         self.0.get(metric.index()).copied().flatten()
     }
 
-    /// Applies what a callback wants done.
-    pub(crate) fn apply(&self, effects: Effects) {
-        for (metric, change) in effects.metrics {
+    /// Applies what a callback wants done, and leaves nothing of it but the memory.
+    pub(crate) fn apply(&self, effects: &mut Effects) {
+        for (metric, change) in effects.metrics.drain(..) {
             let Some(id) = self.id(metric) else {
                 continue;
             };
@@ -46,13 +46,13 @@ impl MetricIds {
                 Change::Set(value) => host::record_metric(id, value),
             }
         }
-        log(effects.lines);
+        log(&mut effects.lines);
     }
 }
 
 /// Writes log lines.
-pub(crate) fn log(lines: Vec<(Level, String)>) {
-    for (level, line) in lines {
+fn log(lines: &mut Vec<(Level, String)>) {
+    for (level, line) in lines.drain(..) {
         let level = match level {
             Level::Info => LogLevel::Info,
             Level::Warn => LogLevel::Warn,

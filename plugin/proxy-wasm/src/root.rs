@@ -1,5 +1,6 @@
 //! One plugin configuration on one worker: configured once, ticking from then on.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -12,19 +13,29 @@ use crate::metrics::MetricIds;
 use crate::stream::Stream;
 
 /// What the streams of a configuration share on a worker.
-#[derive(Debug)]
 pub(crate) struct Worker {
     pub(crate) filter: Filter,
     pub(crate) metrics: MetricIds,
+    /// Empty, and taken while a callback is at work: what it wants done takes no memory anew.
+    effects: Cell<Effects>,
 }
 
 impl Worker {
     pub(crate) const fn proxy(&self) -> Proxy<'_> {
         Proxy { metrics: &self.metrics }
     }
+
+    /// Runs the filter, and applies what it wants done besides what it returns.
+    pub(crate) fn run<R>(&self, f: impl FnOnce(&mut Effects) -> R) -> R {
+        let mut effects = self.effects.take();
+        let result = f(&mut effects);
+        self.metrics.apply(&mut effects);
+        self.effects.set(effects);
+        result
+    }
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Root {
     worker: Option<Rc<Worker>>,
     /// Health checks under way, by the proxy's number for their call.
@@ -41,9 +52,9 @@ impl Context for Root {
             0 => CheckAnswer::Failed,
             _ => CheckAnswer::Answered(host::headers(Map::CallResponse)),
         };
-        let mut effects = Effects::default();
-        worker.filter.on_check_answer(pending, &answer, &worker.proxy(), &mut effects);
-        worker.metrics.apply(effects);
+        worker.run(|effects| {
+            worker.filter.on_check_answer(pending, &answer, &worker.proxy(), effects);
+        });
     }
 }
 
@@ -64,9 +75,9 @@ impl RootContext for Root {
         let mut effects = Effects::default();
         let metrics = MetricIds::define(&config);
         let filter = Filter::new(config, &Proxy { metrics: &metrics }, &mut effects);
-        metrics.apply(effects);
+        metrics.apply(&mut effects);
         host::set_tick_period(filter.tick_period());
-        self.worker = Some(Rc::new(Worker { filter, metrics }));
+        self.worker = Some(Rc::new(Worker { filter, metrics, effects: Cell::new(effects) }));
         true
     }
 
@@ -74,20 +85,20 @@ impl RootContext for Root {
         let Some(worker) = self.worker.clone() else {
             return;
         };
-        let mut effects = Effects::default();
-        for check in worker.filter.on_tick(&worker.proxy(), &mut effects) {
-            let (pending, callout) = check.into_parts();
-            match host::call(&callout) {
-                Some(call) => {
-                    self.checks.insert(call, pending);
-                }
-                None => {
-                    let failed = CheckAnswer::Failed;
-                    worker.filter.on_check_answer(pending, &failed, &worker.proxy(), &mut effects);
+        worker.run(|effects| {
+            for check in worker.filter.on_tick(&worker.proxy(), effects) {
+                let (pending, callout) = check.into_parts();
+                match host::call(&callout) {
+                    Some(call) => {
+                        self.checks.insert(call, pending);
+                    }
+                    None => {
+                        let failed = CheckAnswer::Failed;
+                        worker.filter.on_check_answer(pending, &failed, &worker.proxy(), effects);
+                    }
                 }
             }
-        }
-        worker.metrics.apply(effects);
+        });
     }
 
     fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {

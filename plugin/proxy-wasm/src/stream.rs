@@ -25,10 +25,7 @@ impl Stream {
     /// Runs the filter, and applies what it wants done besides its verdict.
     fn run<R>(&mut self, f: impl FnOnce(&Worker, &mut Exchange, &mut Effects) -> R) -> Option<R> {
         let worker = self.worker.as_deref()?;
-        let mut effects = Effects::default();
-        let result = f(worker, &mut self.exchange, &mut effects);
-        worker.metrics.apply(effects);
-        Some(result)
+        Some(worker.run(|effects| f(worker, &mut self.exchange, effects)))
     }
 
     fn settle_leftover(&mut self) {

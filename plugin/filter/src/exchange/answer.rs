@@ -138,7 +138,7 @@ impl Filter {
         exchange: &mut Exchange,
         record: &Record<'_>,
         state: StateName,
-        capture: Option<Box<Capture>>,
+        capture: Option<Capture>,
         effects: &mut Effects,
     ) -> Option<ResponseVerdict> {
         let (number, service) = (record.number, record.service);
