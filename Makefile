@@ -51,7 +51,8 @@ SOAK ?= 1m
 soak: wasm ## Simulates worlds of random seeds; SOAK=30s, 2h or a number of requests
 	$(CARGO) run --quiet -p simulated-world -- $(SOAK)
 
-bench: wasm setup ## Measures what the filter costs per request
+bench: wasm setup ## Counts and measures what the filter costs per request
+	-$(CARGO) test --quiet --workspace --test costs -- --exact each_path_costs_what_the_table_says --nocapture
 	$(CARGO) bench -p breaker
 	$(CARGO) run --release -p edge-breaker-bench
 
