@@ -42,7 +42,10 @@ pub(crate) enum Phase {
 pub(crate) fn known_from(path: &[u8]) -> Phase {
     const LOG: &[&[u8]] = &[b"request\0duration", b"response\0total_size"];
     const RESPONSE: &[&[u8]] = &[b"response\0", b"upstream\0", b"xds\0upstream_host_metadata"];
-    if LOG.contains(&path) {
+    if path == b"response\0flags" {
+        // Those of now: none, as long as nothing has happened.
+        Phase::Request
+    } else if LOG.contains(&path) {
         Phase::Log
     } else if RESPONSE.iter().any(|prefix| path.starts_with(prefix)) {
         Phase::Response

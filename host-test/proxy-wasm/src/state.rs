@@ -217,7 +217,10 @@ impl State {
                 message.trailers.as_ref().filter(|_| shown)
             }
             Map::CallHeaders => self.answer.as_ref().map(|answer| &answer.headers),
-            Map::CallTrailers => self.answer.as_ref().map(|answer| &answer.trailers),
+            Map::CallTrailers => {
+                let trailers = self.answer.as_ref().map(|answer| &answer.trailers);
+                trailers.filter(|trailers| !trailers.is_empty())
+            }
             Map::Grpc => None,
         }
     }
@@ -307,6 +310,9 @@ impl State {
         }
         if let Some(value) = stream.properties.get(path) {
             return Some(value.to_vec());
+        }
+        if path == b"response\0flags" {
+            return Some(0_i64.to_le_bytes().to_vec());
         }
         if path == b"response\0code" && logging {
             let status: i64 = stream.response.headers.as_ref()?.text(":status")?.parse().ok()?;

@@ -60,6 +60,10 @@ pub(super) fn define(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         |caller: Caller<'_, State>, path: u32, path_size: u32, data: u32, size: u32| {
             answer("proxy_get_property", caller, |call| {
                 let path = call.read(path, path_size)?;
+                if path.is_empty() {
+                    // It leads to all there is, which cannot be told.
+                    return Err(Status::SerializationFailure.into());
+                }
                 let value = call.state().property(&path).ok_or(Status::NotFound)?;
                 call.give(&value, data, size)
             })

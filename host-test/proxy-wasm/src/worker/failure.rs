@@ -21,9 +21,7 @@ impl Worker {
         let state = self.state_mut();
         state.roots.clear();
         state.calls.clear();
-        for ending in mem::take(&mut state.pending_done) {
-            state.streams.remove(&ending);
-        }
+        state.pending_done.clear();
         state.after.clear();
         state.events.push(Event::VmFailed(trap.to_owned()));
         let streams: Vec<u32> = state.streams.keys().copied().collect();

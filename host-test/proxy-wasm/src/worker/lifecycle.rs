@@ -139,12 +139,9 @@ impl Worker {
         hide_bodies(stream);
         self.call(id, |callbacks| &callbacks.log, id);
         self.settle();
-        match self.call(id, |callbacks| &callbacks.done, id) {
-            Some(0) => {
-                self.state_mut().pending_done.insert(id);
-            }
-            _ => self.delete(id),
-        }
+        // Whether it is done matters for root contexts only.
+        self.call(id, |callbacks| &callbacks.done, id);
+        self.delete(id);
         self.settle();
         if !self.is_running() {
             self.state_mut().streams.remove(&id);

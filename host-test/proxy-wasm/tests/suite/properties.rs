@@ -49,7 +49,6 @@ fn the_route_is_known_from_the_first_to_the_last() {
 fn what_is_of_the_response_is_absent_until_there_is_one() {
     for path in [
         &["response", "code_details"][..],
-        &["response", "flags"],
         &["response", "grpc_status"],
         &["upstream", "address"],
         &["xds", "upstream_host_metadata"],
@@ -59,6 +58,13 @@ fn what_is_of_the_response_is_absent_until_there_is_one() {
     }
     let path: &[&str] = &["request", "duration"];
     assert_eq!(told("request\\00duration", &[(path, "v")]), ["1", "1", "1", "v"]);
+}
+
+#[test]
+fn the_flags_of_a_response_are_none_as_long_as_nothing_has_happened() {
+    let none = "\0".repeat(8);
+    assert_eq!(told("response\\00flags", &[]), [none.as_str(); 4]);
+    assert_eq!(told("response\\00flags", &[(&["response", "flags"], "v")]), ["v"; 4]);
 }
 
 #[test]
