@@ -27,7 +27,7 @@ impl Guest for Component {
             metrics: worker.metrics(),
             effects: worker.effects(effects),
         };
-        with_instance(|instance| instance.worker = Some(Rc::new(worker)));
+        with_instance(|instance| instance.replace(worker));
         Ok(configured)
     }
 
@@ -85,7 +85,7 @@ impl Guest for Component {
     }
 
     fn tick() -> Ticked {
-        with_instance(tick).unwrap_or_else(|| Ticked { checks: Vec::new(), effects: nothing() })
+        with_instance(tick)
     }
 
     fn checked(check: CheckId, status: Option<u16>) -> Done {
@@ -133,18 +133,21 @@ fn request(instance: &mut Instance, head: &RequestHead) -> Admission {
     }
 }
 
-fn tick(instance: &mut Instance) -> Option<Ticked> {
-    let worker = instance.worker.clone()?;
-    let mut effects = Effects::default();
-    let due = worker.filter.on_tick(&Facts::default(), &mut effects);
-    let mut checks = Vec::with_capacity(due.len());
-    for check in due {
-        let (pending, callout) = check.into_parts();
-        let id = instance.next_number();
-        instance.checks.insert(id, UnderWay { worker: Rc::clone(&worker), pending });
-        checks.push(Check { id, callout: convert::callout(callout) });
+fn tick(instance: &mut Instance) -> Ticked {
+    let (mut checks, mut done) = (Vec::new(), nothing());
+    for worker in instance.ticking() {
+        let mut effects = Effects::default();
+        for check in worker.filter.on_tick(&Facts::default(), &mut effects) {
+            let (pending, callout) = check.into_parts();
+            let id = instance.next_number();
+            instance.checks.insert(id, UnderWay { worker: Rc::clone(&worker), pending });
+            checks.push(Check { id, callout: convert::callout(callout) });
+        }
+        let Done { metrics, lines } = worker.effects(effects);
+        done.metrics.extend(metrics);
+        done.lines.extend(lines);
     }
-    Some(Ticked { checks, effects: worker.effects(effects) })
+    Ticked { checks, effects: done }
 }
 
 fn end(call: CallId, came_about: CameAbout, trailers: &[Field]) -> Done {

@@ -88,8 +88,10 @@ pub(crate) struct UnderWay {
 /// All that an instance keeps between two calls of the host.
 #[derive(Debug, Default)]
 pub(crate) struct Instance {
-    /// `None` until something is configured.
+    /// The configuration in force; `None` until there is one.
     pub(crate) worker: Option<Rc<Worker>>,
+    /// Those before it that have calls under way, oldest first.
+    replaced: Vec<Rc<Worker>>,
     pub(crate) calls: BTreeMap<u64, Call>,
     pub(crate) checks: BTreeMap<u64, UnderWay>,
     last_number: u64,
@@ -97,7 +99,31 @@ pub(crate) struct Instance {
 
 impl Instance {
     const fn new() -> Self {
-        Self { worker: None, calls: BTreeMap::new(), checks: BTreeMap::new(), last_number: 0 }
+        Self {
+            worker: None,
+            replaced: Vec::new(),
+            calls: BTreeMap::new(),
+            checks: BTreeMap::new(),
+            last_number: 0,
+        }
+    }
+
+    /// Puts another configuration in force.
+    pub(crate) fn replace(&mut self, worker: Worker) {
+        self.replaced.extend(self.worker.replace(Rc::new(worker)));
+        self.forget_idle();
+    }
+
+    /// Whoever is to tick. A replaced configuration does, as in a proxy, until its last call has
+    /// ended: what such a call brings is written down like any other's.
+    pub(crate) fn ticking(&mut self) -> Vec<Rc<Worker>> {
+        self.forget_idle();
+        self.replaced.iter().chain(&self.worker).map(Rc::clone).collect()
+    }
+
+    fn forget_idle(&mut self) {
+        let calls = &self.calls;
+        self.replaced.retain(|worker| calls.values().any(|call| Rc::ptr_eq(&call.worker, worker)));
     }
 
     /// A number that was not given out before.

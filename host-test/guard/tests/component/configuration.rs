@@ -87,6 +87,23 @@ fn calls_and_checks_keep_the_configuration_they_began_with() {
 }
 
 #[test]
+fn what_calls_of_a_replaced_configuration_bring_is_written_down_while_any_is_under_way() {
+    let mut world = World::one(&json!({}));
+    let calls = [world.admitted(0), world.admitted(0)];
+    world.workers[0].configure(&config(&json!({}))).unwrap().unwrap();
+    world.settle(0, calls[0], 200);
+    world.shared.advance(Duration::from_secs(1));
+    assert!(world.tick_all().is_empty());
+    assert_eq!(world.status()["last_success_time"], "2024-05-01T12:00:01.000Z");
+
+    // Only one configuration is at work from now on.
+    world.settle(0, calls[1], 200);
+    let _ = (world.tick_all(), world.shared.take_store_calls());
+    assert!(world.tick_all().is_empty());
+    assert_eq!(world.shared.take_store_calls(), (1, 0));
+}
+
+#[test]
 fn effects_name_only_metrics_that_were_told_in_advance() {
     let mut world = World::one(&json!({}));
     let told: BTreeSet<_> = world.configured.metrics.iter().map(|m| m.name.clone()).collect();
