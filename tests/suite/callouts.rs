@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use scenario::{CalloutAnswer, Timers};
+use scenario::{Answer, CalloutAnswer, Fault, Head, Timers};
 
 /// The clusters, the calls that they hold back, and the time. `O` is whoever waits for an answer.
 pub(crate) struct Callouts<O> {
@@ -97,5 +97,16 @@ impl<O> Callouts<O> {
     /// How many calls were made to each cluster since this was last asked.
     pub(crate) fn take_made(&mut self) -> BTreeMap<String, u64> {
         std::mem::take(&mut self.made)
+    }
+}
+
+/// How a cluster answers a call that was diverted to it.
+pub(crate) fn diverted(answer: CalloutAnswer) -> Answer {
+    let whole = |status| Answer::Whole(Head { status, ..Head::default() });
+    match answer {
+        CalloutAnswer::Status(status) => whole(status),
+        CalloutAnswer::Refused => Answer::Fault(Fault::Refused),
+        // Held back are call-outs only.
+        CalloutAnswer::Held => whole(200),
     }
 }

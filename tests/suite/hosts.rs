@@ -3,6 +3,7 @@
 use anyhow::Result;
 use scenario::{Host, Need, Scenario};
 
+use crate::component::Component;
 use crate::module::Wasm;
 use crate::native::Native;
 
@@ -20,6 +21,7 @@ pub(crate) struct HostKind {
 pub(crate) const HOSTS: &[HostKind] = &[
     HostKind { name: "native", lacks: &[], start: |s| Ok(Box::new(Native::new(s.workers))) },
     HostKind { name: "module", lacks: &[], start: |s| Ok(Box::new(Wasm::new(s.workers))) },
+    HostKind { name: "component", lacks: &[], start: |s| Ok(Box::new(Component::new(s.workers))) },
 ];
 
 impl HostKind {

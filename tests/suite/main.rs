@@ -2,6 +2,7 @@
 
 mod bites;
 mod callouts;
+mod component;
 mod docs;
 mod files;
 mod hosts;

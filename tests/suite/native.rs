@@ -58,6 +58,14 @@ impl Native {
         }
     }
 
+    /// One as the host of a component is: it keeps no gauges, and knows of no stream that the filter
+    /// does not wait for.
+    pub(crate) fn as_a_component(workers: usize) -> Self {
+        let mut native = Self::new(workers);
+        native.proxy.is_component = true;
+        native
+    }
+
     fn new_plugin(&mut self, thread: Worker) -> Result<Rc<Plugin>> {
         let plugin = self.try_plugin()?;
         self.callouts.timers.tick_every(thread, plugin.filter.tick_period());
@@ -80,7 +88,12 @@ impl Native {
     }
 
     fn tick(&mut self, thread: Worker) -> Result<()> {
-        self.replaced.retain(|(_, plugin)| plugin.strong_count() > 0);
+        let waited_for = |plugin: &Weak<Plugin>| self.streams.values().any(|s| s.waits_for(plugin));
+        let is_component = self.proxy.is_component;
+        self.replaced.retain(|(_, plugin)| match is_component {
+            true => waited_for(plugin),
+            false => plugin.strong_count() > 0,
+        });
         let replaced = self.replaced.iter().filter(|(of, _)| *of == thread);
         let mut ticking: Vec<_> = replaced.filter_map(|(_, plugin)| plugin.upgrade()).collect();
         ticking.push(self.plugin(thread)?);

@@ -30,7 +30,8 @@ struct Inner {
     log: RefCell<Vec<(Level, String)>>,
     loads: Cell<usize>,
     swaps: Cell<usize>,
-    broken: Cell<bool>,
+    unreadable: Cell<bool>,
+    unwritable: Cell<bool>,
     races_to_lose: Cell<usize>,
     intrusion: Cell<Option<Box<dyn FnOnce()>>>,
 }
@@ -54,7 +55,8 @@ impl Shared {
             log: RefCell::default(),
             loads: Cell::default(),
             swaps: Cell::default(),
-            broken: Cell::default(),
+            unreadable: Cell::default(),
+            unwritable: Cell::default(),
             races_to_lose: Cell::default(),
             intrusion: Cell::default(),
         }))
@@ -67,6 +69,16 @@ impl Shared {
         let by = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
         self.0.monotonic.set(self.0.monotonic.get().saturating_add(by));
         self.0.wall.set(self.0.wall.get().saturating_add(by));
+    }
+
+    /// Lets time pass until it has been so long since the start; it never goes back.
+    pub fn advance_to(&self, elapsed: Duration) {
+        self.advance(elapsed.saturating_sub(self.elapsed()));
+    }
+
+    /// Puts the wall clock forward, or back if it is negative.
+    pub fn shift_wall(&self, nanos: i64) {
+        self.0.wall.set(self.0.wall.get().saturating_add_signed(nanos));
     }
 
     /// Puts the wall clock to another time, in nanoseconds since 1970.
@@ -84,7 +96,27 @@ impl Shared {
 
     /// Has the store refuse everything, or work again.
     pub fn break_store(&self, broken: bool) {
-        self.0.broken.set(broken);
+        self.break_reads(broken);
+        self.break_writes(broken);
+    }
+
+    /// Has the store refuse to be read, or work again.
+    pub fn break_reads(&self, broken: bool) {
+        self.0.unreadable.set(broken);
+    }
+
+    /// Has the store refuse to be written, or work again.
+    pub fn break_writes(&self, broken: bool) {
+        self.0.unwritable.set(broken);
+    }
+
+    /// Overwrites a value, whatever version it has, as nobody should.
+    pub fn put(&self, key: &str, value: &[u8]) {
+        // Over all keys: so it is another one after each write.
+        let version = self.0.last_version.get() + 1;
+        self.0.last_version.set(version);
+        let entry = store::Entry { value: value.to_vec(), version };
+        self.0.entries.borrow_mut().insert(key.to_owned(), entry);
     }
 
     /// Has the next so many writes come too late.
@@ -133,6 +165,12 @@ impl Shared {
         metrics.iter().filter(|(_, v)| **v != 0).map(|(k, v)| (k.clone(), *v)).collect()
     }
 
+    /// All metrics that there are, by name.
+    #[must_use]
+    pub fn all_metrics(&self) -> BTreeMap<String, u64> {
+        self.0.metrics.borrow().clone()
+    }
+
     /// The log since this was last asked for.
     #[must_use]
     pub fn take_log(&self) -> Vec<(Level, String)> {
@@ -146,6 +184,12 @@ impl Shared {
         (self.0.loads.take(), self.0.swaps.take())
     }
 
+    /// What is stored under a key, whether or not the store can be read.
+    #[must_use]
+    pub fn value(&self, key: &str) -> Option<Vec<u8>> {
+        self.0.entries.borrow().get(key).map(|entry| entry.value.clone())
+    }
+
     /// The keys that were ever written.
     #[must_use]
     pub fn keys(&self) -> Vec<String> {
@@ -156,7 +200,7 @@ impl Shared {
 impl store::Host for Shared {
     fn load(&mut self, key: String) -> Result<Option<store::Entry>, store::Fault> {
         self.0.loads.set(self.0.loads.get() + 1);
-        if self.0.broken.get() {
+        if self.0.unreadable.get() {
             return Err(store::Fault { code: BROKEN });
         }
         Ok(self.0.entries.borrow().get(&key).cloned())
@@ -172,21 +216,18 @@ impl store::Host for Shared {
         if let Some(intrusion) = self.0.intrusion.take() {
             intrusion();
         }
-        if self.0.broken.get() {
+        if self.0.unwritable.get() {
             return Err(store::SwapError::Fault(store::Fault { code: BROKEN }));
         }
         if let Some(left) = self.0.races_to_lose.get().checked_sub(1) {
             self.0.races_to_lose.set(left);
             return Err(store::SwapError::Conflict);
         }
-        let mut entries = self.0.entries.borrow_mut();
-        if entries.get(&key).map(|entry| entry.version) != expected {
+        let stored = self.0.entries.borrow().get(&key).map(|entry| entry.version);
+        if stored != expected {
             return Err(store::SwapError::Conflict);
         }
-        // Over all keys: so it is another one after each write.
-        let version = self.0.last_version.get() + 1;
-        self.0.last_version.set(version);
-        entries.insert(key, store::Entry { value, version });
+        self.put(&key, &value);
         Ok(())
     }
 

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
-use scenario::{
-    Answer, CLIENT_GONE, CalloutAnswer, Fault, Grpc, Head, Received, Reply, Request, Worker,
-};
+use scenario::{Answer, CLIENT_GONE, CalloutAnswer, Grpc, Head, Received, Reply, Request, Worker};
 use wasm_host::{Call, Event, Headers, LocalReply, Part, StreamId};
+
+use crate::callouts::diverted;
 
 pub(super) struct Stream {
     pub(super) worker: Worker,
@@ -67,12 +67,7 @@ impl Stream {
         };
         let reason = headers.text("x-circuit-breaker-reason").unwrap_or_default().to_owned();
         vm.set_property(id, &["xds", "cluster_name"], cluster.as_str());
-        let answer = match cluster_of(&cluster) {
-            CalloutAnswer::Status(status) => Answer::Whole(Head { status, ..Head::default() }),
-            CalloutAnswer::Refused => Answer::Fault(Fault::Refused),
-            // Held back are call-outs only.
-            CalloutAnswer::Held => Answer::Whole(Head { status: 200, ..Head::default() }),
-        };
+        let answer = diverted(cluster_of(&cluster));
         let next = match stream.answer(vm, &answer)? {
             Next::Done(Received::Passed(reply)) => Next::Done(Received::Diverted(reply, reason)),
             next => next,

@@ -25,6 +25,7 @@ pub(super) struct Proxy {
     metrics: RefCell<BTreeMap<String, Rc<Cell<u64>>>>,
     pub(super) lines: RefCell<Vec<String>>,
     pub(super) store: Store,
+    pub(super) is_component: bool,
 }
 
 /// The metrics of one configuration, by their numbers.
@@ -182,7 +183,7 @@ impl breaker_filter::Host for At<'_> {
     }
 
     fn gauge(&self, metric: Metric) -> Option<u64> {
-        Some(self.metrics.of(metric).get())
+        (!self.proxy.is_component).then(|| self.metrics.of(metric).get())
     }
 
     fn adjust(&self, metric: Metric, by: i64) {

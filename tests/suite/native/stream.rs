@@ -1,16 +1,15 @@
 //! One request and its answer, driven as a proxy drives them.
 
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use breaker_filter::{
     Callout, Exchange, FallbackAnswer, FallbackVerdict, Headers, RequestAction, ResponseVerdict,
 };
-use scenario::{
-    Answer, CLIENT_GONE, CalloutAnswer, Fault, Grpc, Head, Received, Reply, Request, Worker,
-};
+use scenario::{Answer, CLIENT_GONE, CalloutAnswer, Grpc, Head, Received, Reply, Request, Worker};
 
 use super::Plugin;
 use super::proxy::{Facts, Proxy, reply_of, status_only};
+use crate::callouts::diverted;
 
 pub(super) struct Stream {
     pub(super) worker: Worker,
@@ -75,7 +74,7 @@ impl Stream {
                 let cluster = header("x-circuit-breaker-cluster");
                 let reason = header("x-circuit-breaker-reason");
                 stream.facts.cluster = Some(cluster.clone());
-                match stream.answered_by_fallback(proxy, cluster_of(&cluster)) {
+                match stream.answer(proxy, &diverted(cluster_of(&cluster))) {
                     Next::Done(Received::Passed(reply)) => {
                         Next::Done(Received::Diverted(reply, reason))
                     }
@@ -86,14 +85,10 @@ impl Stream {
         (stream, next)
     }
 
-    fn answered_by_fallback(&mut self, proxy: &Proxy, answer: CalloutAnswer) -> Next {
-        let answer = match answer {
-            CalloutAnswer::Status(status) => Answer::Whole(Head { status, ..Head::default() }),
-            CalloutAnswer::Refused => Answer::Fault(Fault::Refused),
-            // Held back are call-outs only.
-            CalloutAnswer::Held => Answer::Whole(Head { status: 200, ..Head::default() }),
-        };
-        self.answer(proxy, &answer)
+    /// Whether this configuration waits for the answer.
+    pub(super) fn waits_for(&self, plugin: &Weak<Plugin>) -> bool {
+        plugin.as_ptr() == Rc::as_ptr(&self.plugin)
+            && self.plugin.filter.wants_response(&self.exchange)
     }
 
     pub(super) fn answer(&mut self, proxy: &Proxy, answer: &Answer) -> Next {
