@@ -6,6 +6,7 @@
 
 mod duration;
 mod error;
+mod reader;
 mod resolve;
 mod status;
 mod wire;
@@ -131,5 +132,5 @@ fn explain(error: &serde_path_to_error::Error<serde_json::Error>, bytes: &[u8]) 
              (StringValue)",
         );
     }
-    ConfigError::from_json(error)
+    ConfigError::from_json(error, bytes)
 }

@@ -262,6 +262,92 @@ fn what_is_no_configuration_is_refused() {
 }
 
 #[test]
+fn each_refusal_tells_path_value_and_remedy_apart() {
+    let of = |fields: &str| format!(r#"{{"services": [{{"name": "a", {fields}}}]}}"#);
+    for (text, path, value, remedy) in [
+        // What the JSON reader says.
+        ("5".to_owned(), "configuration", "5", "give an object"),
+        ("null".to_owned(), "configuration", "null", "give an object"),
+        (r#"{"services": {}}"#.to_owned(), "services", "an object", "give a sequence"),
+        (r#"{"services": [{}]}"#.to_owned(), "services[0]", "nothing", "give `name`"),
+        (of(r#""name": "b""#), "services[0]", r#""name""#, "give it once"),
+        (of(r#""open": []"#), "services[0].open", "a list of 0", "give an object"),
+        (of(r#""match": {"hosts": "a"}"#), "services[0].match.hosts", r#""a""#, "give a sequence"),
+        (
+            of(r#""half_open": {"permitted_calls": -1}"#),
+            "services[0].half_open.permitted_calls",
+            "-1",
+            "give a whole number from 0 to 4294967295",
+        ),
+        (
+            of(r#""open": {"backoff_rate": 0.5}"#),
+            "services[0].open.backoff_rate",
+            "0.5",
+            "give a factor from 1 to 100, such as 2.0",
+        ),
+        (
+            of(r#""open": {"honor_retry_after": "a, expected b"}"#),
+            "services[0].open.honor_retry_after",
+            r#""a, expected b""#,
+            "give a boolean",
+        ),
+        (
+            of(r#""trip": {"a`, expected `b": 1}"#),
+            "services[0].trip.a`, expected `b",
+            r#""a`, expected `b""#,
+            "give `consecutive_failures`",
+        ),
+        (
+            of(r#""classify": {"overflow": "maybe"}"#),
+            "services[0].classify.overflow",
+            r#""maybe""#,
+            "give `failure` or `ignore`",
+        ),
+        (
+            of(r#""classify": {"overflow": 5}"#),
+            "services[0].classify.overflow",
+            "5",
+            "mend the JSON: expected value at line 1 column 54",
+        ),
+        // JSON that is damaged.
+        (
+            "{\n not JSON".to_owned(),
+            "configuration",
+            "not",
+            "mend the JSON: key must be a string at line 2 column 2",
+        ),
+        (
+            r#"{"services": ["#.to_owned(),
+            "services",
+            "nothing",
+            "mend the JSON: EOF while parsing a list at line 1 column 14",
+        ),
+        // What the filter says.
+        (
+            of(r#""trip": {"consecutive_failures": 0}"#),
+            "services[0].trip.consecutive_failures",
+            "0",
+            "give at least 1",
+        ),
+        (
+            r#"{"services": [{"name": "a b"}]}"#.to_owned(),
+            "services[0].name",
+            r#""a b""#,
+            "use 1 to 128 letters, digits, `-`, `_`, `.` or `~`",
+        ),
+        (
+            r#"{"services": [{"name": "a"}], "admin": {"token": "not one"}}"#.to_owned(),
+            "admin.token",
+            "unusable",
+            "give printable ASCII without spaces, or leave the field out",
+        ),
+    ] {
+        let error = Config::parse(text.as_bytes()).unwrap_err();
+        assert_eq!((error.path(), error.value(), error.remedy()), (path, value, remedy), "{error}");
+    }
+}
+
+#[test]
 fn a_protobuf_struct_is_told_to_be_a_string() {
     fn field(key: &str, value: &[u8]) -> Vec<u8> {
         let mut entry = vec![0x0a, u8::try_from(key.len()).unwrap()];

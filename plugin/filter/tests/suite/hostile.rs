@@ -164,7 +164,9 @@ proptest! {
             bytes[at] = byte;
         }
         if let Err(error) = Config::parse(&bytes) {
-            prop_assert!(!error.path().is_empty());
+            for told in [error.path(), error.value(), error.remedy()] {
+                prop_assert!(!told.is_empty(), "{:?}", error);
+            }
         }
     }
 
