@@ -1,6 +1,6 @@
 //! The admin API: what there is to see of the breakers, as JSON.
 
-use breaker::{Now, Status, Timestamp, UnixTime};
+use breaker::UnixTime;
 
 use crate::config::Admin;
 use crate::effects::Effects;
@@ -8,6 +8,7 @@ use crate::filter::Filter;
 use crate::headers::{Facts, Headers};
 use crate::host::{Host, StoreFault};
 use crate::reply::{Reply, rfc3339};
+use crate::status::ServiceStatus;
 use crate::store::Record;
 
 /// The answer to a request for the admin API; `None` if it is another's.
@@ -51,7 +52,7 @@ fn route<'a>(
     let now = host.now();
     let mut view = |record: Record<'a>| {
         let breaker = record.load(host, effects)?;
-        Ok::<_, StoreFault>(View::of(&record.service.name, &breaker.status(), now))
+        Ok::<_, StoreFault>(View::of(&ServiceStatus::of(&record.service.name, &breaker, now)))
     };
     let mut records = filter.records();
     let reply = match name {
@@ -117,24 +118,23 @@ struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    fn of(name: &'a str, status: &Status, now: Now) -> Self {
-        let wall = |at: Option<UnixTime>| at.map(rfc3339);
-        let monotonic = |at: Option<Timestamp>| at.map(|at| rfc3339(now.wall_time_of(at)));
+    fn of(status: &ServiceStatus<'a>) -> Self {
+        let written = |at: Option<UnixTime>| at.map(rfc3339);
         Self {
-            service_name: name,
+            service_name: status.service_name,
             state: status.state.name(),
             mode: "enabled",
-            failure_count: status.failures,
-            last_failure_time: wall(status.last_failure),
-            last_success_time: wall(status.last_success),
-            opened_at: monotonic(status.opened_at),
-            retry_at: monotonic(status.retry_at),
+            failure_count: status.failure_count,
+            last_failure_time: written(status.last_failure),
+            last_success_time: written(status.last_success),
+            opened_at: written(status.opened_at),
+            retry_at: written(status.retry_at),
             trip_reason: status.trip_reason.map(breaker::Reason::name),
             failure_rate: None,
             slow_call_rate: None,
             buffered_calls: None,
             in_flight: None,
-            generation: status.generation.number(),
+            generation: status.generation,
         }
     }
 }

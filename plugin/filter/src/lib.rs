@@ -29,10 +29,11 @@ mod host;
 mod matching;
 mod replay;
 mod reply;
+mod status;
 mod store;
 mod telemetry;
 
-pub use breaker::{Now, Timestamp, UnixTime};
+pub use breaker::{Now, Reason, StateName, Timestamp, UnixTime};
 pub use config::{Config, ConfigError};
 pub use effects::{Change, Effects, Level};
 pub use exchange::{Exchange, RequestAction, RequestVerdict, ResponseVerdict};
@@ -42,6 +43,7 @@ pub use health::{Check, CheckAnswer, PendingCheck};
 pub use host::{Host, Property, StoreFault, SwapError, Version};
 pub use replay::{FallbackAnswer, FallbackVerdict};
 pub use reply::Reply;
+pub use status::ServiceStatus;
 pub use telemetry::{FallbackKind, Metric, MetricKind, ServiceMetric};
 
 /// A call that the filter wants made on its behalf.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use breaker_filter::{Reason, StateName};
 use serde_json::{Value, json};
 
 use crate::world::{Gauges, PAYMENT, World, key, service};
@@ -211,4 +212,39 @@ fn with_a_token_every_request_needs_it() {
     assert_eq!(status(None), 401);
     let unknown = world.request("localhost").path("/circuit-breaker/unknown").send().reply();
     assert_eq!(unknown.status, 401, "nothing is told before the token is");
+}
+
+#[test]
+fn who_asks_the_filter_itself_is_told_the_same_and_changes_nothing() {
+    let world = world(&json!({}));
+    world.call().respond(200);
+    world.run(Duration::from_secs(1));
+    world.trip();
+    world.advance(Duration::from_secs(2));
+    let shown = shown(&world);
+    let filter = world.filters().remove(0);
+    let asked = world.asked(|| {
+        let told = world.host(|host| filter.status(host)).unwrap();
+        let names: Vec<_> = told.iter().map(|told| told.service_name).collect();
+        assert_eq!(names, [PAYMENT, "inventory-service"]);
+        assert_eq!(json!(told[0].state.name()), shown["state"]);
+        assert_eq!(json!(told[0].failure_count), shown["failure_count"]);
+        assert_eq!(json!(told[0].generation), shown["generation"]);
+        assert_eq!(json!(told[0].trip_reason.map(Reason::name)), shown["trip_reason"]);
+        for (time, field) in [
+            (told[0].last_failure, "last_failure_time"),
+            (told[0].last_success, "last_success_time"),
+            (told[0].opened_at, "opened_at"),
+            (told[0].retry_at, "retry_at"),
+        ] {
+            let time = std::time::UNIX_EPOCH + Duration::from_nanos(time.unwrap().as_nanos());
+            assert_eq!(json!(humantime::format_rfc3339_millis(time).to_string()), shown[field]);
+        }
+    });
+    assert_eq!(asked.into_iter().collect::<Vec<_>>(), [("load", 2), ("now", 1)]);
+
+    world.store().put(&key(PAYMENT), b"damage".to_vec());
+    let told = world.host(|host| filter.status(host).map(|told| told[0].state)).unwrap();
+    assert_eq!(told, StateName::Closed, "as a new breaker");
+    assert_eq!(world.store().get(&key(PAYMENT)).unwrap(), b"damage", "left as it is");
 }

@@ -1,0 +1,67 @@
+//! A breaker as whoever looks at it sees it: the admin API, or a host that asks.
+
+use breaker::{Breaker, Now, Reason, StateName, UnixTime};
+
+use crate::filter::Filter;
+use crate::host::{Host, StoreFault};
+
+/// A service's breaker as it is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceStatus<'a> {
+    /// The service's name.
+    pub service_name: &'a str,
+    /// The state.
+    pub state: StateName,
+    /// Failures since the last success.
+    pub failure_count: u32,
+    /// The period: each transition begins another.
+    pub generation: u64,
+    /// Why it is not closed.
+    pub trip_reason: Option<Reason>,
+    /// When a call last failed.
+    pub last_failure: Option<UnixTime>,
+    /// When a call last succeeded. It may lag by up to a second.
+    pub last_success: Option<UnixTime>,
+    /// Since when it is not closed.
+    pub opened_at: Option<UnixTime>,
+    /// When an open breaker may leave that state at the earliest.
+    pub retry_at: Option<UnixTime>,
+}
+
+impl<'a> ServiceStatus<'a> {
+    pub(crate) fn of(service_name: &'a str, breaker: &Breaker, now: Now) -> Self {
+        let status = breaker.status();
+        Self {
+            service_name,
+            state: status.state,
+            failure_count: status.failures,
+            generation: status.generation.number(),
+            trip_reason: status.trip_reason,
+            last_failure: status.last_failure,
+            last_success: status.last_success,
+            opened_at: status.opened_at.map(|at| now.wall_time_of(at)),
+            retry_at: status.retry_at.map(|at| now.wall_time_of(at)),
+        }
+    }
+}
+
+impl Filter {
+    /// All breakers, in the order of their services. To look changes nothing: a damaged record
+    /// shows a new breaker, as it will be taken for one, and is left as it is.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be read.
+    pub fn status(&self, host: &impl Host) -> Result<Vec<ServiceStatus<'_>>, StoreFault> {
+        let now = host.now();
+        self.config
+            .services
+            .iter()
+            .map(|service| {
+                let record = host.load(&service.key)?;
+                let breaker = record.and_then(|(bytes, _)| Breaker::decode(&bytes).ok());
+                Ok(ServiceStatus::of(&service.name, &breaker.unwrap_or_default(), now))
+            })
+            .collect()
+    }
+}
