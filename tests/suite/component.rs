@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use envoy_harness::repo_root;
-use guard_host::types::{Callout, CheckId, ConfigError};
+use guard_host::types::{self, Callout, CheckId};
 use guard_host::{Artefact, Guard, Shared};
 use scenario::{
     Answer, CallId, CalloutAnswer, Configured, Due, Event, GARBAGE, Host, Late, Place, Received,
@@ -84,7 +84,7 @@ impl Component {
     }
 
     fn put_in_force(&mut self, thread: Worker, guard: &mut Guard) -> Result<()> {
-        let configured = guard.configure(&self.config)?.map_err(|e| anyhow!(refusal(&e)))?;
+        let configured = guard.configure(&self.config)?.map_err(|e| anyhow!(e.message))?;
         let period = Duration::from_nanos(configured.tick_period);
         self.callouts.timers.tick_every(thread, period);
         Ok(())
@@ -146,7 +146,7 @@ impl Host for Component {
         let text = config.to_string();
         // An instance of its own tries it before any worker sees it, as a proxy has one do.
         if let Err(error) = Guard::new(artefact()?, &self.shared)?.configure(&text)? {
-            return Ok(Configured::Refused(refusal(&error)));
+            return Ok(Configured::Refused(error.message));
         }
         // Nor does a proxy wait for checks of a configuration that is not at work any more.
         self.callouts.forget(|owner| matches!(owner, Owner::Check(..)));
@@ -238,7 +238,14 @@ impl Host for Component {
 
     fn status(&mut self, service: &str) -> Result<Status> {
         let bytes = self.shared.value(&record::key(service));
-        Ok(record::status(bytes.as_deref()))
+        let status = record::status(bytes.as_deref());
+        // An instance tells the same of the services that it guards, if it can read the store.
+        let told = self.guard(0)?.status()?.unwrap_or_default();
+        if let Some(told) = told.into_iter().find(|told| told.service_name == service) {
+            let told = status_of(&told);
+            ensure!(told == status, "{service}: told {told:?}, stored {status:?}");
+        }
+        Ok(status)
     }
 
     fn metrics(&mut self) -> Result<Option<BTreeMap<String, u64>>> {
@@ -255,6 +262,23 @@ impl Host for Component {
     }
 }
 
-fn refusal(error: &ConfigError) -> String {
-    format!("{}: {}", error.path, error.problem)
+fn status_of(told: &types::ServiceStatus) -> Status {
+    let state = match told.state {
+        types::State::Closed => "CLOSED",
+        types::State::Open => "OPEN",
+        types::State::HalfOpen => "HALF_OPEN",
+    };
+    let reason = told.trip_reason.map(|reason| match reason {
+        types::Reason::ConsecutiveFailures => "consecutive_failures",
+        types::Reason::HealthCheck => "health_check",
+        types::Reason::TrialFailed => "trial_failed",
+        types::Reason::TrialsSucceeded => "trials_succeeded",
+        types::Reason::WaitElapsed => "wait_elapsed",
+    });
+    Status {
+        state: state.to_owned(),
+        failure_count: told.failure_count.into(),
+        generation: told.generation,
+        trip_reason: reason.map(str::to_owned),
+    }
 }

@@ -16,7 +16,7 @@ const CONFIG: &str = r#"{
 pub(crate) fn run(component: &Path) -> Result<Vec<String>> {
     let artefact = Artefact::load(component)?;
     let mut guard = Guard::new(&artefact, &Shared::new())?;
-    guard.configure(CONFIG)?.map_err(|error| anyhow!("{}: {}", error.path, error.problem))?;
+    guard.configure(CONFIG)?.map_err(|error| anyhow!(error.message))?;
 
     let request = RequestHead {
         fields: vec![field(":method", "GET"), field(":authority", "pay"), field(":path", "/")],

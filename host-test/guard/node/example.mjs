@@ -13,7 +13,7 @@ const guard = await (await load(process.argv[2]))(shared);
 try {
   shared.apply(guard.configure(JSON.stringify(config)).effects);
 } catch ({ payload }) {
-  throw new Error(`${payload.path}: ${payload.problem}`);
+  throw new Error(payload.message);
 }
 
 const request = {

@@ -111,11 +111,28 @@ function call(index, service, health) {
   return { answer, calls, told };
 }
 
+/** A breaker with names as in the admin API, and times as they are. */
+function shown({ serviceName, state, failureCount, generation, tripReason, ...times }) {
+  const name = (text) => text.replaceAll('-', '_');
+  const time = (at) => (at === undefined ? null : String(at));
+  return {
+    service_name: serviceName,
+    state: name(state).toUpperCase(),
+    failure_count: failureCount,
+    generation: Number(generation),
+    trip_reason: tripReason === undefined ? null : name(tripReason),
+    last_failure: time(times.lastFailure),
+    last_success: time(times.lastSuccess),
+    opened_at: time(times.openedAt),
+    retry_at: time(times.retryAt),
+  };
+}
+
 for (const [index, [service, health]] of trace.rows.entries()) {
   pass(BigInt(trace.pause_ms) * MILLISECOND, health);
   const number = index % workers.length;
   const { answer, calls, told } = call(number, service, health);
-  const { services } = JSON.parse(workers[number].status());
+  const services = workers[number].status().map(shown);
   say({ event: 'answer', row: index + 1, worker: number, answer, calls, told, services });
 }
 

@@ -23,7 +23,7 @@ pub mod types {
     pub use super::generated::exports::edge_breaker::guard::breaker::{
         Admission, Answer, CallId, Callout, Change, Check, CheckId, ConfigError, Configured,
         Diversion, Effects, Ending, Field, Judgement, Level, LogLine, Metric, MetricChange,
-        MetricKind, Origin, Reply, RequestHead, RequestVerdict, ResponseHead, ResponseVerdict,
-        StatusError, Ticked,
+        MetricKind, Origin, Reason, Reply, RequestHead, RequestVerdict, ResponseHead,
+        ResponseVerdict, ServiceStatus, State, StatusError, Ticked, UnixTime,
     };
 }

@@ -8,7 +8,7 @@ use crate::bindings::World;
 use crate::shared::Shared;
 use crate::types::{
     Admission, Answer, CallId, Check, CheckId, ConfigError, Configured, Ending, Field, RequestHead,
-    ResponseHead, ResponseVerdict, StatusError,
+    ResponseHead, ResponseVerdict, ServiceStatus, StatusError,
 };
 
 /// One instance of the component.
@@ -158,12 +158,12 @@ impl Guard {
         Ok(())
     }
 
-    /// The breakers as they are now, in JSON.
+    /// The breakers as they are now.
     ///
     /// # Errors
     ///
     /// See [`configure`](Self::configure).
-    pub fn status(&mut self) -> Result<Result<String, StatusError>> {
+    pub fn status(&mut self) -> Result<Result<Vec<ServiceStatus>, StatusError>> {
         call!(self, call_status())
     }
 }

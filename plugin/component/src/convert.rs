@@ -4,8 +4,8 @@ use std::iter;
 use std::time::Duration;
 
 use breaker_filter::{
-    Callout, Change, ConfigError, FallbackVerdict, Headers, Level, MetricKind, Reply,
-    RequestAction, ResponseVerdict,
+    Callout, Change, ConfigError, FallbackVerdict, Headers, Level, MetricKind, Reason, Reply,
+    RequestAction, ResponseVerdict, ServiceStatus, StateName, UnixTime,
 };
 
 use crate::bindings::exports::edge_breaker::guard::breaker as wit;
@@ -15,10 +15,40 @@ pub(crate) fn duration(duration: Duration) -> u64 {
 }
 
 pub(crate) fn config_error(error: &ConfigError) -> wit::ConfigError {
-    let (path, told) = (error.path().to_owned(), error.to_string());
-    let problem = told.strip_prefix(&path).and_then(|rest| rest.strip_prefix(": "));
-    let problem = problem.unwrap_or(&told).to_owned();
-    wit::ConfigError { path, problem }
+    wit::ConfigError {
+        path: error.path().to_owned(),
+        value: error.value().to_owned(),
+        remedy: error.remedy().to_owned(),
+        message: error.to_string(),
+    }
+}
+
+pub(crate) fn service_status(status: ServiceStatus<'_>) -> wit::ServiceStatus {
+    wit::ServiceStatus {
+        service_name: status.service_name.to_owned(),
+        state: match status.state {
+            StateName::Closed => wit::State::Closed,
+            StateName::Open => wit::State::Open,
+            StateName::HalfOpen => wit::State::HalfOpen,
+        },
+        failure_count: status.failure_count,
+        generation: status.generation,
+        trip_reason: status.trip_reason.map(reason),
+        last_failure: status.last_failure.map(UnixTime::as_nanos),
+        last_success: status.last_success.map(UnixTime::as_nanos),
+        opened_at: status.opened_at.map(UnixTime::as_nanos),
+        retry_at: status.retry_at.map(UnixTime::as_nanos),
+    }
+}
+
+const fn reason(reason: Reason) -> wit::Reason {
+    match reason {
+        Reason::ConsecutiveFailures => wit::Reason::ConsecutiveFailures,
+        Reason::HealthCheck => wit::Reason::HealthCheck,
+        Reason::TrialFailed => wit::Reason::TrialFailed,
+        Reason::TrialsSucceeded => wit::Reason::TrialsSucceeded,
+        Reason::WaitElapsed => wit::Reason::WaitElapsed,
+    }
 }
 
 pub(crate) fn headers(fields: &[wit::Field]) -> Headers {

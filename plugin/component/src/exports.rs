@@ -10,11 +10,11 @@ use crate::bindings::Component;
 use crate::bindings::exports::edge_breaker::guard::breaker::{
     Admission, Answer, CallId, Check, CheckId, ConfigError, Configured, Effects as Done, Ending,
     Field, Guest, Judgement, RequestHead, RequestVerdict as Verdict, ResponseHead, ResponseVerdict,
-    StatusError, Ticked,
+    ServiceStatus, StatusError, Ticked,
 };
+use crate::convert;
 use crate::facts::{CameAbout, Facts};
 use crate::worker::{Call, Instance, UnderWay, Worker, with_instance};
-use crate::{convert, status};
 
 impl Guest for Component {
     fn configure(json: String) -> Result<Configured, ConfigError> {
@@ -103,9 +103,13 @@ impl Guest for Component {
         done.unwrap_or_else(nothing)
     }
 
-    fn status() -> Result<String, StatusError> {
-        let worker = with_instance(|instance| instance.worker.clone());
-        status::document(worker.as_deref()).ok_or(StatusError::Unreadable)
+    fn status() -> Result<Vec<ServiceStatus>, StatusError> {
+        let Some(worker) = with_instance(|instance| instance.worker.clone()) else {
+            return Ok(Vec::new());
+        };
+        let status = worker.filter.status(&Facts::default());
+        let status = status.map_err(|_| StatusError::Unreadable)?;
+        Ok(status.into_iter().map(convert::service_status).collect())
     }
 }
 

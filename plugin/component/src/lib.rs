@@ -13,7 +13,6 @@
 mod convert;
 mod exports;
 mod facts;
-mod status;
 mod worker;
 
 #[allow(

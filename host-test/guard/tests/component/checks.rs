@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use guard_host::types::RequestVerdict;
+use guard_host::types::{RequestVerdict, State};
 use serde_json::{Value, json};
 
 use crate::world::World;
@@ -28,7 +28,7 @@ fn a_health_check_that_passes_closes_the_breaker() {
     assert_eq!((check.callout.cluster.as_str(), &*path.value), ("payment", &b"/health"[..]));
     assert_eq!(check.callout.timeout, 1_000_000_000);
     world.workers[worker].checked(check.id, Some(200)).unwrap();
-    assert_eq!(world.state(), "CLOSED");
+    assert_eq!(world.state(), State::Closed);
     let healthy = "cb_result=.=healthy;.;edge_breaker_health_checks_total";
     assert_eq!(world.metric(healthy), 1);
 }
@@ -40,7 +40,7 @@ fn a_health_check_that_fails_is_made_again() {
         world.trip();
         let (worker, check) = world.tick_all().remove(0);
         world.workers[worker].checked(check.id, status).unwrap();
-        assert_eq!(world.state(), "OPEN");
+        assert_eq!(world.state(), State::Open);
         assert!(world.tick_all().is_empty(), "not at once");
         world.shared.advance(Duration::from_secs(6));
         assert_eq!(world.tick_all().len(), 1);
@@ -56,7 +56,7 @@ fn a_check_whose_worker_is_gone_is_made_by_another() {
     world.shared.advance(Duration::from_secs(10));
     let (worker, check) = world.tick_all().remove(0);
     world.workers[worker].checked(check.id, Some(200)).unwrap();
-    assert_eq!(world.state(), "CLOSED");
+    assert_eq!(world.state(), State::Closed);
 }
 
 #[test]
@@ -67,10 +67,10 @@ fn a_check_that_is_reported_late_or_twice_changes_nothing() {
     world.shared.advance(Duration::from_secs(10));
     let (worker, check) = world.tick_all().remove(0);
     world.workers[late_worker].checked(late.id, Some(200)).unwrap();
-    assert_eq!(world.state(), "OPEN", "another check has been begun");
+    assert_eq!(world.state(), State::Open, "another check has been begun");
     world.workers[worker].checked(check.id, Some(503)).unwrap();
     world.workers[worker].checked(check.id, Some(200)).unwrap();
-    assert_eq!(world.state(), "OPEN", "it has been reported");
+    assert_eq!(world.state(), State::Open, "it has been reported");
 }
 
 #[test]

@@ -3,42 +3,50 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use guard_host::Shared;
-use guard_host::types::{MetricKind, RequestVerdict};
+use guard_host::types::{MetricKind, RequestVerdict, State};
+use guard_host::{Shared, WALL_START};
 use serde_json::json;
 
 use crate::world::{World, config, get, instance};
 
 #[test]
 fn a_wrong_configuration_is_refused_with_place_value_and_remedy() {
-    for (config, path, value, remedy) in [
+    for (config, path, value, remedy, message) in [
         (
             json!({"services": [{"name": "a", "open": {"wait_duration": "5 parsecs"}}]}),
             "services[0].open.wait_duration",
-            "5 parsecs",
-            "30s",
+            r#""5 parsecs""#,
+            r#"give a duration of at most a day, such as "250ms", "30s" or "1m30s""#,
+            r#"invalid value: string "5 parsecs", expected a duration of at most a day"#,
         ),
         (
             json!({"services": [{"name": "a", "trip": {"consecutive_failures": 0}}]}),
             "services[0].trip.consecutive_failures",
             "0",
-            "at least 1",
+            "give at least 1",
+            "0: give at least 1",
         ),
         (
-            json!({"services": [{"name": "a", "fallbck": {}}]}),
-            "services[0].fallbck",
-            "fallbck",
-            "fallback",
+            json!({"services": [{"name": "a", "trip": {"consecutive_failure": 1}}]}),
+            "services[0].trip.consecutive_failure",
+            r#""consecutive_failure""#,
+            "give `consecutive_failures`",
+            "unknown field `consecutive_failure`, expected `consecutive_failures`",
         ),
-        (json!({"services": []}), "services", "[]", "name at least one service"),
+        (
+            json!({"services": []}),
+            "services",
+            "[]",
+            r#"name at least one service, such as {"name": "payment-service"}"#,
+            "[]: name at least one service",
+        ),
     ] {
         let mut guard = instance(&Shared::new());
         let error = guard.configure(&config.to_string()).unwrap().unwrap_err();
-        assert_eq!(error.path, path);
-        for part in [value, remedy] {
-            assert!(error.problem.contains(part), "{part}: {}", error.problem);
-        }
-        assert!(!error.problem.contains(path), "once is enough: {}", error.problem);
+        let told = (error.path.as_str(), error.value.as_str(), error.remedy.as_str());
+        assert_eq!(told, (path, value, remedy));
+        let whole = format!("{path}: {message}");
+        assert!(error.message.starts_with(&whole), "{}", error.message);
     }
 }
 
@@ -51,7 +59,7 @@ fn a_refused_configuration_leaves_the_old_one_in_force() {
     }
     world.call(0, 503);
     world.call(0, 503);
-    assert_eq!(world.state(), "OPEN");
+    assert_eq!(world.state(), State::Open);
 }
 
 #[test]
@@ -60,7 +68,7 @@ fn a_new_configuration_keeps_the_breakers_state() {
     world.trip();
     let new = config(&json!({"fallback": {"cluster": "payment-fallback"}}));
     world.workers[0].configure(&new).unwrap().unwrap();
-    assert_eq!(world.state(), "OPEN");
+    assert_eq!(world.state(), State::Open);
     assert!(matches!(world.request(0).verdict, RequestVerdict::Divert(_)), "as now configured");
 }
 
@@ -94,7 +102,7 @@ fn what_calls_of_a_replaced_configuration_bring_is_written_down_while_any_is_und
     world.settle(0, calls[0], 200);
     world.shared.advance(Duration::from_secs(1));
     assert!(world.tick_all().is_empty());
-    assert_eq!(world.status()["last_success_time"], "2024-05-01T12:00:01.000Z");
+    assert_eq!(world.status().last_success, Some(WALL_START + 1_000_000_000));
 
     // Only one configuration is at work from now on.
     world.settle(0, calls[1], 200);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use guard_host::field;
 use guard_host::types::{
-    Answer, Ending, Field, Origin, RequestHead, ResponseHead, ResponseVerdict,
+    Answer, Ending, Field, Origin, RequestHead, ResponseHead, ResponseVerdict, State,
 };
 use serde_json::json;
 
@@ -182,7 +182,7 @@ fn an_instance_goes_on_whatever_it_is_told_and_in_whatever_order() {
     for _ in 0..10 {
         pass_checks(&mut world);
     }
-    assert_eq!(world.state(), "CLOSED");
+    assert_eq!(world.state(), State::Closed);
     world.call(0, 200);
 }
 
@@ -218,7 +218,10 @@ fn no_configuration_crashes_an_instance() {
         }
         let text: String = text.into_iter().collect();
         if let Err(error) = world.workers[0].configure(&text).unwrap() {
-            assert!(!error.path.is_empty() && !error.problem.is_empty(), "{text}: {error:?}");
+            for told in [&error.path, &error.value, &error.remedy] {
+                assert!(!told.is_empty(), "{text}: {error:?}");
+            }
+            assert!(error.message.starts_with(&error.path), "{text}: {error:?}");
             refused += 1;
         }
     }

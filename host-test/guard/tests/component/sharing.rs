@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use guard_host::types::{RequestVerdict, StatusError};
+use guard_host::types::{RequestVerdict, State, StatusError};
 use serde_json::json;
 
 use crate::world::{World, get};
@@ -14,7 +14,7 @@ fn workers_share_one_breaker() {
     world.call(0, 503);
     world.call(1, 503);
     world.call(2, 503);
-    assert_eq!(world.state(), "OPEN");
+    assert_eq!(world.state(), State::Open);
     for worker in 0..3 {
         assert!(matches!(world.request(worker).verdict, RequestVerdict::Reply(_)), "{worker}");
     }
@@ -28,7 +28,7 @@ fn a_success_on_one_worker_ends_the_failures_of_another() {
     world.call(0, 503);
     world.call(1, 200);
     world.call(0, 503);
-    assert_eq!((world.state().as_str(), world.failures()), ("CLOSED", 1));
+    assert_eq!((world.state(), world.failures()), (State::Closed, 1));
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn a_race_lost_a_few_times_loses_no_failure() {
         world.shared.lose_races(10);
         world.settle(0, call, 503);
     }
-    assert_eq!((world.state().as_str(), world.failures()), ("OPEN", 3));
+    assert_eq!((world.state(), world.failures()), (State::Open, 3));
     assert_eq!(world.shared.metric("edge_breaker_lost_updates_total"), Some(0));
 }
 
@@ -81,7 +81,7 @@ fn a_store_that_cannot_be_used_does_not_stop_traffic() {
     assert_eq!(world.shared.metric(unprotected), Some(1));
     assert_eq!(world.workers[0].status().unwrap(), Err(StatusError::Unreadable));
     world.shared.break_store(false);
-    assert_eq!(world.state(), "OPEN");
+    assert_eq!(world.state(), State::Open);
 }
 
 #[test]

@@ -7,7 +7,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use guard_host::types::{Answer, Field, Level, Origin, RequestVerdict, ResponseVerdict};
+use guard_host::types::{
+    Answer, Field, Level, Origin, Reason, RequestVerdict, ResponseVerdict, ServiceStatus, State,
+    UnixTime,
+};
 use guard_host::{Guard, Shared, field};
 use serde_json::{Value, json};
 
@@ -107,8 +110,7 @@ impl<'a> Driver<'a> {
             let worker = index % self.workers.len();
             let Done { answer, calls, told } = self.call(worker, service, health);
             let status = self.workers[worker].status().unwrap().unwrap();
-            let status: Value = serde_json::from_str(&status).unwrap();
-            let services = &status["services"];
+            let services: Vec<_> = status.iter().map(shown).collect();
             self.say(json!({
                 "event": "answer", "row": index + 1, "worker": worker, "answer": answer,
                 "calls": calls, "told": told, "services": services
@@ -213,6 +215,29 @@ impl<'a> Driver<'a> {
             self.say(json!({"event": "log", "level": level, "text": text}));
         }
     }
+}
+
+/// A breaker with names as in the admin API, and times as they are.
+fn shown(status: &ServiceStatus) -> Value {
+    let state = match status.state {
+        State::Closed => "CLOSED",
+        State::Open => "OPEN",
+        State::HalfOpen => "HALF_OPEN",
+    };
+    let reason = status.trip_reason.map(|reason| match reason {
+        Reason::ConsecutiveFailures => "consecutive_failures",
+        Reason::HealthCheck => "health_check",
+        Reason::TrialFailed => "trial_failed",
+        Reason::TrialsSucceeded => "trials_succeeded",
+        Reason::WaitElapsed => "wait_elapsed",
+    });
+    let time = |at: Option<UnixTime>| at.map(|at| at.to_string());
+    json!({
+        "service_name": status.service_name, "state": state, "failure_count": status.failure_count,
+        "generation": status.generation, "trip_reason": reason,
+        "last_failure": time(status.last_failure), "last_success": time(status.last_success),
+        "opened_at": time(status.opened_at), "retry_at": time(status.retry_at)
+    })
 }
 
 fn texts(fields: &[Field]) -> BTreeMap<String, String> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use guard_host::types::{
     Admission, CallId, Check, Configured, Ending, Origin, RequestHead, RequestVerdict,
-    ResponseHead, ResponseVerdict,
+    ResponseHead, ResponseVerdict, ServiceStatus, State,
 };
 use guard_host::{Artefact, Guard, Shared, field};
 use serde_json::{Value, json};
@@ -116,7 +116,7 @@ impl World {
         for _ in 0..3 {
             self.call(0, 503);
         }
-        assert_eq!(self.state(), "OPEN");
+        assert_eq!(self.state(), State::Open);
     }
 
     /// Trips the service, which has no health check, and lets its wait pass.
@@ -135,18 +135,16 @@ impl World {
     // === What came of it
 
     /// What the first worker tells of the one service.
-    pub(crate) fn status(&mut self) -> Value {
-        let status = self.workers[0].status().unwrap().unwrap();
-        let status: Value = serde_json::from_str(&status).unwrap();
-        status["services"][0].clone()
+    pub(crate) fn status(&mut self) -> ServiceStatus {
+        self.workers[0].status().unwrap().unwrap().remove(0)
     }
 
-    pub(crate) fn state(&mut self) -> String {
-        self.status()["state"].as_str().unwrap().to_owned()
+    pub(crate) fn state(&mut self) -> State {
+        self.status().state
     }
 
-    pub(crate) fn failures(&mut self) -> u64 {
-        self.status()["failure_count"].as_u64().unwrap()
+    pub(crate) fn failures(&mut self) -> u32 {
+        self.status().failure_count
     }
 
     /// A metric of the one service, by labels and name. It has to be one of those that were told.
