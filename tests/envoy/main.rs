@@ -6,6 +6,7 @@ mod diversion;
 mod hostile;
 mod isolation;
 mod load;
+mod rates;
 mod recovery;
 mod reload;
 mod trace;

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use breaker::{
-    Admission, Breaker, HalfOpenPolicy, Now, OpenPolicy, Outcome, Policy, Rate, Settlement,
+    Admission, Breaker, HalfOpenPolicy, Now, OpenPolicy, Outcome, Policy, Rate, Settlement, Tally,
     Timestamp, TripPolicy, UnixTime,
 };
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -14,7 +14,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 fn policy() -> Policy {
     Policy {
-        trip: TripPolicy { consecutive_failures: NonZeroU32::new(3) },
+        trip: TripPolicy { consecutive_failures: NonZeroU32::new(3), rates: None },
         open: OpenPolicy {
             wait: MINUTE,
             backoff_rate: Rate::from_thousandths(2_000),
@@ -26,6 +26,7 @@ fn policy() -> Policy {
             permitted_calls: NonZeroU32::MIN,
             success_threshold: NonZeroU32::MIN,
             max_wait: MINUTE,
+            ramp: Duration::ZERO,
         },
         health_check: None,
     }
@@ -39,16 +40,16 @@ fn now() -> Now {
 /// One call, from admission to its outcome. `None`: it was diverted.
 fn call(breaker: &mut Breaker, policy: &Policy, outcome: Outcome) -> Option<Settlement> {
     let now = black_box(now());
-    match breaker.admit(policy, now.monotonic).0 {
+    match breaker.admit(policy, now.monotonic, 0).0 {
         Admission::Admitted(permit) => Some(breaker.settle(policy, permit, outcome, now, 1)),
         Admission::Diverted(_) => None,
     }
 }
 
 /// The same where a success changes nothing, which needs no clock and no writing.
-fn clean_call(breaker: &Breaker) -> Option<bool> {
+fn clean_call(breaker: &Breaker, policy: &Policy, tally: &Tally) -> Option<bool> {
     let permit = breaker.admit_closed()?;
-    Some(breaker.is_unmoved_by(&permit, black_box(Outcome::Success)))
+    Some(breaker.is_unmoved_by(policy, &permit, black_box(Outcome::Success), tally))
 }
 
 fn open_breaker(policy: &Policy) -> Breaker {
@@ -61,9 +62,10 @@ fn calls(criterion: &mut Criterion) {
     let policy = black_box(policy());
 
     let breaker = black_box(Breaker::new());
-    assert_eq!(clean_call(&breaker), Some(true));
+    let tally = Tally::new(&policy);
+    assert_eq!(clean_call(&breaker, &policy, &tally), Some(true));
     criterion.bench_function("closed, without a failure", |bench| {
-        bench.iter(|| clean_call(black_box(&breaker)));
+        bench.iter(|| clean_call(black_box(&breaker), &policy, &tally));
     });
 
     let mut breaker = Breaker::new();

@@ -4,13 +4,15 @@ use core::time::Duration;
 
 use crate::backoff;
 use crate::check::{Check, CheckResult, CheckTicket};
-use crate::outcome::Outcome;
+use crate::outcome::{Ended, Outcome};
 use crate::permit::{Generation, Permit};
-use crate::policy::{AfterCheck, Policy};
+use crate::policy::{AfterCheck, Percentage, Policy, RatePolicy, WindowPolicy};
 use crate::reason::{DivertReason, Reason, StateName, Transition};
 use crate::state::{Closed, HalfOpen, Open, State};
+use crate::tally::Tally;
 use crate::time::{Now, Timestamp, UnixTime};
 use crate::trials::Trials;
+use crate::window::{Counts, Window};
 
 /// The circuit breaker of one service. See the [crate's contract](crate).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +23,9 @@ pub struct Breaker {
     pub(crate) last_success: Option<UnixTime>,
     /// By which settings the health check is made, over all states; zero: none was named yet.
     pub(crate) check_settings: u32,
+    /// How the latest calls are kept while it is closed, over all states; `None`: no policy that
+    /// has come so far asks for them.
+    pub(crate) window: Option<WindowPolicy>,
 }
 
 /// Whether a call may be made.
@@ -76,51 +81,96 @@ impl Breaker {
     pub const fn new() -> Self {
         Self {
             generation: Generation::FIRST,
-            state: State::Closed(Closed { failures: 0, trips: 0 }),
+            state: State::Closed(Closed {
+                failures: 0,
+                trips: 0,
+                remarkable: 0,
+                window: Window::None,
+                ramp_began: Timestamp::from_nanos(0),
+            }),
             last_failure: None,
             last_success: None,
             check_settings: 0,
+            window: None,
         }
     }
 
-    /// Admits a call without a look at the clock, which a closed breaker does not need.
-    /// `None`: ask [`admit`](Self::admit).
+    /// Admits a call without a look at the clock, which a closed breaker does not need, unless it has
+    /// just closed. `None`: ask [`admit`](Self::admit).
     #[must_use]
-    pub const fn admit_closed(&self) -> Option<Permit> {
-        match self.state {
-            State::Closed(_) => Some(Permit { generation: self.generation, place: None }),
+    pub fn admit_closed(&self) -> Option<Permit> {
+        match &self.state {
+            State::Closed(closed) if !closed.is_ramping() => {
+                Some(Permit { generation: self.generation, place: None })
+            }
             _ => None,
         }
     }
 
     /// The period of a breaker that is closed and has nothing to forget: as long as it is so, each
-    /// call may be made with [`Permit::closed`], and none but a failure changes anything.
+    /// call may be made with [`Permit::closed`], and of a success no more need be written down
+    /// than a [`Tally`] keeps. `None` as well if a success might trip it, which happens when it
+    /// makes the calls enough for a rate, or when the good calls before it have slid out.
     #[must_use]
-    pub const fn clean_generation(&self) -> Option<Generation> {
-        match self.state {
-            State::Closed(Closed { failures: 0, trips: 0 }) => Some(self.generation),
+    pub fn clean_generation(&self, policy: &Policy) -> Option<Generation> {
+        match &self.state {
+            State::Closed(closed)
+                if closed.is_clean() && !closed.is_ramping() && !is_loaded(closed, policy) =>
+            {
+                Some(self.generation)
+            }
             _ => None,
         }
     }
 
-    /// Whether settling this outcome would change nothing, so that no clock need be read.
+    /// Whether settling this call would change nothing, or nothing but the [`Tally`] that its
+    /// worker keeps: it is to be [added](Tally::add) there if it was a success.
     #[must_use]
-    pub fn is_unmoved_by(&self, permit: &Permit, outcome: Outcome) -> bool {
+    pub fn is_unmoved_by(
+        &self,
+        policy: &Policy,
+        permit: &Permit,
+        ended: impl Into<Ended>,
+        tally: &Tally,
+    ) -> bool {
+        let ended = ended.into();
         let late = permit.generation != self.generation;
-        late || match (&self.state, outcome) {
-            (State::Closed(closed), Outcome::Success) => *closed == Closed::default(),
+        late || match (&self.state, ended.outcome) {
+            (State::Closed(closed), Outcome::Success) => {
+                closed.is_clean()
+                    && !ended.slow
+                    && !is_loaded(closed, policy)
+                    && !self.has_news_for(tally)
+            }
             (State::Closed(_), Outcome::Ignored | Outcome::Aborted) => true,
             _ => false,
         }
     }
 
+    /// Whether there are failures or slow calls that this worker has not seen. Then it is time to
+    /// write down the good calls that it has kept to itself, so that the share of the others is not
+    /// taken for larger than it is.
+    #[must_use]
+    pub fn has_news_for(&self, tally: &Tally) -> bool {
+        !tally.knows(self.generation, self.remarkable())
+    }
+
     /// Admits or diverts a call. The wait of an open breaker without a health check ends here:
-    /// the first call after it is the first trial.
-    pub fn admit(&mut self, policy: &Policy, now: Timestamp) -> (Admission, Option<Transition>) {
+    /// the first call after it is the first trial. `random` is uniform and tells which calls are
+    /// diverted while the service gets its traffic back.
+    pub fn admit(
+        &mut self,
+        policy: &Policy,
+        now: Timestamp,
+        random: u32,
+    ) -> (Admission, Option<Transition>) {
         let transition = self.leave_if_over(policy, now);
         let generation = self.generation;
         let admission = match &mut self.state {
-            State::Closed(_) => Admission::Admitted(Permit { generation, place: None }),
+            State::Closed(closed) => match closed.ramp(policy.half_open.ramp, now, random) {
+                true => Admission::Admitted(Permit { generation, place: None }),
+                false => Admission::Diverted(DivertReason::Ramp),
+            },
             State::Open(_) => Admission::Diverted(DivertReason::Open),
             State::HalfOpen(half_open) => match half_open.trials.take(&policy.half_open, now) {
                 Some(place) => Admission::Admitted(Permit { generation, place: Some(place) }),
@@ -135,10 +185,11 @@ impl Breaker {
         &mut self,
         policy: &Policy,
         permit: Permit,
-        outcome: Outcome,
+        ended: impl Into<Ended>,
         now: Now,
         random: u32,
     ) -> Settlement {
+        let Ended { outcome, slow } = ended.into();
         if permit.generation != self.generation {
             return Settlement::Late;
         }
@@ -150,18 +201,67 @@ impl Breaker {
             }
         }
         let transition = match outcome {
-            Outcome::Success => self.succeed(policy, now),
-            Outcome::Failure { retry_after } => self.fail(policy, retry_after, now, random),
+            Outcome::Success => self.succeed(policy, slow, now, random),
+            Outcome::Failure { retry_after } => self.fail(policy, slow, retry_after, now, random),
             Outcome::Ignored | Outcome::Aborted => None,
         };
         Settlement::Counted(transition)
     }
 
-    /// Puts a policy's health check in force, in place of another's. That of a policy which is
-    /// still at work elsewhere, as that of a replaced configuration may be, is not made from now
-    /// on; unless the one in force is abandoned. A policy without a check puts none out of force:
-    /// it may be that of a listener which only shows what there is.
-    pub fn adopt_check(&mut self, policy: &Policy, now: Timestamp) {
+    /// Takes in the good calls that a worker has kept to itself. Once this breaker is stored, the
+    /// tally is to be [begun anew](Tally::begin).
+    pub fn credit(&mut self, policy: &Policy, tally: &Tally, now: Timestamp) {
+        self.ensure_window(policy);
+        if let State::Closed(closed) = &mut self.state
+            && tally.generation == self.generation
+        {
+            for (end, counts) in tally.calls.by_time() {
+                if counts != Counts::NONE {
+                    closed.window.add(counts, end.min(now), now);
+                }
+            }
+        }
+    }
+
+    /// Opens a closed breaker if a rate has been reached: calls that were
+    /// [taken in](Self::credit) may have made them enough.
+    pub fn review(&mut self, policy: &Policy, now: Now, random: u32) -> Option<Transition> {
+        let reason = self.rate_to_trip_on(policy, now)?;
+        Some(self.trip(policy, reason, None, now, random))
+    }
+
+    /// Puts in force what a policy wants kept or asked in a way that it shares with all others of
+    /// its service: its window of calls, and its health check.
+    ///
+    /// Calls that are in the window already are kept as far as they fit. The check of a policy
+    /// which is still at work elsewhere, as that of a replaced configuration may be, is not made
+    /// from now on; unless the one in force is abandoned. A policy without a window or a check
+    /// puts none out of force: it may be that of a listener which only shows what there is.
+    pub fn adopt(&mut self, policy: &Policy, now: Timestamp) {
+        self.adopt_window(policy);
+        self.adopt_check(policy, now);
+    }
+
+    fn adopt_window(&mut self, policy: &Policy) {
+        let wanted = policy.trip.rates.map(|rates| rates.window.bounded());
+        if wanted.is_none() || wanted == self.window {
+            return;
+        }
+        self.window = wanted;
+        if let State::Closed(closed) = &mut self.state {
+            closed.window = closed.window.refitted(wanted);
+        }
+    }
+
+    /// Gives a record that has no window the one that this policy wants: a breaker that was
+    /// started over has none.
+    fn ensure_window(&mut self, policy: &Policy) {
+        if self.window.is_none() {
+            self.adopt_window(policy);
+        }
+    }
+
+    fn adopt_check(&mut self, policy: &Policy, now: Timestamp) {
         let Some(check) = &policy.health_check else {
             return;
         };
@@ -210,7 +310,7 @@ impl Breaker {
         }
         let open = open.clone();
         Some(match health_check.then {
-            AfterCheck::Close => self.close(open.trips, Reason::HealthCheck),
+            AfterCheck::Close => self.close(policy, open.trips, Reason::HealthCheck, now),
             AfterCheck::HalfOpen => self.half_open(open, Reason::HealthCheck),
         })
     }
@@ -227,6 +327,23 @@ impl Breaker {
     #[must_use]
     pub const fn state(&self) -> StateName {
         self.state.name()
+    }
+
+    /// The latest calls, as far as a rule of a policy asks for them and they are written down.
+    #[must_use]
+    pub fn counts(&self, now: Timestamp) -> Counts {
+        match &self.state {
+            State::Closed(closed) => closed.window.counts(now),
+            _ => Counts::NONE,
+        }
+    }
+
+    /// Calls of the period that failed or were slow, as far as they are counted.
+    pub(crate) const fn remarkable(&self) -> u32 {
+        match &self.state {
+            State::Closed(closed) => closed.remarkable,
+            _ => 0,
+        }
     }
 
     /// What there is to show.
@@ -270,63 +387,100 @@ impl Breaker {
             }
             // The policy changed, and there may be no place left for a trial that would close.
             State::HalfOpen(half_open) if half_open.trials.suffice(&policy.half_open) => {
-                Some(self.close(0, Reason::TrialsSucceeded))
+                let trips = half_open.trips;
+                Some(self.close_after_trials(policy, trips, now))
             }
             _ => None,
         }
     }
 
-    fn succeed(&mut self, policy: &Policy, now: Now) -> Option<Transition> {
+    fn succeed(
+        &mut self,
+        policy: &Policy,
+        slow: bool,
+        now: Now,
+        random: u32,
+    ) -> Option<Transition> {
         self.note_success(now.wall);
+        self.ensure_window(policy);
         match &mut self.state {
-            State::Closed(closed) => *closed = Closed::default(),
+            State::Closed(closed) => {
+                closed.failures = 0;
+                // What succeeds while it is spared says less.
+                if !closed.is_ramping() {
+                    closed.trips = 0;
+                }
+                closed.count(Counts::one(false, slow), now.monotonic);
+                self.review(policy, now, random)
+            }
+            // What is too slow for a closed breaker is too slow to close one.
+            State::HalfOpen(_) if slow => {
+                Some(self.trip(policy, Reason::TrialFailed, None, now, random))
+            }
             State::HalfOpen(half_open) => {
                 half_open.trials.successes = half_open.trials.successes.saturating_add(1);
-                if half_open.trials.suffice(&policy.half_open) {
-                    return Some(self.close(0, Reason::TrialsSucceeded));
-                }
+                let trips = half_open.trips;
+                let enough = half_open.trials.suffice(&policy.half_open);
+                enough.then(|| self.close_after_trials(policy, trips, now.monotonic))
             }
-            State::Open(_) => {}
+            State::Open(_) => None,
         }
-        None
     }
 
     fn fail(
         &mut self,
         policy: &Policy,
+        slow: bool,
         retry_after: Option<Duration>,
         now: Now,
         random: u32,
     ) -> Option<Transition> {
         self.last_failure = Some(now.wall);
-        let (failures, trips, reason) = match &mut self.state {
+        self.ensure_window(policy);
+        match &mut self.state {
             State::Closed(closed) => {
                 closed.failures = closed.failures.saturating_add(1);
-                let limit = policy.trip.consecutive_failures?;
-                if closed.failures < limit.get() {
-                    return None;
-                }
-                (closed.failures, closed.trips, Reason::ConsecutiveFailures)
+                closed.count(Counts::one(true, slow), now.monotonic);
+                let limit = policy.trip.consecutive_failures;
+                let reason = match limit.is_some_and(|limit| closed.failures >= limit.get()) {
+                    true => Reason::ConsecutiveFailures,
+                    false => self.rate_to_trip_on(policy, now)?,
+                };
+                Some(self.trip(policy, reason, retry_after, now, random))
             }
             State::HalfOpen(half_open) => {
-                (half_open.failures.saturating_add(1), half_open.trips, Reason::TrialFailed)
+                half_open.failures = half_open.failures.saturating_add(1);
+                Some(self.trip(policy, Reason::TrialFailed, retry_after, now, random))
             }
-            State::Open(_) => return None,
-        };
-        let trips = trips.saturating_add(1);
+            State::Open(_) => None,
+        }
+    }
+
+    /// The first rate that has been reached, if any has.
+    fn rate_to_trip_on(&self, policy: &Policy, now: Now) -> Option<Reason> {
+        match &self.state {
+            State::Closed(closed) => {
+                policy.trip.rates?.reason_to_trip(closed.window.counts(now.monotonic))
+            }
+            _ => None,
+        }
+    }
+
+    /// Opens the breaker.
+    fn trip(
+        &mut self,
+        policy: &Policy,
+        reason: Reason,
+        retry_after: Option<Duration>,
+        now: Now,
+        random: u32,
+    ) -> Transition {
+        let (failures, trips) = (self.state.failures(), self.state.trips().saturating_add(1));
         let wait = backoff::open_wait(&policy.open, trips, retry_after, random);
         let retry_at = now.monotonic.after(wait);
-        Some(self.enter(
-            State::Open(Open {
-                failures,
-                trips,
-                reason,
-                opened_at: now.monotonic,
-                retry_at,
-                check: Check::due_at(retry_at),
-            }),
-            reason,
-        ))
+        let check = Check::due_at(retry_at);
+        let open = Open { failures, trips, reason, opened_at: now.monotonic, retry_at, check };
+        self.enter(State::Open(open), reason)
     }
 
     fn half_open(&mut self, open: Open, reason: Reason) -> Transition {
@@ -342,8 +496,17 @@ impl Breaker {
         )
     }
 
-    fn close(&mut self, trips: u32, reason: Reason) -> Transition {
-        self.enter(State::Closed(Closed { failures: 0, trips }), reason)
+    /// Trials that succeeded end a row of trips, unless there is a ramp, which does.
+    fn close_after_trials(&mut self, policy: &Policy, trips: u32, now: Timestamp) -> Transition {
+        let trips = if policy.half_open.ramp.is_zero() { 0 } else { trips };
+        self.close(policy, trips, Reason::TrialsSucceeded, now)
+    }
+
+    fn close(&mut self, policy: &Policy, trips: u32, reason: Reason, now: Timestamp) -> Transition {
+        let window = Window::new(self.window);
+        let ramp_began = if policy.half_open.ramp.is_zero() { Timestamp::default() } else { now };
+        let closed = Closed { failures: 0, trips, remarkable: 0, window, ramp_began };
+        self.enter(State::Closed(closed), reason)
     }
 
     fn enter(&mut self, state: State, reason: Reason) -> Transition {
@@ -358,4 +521,31 @@ impl Breaker {
             generation: self.generation,
         }
     }
+}
+
+impl RatePolicy {
+    /// Which share of these calls is too large, if any.
+    fn reason_to_trip(&self, counts: Counts) -> Option<Reason> {
+        if counts.calls < self.minimum_calls.get() {
+            return None;
+        }
+        let reached = |share: Option<Percentage>, part| {
+            share.is_some_and(|share| share.is_reached_by(part, counts.calls))
+        };
+        if reached(self.failures, counts.failures) {
+            return Some(Reason::FailureRate);
+        }
+        reached(self.slow, counts.slow).then_some(Reason::SlowCallRate)
+    }
+}
+
+/// Whether good calls may trip this breaker.
+fn is_loaded(closed: &Closed, policy: &Policy) -> bool {
+    let Some(rates) = policy.trip.rates else {
+        return false;
+    };
+    closed.window.any_remainder(|left| {
+        let calls = left.calls.saturating_add(1).max(rates.minimum_calls.get());
+        rates.reason_to_trip(Counts { calls, ..left }).is_some()
+    })
 }

@@ -40,17 +40,21 @@ mod policy;
 mod reason;
 mod record;
 mod state;
+mod tally;
 mod time;
 mod trials;
+mod window;
 
 pub use breaker::{Admission, Breaker, Settlement, Status};
 pub use check::{CheckResult, CheckTicket};
-pub use outcome::Outcome;
+pub use outcome::{Ended, Outcome};
 pub use permit::{Generation, Permit};
 pub use policy::{
-    AfterCheck, HalfOpenPolicy, HealthCheckPolicy, MAX_PERMITTED_CALLS, OpenPolicy, Policy, Rate,
-    RetryPolicy, TripPolicy,
+    AfterCheck, HalfOpenPolicy, HealthCheckPolicy, MAX_PERMITTED_CALLS, OpenPolicy, Percentage,
+    Policy, Rate, RatePolicy, RetryPolicy, TripPolicy, WindowPolicy,
 };
 pub use reason::{DivertReason, Reason, StateName, Transition};
 pub use record::{DecodeError, RECORD_LEN};
+pub use tally::Tally;
 pub use time::{Now, Timestamp, UnixTime};
+pub use window::{Counts, MAX_WINDOW_CALLS, WINDOW_BUCKETS};

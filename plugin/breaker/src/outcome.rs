@@ -33,3 +33,31 @@ impl Outcome {
         }
     }
 }
+
+/// A call that has ended, as [`Breaker::settle`](crate::Breaker::settle) takes it; of an [`Outcome`]
+/// alone, one that was not slow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Whether it took longer than it may.
+    pub slow: bool,
+}
+
+impl Ended {
+    /// Whether it may trip a breaker: others are worth no hurry.
+    #[must_use]
+    pub const fn is_remarkable(self) -> bool {
+        match self.outcome {
+            Outcome::Failure { .. } => true,
+            Outcome::Success => self.slow,
+            Outcome::Ignored | Outcome::Aborted => false,
+        }
+    }
+}
+
+impl From<Outcome> for Ended {
+    fn from(outcome: Outcome) -> Self {
+        Self { outcome, slow: false }
+    }
+}

@@ -28,6 +28,63 @@ pub struct Policy {
 pub struct TripPolicy {
     /// Trips on this many failures with no success between them.
     pub consecutive_failures: Option<NonZeroU32>,
+    /// Trips on shares of the latest calls.
+    pub rates: Option<RatePolicy>,
+}
+
+/// Trips on shares of the latest calls: those of the period under way that have ended, with a
+/// success or a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RatePolicy {
+    /// Which calls are the latest.
+    pub window: WindowPolicy,
+    /// With fewer calls in the window no share trips. A window over calls holds at least as many.
+    pub minimum_calls: NonZeroU32,
+    /// Trips when this share of them failed, or more.
+    pub failures: Option<Percentage>,
+    /// Trips when this share of them was slow, or more.
+    pub slow: Option<Percentage>,
+}
+
+/// Which calls are the latest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WindowPolicy {
+    /// Those of this time, in tenths of it; at least 10 nanoseconds.
+    Time(Duration),
+    /// This many, at most [`MAX_WINDOW_CALLS`](crate::MAX_WINDOW_CALLS).
+    Calls(NonZeroU32),
+}
+
+/// A share over 0 and up to 100 percent, in thousandths of a percent: integers, so that a share is
+/// reached exactly when it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Percentage(u32);
+
+impl Percentage {
+    const WHOLE: u32 = 100_000;
+
+    /// From thousandths of a percent, at least 1 and at most 100,000.
+    #[must_use]
+    pub const fn from_thousandths(thousandths: u32) -> Self {
+        Self(match thousandths {
+            0 => 1,
+            1..Self::WHOLE => thousandths,
+            _ => Self::WHOLE,
+        })
+    }
+
+    /// The share in thousandths of a percent.
+    #[must_use]
+    pub const fn thousandths(self) -> u32 {
+        self.0
+    }
+
+    /// Whether `part` is this share of `whole`, or more.
+    #[must_use]
+    pub const fn is_reached_by(self, part: u32, whole: u32) -> bool {
+        let (part, whole) = (part as u64, whole as u64);
+        part.saturating_mul(Self::WHOLE as u64) >= whole.saturating_mul(self.0 as u64)
+    }
 }
 
 /// How long the breaker stays open.
@@ -54,6 +111,9 @@ pub struct HalfOpenPolicy {
     pub success_threshold: NonZeroU32,
     /// After this long a trial that is not settled gives its place back.
     pub max_wait: Duration,
+    /// How long it takes, once the breaker has closed, until no call is diverted any more: their
+    /// share falls steadily from all to none. Zero: none is.
+    pub ramp: Duration,
 }
 
 /// What is asked before the breaker leaves the open state.

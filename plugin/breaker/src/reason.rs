@@ -51,8 +51,12 @@ impl StateName {
 pub enum Reason {
     /// To open: as many failures in a row as the rule allows.
     ConsecutiveFailures,
+    /// To open: too large a share of the latest calls failed.
+    FailureRate,
     /// To half-open or closed: the service passed its health check.
     HealthCheck,
+    /// To open: too large a share of the latest calls was slow.
+    SlowCallRate,
     /// To open again: a trial failed.
     TrialFailed,
     /// To closed: enough trials succeeded.
@@ -67,7 +71,9 @@ impl Reason {
     pub const fn name(self) -> &'static str {
         match self {
             Self::ConsecutiveFailures => "consecutive_failures",
+            Self::FailureRate => "failure_rate",
             Self::HealthCheck => "health_check",
+            Self::SlowCallRate => "slow_call_rate",
             Self::TrialFailed => "trial_failed",
             Self::TrialsSucceeded => "trials_succeeded",
             Self::WaitElapsed => "wait_elapsed",
@@ -99,6 +105,8 @@ pub enum DivertReason {
     HalfOpen,
     /// The breaker is open.
     Open,
+    /// The breaker has just closed, and lets the service have its traffic back little by little.
+    Ramp,
 }
 
 impl DivertReason {
@@ -108,6 +116,7 @@ impl DivertReason {
         match self {
             Self::HalfOpen => "half_open",
             Self::Open => "open",
+            Self::Ramp => "ramp",
         }
     }
 }

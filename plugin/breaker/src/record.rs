@@ -1,7 +1,10 @@
-//! The record: a breaker as bytes, versioned and of one size, little-endian.
+//! The record: a breaker as bytes, versioned and of one size, little-endian. One of the version
+//! before is read as what it meant; it is written as one of this version.
 //!
 //! It is what all workers of a proxy share. `docs/shared-state.md` gives the layout; a test
 //! pins the bytes, since two versions of the module may read each other's records.
+
+mod window;
 
 use crate::breaker::Breaker;
 use crate::check::Check;
@@ -10,11 +13,18 @@ use crate::reason::Reason;
 use crate::state::{Closed, HalfOpen, Open, State};
 use crate::time::{Timestamp, UnixTime};
 use crate::trials::{SLOTS, Trials};
+use crate::window::Window;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
-/// Bytes before the places of the trials.
-const HEAD_LEN: usize = 88;
+/// The version before: it had no window.
+const VERSION_1: u8 = 1;
+
+/// The size of a record of version 1, in bytes.
+const RECORD_LEN_1: usize = 88 + SLOTS * 8;
+
+/// Bytes before what is there for one state only.
+const HEAD_LEN: usize = 112;
 
 /// The size of every record, in bytes.
 pub const RECORD_LEN: usize = HEAD_LEN + SLOTS * 8;
@@ -30,6 +40,8 @@ pub enum DecodeError {
     Length {
         /// How many there are.
         found: usize,
+        /// How many there should be.
+        expected: usize,
     },
     /// They were written by a version that this one does not know.
     Version {
@@ -46,7 +58,7 @@ pub enum DecodeError {
 impl core::fmt::Display for DecodeError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
-            Self::Length { found } => write!(f, "{found} bytes, not {RECORD_LEN}"),
+            Self::Length { found, expected } => write!(f, "{found} bytes, not {expected}"),
             Self::Version { found } => write!(f, "format version {found}, not {VERSION}"),
             Self::Value { field } => write!(f, "impossible value of {field}"),
         }
@@ -77,9 +89,15 @@ impl Breaker {
         out.put(&head.check.attempts.to_le_bytes());
         out.put(&head.check.passed.to_le_bytes());
         out.put(&self.check_settings.to_le_bytes());
-        if let State::HalfOpen(half_open) = &self.state {
-            for deadline in &half_open.trials.deadlines {
-                out.put(&deadline.as_nanos().to_le_bytes());
+        out.put(&window::code_of(self.window).to_le_bytes());
+        match &self.state {
+            State::Closed(closed) => window::put(closed, &mut out),
+            State::Open(_) => {}
+            State::HalfOpen(half_open) => {
+                out.put(&[0; window::HEAD_LEN]);
+                for deadline in &half_open.trials.deadlines {
+                    out.put(&deadline.as_nanos().to_le_bytes());
+                }
             }
         }
         bytes
@@ -93,11 +111,13 @@ impl Breaker {
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut input = Reader(bytes);
         let [version, state, reason, _] = input.array()?;
-        if version != VERSION {
-            return Err(DecodeError::Version { found: version });
-        }
-        if bytes.len() != RECORD_LEN {
-            return Err(DecodeError::Length { found: bytes.len() });
+        let expected = match version {
+            VERSION => RECORD_LEN,
+            VERSION_1 => RECORD_LEN_1,
+            _ => return Err(DecodeError::Version { found: version }),
+        };
+        if bytes.len() != expected {
+            return Err(DecodeError::Length { found: bytes.len(), expected });
         }
         let failures = input.number_u32()?;
         let generation = Generation::from_number(input.number_u64()?);
@@ -115,8 +135,20 @@ impl Breaker {
             passed: input.number_u32()?,
         };
         let check_settings = input.number_u32()?;
+        let window = match version {
+            VERSION_1 => None,
+            _ => window::of_code(input.number_u64()?)?,
+        };
         let state = match state {
-            CLOSED => State::Closed(Closed { failures, trips }),
+            CLOSED if version == VERSION_1 => {
+                let ramp_began = Timestamp::default();
+                let window = Window::None;
+                State::Closed(Closed { failures, trips, remarkable: 0, window, ramp_began })
+            }
+            CLOSED => {
+                let (remarkable, window) = window::read(window, &mut input)?;
+                State::Closed(Closed { failures, trips, remarkable, window, ramp_began: opened_at })
+            }
             OPEN => State::Open(Open {
                 failures,
                 trips,
@@ -126,6 +158,9 @@ impl Breaker {
                 check,
             }),
             HALF_OPEN => {
+                if version != VERSION_1 {
+                    input.array::<{ window::HEAD_LEN }>()?;
+                }
                 let mut trials = Trials { successes, ..Trials::NONE };
                 for deadline in &mut trials.deadlines {
                     *deadline = input.timestamp()?;
@@ -135,7 +170,7 @@ impl Breaker {
             }
             _ => return Err(DecodeError::Value { field: "state" }),
         };
-        Ok(Self { generation, state, last_failure, last_success, check_settings })
+        Ok(Self { generation, state, last_failure, last_success, check_settings, window })
     }
 }
 
@@ -164,7 +199,9 @@ impl Head {
             check: Check::due_at(Timestamp::default()),
         };
         match state {
-            State::Closed(closed) => Self { trips: closed.trips, ..empty },
+            State::Closed(closed) => {
+                Self { trips: closed.trips, opened_at: closed.ramp_began, ..empty }
+            }
             State::Open(open) => Self {
                 state: OPEN,
                 reason: code_of(open.reason),
@@ -193,6 +230,8 @@ const fn code_of(reason: Reason) -> u8 {
         Reason::HealthCheck => 3,
         Reason::TrialsSucceeded => 4,
         Reason::WaitElapsed => 5,
+        Reason::FailureRate => 6,
+        Reason::SlowCallRate => 7,
     }
 }
 
@@ -203,6 +242,8 @@ const fn reason_of(code: u8) -> Result<Reason, DecodeError> {
         3 => Ok(Reason::HealthCheck),
         4 => Ok(Reason::TrialsSucceeded),
         5 => Ok(Reason::WaitElapsed),
+        6 => Ok(Reason::FailureRate),
+        7 => Ok(Reason::SlowCallRate),
         _ => Err(DecodeError::Value { field: "reason" }),
     }
 }
@@ -234,10 +275,16 @@ struct Reader<'a>(&'a [u8]);
 
 impl Reader<'_> {
     fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
-        let (here, rest) =
-            self.0.split_first_chunk::<N>().ok_or(DecodeError::Length { found: self.0.len() })?;
+        let (here, rest) = self
+            .0
+            .split_first_chunk::<N>()
+            .ok_or(DecodeError::Length { found: self.0.len(), expected: N })?;
         self.0 = rest;
         Ok(*here)
+    }
+
+    fn number_u16(&mut self) -> Result<u16, DecodeError> {
+        self.array().map(u16::from_le_bytes)
     }
 
     fn number_u32(&mut self) -> Result<u32, DecodeError> {

@@ -1,9 +1,12 @@
 //! The three states, each with the data that exists only there.
 
+use core::time::Duration;
+
 use crate::check::Check;
 use crate::reason::{Reason, StateName};
 use crate::time::Timestamp;
 use crate::trials::Trials;
+use crate::window::{Counts, Window};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(
@@ -23,6 +26,51 @@ pub(crate) struct Closed {
     pub(crate) failures: u32,
     /// Trips since the last success: what the next wait grows from.
     pub(crate) trips: u32,
+    /// Calls of this period that failed or were slow, as long as the latest are kept: whoever has
+    /// seen another number has not seen them all.
+    pub(crate) remarkable: u32,
+    /// The latest calls of this period.
+    pub(crate) window: Window,
+    /// Since when its traffic comes back little by little; zero if it has all of it.
+    pub(crate) ramp_began: Timestamp,
+}
+
+impl Closed {
+    /// Counts a call that ends now, if the latest are kept.
+    pub(crate) fn count(&mut self, call: Counts, now: Timestamp) {
+        if self.window != Window::None {
+            let remarkable = call.failures > 0 || call.slow > 0;
+            self.remarkable = self.remarkable.saturating_add(remarkable.into());
+            self.window.add(call, now, now);
+        }
+    }
+
+    /// Whether some calls are diverted still.
+    pub(crate) fn is_ramping(&self) -> bool {
+        self.ramp_began != Timestamp::default()
+    }
+
+    /// Goes on with the ramp, if there is one: whether this call is admitted. `random` is uniform.
+    pub(crate) fn ramp(&mut self, length: Duration, now: Timestamp, random: u32) -> bool {
+        if !self.is_ramping() {
+            return true;
+        }
+        // No ramp is longer than its length, even one from before the clock stepped back.
+        self.ramp_began = self.ramp_began.min(now);
+        let passed = now.since(self.ramp_began);
+        if passed >= length {
+            self.ramp_began = Timestamp::default();
+            return true;
+        }
+        // Of 2^32 calls, as many as the time that has passed is of the whole.
+        let share = passed.as_nanos().saturating_mul(1 << 32).checked_div(length.as_nanos());
+        u128::from(random) < share.unwrap_or(u128::MAX)
+    }
+
+    /// Whether a success would change nothing besides the window.
+    pub(crate) const fn is_clean(&self) -> bool {
+        self.failures == 0 && self.trips == 0
+    }
 }
 
 /// Calls are diverted.
@@ -54,6 +102,14 @@ impl State {
             Self::Closed(_) => StateName::Closed,
             Self::Open(_) => StateName::Open,
             Self::HalfOpen(_) => StateName::HalfOpen,
+        }
+    }
+
+    pub(crate) const fn trips(&self) -> u32 {
+        match self {
+            Self::Closed(closed) => closed.trips,
+            Self::Open(open) => open.trips,
+            Self::HalfOpen(half_open) => half_open.trips,
         }
     }
 

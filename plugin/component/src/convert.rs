@@ -34,6 +34,11 @@ pub(crate) fn service_status(status: ServiceStatus<'_>) -> wit::ServiceStatus {
         failure_count: status.failure_count,
         generation: status.generation,
         trip_reason: status.trip_reason.map(reason),
+        latest_calls: status.counts.map(|counts| wit::CallCounts {
+            calls: counts.calls,
+            failures: counts.failures,
+            slow: counts.slow,
+        }),
         last_failure: status.last_failure.map(UnixTime::as_nanos),
         last_success: status.last_success.map(UnixTime::as_nanos),
         opened_at: status.opened_at.map(UnixTime::as_nanos),
@@ -44,6 +49,8 @@ pub(crate) fn service_status(status: ServiceStatus<'_>) -> wit::ServiceStatus {
 const fn reason(reason: Reason) -> wit::Reason {
     match reason {
         Reason::ConsecutiveFailures => wit::Reason::ConsecutiveFailures,
+        Reason::FailureRate => wit::Reason::FailureRate,
+        Reason::SlowCallRate => wit::Reason::SlowCallRate,
         Reason::HealthCheck => wit::Reason::HealthCheck,
         Reason::TrialFailed => wit::Reason::TrialFailed,
         Reason::TrialsSucceeded => wit::Reason::TrialsSucceeded,

@@ -1,6 +1,6 @@
 //! The admin API: what there is to see of the breakers, as JSON.
 
-use breaker::UnixTime;
+use breaker::{Counts, UnixTime};
 
 use crate::config::Admin;
 use crate::effects::Effects;
@@ -52,7 +52,7 @@ fn route<'a>(
     let now = host.now();
     let mut view = |record: Record<'a>| {
         let breaker = record.load(host, effects)?;
-        Ok::<_, StoreFault>(View::of(&ServiceStatus::of(&record.service.name, &breaker, now)))
+        Ok::<_, StoreFault>(View::of(&ServiceStatus::of(record.service, &breaker, now)))
     };
     let mut records = filter.records();
     let reply = match name {
@@ -119,6 +119,11 @@ struct View<'a> {
 
 impl<'a> View<'a> {
     fn of(status: &ServiceStatus<'a>) -> Self {
+        let counts = status.counts;
+        let percent = |part: fn(&Counts) -> u32| {
+            let counts = counts.filter(|counts| counts.calls > 0)?;
+            Some(f64::from(part(&counts)) * 100.0 / f64::from(counts.calls))
+        };
         let written = |at: Option<UnixTime>| at.map(rfc3339);
         Self {
             service_name: status.service_name,
@@ -130,9 +135,9 @@ impl<'a> View<'a> {
             opened_at: written(status.opened_at),
             retry_at: written(status.retry_at),
             trip_reason: status.trip_reason.map(breaker::Reason::name),
-            failure_rate: None,
-            slow_call_rate: None,
-            buffered_calls: None,
+            failure_rate: percent(|counts| counts.failures),
+            slow_call_rate: percent(|counts| counts.slow),
+            buffered_calls: counts.map(|counts| counts.calls),
             in_flight: None,
             generation: status.generation,
         }

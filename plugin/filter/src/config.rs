@@ -38,6 +38,8 @@ pub(crate) struct Service {
     pub(crate) key: String,
     pub(crate) matches: Match,
     pub(crate) policy: Policy,
+    /// How long a call takes until its answer begins, at least, to be slow. `None`: nobody asks.
+    pub(crate) slow_after: Option<Duration>,
     pub(crate) classify: Classify,
     pub(crate) probe: Option<Probe>,
     pub(crate) fallback: Fallback,

@@ -1,6 +1,6 @@
 //! What a callback wants done besides its verdict: metrics and log lines, as values.
 
-use breaker::{Breaker, StateName, Transition};
+use breaker::{Breaker, Counts, StateName, Transition};
 
 use crate::config::Service;
 use crate::telemetry::{Metric, ServiceMetric};
@@ -49,15 +49,13 @@ impl Effects {
         self.lines.push((Level::Warn, line));
     }
 
-    /// A breaker was stored: the gauges follow it, and a transition is told, once.
-    pub(crate) fn stored(
+    /// A breaker was stored: a transition is told, once.
+    pub(crate) fn told(
         &mut self,
         service: usize,
         config: &Service,
-        breaker: &Breaker,
         transition: Option<Transition>,
     ) {
-        self.gauges(service, breaker);
         let Some(Transition { from, to, reason, failures, generation }) = transition else {
             return;
         };
@@ -76,13 +74,17 @@ impl Effects {
         }
     }
 
-    /// What the gauges show of a breaker.
-    pub(crate) fn gauges(&mut self, service: usize, breaker: &Breaker) {
+    /// What the gauges show of a breaker, and of the latest calls if they are kept.
+    pub(crate) fn gauges(&mut self, service: usize, breaker: &Breaker, counts: Option<Counts>) {
         let status = breaker.status();
-        let state = (ServiceMetric::State, status.state.gauge());
-        let failures = (ServiceMetric::FailureCount, u64::from(status.failures));
-        for (metric, value) in [state, failures] {
+        let mut set = |metric, value| {
             self.metrics.push((Metric::Of(service, metric), Change::Set(value)));
+        };
+        set(ServiceMetric::State, status.state.gauge());
+        set(ServiceMetric::FailureCount, u64::from(status.failures));
+        if let Some(counts) = counts {
+            set(ServiceMetric::FailureRate, counts.failure_percent().into());
+            set(ServiceMetric::SlowCallRate, counts.slow_percent().into());
         }
     }
 }

@@ -6,7 +6,7 @@
 
 mod answer;
 
-use breaker::{Admission, DivertReason, Permit, StateName, Status};
+use breaker::{Admission, DivertReason, Permit, StateName, Status, Timestamp};
 
 use crate::classify::Head;
 use crate::config::Service;
@@ -15,6 +15,7 @@ use crate::filter::Filter;
 use crate::headers::{CLUSTER_HEADER, Facts, Headers, REASON_HEADER, SERVICE_HEADER, STATE_HEADER};
 use crate::host::{Host, Property};
 use crate::matching::Subject;
+use crate::random::scrambled;
 use crate::replay::Capture;
 use crate::reply::Reply;
 use crate::store::{Lost, Record, Update};
@@ -48,8 +49,13 @@ pub(crate) struct Call {
     protocol: Protocol,
     /// What a replay needs of the request.
     capture: Option<Capture>,
+    /// When it began, if it matters how long it takes.
+    began: Option<Timestamp>,
     /// The status of the answer, once its head has come.
     status: Option<u16>,
+    /// Whether its head was long in coming, once it has come. What follows may take its time: it
+    /// is a stream, perhaps.
+    slow: Option<bool>,
 }
 
 /// What a breaker says of a request.
@@ -125,7 +131,9 @@ impl Filter {
             None => done(RequestAction::Continue),
             Some(Entry::Admitted(permit)) => {
                 let protocol = Protocol::of(&facts);
-                let call = Call::new(number, service, permit, protocol, headers, end_of_stream);
+                let began = service.slow_after.map(|_| host.now().monotonic);
+                let admitted = (permit, began);
+                let call = Call::new(number, service, admitted, protocol, headers, end_of_stream);
                 let action = RequestAction::Continue;
                 (Exchange { phase: Phase::Admitted(call) }, RequestVerdict { remove, action })
             }
@@ -197,7 +205,8 @@ impl Filter {
             if let Some(permit) = breaker.admit_closed() {
                 return Update::Unchanged(Entry::Admitted(permit));
             }
-            let (admission, transition) = breaker.admit(policy, host.now().monotonic);
+            let now = host.now().monotonic;
+            let (admission, transition) = breaker.admit(policy, now, scrambled(now.as_nanos()));
             let entry = match admission {
                 Admission::Admitted(permit) => Entry::Admitted(permit),
                 Admission::Diverted(reason) => Entry::Diverted(reason, breaker.status()),
@@ -215,6 +224,9 @@ impl Filter {
                     (Some(permit), _) => Entry::Admitted(permit),
                     (None, StateName::Open) => {
                         Entry::Diverted(DivertReason::Open, breaker.status())
+                    }
+                    (None, StateName::Closed) => {
+                        Entry::Diverted(DivertReason::Ramp, breaker.status())
                     }
                     // Who could not take a place has none: a trial too many is worse than a
                     // diverted call.
@@ -248,7 +260,7 @@ impl Call {
     fn new(
         number: usize,
         service: &Service,
-        permit: Permit,
+        (permit, began): (Permit, Option<Timestamp>),
         protocol: Protocol,
         headers: Headers,
         end_of_stream: bool,
@@ -261,7 +273,15 @@ impl Call {
             }
             _ => None,
         };
-        Self { service: number, permit, protocol, capture, status: None }
+        Self { service: number, permit, protocol, capture, began, status: None, slow: None }
+    }
+
+    /// Whether an answer that begins now is slow.
+    fn is_slow(&self, service: &Service, host: &impl Host) -> bool {
+        match (self.began, service.slow_after) {
+            (Some(began), Some(limit)) => host.now().monotonic.since(began) >= limit,
+            _ => false,
+        }
     }
 
     fn head<'a>(&self, grpc_status: Option<&'a [u8]>) -> Head<'a> {

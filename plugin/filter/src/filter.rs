@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use crate::config::Config;
+use crate::config::{Config, Service};
 use crate::effects::Effects;
 use crate::host::Host;
 use crate::store::{Memory, Record};
@@ -26,11 +26,17 @@ pub struct Filter {
 }
 
 /// What one worker keeps of a service.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Local {
     memory: Memory,
     /// Whether it has answered well since the last tick.
     succeeded: Cell<bool>,
+}
+
+impl Local {
+    fn new(service: &Service) -> Self {
+        Self { memory: Memory::new(service), succeeded: Cell::default() }
+    }
 }
 
 impl Filter {
@@ -39,7 +45,7 @@ impl Filter {
     pub fn new(config: Config, host: &impl Host, effects: &mut Effects) -> Self {
         let filter = Self {
             needs_cluster: config.services.iter().any(|service| service.matches.needs_cluster()),
-            local: config.services.iter().map(|_| Local::default()).collect(),
+            local: config.services.iter().map(Local::new).collect(),
             config,
         };
         for record in filter.records() {

@@ -11,6 +11,7 @@ use crate::effects::Effects;
 use crate::filter::Filter;
 use crate::headers::Headers;
 use crate::host::Host;
+use crate::random::scrambled;
 use crate::store::{Record, Update};
 use crate::telemetry::{Metric, ServiceMetric};
 
@@ -56,17 +57,18 @@ impl Filter {
     pub fn on_tick(&self, host: &impl Host, effects: &mut Effects) -> Vec<Check> {
         let mut checks = Vec::new();
         for record in self.records() {
-            record.adopt_check(host, effects);
+            record.adopt(host, effects);
             let Ok(breaker) = record.reload(host, effects) else {
                 effects.count(Metric::LostUpdates);
                 continue;
             };
             // Whoever stored a record has set the gauges, but the last to set them need not be the
             // last to have stored. This is what makes them agree once all is at rest.
-            effects.gauges(record.number, &breaker);
+            record.gauges(&breaker, host, effects);
             if self.take_success(record.number) {
                 write_success(&record, &breaker, host, effects);
             }
+            write_tally(&record, host, effects);
             checks.extend(take_check(&record, &breaker, host, effects));
         }
         checks
@@ -134,6 +136,26 @@ fn write_success(record: &Record<'_>, seen: &Breaker, host: &impl Host, effects:
         breaker.note_success(now);
         Update::Changed((), None)
     });
+}
+
+/// Good calls that this worker has kept to itself.
+fn write_tally(record: &Record<'_>, host: &impl Host, effects: &mut Effects) {
+    let tally = record.tally();
+    if tally.is_empty() {
+        return;
+    }
+    let policy = &record.service.policy;
+    let written = record.update(host, effects, |breaker| {
+        let now = host.now();
+        breaker.credit(policy, &tally, now.monotonic);
+        let transition = breaker.review(policy, now, scrambled(now.monotonic.as_nanos()));
+        let mut begun = tally;
+        begun.begin(breaker);
+        Update::Changed(begun, transition)
+    });
+    if let Ok(begun) = written {
+        record.set_tally(begun);
+    }
 }
 
 fn result_of(service: &Service, answer: &CheckAnswer) -> CheckResult {

@@ -60,6 +60,7 @@ impl Reply {
             fallback_reason: match reason {
                 DivertReason::HalfOpen => "Circuit breaker is half-open",
                 DivertReason::Open => "Circuit breaker is open",
+                DivertReason::Ramp => "Circuit breaker is closing",
             },
             timestamp: rfc3339(now.wall),
         };

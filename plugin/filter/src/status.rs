@@ -1,7 +1,8 @@
 //! A breaker as whoever looks at it sees it: the admin API, or a host that asks.
 
-use breaker::{Breaker, Now, Reason, StateName, UnixTime};
+use breaker::{Breaker, Counts, Now, Reason, StateName, UnixTime};
 
+use crate::config::Service;
 use crate::filter::Filter;
 use crate::host::{Host, StoreFault};
 
@@ -18,6 +19,8 @@ pub struct ServiceStatus<'a> {
     pub generation: u64,
     /// Why it is not closed.
     pub trip_reason: Option<Reason>,
+    /// The latest calls; `None` if no rule is about them. Good ones may lag by up to a second.
+    pub counts: Option<Counts>,
     /// When a call last failed.
     pub last_failure: Option<UnixTime>,
     /// When a call last succeeded. It may lag by up to a second.
@@ -29,14 +32,15 @@ pub struct ServiceStatus<'a> {
 }
 
 impl<'a> ServiceStatus<'a> {
-    pub(crate) fn of(service_name: &'a str, breaker: &Breaker, now: Now) -> Self {
+    pub(crate) fn of(service: &'a Service, breaker: &Breaker, now: Now) -> Self {
         let status = breaker.status();
         Self {
-            service_name,
+            service_name: &service.name,
             state: status.state,
             failure_count: status.failures,
             generation: status.generation.number(),
             trip_reason: status.trip_reason,
+            counts: service.policy.trip.rates.map(|_| breaker.counts(now.monotonic)),
             last_failure: status.last_failure,
             last_success: status.last_success,
             opened_at: status.opened_at.map(|at| now.wall_time_of(at)),
@@ -60,7 +64,7 @@ impl Filter {
             .map(|service| {
                 let record = host.load(&service.key)?;
                 let breaker = record.and_then(|(bytes, _)| Breaker::decode(&bytes).ok());
-                Ok(ServiceStatus::of(&service.name, &breaker.unwrap_or_default(), now))
+                Ok(ServiceStatus::of(service, &breaker.unwrap_or_default(), now))
             })
             .collect()
     }

@@ -21,7 +21,9 @@
 
 use std::cell::Cell;
 
-use breaker::{Breaker, DecodeError, Generation, StateName, Transition};
+use breaker::{
+    Breaker, DecodeError, Generation, Permit, StateName, Tally, Timestamp, Transition, WindowPolicy,
+};
 
 use crate::config::Service;
 use crate::effects::Effects;
@@ -68,10 +70,21 @@ pub(crate) struct Memory {
     versioned: Cell<bool>,
     /// The version in which the record was closed and clean, and its period.
     clean: Cell<Option<(u64, Generation)>>,
-    /// Whether the health check of this configuration was put in force.
+    /// Whether the window and the health check of this configuration were put in force.
     adopted: Cell<bool>,
     /// What was complained of since the last tick, a bit each.
     said: Cell<u8>,
+    /// Good calls that are not in the record yet.
+    tally: Cell<Tally>,
+    /// Whether they are to be written down with the next one.
+    overdue: Cell<bool>,
+}
+
+impl Memory {
+    /// That of a worker which has seen nothing.
+    pub(crate) fn new(service: &Service) -> Self {
+        Self { tally: Cell::new(Tally::new(&service.policy)), ..Self::default() }
+    }
 }
 
 /// What may be wrong with each request, and is said once between two ticks.
@@ -102,28 +115,56 @@ struct Loaded {
 }
 
 impl Record<'_> {
-    /// Creates the record if there is none, puts its health check in force, and finds out whether its
-    /// version can be relied on.
+    /// Creates the record if there is none, puts its window and health check in force, and finds out
+    /// whether its version can be relied on.
     pub(crate) fn ensure(&self, host: &impl Host, effects: &mut Effects) {
         let before = host.gauge(self.gauge());
-        self.adopt_check(host, effects);
+        self.adopt(host, effects);
         host.adjust(self.gauge(), BEGIN_WRITE);
         let after = host.gauge(self.gauge());
         host.adjust(self.gauge(), END_WRITE);
         self.memory.versioned.set(before.is_some() && after != before);
     }
 
-    /// Puts the configured health check in force, once. What cannot be stored now is tried again
-    /// by the next tick.
-    pub(crate) fn adopt_check(&self, host: &impl Host, effects: &mut Effects) {
+    /// Puts the configured window and health check in force, once. What cannot be stored now is
+    /// tried again by the next tick.
+    pub(crate) fn adopt(&self, host: &impl Host, effects: &mut Effects) {
         if self.memory.adopted.get() {
             return;
         }
         let adopted = self.update(host, effects, |breaker| {
-            breaker.adopt_check(&self.service.policy, host.now().monotonic);
+            breaker.adopt(&self.service.policy, host.now().monotonic);
             Update::Changed((), None)
         });
         self.memory.adopted.set(adopted.is_ok());
+    }
+
+    /// The good calls that are not in the record yet.
+    pub(crate) fn tally(&self) -> Tally {
+        self.memory.tally.get()
+    }
+
+    /// Whether they are to be written down with the next one, as of the last look at the record.
+    pub(crate) const fn is_overdue(&self) -> bool {
+        self.memory.overdue.get()
+    }
+
+    /// Takes note that these are all there are.
+    pub(crate) fn set_tally(&self, tally: Tally) {
+        self.memory.tally.set(tally);
+        self.memory.overdue.set(false);
+    }
+
+    /// Adds a good call to them, if there is a window that it belongs in.
+    pub(crate) fn keep(&self, permit: &Permit, host: &impl Host) {
+        let now = match self.service.policy.trip.rates.map(|rates| rates.window) {
+            None => return,
+            Some(WindowPolicy::Calls(_)) => Timestamp::default(),
+            Some(WindowPolicy::Time(_)) => host.now().monotonic,
+        };
+        let mut tally = self.memory.tally.get();
+        tally.add(permit, now);
+        self.memory.tally.set(tally);
     }
 
     /// The period of the breaker, if it is known to be closed and clean without reading it.
@@ -186,7 +227,8 @@ impl Record<'_> {
             }
             match self.swap(host, &bytes, loaded.version) {
                 Ok(()) => {
-                    effects.stored(self.number, self.service, &loaded.breaker, transition);
+                    self.gauges(&loaded.breaker, host, effects);
+                    effects.told(self.number, self.service, transition);
                     return Ok(result);
                 }
                 Err(SwapError::Conflict) => {}
@@ -201,6 +243,13 @@ impl Record<'_> {
             effects.warn(format!("service={} event=lost_update cause={lost:?}", self.service.name));
         }
         Err(lost)
+    }
+
+    /// What the gauges show of the breaker.
+    pub(crate) fn gauges(&self, breaker: &Breaker, host: &impl Host, effects: &mut Effects) {
+        let rates = self.service.policy.trip.rates;
+        let counts = rates.map(|_| breaker.counts(host.now().monotonic));
+        effects.gauges(self.number, breaker, counts);
     }
 
     /// Whether this worker has not complained of it since the last tick.
@@ -235,8 +284,9 @@ impl Record<'_> {
         };
         match Breaker::decode(&bytes) {
             Ok(breaker) => {
+                self.memory.overdue.set(breaker.has_news_for(&self.tally()));
                 let settled = gauge.filter(|version| version & WRITES_IN_PROGRESS == 0);
-                self.memory.clean.set(settled.zip(breaker.clean_generation()));
+                self.memory.clean.set(settled.zip(breaker.clean_generation(&self.service.policy)));
                 Ok(Loaded { breaker, bytes: Some(bytes), version: Some(version) })
             }
             Err(error) => {

@@ -51,11 +51,17 @@ pub enum ServiceMetric {
     State,
     /// Failures in a row.
     FailureCount,
+    /// The share of the latest calls that failed, in percent.
+    FailureRate,
+    /// The share of the latest calls that were slow, in percent.
+    SlowCallRate,
     /// Which version of the record this is, and whether it is about to be written: see
     /// [`crate::store`]. Of no use to anyone else.
     RecordVersion,
     /// Admitted calls by what became of them.
     Calls(Outcome),
+    /// Admitted calls that were slow, whatever became of them.
+    SlowCalls,
     /// Diverted calls by why.
     NotPermitted(DivertReason),
     /// Answers in the service's stead by who gave them.
@@ -76,12 +82,13 @@ pub enum MetricKind {
 }
 
 const STATES: usize = 3;
-const REASONS: usize = 5;
+const REASONS: usize = 7;
 
 /// The first index of each block of [`ServiceMetric::index`].
-const CALLS: usize = 3;
-const NOT_PERMITTED: usize = CALLS + 4;
-const FALLBACK: usize = NOT_PERMITTED + 2;
+const CALLS: usize = 5;
+const SLOW_CALLS: usize = CALLS + 4;
+const NOT_PERMITTED: usize = SLOW_CALLS + 1;
+const FALLBACK: usize = NOT_PERMITTED + 3;
 const TRANSITIONS: usize = FALLBACK + 3;
 const HEALTH_CHECKS: usize = TRANSITIONS + STATES * REASONS;
 const SERVICE_METRICS: usize = HEALTH_CHECKS + 2;
@@ -130,7 +137,11 @@ impl Metric {
         match self {
             Self::Of(
                 _,
-                ServiceMetric::State | ServiceMetric::FailureCount | ServiceMetric::RecordVersion,
+                ServiceMetric::State
+                | ServiceMetric::FailureCount
+                | ServiceMetric::FailureRate
+                | ServiceMetric::SlowCallRate
+                | ServiceMetric::RecordVersion,
             ) => MetricKind::Gauge,
             _ => MetricKind::Counter,
         }
@@ -161,20 +172,26 @@ fn label(name: &str, value: &str) -> String {
 
 impl ServiceMetric {
     /// All metrics of a service, with the transitions that there are.
-    const ALL: [Self; 20] = [
+    const ALL: [Self; 26] = [
         Self::State,
         Self::FailureCount,
+        Self::FailureRate,
+        Self::SlowCallRate,
         Self::RecordVersion,
         Self::Calls(Outcome::Success),
         Self::Calls(Outcome::FAILURE),
         Self::Calls(Outcome::Ignored),
         Self::Calls(Outcome::Aborted),
+        Self::SlowCalls,
         Self::NotPermitted(DivertReason::HalfOpen),
         Self::NotPermitted(DivertReason::Open),
+        Self::NotPermitted(DivertReason::Ramp),
         Self::Fallback(FallbackKind::Cluster),
         Self::Fallback(FallbackKind::Replay),
         Self::Fallback(FallbackKind::Response),
         Self::Transitions(StateName::Open, Reason::ConsecutiveFailures),
+        Self::Transitions(StateName::Open, Reason::FailureRate),
+        Self::Transitions(StateName::Open, Reason::SlowCallRate),
         Self::Transitions(StateName::Open, Reason::TrialFailed),
         Self::Transitions(StateName::HalfOpen, Reason::HealthCheck),
         Self::Transitions(StateName::HalfOpen, Reason::WaitElapsed),
@@ -189,6 +206,8 @@ impl ServiceMetric {
             Self::State => 0,
             Self::FailureCount => 1,
             Self::RecordVersion => 2,
+            Self::FailureRate => 3,
+            Self::SlowCallRate => 4,
             Self::Calls(outcome) => {
                 CALLS
                     + match outcome {
@@ -198,11 +217,13 @@ impl ServiceMetric {
                         Outcome::Aborted => 3,
                     }
             }
+            Self::SlowCalls => SLOW_CALLS,
             Self::NotPermitted(reason) => {
                 NOT_PERMITTED
                     + match reason {
                         DivertReason::HalfOpen => 0,
                         DivertReason::Open => 1,
+                        DivertReason::Ramp => 2,
                     }
             }
             Self::Fallback(kind) => {
@@ -225,6 +246,8 @@ impl ServiceMetric {
                     Reason::TrialFailed => 2,
                     Reason::TrialsSucceeded => 3,
                     Reason::WaitElapsed => 4,
+                    Reason::FailureRate => 5,
+                    Reason::SlowCallRate => 6,
                 };
                 TRANSITIONS + state * REASONS + reason
             }
@@ -242,6 +265,9 @@ impl ServiceMetric {
         let (labels, name) = match self {
             Self::State => (String::new(), "state"),
             Self::FailureCount => (String::new(), "failure_count"),
+            Self::FailureRate => (String::new(), "failure_rate"),
+            Self::SlowCallRate => (String::new(), "slow_call_rate"),
+            Self::SlowCalls => (String::new(), "slow_calls_total"),
             Self::RecordVersion => (String::new(), "record_version"),
             Self::Calls(outcome) => (label("outcome", outcome.name()), "calls_total"),
             Self::NotPermitted(reason) => (label("reason", reason.name()), "not_permitted_total"),

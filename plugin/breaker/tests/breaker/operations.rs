@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use breaker::{
-    AfterCheck, Breaker, CheckResult, CheckTicket, DivertReason, Generation, HalfOpenPolicy,
-    HealthCheckPolicy, OpenPolicy, Outcome, Permit, Policy, RECORD_LEN, Rate, RetryPolicy,
-    Settlement, Status, Timestamp, Transition, TripPolicy,
+    AfterCheck, Breaker, CheckResult, CheckTicket, DivertReason, Ended, Generation, HalfOpenPolicy,
+    HealthCheckPolicy, OpenPolicy, Outcome, Percentage, Permit, Policy, RECORD_LEN, Rate,
+    RatePolicy, RetryPolicy, Settlement, Status, Tally, Timestamp, Transition, TripPolicy,
+    WindowPolicy,
 };
 use proptest::option;
 use proptest::prelude::*;
@@ -26,7 +27,7 @@ pub(crate) enum Operation {
     EndOfTime,
     FinishCheck(Index, CheckResult),
     LosePermit(Index),
-    Settle(Index, Outcome, u32),
+    Settle(Index, Ended, u32),
     StepBack(Duration),
     TakeCheck,
 }
@@ -38,7 +39,7 @@ pub(crate) enum Event {
     Checked(CheckTicket, CheckResult),
     Diverted(DivertReason),
     Other,
-    Settled { permit: Permit, outcome: Outcome, settlement: Settlement, unmoved: bool },
+    Settled { permit: Permit, ended: Ended, settlement: Settlement, unmoved: bool },
     TookCheck(Option<CheckTicket>),
 }
 
@@ -133,12 +134,14 @@ impl Story {
                 }
             }
             Operation::LosePermit(which) => drop(taken(&mut self.permits, which)),
-            Operation::Settle(which, outcome, random) => {
+            Operation::Settle(which, ended, random) => {
                 if let Some(permit) = taken(&mut self.permits, which) {
                     self.world.random = random;
-                    let unmoved = self.world.breaker().is_unmoved_by(&permit, outcome);
-                    let settlement = self.world.settle(permit.for_retry(), outcome);
-                    return Event::Settled { permit, outcome, settlement, unmoved };
+                    let (breaker, policy) = (self.world.breaker(), &self.world.policy);
+                    let tally = Tally::new(policy);
+                    let unmoved = breaker.is_unmoved_by(policy, &permit, ended, &tally);
+                    let settlement = self.world.settle(permit.for_retry(), ended);
+                    return Event::Settled { permit, ended, settlement, unmoved };
                 }
             }
             Operation::StepBack(time) => {
@@ -190,8 +193,8 @@ pub(crate) fn operations_on_any_clock() -> impl Strategy<Value = Vec<Operation>>
 fn forward() -> impl Strategy<Value = Operation> {
     prop_oneof![
         12 => Just(Operation::Admit),
-        10 => (any::<Index>(), outcome(), any::<u32>())
-            .prop_map(|(which, outcome, random)| Operation::Settle(which, outcome, random)),
+        10 => (any::<Index>(), ended(), any::<u32>())
+            .prop_map(|(which, ended, random)| Operation::Settle(which, ended, random)),
         3 => moderate().prop_map(Operation::Advance),
         3 => Just(Operation::AdvanceToEdge),
         3 => Just(Operation::TakeCheck),
@@ -208,6 +211,10 @@ fn moderate() -> impl Strategy<Value = Duration> {
         (1..2_000_u64).prop_map(Duration::from_millis),
         (1..100_u64).prop_map(Duration::from_secs),
     ]
+}
+
+fn ended() -> impl Strategy<Value = Ended> {
+    (outcome(), prop::bool::weighted(0.2)).prop_map(|(outcome, slow)| Ended { outcome, slow })
 }
 
 fn outcome() -> impl Strategy<Value = Outcome> {
@@ -230,10 +237,32 @@ fn rate() -> impl Strategy<Value = Rate> {
     (1_000..4_000_u32).prop_map(Rate::from_thousandths)
 }
 
+/// Any rules over any small window.
+pub(crate) fn rates() -> impl Strategy<Value = RatePolicy> {
+    let over_time = (1..200_u64, 1..9_u32).prop_map(|(tenths, minimum)| {
+        (WindowPolicy::Time(Duration::from_millis(tenths * 100)), minimum)
+    });
+    let over_calls = (1..80_u32, any::<Index>()).prop_map(|(size, part)| {
+        (WindowPolicy::Calls(count(size)), part.index(size as usize) as u32 + 1)
+    });
+    let share = || {
+        let thousandths = prop_oneof![3 => 1..=100_000_u32, 1 => Just(100_000), 1 => Just(50_000)];
+        option::weighted(0.7, thousandths.prop_map(Percentage::from_thousandths))
+    };
+    (prop_oneof![over_time, over_calls], share(), share()).prop_map(
+        |((window, minimum), failures, slow)| RatePolicy {
+            window,
+            minimum_calls: count(minimum),
+            failures,
+            slow,
+        },
+    )
+}
+
 /// Any policy that a configuration may ask for, with small numbers.
 pub(crate) fn policy() -> impl Strategy<Value = Policy> {
-    let trip = option::weighted(0.9, 1..5_u32)
-        .prop_map(|failures| TripPolicy { consecutive_failures: failures.map(count) });
+    let trip = (option::weighted(0.9, 1..5_u32), option::weighted(0.7, rates()))
+        .prop_map(|(run, rates)| TripPolicy { consecutive_failures: run.map(count), rates });
     let open = (0..30_u64, rate(), 0..60_u64, 0..=100_u8, any::<bool>()).prop_map(
         |(wait, backoff_rate, more, jitter_percent, honor_retry_after)| OpenPolicy {
             wait: Duration::from_secs(wait),
@@ -243,12 +272,15 @@ pub(crate) fn policy() -> impl Strategy<Value = Policy> {
             honor_retry_after,
         },
     );
-    let half_open = (1..5_u32, any::<Index>(), 0..40_u64).prop_map(|(permitted, part, wait)| {
+    let ramp = prop_oneof![2 => Just(0), 1 => 1..40_u64];
+    let half_open = (1..5_u32, any::<Index>(), 0..40_u64, ramp).prop_map(|it| {
+        let (permitted, part, wait, ramp) = it;
         let success_threshold = part.index(permitted as usize) as u32 + 1;
         HalfOpenPolicy {
             permitted_calls: count(permitted),
             success_threshold: count(success_threshold),
             max_wait: Duration::from_secs(wait),
+            ramp: Duration::from_secs(ramp),
         }
     });
     let retry = (0..4_u32, 1..5_u64, rate()).prop_map(|(num_retries, interval, backoff_rate)| {

@@ -3,12 +3,16 @@
 use std::fmt::Write;
 
 use breaker::{
-    Admission, Breaker, CheckResult, DecodeError, Outcome, Policy, RECORD_LEN, StateName, Timestamp,
+    Admission, Breaker, CheckResult, DecodeError, Outcome, Percentage, Policy, RECORD_LEN,
+    RatePolicy, StateName, Tally, Timestamp, WindowPolicy,
 };
 use proptest::prelude::*;
 
 use crate::operations;
-use crate::world::{START, World, at, count, health_check, retry};
+use crate::world::{START, World, at, count, health_check, retry, seconds_of};
+
+/// Where the window in force is named.
+const WINDOW: std::ops::Range<usize> = 88..96;
 
 /// What the layout is described by, for those who read records by other means.
 const DOCUMENT: &str = include_str!("../../../../docs/shared-state.md");
@@ -18,7 +22,7 @@ fn the_bytes_of_a_closed_record_are_these() {
     is_encoded_as(
         &closed(),
         &[
-            "01 00 00 00 01 00 00 00", // version 1, closed; 1 failure
+            "02 00 00 00 01 00 00 00", // version 2, closed; 1 failure
             "03 00 00 00 00 00 00 00", // generation 3
             "00 76 e8 6d 05 9d 97 17", // last failure
             "00 00 2a 36 fe 9c 97 17", // last success
@@ -32,7 +36,7 @@ fn the_bytes_of_an_open_record_are_these() {
     is_encoded_as(
         &open(),
         &[
-            "01 01 01 00 03 00 00 00", // version 1, open, consecutive failures; 3 of them
+            "02 01 01 00 03 00 00 00", // version 2, open, consecutive failures; 3 of them
             "02 00 00 00 00 00 00 00", // generation 2
             "00 00 2a 36 fe 9c 97 17", // last failure
             "00 00 00 00 00 00 00 00", // no success yet
@@ -52,7 +56,7 @@ fn the_bytes_of_a_half_open_record_are_these() {
     is_encoded_as(
         &half_open(),
         &[
-            "01 02 02 00 04 00 00 00", // version 1, half-open, a trial failed; 4 failures
+            "02 02 02 00 04 00 00 00", // version 2, half-open, a trial failed; 4 failures
             "05 00 00 00 00 00 00 00", // generation 5
             "00 ac 4d 32 05 9d 97 17", // last failure
             "00 04 95 2a 13 9d 97 17", // last success
@@ -63,10 +67,87 @@ fn the_bytes_of_a_half_open_record_are_these() {
             "00 00 00 00 00 00 00 00",
             "00 00 00 00 00 00 00 00",
             "00 00 00 00 00 00 00 00",
+            "00 00 00 00 00 00 00 00",
+            "00 00 00 00 00 00 00 00",
+            "00 00 00 00 00 00 00 00",
             "00 8a ce 00 05 01 00 00", // a trial until 1,121 s
             "00 54 69 3c 05 01 00 00", // a trial until 1,122 s
         ],
     );
+}
+
+#[test]
+fn the_bytes_of_a_window_over_time_are_these() {
+    is_encoded_as(
+        &counting(WindowPolicy::Time(seconds_of(10))),
+        &[
+            "02 00 00 00 02 00 00 00", // version 2, closed; 2 failures
+            "01 00 00 00 00 00 00 00", // generation 1
+            "00 5e fa e8 fe 9c 97 17", // last failure
+            "00 00 2a 36 fe 9c 97 17", // last success
+            "00 00 00 00 00 00 00 00",
+            "00 00 00 00 00 00 00 00",
+            "00 00 00 00 00 00 00 00",
+            "00 00 00 00 00 00 00 00",
+            "00 00 00 00 00 00 00 00",
+            "00 00 00 00 00 00 00 00",
+            "00 00 00 00 00 00 00 00",
+            "00 e4 0b 54 02 00 00 00", // over 10 s
+            "02 00 00 00 00 00 00 00", // 2 remarkable calls
+            "eb 03 00 00 00 00 00 00", // the newest bucket begins at 1,003 s
+            "02 00 00 00 00 00 00 00", // 2 calls at 1,000 s, well
+            "00 00 00 00 00 00 00 00",
+            "00 00 00 00 00 00 00 00",
+            "00 00 00 00 00 00 00 00",
+            "00 00 00 00 02 00 00 00", // 2 at 1,003 s,
+            "02 00 00 00 01 00 00 00", // both failed, one of them slow
+        ],
+    );
+}
+
+#[test]
+fn the_bytes_of_a_window_over_calls_are_these() {
+    let world = counting(WindowPolicy::Calls(count(100)));
+    let record = world.record();
+    let lines: Vec<_> = record.chunks(8).map(hex).collect();
+    assert_eq!(lines[11], "64 00 00 00 00 00 00 80"); // over 100 calls
+    assert_eq!(lines[12], "02 00 00 00 04 00 04 00"); // 2 remarkable; 4 calls, the next is the 5th
+    assert_eq!(lines[14], "0c 00 00 00 00 00 00 00"); // the 3rd and the 4th failed
+    assert_eq!(lines[14 + 16], "08 00 00 00 00 00 00 00"); // the 4th was slow
+}
+
+/// What the version before wrote is read as what it meant, and what is written is of this one.
+#[test]
+fn a_record_of_the_version_before_is_upgraded() {
+    for world in [closed(), open(), half_open()] {
+        let record = world.record();
+        let mut old = vec![1];
+        old.extend(&record[1..88]);
+        old.extend(&record[112..]);
+        assert_eq!(Breaker::decode(&old), Ok(world.breaker()));
+        old.pop();
+        let short = DecodeError::Length { found: 343, expected: 344 };
+        assert_eq!(Breaker::decode(&old), Err(short));
+    }
+}
+
+#[test]
+fn a_window_that_nobody_writes_is_refused() {
+    let over_calls = counting(WindowPolicy::Calls(count(100))).record();
+    let over_time = counting(WindowPolicy::Time(seconds_of(10))).record();
+    for (record, place, byte, what) in [
+        (over_calls, 88, 0, "no calls at all"),
+        (over_calls, 90, 1, "65,636 calls"),
+        (over_calls, 100, 101, "more calls than it holds"),
+        (over_calls, 102, 5, "a next call in the wrong place"),
+        (over_calls, 112, 16, "a failed call that is not there"),
+        (over_time, 116, 3, "more failures than calls"),
+    ] {
+        let mut bytes = record;
+        bytes[place] = byte;
+        let refused = Err(DecodeError::Value { field: "window" });
+        assert_eq!(Breaker::decode(&bytes), refused, "{what}");
+    }
 }
 
 #[test]
@@ -87,10 +168,13 @@ fn no_shorter_or_longer_bytes_are_a_record() {
     for world in [closed(), open(), half_open()] {
         let mut bytes = world.record().to_vec();
         bytes.push(0);
-        assert_eq!(Breaker::decode(&bytes), Err(DecodeError::Length { found: RECORD_LEN + 1 }));
-        for found in 0..RECORD_LEN {
-            let cut = &world.record()[..found];
-            assert_eq!(Breaker::decode(cut), Err(DecodeError::Length { found }));
+        let length = |found| DecodeError::Length { found, expected: RECORD_LEN };
+        assert_eq!(Breaker::decode(&bytes), Err(length(RECORD_LEN + 1)));
+        for found in 4..RECORD_LEN {
+            assert_eq!(Breaker::decode(&world.record()[..found]), Err(length(found)));
+        }
+        for found in 0..4 {
+            assert!(Breaker::decode(&world.record()[..found]).is_err());
         }
     }
 }
@@ -98,8 +182,8 @@ fn no_shorter_or_longer_bytes_are_a_record() {
 #[test]
 fn a_record_of_another_version_is_told_apart_whatever_its_length() {
     for length in [4, RECORD_LEN, RECORD_LEN * 2] {
-        let bytes = vec![2; length];
-        assert_eq!(Breaker::decode(&bytes), Err(DecodeError::Version { found: 2 }));
+        let bytes = vec![3; length];
+        assert_eq!(Breaker::decode(&bytes), Err(DecodeError::Version { found: 3 }));
     }
 }
 
@@ -115,19 +199,21 @@ fn a_state_or_a_reason_that_nobody_writes_is_refused() {
 #[test]
 fn a_decode_error_says_what_is_wrong() {
     let said = [
-        DecodeError::Length { found: 3 },
+        DecodeError::Length { found: 3, expected: RECORD_LEN },
         DecodeError::Version { found: 9 },
         DecodeError::Value { field: "state" },
     ]
     .map(|error| error.to_string());
-    let expected = ["3 bytes, not 344", "format version 9, not 1", "impossible value of state"];
+    let expected = ["3 bytes, not 368", "format version 9, not 2", "impossible value of state"];
     assert_eq!(said, expected);
 }
 
 /// Row 18: whatever one byte of a record becomes, nothing panics.
 #[test]
 fn a_record_with_any_byte_changed_is_refused_or_usable() {
-    for world in [closed(), open(), half_open()] {
+    let over_time = counting(WindowPolicy::Time(seconds_of(10)));
+    let over_calls = counting(WindowPolicy::Calls(count(70)));
+    for world in [closed(), open(), half_open(), over_time, over_calls] {
         for place in 0..RECORD_LEN {
             for change in 1..=u8::MAX {
                 let mut bytes = world.record();
@@ -158,16 +244,23 @@ proptest! {
     #[test]
     fn any_bytes_are_refused_or_usable(
         state in 0..3_u8,
-        reason in 1..6_u8,
+        reason in 1..8_u8,
+        window in proptest::option::of(proptest::collection::vec(any::<u8>(), 0..8)),
         rest in proptest::collection::vec(any::<u8>(), RECORD_LEN - 3),
         length in 0..=RECORD_LEN,
         now in prop_oneof![Just(0), any::<u64>(), Just(u64::MAX)],
         policy in operations::policy(),
     ) {
-        let mut bytes = vec![1, state, reason];
+        let mut bytes = vec![2, state, reason];
         bytes.extend(rest);
-        let breaker = Breaker::decode(&bytes).expect("all other fields take any value");
-        is_usable(breaker, &policy, Timestamp::from_nanos(now));
+        if let Some(window) = window {
+            bytes[WINDOW].copy_from_slice(&[0; 8]);
+            bytes[WINDOW.start..][..window.len()].copy_from_slice(&window);
+        }
+        match Breaker::decode(&bytes) {
+            Ok(breaker) => is_usable(breaker, &policy, Timestamp::from_nanos(now)),
+            Err(error) => prop_assert_eq!(error, DecodeError::Value { field: "window" }),
+        }
         prop_assert!(length == RECORD_LEN || Breaker::decode(&bytes[..length]).is_err());
         let _ = Breaker::decode(&bytes[3..]);
     }
@@ -176,12 +269,12 @@ proptest! {
 /// Every operation in turn, each on what the one before left.
 fn is_usable(mut breaker: Breaker, policy: &Policy, now: Timestamp) {
     let checked = breaker.take_check(policy, now);
-    let (first, _) = breaker.admit(policy, now);
-    let (second, _) = breaker.admit(policy, now);
+    let (first, _) = breaker.admit(policy, now, u32::MAX);
+    let (second, _) = breaker.admit(policy, now, u32::MAX);
     let outcomes = [Outcome::Success, Outcome::FAILURE];
     for (admission, outcome) in [first, second].into_iter().zip(outcomes) {
         if let Admission::Admitted(permit) = admission {
-            let _ = breaker.is_unmoved_by(&permit, outcome);
+            let _ = breaker.is_unmoved_by(policy, &permit, outcome, &Tally::new(policy));
             breaker.settle(policy, permit, outcome, at(now), u32::MAX);
         }
     }
@@ -190,6 +283,9 @@ fn is_usable(mut breaker: Breaker, policy: &Policy, now: Timestamp) {
             let _ = breaker.finish_check(policy, ticket.for_retry(), result, now);
         }
     }
+    breaker.credit(policy, &Tally::new(policy), now);
+    breaker.review(policy, at(now), 0);
+    breaker.adopt(policy, now);
     breaker.note_success(START.wall);
     let _ = breaker.status();
     assert!(Breaker::decode(&breaker.encode()).is_ok());
@@ -228,6 +324,22 @@ fn closed() -> World {
     world.advance(30);
     world.check_passes();
     world.fail();
+    assert_eq!(world.state(), StateName::Closed);
+    world
+}
+
+/// Closed: two calls were well; 3 s later two failed, one of them slow.
+fn counting(window: WindowPolicy) -> World {
+    let mut world = World::new(|policy| {
+        let whole = Some(Percentage::from_thousandths(100_000));
+        policy.trip.rates =
+            Some(RatePolicy { window, minimum_calls: count(4), failures: whole, slow: whole });
+    });
+    world.succeed();
+    world.succeed();
+    world.advance(3);
+    world.fail();
+    world.fail_slowly();
     assert_eq!(world.state(), StateName::Closed);
     world
 }

@@ -5,9 +5,10 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use breaker::{
-    Admission, AfterCheck, Breaker, CheckResult, CheckTicket, DivertReason, HalfOpenPolicy,
-    HealthCheckPolicy, Now, OpenPolicy, Outcome, Permit, Policy, RECORD_LEN, Rate, RetryPolicy,
-    Settlement, StateName, Status, Timestamp, Transition, TripPolicy, UnixTime,
+    Admission, AfterCheck, Breaker, CheckResult, CheckTicket, Counts, DivertReason, Ended,
+    HalfOpenPolicy, HealthCheckPolicy, Now, OpenPolicy, Outcome, Permit, Policy, RECORD_LEN, Rate,
+    RetryPolicy, Settlement, StateName, Status, Timestamp, Transition, TripPolicy, UnixTime,
+    WindowPolicy,
 };
 
 /// When every story begins, on either clock.
@@ -65,8 +66,8 @@ impl World {
     }
 
     pub(crate) fn try_call(&mut self) -> Result<Permit, DivertReason> {
-        let (policy, now) = (self.policy.clone(), self.now.monotonic);
-        let (admission, transition) = self.update(|breaker| breaker.admit(&policy, now));
+        let (policy, now, random) = (self.policy.clone(), self.now.monotonic, self.random);
+        let (admission, transition) = self.update(|breaker| breaker.admit(&policy, now, random));
         self.transitions.extend(transition);
         match admission {
             Admission::Admitted(permit) => Ok(permit),
@@ -92,10 +93,9 @@ impl World {
         assert_eq!(self.try_call().expect_err("the call is diverted"), reason);
     }
 
-    pub(crate) fn settle(&mut self, permit: Permit, outcome: Outcome) -> Settlement {
+    pub(crate) fn settle(&mut self, permit: Permit, ended: impl Into<Ended>) -> Settlement {
         let (policy, now, random) = (self.policy.clone(), self.now, self.random);
-        let settlement =
-            self.update(|breaker| breaker.settle(&policy, permit, outcome, now, random));
+        let settlement = self.update(|breaker| breaker.settle(&policy, permit, ended, now, random));
         if let Settlement::Counted(Some(transition)) = settlement {
             self.transitions.push(transition);
         }
@@ -124,6 +124,19 @@ impl World {
         self.settle(permit, Outcome::FAILURE);
     }
 
+    #[track_caller]
+    pub(crate) fn fail_slowly(&mut self) {
+        let permit = self.call();
+        self.settle(permit, Ended { outcome: Outcome::FAILURE, slow: true });
+    }
+
+    /// Succeeds, too late.
+    #[track_caller]
+    pub(crate) fn succeed_slowly(&mut self) {
+        let permit = self.call();
+        self.settle(permit, Ended { outcome: Outcome::Success, slow: true });
+    }
+
     /// Fails until the breaker opens.
     #[track_caller]
     pub(crate) fn trip(&mut self) {
@@ -143,7 +156,19 @@ impl World {
             check.settings = settings;
         }
         let now = self.now.monotonic;
-        self.update(|breaker| breaker.adopt_check(&policy, now));
+        self.update(|breaker| breaker.adopt(&policy, now));
+    }
+
+    /// Another configuration comes, with another window.
+    pub(crate) fn change_window(&mut self, window: WindowPolicy) {
+        if let Some(rates) = &mut self.policy.trip.rates {
+            rates.window = window;
+        }
+        self.adopt(0);
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        self.breaker().counts(self.now.monotonic)
     }
 
     pub(crate) fn try_check(&mut self) -> Option<CheckTicket> {
@@ -225,7 +250,7 @@ pub(crate) fn at(monotonic: Timestamp) -> Now {
 
 pub(crate) fn policy() -> Policy {
     Policy {
-        trip: TripPolicy { consecutive_failures: Some(count(3)) },
+        trip: TripPolicy { consecutive_failures: Some(count(3)), rates: None },
         open: OpenPolicy {
             wait: seconds_of(30),
             backoff_rate: Rate::from_thousandths(2_000),
@@ -237,6 +262,7 @@ pub(crate) fn policy() -> Policy {
             permitted_calls: count(1),
             success_threshold: count(1),
             max_wait: seconds_of(30),
+            ramp: Duration::ZERO,
         },
         health_check: None,
     }

@@ -3,6 +3,7 @@
 mod fallback;
 mod health_check;
 mod policy;
+mod trip;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use breaker::Policy;
 
 use self::policy::classify;
+use self::trip::Trip;
 use super::wire::{self, ExposeState};
 use super::{Admin, Config, ConfigError, Service};
 use crate::matching::Match;
@@ -112,15 +114,18 @@ impl Place {
         let fallback =
             self.fallback(wire.fallback.unwrap_or_default(), defaults.fallback.as_ref())?;
         self.check_fallback_is_another(&fallback, &matches, probe.as_ref())?;
+        let Trip { policy: trip, slow_after } =
+            self.trip(wire.trip.as_ref(), defaults.trip.as_ref())?;
         Ok(Service {
             key: store::key(&wire.name),
             matches,
             policy: Policy {
-                trip: self.trip(wire.trip.as_ref(), defaults.trip.as_ref())?,
+                trip,
                 open,
                 half_open: self.half_open(&wire.half_open, &defaults.half_open)?,
                 health_check,
             },
+            slow_after,
             classify: classify(wire.classify, defaults.classify),
             probe,
             fallback,

@@ -77,6 +77,61 @@ pub(crate) struct HeaderMatch {
 pub(super) struct Trip {
     #[serde(default, deserialize_with = "count")]
     pub(super) consecutive_failures: Option<u32>,
+    pub(super) failure_rate_threshold: Option<Share>,
+    pub(super) slow_call_rate_threshold: Option<Share>,
+    pub(super) slow_call_duration_threshold: Option<Span>,
+    #[serde(default, deserialize_with = "count")]
+    pub(super) minimum_number_of_calls: Option<u32>,
+    pub(super) sliding_window_type: Option<WindowType>,
+    pub(super) sliding_window_size: Option<WindowSize>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum WindowType {
+    TimeBased,
+    CountBased,
+}
+
+/// How far a window reaches: the unit tells which type it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum WindowSize {
+    Time(Span),
+    Calls(u32),
+}
+
+impl<'de> Deserialize<'de> for WindowSize {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct SizeVisitor;
+
+        impl Visitor<'_> for SizeVisitor {
+            type Value = WindowSize;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a duration such as \"10s\", or a whole number of calls such as 100")
+            }
+
+            fn visit_str<E: de::Error>(self, value: &str) -> Result<WindowSize, E> {
+                Span::deserialize(de::value::StrDeserializer::new(value)).map(WindowSize::Time)
+            }
+
+            fn visit_u64<E: de::Error>(self, value: u64) -> Result<WindowSize, E> {
+                u32::try_from(value)
+                    .map(WindowSize::Calls)
+                    .map_err(|_| E::invalid_value(de::Unexpected::Unsigned(value), &self))
+            }
+
+            fn visit_i64<E: de::Error>(self, value: i64) -> Result<WindowSize, E> {
+                Err(E::invalid_value(de::Unexpected::Signed(value), &self))
+            }
+
+            fn visit_f64<E: de::Error>(self, value: f64) -> Result<WindowSize, E> {
+                Err(E::invalid_value(de::Unexpected::Float(value), &self))
+            }
+        }
+
+        deserializer.deserialize_any(SizeVisitor)
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, serde::Deserialize)]
@@ -114,6 +169,7 @@ pub(super) struct HalfOpen {
     #[serde(default, deserialize_with = "count")]
     pub(super) success_threshold: Option<u32>,
     pub(super) max_wait_duration: Option<Span>,
+    pub(super) ramp_duration: Option<Span>,
 }
 
 #[derive(Clone, Debug, Default, serde::Deserialize)]
@@ -206,6 +262,17 @@ impl<'de> Deserialize<'de> for Percent {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let percent = number(deserializer, "a percentage from 0 to 100", 0.0, 100.0, 1.0)?;
         Ok(Self(u8::try_from(percent).unwrap_or(100)))
+    }
+}
+
+/// A share over 0 and up to 100 percent, in thousandths of a percent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Share(pub(super) u32);
+
+impl<'de> Deserialize<'de> for Share {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let expected = "a percentage over 0 (at least 0.001) and up to 100";
+        number(deserializer, expected, 0.001, 100.0, 1_000.0).map(Self)
     }
 }
 

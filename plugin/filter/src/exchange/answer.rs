@@ -1,6 +1,6 @@
 //! What becomes of an answer, and what it says of the service.
 
-use breaker::{Outcome, Permit, Settlement, StateName};
+use breaker::{Ended, Outcome, Permit, Settlement, StateName};
 
 use super::{Call, Exchange, Phase, Protocol, ResponseVerdict};
 use crate::classify::{self, Origin};
@@ -9,6 +9,7 @@ use crate::effects::Effects;
 use crate::filter::Filter;
 use crate::headers::{CLUSTER_HEADER, STATE_HEADER};
 use crate::host::{Host, Property};
+use crate::random::scrambled;
 use crate::replay::Capture;
 use crate::reply::{FALLBACK_HEADER, Reply};
 use crate::store::{Complaint, Record, Update};
@@ -76,7 +77,9 @@ impl Filter {
         let head = call.head(code.as_deref());
         let trial = call.permit.is_trial();
         let outcome = record.service.classify.judge(head, Origin::ask(host), trial);
-        self.settle(&record, call.permit, outcome, host, effects);
+        // A call that was never answered has taken until now.
+        let slow = call.slow.unwrap_or_else(|| call.is_slow(record.service, host));
+        self.settle(&record, call.permit, Ended { outcome, slow }, host, effects);
     }
 
     /// Leaves the replaying phase: which service, and the state to tell.
@@ -104,11 +107,14 @@ impl Filter {
         };
         let service = record.service;
         call.status = Some(status);
+        let slow = call.is_slow(service, host);
+        call.slow = Some(slow);
         match judge_head(&call, service, end_of_stream, host) {
             Some(outcome @ Outcome::Failure { .. }) => {
                 let outcome = with_retry_after(outcome, service, host);
                 let (protocol, capture) = (call.protocol, call.capture);
-                let state = self.settle(&record, call.permit, outcome, host, effects);
+                let ended = Ended { outcome, slow };
+                let state = self.settle(&record, call.permit, ended, host, effects);
                 if let Some(state) = state
                     && protocol == Protocol::Http
                     && service.fallback.on_failure
@@ -120,7 +126,8 @@ impl Filter {
                 self.told(|| state)
             }
             Some(outcome) => {
-                let state = self.settle(&record, call.permit, outcome, host, effects);
+                let ended = Ended { outcome, slow };
+                let state = self.settle(&record, call.permit, ended, host, effects);
                 self.told(|| state)
             }
             None => {
@@ -167,33 +174,55 @@ impl Filter {
         &self,
         record: &Record<'_>,
         permit: Permit,
-        outcome: Outcome,
+        ended: Ended,
         host: &impl Host,
         effects: &mut Effects,
     ) -> Option<StateName> {
-        effects.count_of(record.number, ServiceMetric::Calls(outcome));
-        if outcome == Outcome::Success {
+        effects.count_of(record.number, ServiceMetric::Calls(ended.outcome));
+        if ended.slow {
+            effects.count_of(record.number, ServiceMetric::SlowCalls);
+        }
+        let succeeded = ended.outcome == Outcome::Success;
+        if succeeded {
             self.note_success(record.number);
         }
-        if !matches!(outcome, Outcome::Failure { .. }) && record.clean(host).is_some() {
+        let overdue = succeeded && record.is_overdue();
+        if !ended.is_remarkable() && !overdue && record.clean(host).is_some() {
+            if succeeded {
+                record.keep(&permit, host);
+            }
             return Some(StateName::Closed);
         }
         let policy = &record.service.policy;
+        let tally = record.tally();
         let settled = record.update(host, effects, |breaker| {
-            if breaker.is_unmoved_by(&permit, outcome) {
-                return Update::Unchanged(breaker.state());
+            if breaker.is_unmoved_by(policy, &permit, ended, &tally) {
+                return Update::Unchanged((breaker.state(), None));
             }
             let now = host.now();
             let random = scrambled(now.monotonic.as_nanos());
-            let transition = match breaker.settle(policy, permit.for_retry(), outcome, now, random)
-            {
+            breaker.credit(policy, &tally, now.monotonic);
+            let transition = match breaker.settle(policy, permit.for_retry(), ended, now, random) {
                 Settlement::Counted(transition) => transition,
                 Settlement::Late => None,
             };
-            Update::Changed(breaker.state(), transition)
+            let mut begun = tally;
+            begun.begin(breaker);
+            Update::Changed((breaker.state(), Some(begun)), transition)
         });
+        let state = match settled {
+            Ok((state, Some(begun))) => {
+                record.set_tally(begun);
+                return Some(state);
+            }
+            Ok((state, None)) => Some(state),
+            Err(_) => None,
+        };
+        if succeeded {
+            record.keep(&permit, host);
+        }
         // What could not be written down has happened all the same, and is told and answered so.
-        settled.ok().or_else(|| record.state(host, effects))
+        state.or_else(|| record.state(host, effects))
     }
 
     /// Says so when a diverted call went to another cluster than it was diverted to: then no
@@ -274,13 +303,4 @@ fn with_retry_after(outcome: Outcome, service: &Service, host: &impl Host) -> Ou
         }
         outcome => outcome,
     }
-}
-
-/// Spreads the bits of a clock reading (the finaliser of SplitMix64): enough for jitter, which
-/// must differ between proxies, not be secret.
-fn scrambled(nanos: u64) -> u32 {
-    let mut bits = nanos.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    ((bits ^ (bits >> 31)) >> 32) as u32
 }

@@ -392,13 +392,10 @@ fn unknown_and_misspelt_keys_are_refused_with_those_that_are_known() {
         ("Trip", json!({"Trip": {}})),
         ("match.host", json!({"match": {"host": []}})),
         ("match.headers[0].regex", json!({"match": {"headers": [{"name": "a", "regex": ""}]}})),
-        ("trip.failure_rate_threshold", json!({"trip": {"failure_rate_threshold": 50}})),
-        ("trip.slow_call_rate_threshold", json!({"trip": {"slow_call_rate_threshold": 50}})),
-        ("trip.sliding_window_size", json!({"trip": {"sliding_window_size": "10s"}})),
-        ("trip.minimum_number_of_calls", json!({"trip": {"minimum_number_of_calls": 5}})),
+        ("trip.failure_rate", json!({"trip": {"failure_rate": 50}})),
         ("classify.failure_statuses", json!({"classify": {"failure_statuses": []}})),
         ("open.wait", json!({"open": {"wait": "1s"}})),
-        ("half_open.ramp_duration", json!({"half_open": {"ramp_duration": "1s"}})),
+        ("half_open.ramp", json!({"half_open": {"ramp": "1s"}})),
         ("health_check.url", json!({"health_check": {"url": ""}})),
         ("health_check.retry.retries", json!({"health_check": {"retry": {"retries": 1}}})),
         ("fallback.stale", json!({"fallback": {"stale": {}}})),
@@ -509,6 +506,126 @@ fn every_refusal_names_path_value_and_remedy() {
             "trip.consecutive_failures",
             "`4294967296`",
             "from 0 to 4294967295",
+        ),
+        (
+            json!({"trip": {"failure_rate_threshold": 0}}),
+            "trip.failure_rate_threshold",
+            "`0`",
+            "over 0",
+        ),
+        (
+            json!({"trip": {"failure_rate_threshold": 100.5}}),
+            "trip.failure_rate_threshold",
+            "`100.5`",
+            "up to 100",
+        ),
+        (
+            json!({"trip": {"failure_rate_threshold": "50%"}}),
+            "trip.failure_rate_threshold",
+            r#""50%""#,
+            "a percentage",
+        ),
+        (
+            json!({"trip": {"slow_call_rate_threshold": 80}}),
+            "trip.slow_call_duration_threshold",
+            "absent",
+            r#"such as "2s""#,
+        ),
+        (
+            json!({"trip": {"consecutive_failures": 3, "slow_call_duration_threshold": "2s"}}),
+            "trip.slow_call_duration_threshold",
+            r#""2s""#,
+            "a slow_call_rate_threshold",
+        ),
+        (
+            json!({"trip": {
+                "slow_call_rate_threshold": 80, "slow_call_duration_threshold": "0s"
+            }}),
+            "trip.slow_call_duration_threshold",
+            r#""0s""#,
+            "give more",
+        ),
+        (
+            json!({"trip": {"consecutive_failures": 3, "sliding_window_size": "10s"}}),
+            "trip.sliding_window_size",
+            r#""10s""#,
+            "belongs to a failure_rate_threshold or slow_call_rate_threshold",
+        ),
+        (
+            json!({"trip": {"consecutive_failures": 3, "minimum_number_of_calls": 5}}),
+            "trip.minimum_number_of_calls",
+            "5",
+            "belongs to a failure_rate_threshold or slow_call_rate_threshold",
+        ),
+        (
+            json!({"trip": {"consecutive_failures": 3, "sliding_window_type": "count_based"}}),
+            "trip.sliding_window_type",
+            r#""count_based""#,
+            "belongs to a failure_rate_threshold or slow_call_rate_threshold",
+        ),
+        (
+            json!({"trip": {"failure_rate_threshold": 50, "sliding_window_type": "tumbling"}}),
+            "trip.sliding_window_type",
+            "`tumbling`",
+            "`time_based` or `count_based`",
+        ),
+        (
+            json!({"trip": {"failure_rate_threshold": 50, "sliding_window_size": "500ms"}}),
+            "trip.sliding_window_size",
+            r#""500ms""#,
+            r#"at least "1s""#,
+        ),
+        (
+            json!({"trip": {"failure_rate_threshold": 50, "sliding_window_size": 0}}),
+            "trip.sliding_window_size",
+            "0",
+            "at least 1",
+        ),
+        (
+            json!({"trip": {"failure_rate_threshold": 50, "sliding_window_size": 1025}}),
+            "trip.sliding_window_size",
+            "1025",
+            "at most 1024",
+        ),
+        (
+            json!({"trip": {"failure_rate_threshold": 50, "sliding_window_size": 2.5}}),
+            "trip.sliding_window_size",
+            "`2.5`",
+            "a whole number of calls",
+        ),
+        (
+            json!({"trip": {
+                "failure_rate_threshold": 50,
+                "sliding_window_type": "time_based", "sliding_window_size": 100
+            }}),
+            "trip.sliding_window_size",
+            "100",
+            r#"a duration, such as "10s""#,
+        ),
+        (
+            json!({"trip": {
+                "failure_rate_threshold": 50,
+                "sliding_window_type": "count_based", "sliding_window_size": "10s"
+            }}),
+            "trip.sliding_window_size",
+            r#""10s""#,
+            "a number of calls, such as 100",
+        ),
+        (
+            json!({"trip": {"failure_rate_threshold": 50, "minimum_number_of_calls": 0}}),
+            "trip.minimum_number_of_calls",
+            "0",
+            "at least 1",
+        ),
+        // Row 10: it would never trip.
+        (
+            json!({"trip": {
+                "failure_rate_threshold": 50,
+                "sliding_window_size": 10, "minimum_number_of_calls": 11
+            }}),
+            "trip.minimum_number_of_calls",
+            "11",
+            "the window holds 10 calls, so it would never trip",
         ),
         // classify
         (

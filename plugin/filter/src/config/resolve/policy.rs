@@ -1,9 +1,8 @@
-//! What opens a breaker, how long it stays open, what closes it, and what counts as what.
+//! How long a breaker stays open, what closes it, and what counts as what.
 
-use std::num::NonZeroU32;
 use std::time::Duration;
 
-use breaker::{HalfOpenPolicy, MAX_PERMITTED_CALLS, OpenPolicy, Rate, TripPolicy};
+use breaker::{HalfOpenPolicy, MAX_PERMITTED_CALLS, OpenPolicy, Rate};
 
 use super::{Place, SECOND, SHORTEST_INTERVAL, at_least_one};
 use crate::config::duration::written;
@@ -11,24 +10,6 @@ use crate::config::wire::{self, Overflow};
 use crate::config::{Classify, ConfigError, GrpcSet, StatusSet};
 
 impl Place {
-    /// A service's rules stand in for all of the defaults': a rule that is absent does not exist.
-    pub(super) fn trip(
-        self,
-        own: Option<&wire::Trip>,
-        defaults: Option<&wire::Trip>,
-    ) -> Result<TripPolicy, ConfigError> {
-        let Some(trip) = own.or(defaults) else {
-            return Ok(TripPolicy { consecutive_failures: NonZeroU32::new(3) });
-        };
-        let path = |field| self.path_of(own.is_some(), field);
-        let Some(failures) = trip.consecutive_failures else {
-            let remedy = "give at least one rule, such as {\"consecutive_failures\": 3}";
-            return Err(ConfigError::at(path("trip"), "{}", remedy));
-        };
-        let failures = at_least_one(failures, || path("trip.consecutive_failures"))?;
-        Ok(TripPolicy { consecutive_failures: Some(failures) })
-    }
-
     pub(super) fn open(
         self,
         own: &wire::Open,
@@ -89,7 +70,8 @@ impl Place {
             let path = path(own.max_wait_duration.is_some(), "max_wait_duration");
             return Err(ConfigError::at(path, written(max_wait), "give at least \"10ms\""));
         }
-        Ok(HalfOpenPolicy { permitted_calls, success_threshold, max_wait })
+        let ramp = own.ramp_duration.or(defaults.ramp_duration).map_or(Duration::ZERO, |it| it.0);
+        Ok(HalfOpenPolicy { permitted_calls, success_threshold, max_wait, ramp })
     }
 }
 

@@ -1,0 +1,135 @@
+//! Rates over the calls of four workers: a real Envoy against a list of all answers.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use edge_breaker_tests::{Edge, answered_by};
+use envoy_harness::client::Client;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::load::{WITHIN, patient_fallback, patient_route};
+
+const WORKERS: u32 = 4;
+const RUNS: usize = 20;
+
+/// 400 requests a second.
+const PACE: Duration = Duration::from_micros(2_500);
+
+/// As many calls as are made in a second and a half: so much may pass between the moment at which
+/// the list says that the breaker has to open, and the first call that is diverted. Counted in
+/// calls, since a machine that stands still makes none.
+const LAG: usize = 600;
+
+const THRESHOLD: usize = 25;
+const MINIMUM: usize = 20;
+const WINDOW: Duration = Duration::from_secs(10);
+
+fn plugin() -> Value {
+    let services: Vec<_> = (0..=RUNS)
+        .map(|run| {
+            json!({
+                "name": format!("run-{run}"),
+                "match": { "path_prefixes": [format!("/run-{run}/")] },
+                "trip": {
+                    "failure_rate_threshold": THRESHOLD,
+                    "minimum_number_of_calls": MINIMUM,
+                    "sliding_window_size": "10s",
+                },
+                "fallback": patient_fallback(),
+            })
+        })
+        .collect();
+    json!({ "expose_state": "always", "services": services })
+}
+
+/// An answer, when it came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Answered {
+    at: Instant,
+    /// The breaker was open.
+    diverted: bool,
+    failed: bool,
+}
+
+/// Sends calls at a steady pace, until the first that was diverted has come back, or so many have.
+async fn send(edge: &Edge, path: &str, most: usize) -> Result<Vec<Answered>> {
+    let answers = Arc::new(Mutex::new(Vec::new()));
+    let mut pace = tokio::time::interval(PACE);
+    pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let client = Client::new().timeout(WITHIN);
+    let mut calls = JoinSet::new();
+    for _ in 0..most {
+        pace.tick().await;
+        let (client, url, answers) = (client.clone(), edge.url(path), answers.clone());
+        calls.spawn(async move {
+            let response = client.get(&url).await?;
+            let by = answered_by(&response);
+            let answered =
+                Answered { at: Instant::now(), diverted: by == "cluster", failed: by == "replay" };
+            answers.lock().expect("nobody panics").push(answered);
+            anyhow::Ok(())
+        });
+        if answers.lock().expect("nobody panics").iter().any(|it: &Answered| it.diverted) {
+            break;
+        }
+    }
+    while let Some(call) = calls.join_next().await {
+        call??;
+    }
+    let mut answers = answers.lock().expect("nobody panics").clone();
+    answers.sort_by_key(|it| it.at);
+    Ok(answers)
+}
+
+/// The answer with which a list of all answers has the threshold reached.
+fn due(answers: &[Answered]) -> Option<usize> {
+    (0..answers.len()).find(|last| {
+        let now = answers[*last].at;
+        let seen = answers[..=*last].iter().filter(|it| now.duration_since(it.at) < WINDOW);
+        let seen: Vec<_> = seen.filter(|it| !it.diverted).collect();
+        let failed = seen.iter().filter(|it| it.failed).count();
+        seen.len() >= MINIMUM && failed * 100 >= THRESHOLD * seen.len()
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rate_opens_the_breaker_when_a_list_of_all_answers_says_so() -> Result<()> {
+    let edge = Edge::start_with(plugin(), WORKERS, patient_route()).await?;
+    let mut lags = Vec::new();
+    for run in 0..RUNS {
+        let service = format!("run-{run}");
+        let path = format!("/{service}/charge");
+        // The more good calls there are, the longer it takes.
+        let mut answers = send(&edge, &path, 10 * run).await?;
+        edge.services.service(&service).set_failure_rate(0.3);
+        answers.extend(send(&edge, &path, 20_000).await?);
+        let due = due(&answers).context("the threshold was not reached by any answer")?;
+        let diverted = answers.iter().position(|it| it.diverted).context("it never opened")?;
+        let lag = diverted.saturating_sub(due);
+        ensure!(lag <= LAG, "run {run}: {lag} calls too late ({due}, {diverted})");
+        // Nor much too early: by no more than what other workers have kept to themselves, and by
+        // the calls that were answered in another order than they ended in.
+        let early = due.saturating_sub(diverted);
+        ensure!(early <= LAG / 3, "run {run}: {early} calls too early ({due}, {diverted})");
+        let breaker = edge.breaker(&service).await?;
+        ensure!(breaker.trip_reason.as_deref() == Some("failure_rate"), "{breaker:?}");
+        lags.push(diverted.cast_signed() - due.cast_signed());
+    }
+    println!("calls between the threshold and the first that was diverted: {lags:?}");
+    Ok(())
+}
+
+/// And only then: a rate below the threshold opens nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rate_below_the_threshold_opens_nothing() -> Result<()> {
+    let edge = Edge::start_with(plugin(), WORKERS, patient_route()).await?;
+    let service = format!("run-{RUNS}");
+    edge.services.service(&service).set_failure_rate(0.1);
+    let answers = send(&edge, &format!("/{service}/charge"), 2_000).await?;
+    ensure!(answers.len() == 2_000 && due(&answers[100..]).is_none());
+    ensure!(!answers.iter().any(|it| it.diverted));
+    ensure!(edge.breaker(&service).await?.state == "CLOSED");
+    Ok(())
+}
