@@ -63,7 +63,7 @@ pub(crate) fn answer(
     f: impl FnOnce(&mut Hostcall<'_>) -> Result<(), Stop>,
 ) -> wasmtime::Result<u32> {
     let mut call = Hostcall(caller);
-    call.enter(name);
+    call.enter(name)?;
     let fault = call.state().process.lock().faults.strike(name);
     if let Some(status) = fault {
         return Ok(status as u32);
@@ -77,12 +77,14 @@ pub(crate) fn answer(
 
 impl Hostcall<'_> {
     /// Counts the call, and gives way to whoever watches it. No lock is held meanwhile.
-    fn enter(&mut self, name: &'static str) {
+    fn enter(&mut self, name: &'static str) -> wasmtime::Result<()> {
         let state = self.state();
         let usage = state.usage.entry(state.callback).or_default();
         *usage.hostcalls.entry(name).or_default() += 1;
-        if let Some(hook) = &mut state.hook {
-            hook(name);
+        let goes_on = state.hook.as_mut().is_none_or(|hook| hook(name).is_continue());
+        match goes_on {
+            true => Ok(()),
+            false => Err(wasmtime::Error::msg(format!("killed before {name}"))),
         }
     }
 

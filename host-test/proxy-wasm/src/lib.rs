@@ -49,7 +49,7 @@
 //!
 //! [`Worker::on_hostcall`] sets a function that runs before each host call, while no lock is
 //! held. A worker can be sent to another thread, so a scheduler that blocks in this function
-//! decides which worker takes the next step.
+//! decides which worker takes the next step. [`Worker::trap_hostcalls`] lets it kill the VM there.
 
 mod allocations;
 mod callout;

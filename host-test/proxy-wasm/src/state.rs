@@ -2,6 +2,7 @@
 //! reach of the module.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,8 +17,8 @@ use crate::properties::{self, Phase};
 use crate::reply::LocalReply;
 use crate::stream::{Stream, StreamId, Way};
 
-/// What runs before each host call.
-pub(crate) type Hook = Box<dyn FnMut(&'static str) + Send>;
+/// What runs before each host call; where it breaks, the VM traps.
+pub(crate) type Hook = Box<dyn FnMut(&'static str) -> ControlFlow<()> + Send>;
 
 pub(crate) struct State {
     pub(crate) process: Process,

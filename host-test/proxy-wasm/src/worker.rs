@@ -7,6 +7,7 @@ mod lifecycle;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -113,7 +114,19 @@ impl Worker {
     }
 
     /// Sets what runs before each host call, with the call's name.
-    pub fn on_hostcall(&mut self, hook: impl FnMut(&'static str) + Send + 'static) {
+    pub fn on_hostcall(&mut self, mut hook: impl FnMut(&'static str) + Send + 'static) {
+        self.trap_hostcalls(move |name| {
+            hook(name);
+            ControlFlow::Continue(())
+        });
+    }
+
+    /// The same; where the function breaks, the VM traps and the call is not made. So a VM dies in
+    /// the middle of a callback, with all that it has done so far and nothing of the rest.
+    pub fn trap_hostcalls(
+        &mut self,
+        hook: impl FnMut(&'static str) -> ControlFlow<()> + Send + 'static,
+    ) {
         self.state_mut().hook = Some(Box::new(hook));
     }
 

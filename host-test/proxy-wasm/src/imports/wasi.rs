@@ -24,10 +24,10 @@ fn wasi(
     name: &'static str,
     caller: Caller<'_, State>,
     f: impl FnOnce(&mut Hostcall<'_>) -> Result<(), u32>,
-) -> u32 {
+) -> wasmtime::Result<u32> {
     let mut call = Hostcall(caller);
-    call.enter(name);
-    f(&mut call).err().unwrap_or(SUCCESS)
+    call.enter(name)?;
+    Ok(f(&mut call).err().unwrap_or(SUCCESS))
 }
 
 pub(super) fn define(linker: &mut Linker<State>, module: &str) -> wasmtime::Result<()> {
@@ -65,7 +65,8 @@ pub(super) fn define(linker: &mut Linker<State>, module: &str) -> wasmtime::Resu
             let message = format!("proc_exit({code})");
             state.process.log(state.worker, LogLevel::Error, message);
             Ok(())
-        });
+        })
+        .map(drop)
     })?;
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Traps, limits, and what becomes of the worker.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use wasm_host::{FailurePolicy, Options, Plugin, Process, StartError, Worker};
@@ -168,4 +169,28 @@ fn a_call_of_a_dead_vm_is_taken_back() {
     worker.kill();
     assert!(worker.pending_calls().is_empty());
     assert!(worker.answer_call(call[0].token, wasm_host::CallAnswer::Failed).is_empty());
+}
+
+#[test]
+fn a_vm_can_die_in_the_middle_of_a_callback() {
+    let (process, mut worker) = start_with(
+        r#"
+        (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+          (call $say @"before")
+          (call $say @"after")
+          (i32.const 0))"#,
+        plugin(FailurePolicy::FailReload { backoff: Duration::ZERO }),
+    );
+    let mut left = 1;
+    worker.trap_hostcalls(move |name| {
+        let dies = name == "proxy_log" && left == 0;
+        left = if dies { 9 } else { left - u32::from(name == "proxy_log") };
+        if dies { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    let outcome = exchange(&mut worker, 200);
+    assert!(outcome.trap.unwrap().contains("killed before proxy_log"));
+    assert_eq!(outcome.reply.unwrap().details, "wasm_fail_stream");
+    assert_eq!(said(&process), ["before"], "the call before was made, that one was not");
+    exchange(&mut worker, 200);
+    assert_eq!(said(&process), ["before", "after"], "the VM that was built anew goes on");
 }
