@@ -1,5 +1,5 @@
-//! A simulated world: one process of a proxy with several workers, a service, its clients, and
-//! one clock, under random schedules.
+//! A simulated world: one process of a proxy with several workers, two services, their clients,
+//! and one clock, under random schedules.
 //!
 //! The module under test is the one that a proxy loads, run by [`wasm_host`]. Each worker has a
 //! thread of its own, of which exactly one runs at a time, and which one is decided at each host
@@ -37,13 +37,13 @@ use world::World;
 pub struct Setup {
     /// What all that is random follows from.
     pub seed: u64,
-    /// How many workers there are.
+    /// How many workers there are, besides the main thread, which serves no streams.
     pub workers: usize,
     /// How many requests come at least.
     pub requests: u64,
     /// How the service is guarded.
     pub rules: Rules,
-    /// Whether VMs die, clocks jump, races and calls are lost.
+    /// Whether VMs die, clocks jump, races and calls are lost, and the store fails.
     pub faults: bool,
     /// A defect that is to be found.
     pub defect: Option<Defect>,
@@ -58,8 +58,8 @@ pub struct Report {
     pub trace: u64,
     /// The monotonic clock in the end.
     pub virtual_time: Duration,
-    /// The breaker's generation in the end: one more than its transitions.
-    pub generation: u64,
+    /// Transitions of all breakers.
+    pub transitions: u64,
     /// Admitted calls that were settled.
     pub admitted: u64,
     /// Diverted calls.
@@ -68,8 +68,14 @@ pub struct Report {
     pub trials: u64,
     /// Results that came when their period was over.
     pub late: u64,
-    /// Writes of the record.
+    /// Writes of the records.
     pub writes: u64,
+    /// VMs that died in the middle of a callback.
+    pub died_midway: u64,
+    /// Calls that passed unprotected, as the store could not be used.
+    pub unprotected: u64,
+    /// New configurations that were put into force under traffic, each on one worker.
+    pub updates: u64,
     /// How often all was at rest, and compared.
     pub rests: u64,
 }
@@ -118,14 +124,14 @@ pub fn simulate(module: &Module, setup: Setup) -> Result<Report, Box<Violation>>
         failure_policy: FailurePolicy::FailReload { backoff: Duration::from_millis(20) },
         ..Plugin::default()
     };
-    let configuration = setup.rules.configuration();
-    let workers =
-        (0..setup.workers).map(|_| Worker::start(&process, module, plugin.clone(), &configuration));
+    let configuration = setup.rules.configuration("never");
+    let workers = (0..=setup.workers)
+        .map(|_| Worker::start(&process, module, plugin.clone(), &configuration));
     let workers: Result<Vec<Worker>, _> = workers.collect();
     let workers = workers.map_err(|error| failed(error.to_string(), 0, 0, String::new()))?;
     let world =
         World::new(setup, process).map_err(|problem| failed(problem, 0, 0, String::new()))?;
-    let stage = Arc::new(Stage::new(world, setup.workers));
+    let stage = Arc::new(Stage::new(world, setup.workers + 1));
     std::thread::scope(|threads| {
         for (number, worker) in workers.into_iter().enumerate() {
             let stage = &stage;
@@ -147,13 +153,13 @@ pub fn simulate(module: &Module, setup: Setup) -> Result<Report, Box<Violation>>
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { requests, trace, virtual_time, generation, admitted, diverted, .. } = self;
-        let Self { trials, late, writes, rests, .. } = self;
+        let Self { requests, trace, virtual_time, transitions, admitted, diverted, .. } = self;
+        let Self { trials, late, unprotected, writes, died_midway, updates, rests, .. } = self;
         write!(
             f,
             "{requests} requests ({admitted} admitted, {diverted} diverted, {trials} trials, \
-             {late} late) {} transitions, {writes} writes, {rests} rests, {:.1} s, {trace:016x}",
-            generation - 1,
+             {late} late, {unprotected} unprotected), {transitions} transitions, {writes} writes, \
+             {died_midway} died midway, {updates} updates, {rests} rests, {:.1} s, {trace:016x}",
             virtual_time.as_secs_f64(),
         )
     }

@@ -17,9 +17,6 @@ use crate::rules::Rules;
 use crate::service::{Answer, Outcome};
 use crate::trace::Doing;
 
-/// After so many attempts an update is given up, which the module counts and says.
-const ATTEMPTS: u32 = 64;
-
 /// What is known of the breaker, and what is expected of it.
 #[derive(Debug)]
 pub(crate) struct Oracle {
@@ -32,7 +29,10 @@ pub(crate) struct Oracle {
     periods: BTreeMap<u64, Period>,
     /// Health checks answered well in this period.
     healthy: u32,
+    /// What was seen to its end.
     pub(crate) tally: Tally,
+    /// What a VM was about when it died: it may have counted it, or not.
+    pub(crate) maybe: Tally,
 }
 
 /// A callback that is under way.
@@ -43,8 +43,12 @@ struct Window {
     began: Duration,
     first: usize,
     writes: Vec<(Record, Record)>,
-    /// Writes that were tried in vain since the last that was not.
-    attempts: u32,
+    /// Whether an update was given up, as the races were lost or the store could not be used.
+    gave_up: bool,
+    /// Whether a call of the store has failed.
+    faulted: bool,
+    /// Whether a health check that was answered well is counted.
+    counted: bool,
 }
 
 /// How a call was admitted.
@@ -52,8 +56,10 @@ struct Window {
 pub(crate) enum Grant {
     /// By a closed breaker, of this generation; `None`: there was more than one that may have.
     Closed(Option<u64>),
-    /// As a trial of this generation, at this time or later.
-    Trial { generation: u64, since: Duration },
+    /// As a trial of this generation, between these times.
+    Trial { generation: u64, since: Duration, by: Duration },
+    /// The record could not be had, and the call passed without its breaker.
+    Unprotected,
 }
 
 /// The trials of a half-open period, as the service counts them.
@@ -76,7 +82,7 @@ pub(crate) struct Tally {
     /// Results that came when their period was over.
     pub(crate) late: u64,
     pub(crate) writes: u64,
-    pub(crate) lost_updates: u64,
+    pub(crate) unprotected: u64,
 }
 
 impl Oracle {
@@ -89,6 +95,7 @@ impl Oracle {
             periods: BTreeMap::new(),
             healthy: 0,
             tally: Tally::default(),
+            maybe: Tally::default(),
         }
     }
 
@@ -106,22 +113,70 @@ impl Oracle {
         now: Duration,
     ) {
         let first = self.forgotten + self.history.len() - 1;
-        let window = Window { doing, grant, began: now, first, writes: Vec::new(), attempts: 0 };
-        self.windows[worker] = Some(window);
+        self.windows[worker] = Some(Window {
+            doing,
+            grant,
+            began: now,
+            first,
+            writes: Vec::new(),
+            gave_up: false,
+            faulted: false,
+            counted: false,
+        });
     }
 
-    /// A health check was answered well, and counts if this is still the period it was made in.
-    pub(crate) fn healthy(&mut self, generation: u64) {
-        if self.record().generation == generation {
+    /// A health check was answered well, and this is its callback. It counts if this is still the
+    /// period it was made in.
+    pub(crate) fn healthy(&mut self, worker: usize, generation: u64) {
+        let counts = self.record().generation == generation;
+        if let Some(window) = &mut self.windows[worker]
+            && counts
+        {
+            window.counted = true;
             self.healthy += 1;
         }
     }
 
-    /// A worker has tried to write.
-    pub(crate) fn attempted(&mut self, worker: usize) {
+    /// A worker has given an update up, as it lost all races.
+    pub(crate) fn gave_up(&mut self, worker: usize) {
         if let Some(window) = &mut self.windows[worker] {
-            window.attempts += 1;
+            window.gave_up = true;
         }
+    }
+
+    /// A worker could not use the store.
+    pub(crate) fn faulted(&mut self, worker: usize) {
+        if let Some(window) = &mut self.windows[worker] {
+            (window.gave_up, window.faulted) = (true, true);
+        }
+    }
+
+    /// A worker's VM has died in the middle of a callback. What it has written stands; what it
+    /// has counted and said of it, and what became of the call, is not known.
+    pub(crate) fn died(&mut self, worker: usize) -> Result<(), String> {
+        let (window, _) = self.close(worker)?;
+        for (old, new) in &window.writes {
+            if old.generation != new.generation {
+                self.tally.transitions[new.state as usize] -= 1;
+                self.maybe.transitions[new.state as usize] += 1;
+            }
+        }
+        let settled = match window.doing {
+            Doing::Request(_) => {
+                self.maybe.diverted += 1;
+                self.maybe.unprotected += u64::from(window.faulted);
+                None
+            }
+            Doing::Head(_, answer) => Some(answer).filter(|answer| answer.fails_at_head()),
+            Doing::End(_, answer) => Some(answer).filter(|answer| !answer.fails_at_head()),
+            _ => None,
+        };
+        if let (Some(answer), Some(grant)) = (settled, window.grant)
+            && grant != Grant::Unprotected
+        {
+            self.maybe.outcomes[grant.outcome(answer) as usize] += 1;
+        }
+        Ok(())
     }
 
     /// A request has gone on to the service.
@@ -135,6 +190,10 @@ impl Oracle {
         let [] = window.writes[..] else {
             return self.admitted_as_trial(&window, id, now);
         };
+        if window.faulted {
+            self.tally.unprotected += 1;
+            return Ok(Grant::Unprotected);
+        }
         let mut closed = records.iter().filter(|record| record.state == State::Closed);
         let Some(first) = closed.next() else {
             return Err(format!("admitted without a place, and never closed: {records:?}"));
@@ -170,13 +229,16 @@ impl Oracle {
             ));
         }
         self.tally.trials += 1;
-        Ok(Grant::Trial { generation, since })
+        Ok(Grant::Trial { generation, since, by: now })
     }
 
     /// A request was diverted.
     pub(crate) fn diverted(&mut self, worker: usize) -> Result<(), String> {
-        let (_, records) = self.close(worker)?;
+        let (window, records) = self.close(worker)?;
         self.tally.diverted += 1;
+        if window.faulted {
+            return Err("diverted, though the store could not be used".to_owned());
+        }
         match records.iter().all(|record| record.state == State::Closed) {
             true => Err(format!("diverted while closed: {records:?}")),
             false => Ok(()),
@@ -188,6 +250,11 @@ impl Oracle {
         self.close(worker).map(drop)
     }
 
+    /// Whether a callback of a worker is under way.
+    pub(crate) fn is_under_way(&self, worker: usize) -> bool {
+        self.windows[worker].is_some()
+    }
+
     /// A callback has ended that has nothing to write.
     pub(crate) fn ended_without_write(&mut self, worker: usize) -> Result<(), String> {
         let (window, _) = self.close(worker)?;
@@ -197,11 +264,18 @@ impl Oracle {
         }
     }
 
-    /// A health check was sent, in the course of this callback.
-    /// Gives its generation.
-    pub(crate) fn check_sent(&self, worker: usize, now: Duration) -> Result<u64, String> {
+    /// A health check was sent, as the so-manieth in the course of this callback: each
+    /// configuration that is at work may send one. Gives its generation.
+    pub(crate) fn check_sent(
+        &self,
+        worker: usize,
+        nth: usize,
+        now: Duration,
+    ) -> Result<u64, String> {
         let window = self.windows[worker].as_ref().ok_or("a check out of nowhere")?;
-        let Some((old, record)) = window.writes.last() else {
+        let mut leases =
+            window.writes.iter().filter(|(old, new)| new.leased_until > old.leased_until);
+        let Some((old, record)) = leases.nth(nth) else {
             return Err("a health check without a lease".to_owned());
         };
         if now < Duration::from_nanos(old.leased_until) {
@@ -221,7 +295,12 @@ impl Oracle {
         let window = self.windows[worker].take().ok_or("a callback that never began")?;
         let from = window.first.saturating_sub(self.forgotten);
         let records = self.history.range(from..).copied().collect();
-        self.tally.lost_updates += u64::from(window.attempts / ATTEMPTS);
+        if window.counted && window.writes.is_empty() {
+            // It was not written down, and does not count.
+            let same = |record: &Record| record.generation == self.record().generation;
+            let still = self.history.range(from..).all(same);
+            self.healthy = self.healthy.saturating_sub(u32::from(still));
+        }
         let newest = self.forgotten + self.history.len() - 1;
         let oldest = self.windows.iter().flatten().map(|window| window.first).min();
         while self.forgotten < oldest.unwrap_or(newest) {
@@ -238,6 +317,7 @@ impl Grant {
         match self {
             Self::Closed(generation) => generation,
             Self::Trial { generation, .. } => Some(generation),
+            Self::Unprotected => None,
         }
     }
 

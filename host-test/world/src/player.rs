@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use wasm_host::{Call, CallAnswer, Event, Headers, Part, StreamId, Worker};
+use wasm_host::{Call, CallAnswer, CallToken, Event, Headers, Part, StreamId, Worker};
 
 use crate::rules::Rules;
 use crate::service::Answer;
@@ -15,7 +15,7 @@ const STEERING: &str = "x-circuit-breaker-cluster";
 /// Plays a worker until the world is over.
 pub(crate) fn play(stage: &Arc<Stage>, number: usize, mut worker: Worker) {
     let hook = Arc::clone(stage);
-    worker.on_hostcall(move |name| hook.hostcall(number, name));
+    worker.trap_hostcalls(move |name| hook.hostcall(number, name));
     let mut player = Player { stage, number, worker };
     while let Some(step) = stage.next(number) {
         player.take(step);
@@ -39,58 +39,58 @@ enum Way {
 impl Player<'_> {
     fn take(&mut self, step: Step) {
         match step {
-            Step::Request(id) => self.request(id),
+            Step::Request(id, service) => self.request(id, service),
             Step::Head(id, stream, answer) => self.head(id, stream, answer),
             Step::End(id, stream, answer) => self.end(id, stream, answer),
             Step::Tick => self.tick(),
-            Step::Check(token, answer) => {
-                let healthy = answer == CheckAnswer::Healthy;
-                let answer = match answer {
-                    CheckAnswer::Healthy => CallAnswer::status(200, ""),
-                    CheckAnswer::Unhealthy => CallAnswer::status(503, ""),
-                    CheckAnswer::Reset => CallAnswer::Failed,
-                    // Its worker forgets it, as it would one whose answer never comes.
-                    CheckAnswer::Lost => return,
-                };
-                let doing = Doing::Check(healthy);
-                self.callback(doing, |worker| worker.answer_call(token, answer));
-                self.stage.world().ended(self.number);
-            }
+            Step::Check(token, answer) => self.check(token, answer),
+            Step::Configure(configuration) => self.configure(&configuration),
             Step::Kill => {
                 let events = self.worker.kill();
-                for event in events {
-                    if let Event::LocalReply(stream, _) | Event::Reset(stream) = event {
-                        self.worker.end_stream(stream);
-                    }
-                }
-                self.stage.world().killed(self.number);
+                self.bury(events);
             }
         }
     }
 
+    /// Runs a callback. `None`: its VM has died in the middle of it, and that is all there is to
+    /// say.
     fn callback(
         &mut self,
         doing: Doing,
         run: impl FnOnce(&mut Worker) -> Vec<Event>,
-    ) -> Vec<Event> {
+    ) -> Option<Vec<Event>> {
         self.stage.world().begin(self.number, doing);
         let events = run(&mut self.worker);
         let mut world = self.stage.world();
-        world.returned(self.number);
+        if world.returned(self.number).is_break() {
+            drop(world);
+            self.bury(events);
+            return None;
+        }
         if let Some(trap) = events.iter().find_map(|event| match event {
             Event::VmFailed(trap) => Some(trap),
             _ => None,
         }) {
             world.hold::<()>(Err(format!("the module trapped: {trap}")));
         }
-        events
+        Some(events)
     }
 
-    fn request(&mut self, id: u64) {
+    /// The VM is dead: so are its streams, once they are answered or cut off.
+    fn bury(&mut self, events: Vec<Event>) {
+        for event in events {
+            if let Event::LocalReply(stream, _) | Event::Reset(stream) = event {
+                self.worker.end_stream(stream);
+            }
+        }
+        self.stage.world().killed(self.number);
+    }
+
+    fn request(&mut self, id: u64, service: &str) {
         let headers = Headers::from_iter([
             (":method", "GET"),
-            (":path", "/pay"),
-            (":authority", "payment.example.com"),
+            (":path", &format!("/{service}/of/{id}")),
+            (":authority", "services.example.com"),
             (":scheme", "http"),
         ]);
         let mut opened = None;
@@ -99,7 +99,7 @@ impl Player<'_> {
             opened = Some(stream);
             worker.request_headers(stream, headers, true)
         });
-        let Some(stream) = opened else {
+        let (Some(stream), Some(events)) = (opened, events) else {
             return;
         };
         let next_tick = self.worker.next_tick();
@@ -110,30 +110,43 @@ impl Player<'_> {
         }
         match way {
             Way::Service => return world.admitted(self.number, id, stream),
+            Way::NoVm if self.worker.is_running() => {
+                world.hold::<()>(Err(format!("there is a VM, and yet: {events:?}")));
+            }
             Way::NoVm => world.refused(self.number, id),
             Way::Fallback | Way::Answered => world.diverted(self.number, id),
         }
         drop(world);
         let fallback = matches!(way, Way::Fallback);
-        self.callback(Doing::Diverted(id), |worker| {
+        let events = self.callback(Doing::Diverted(id), |worker| {
+            let mut events = Vec::new();
             if fallback {
                 worker.set_property(stream, &["xds", "cluster_name"], Rules::FALLBACK);
                 tell(worker, stream, ("via_upstream", 0));
                 let headers = Headers::from_iter([(":status", "200")]);
-                worker.response_headers(stream, headers, true);
+                events.extend(worker.response_headers(stream, headers, true));
             }
-            worker.end_stream(stream)
+            events.extend(worker.end_stream(stream));
+            events
         });
-        self.stage.world().ended(self.number);
+        if events.is_some() {
+            self.stage.world().ended(self.number);
+        }
     }
 
     fn head(&mut self, id: u64, stream: StreamId, answer: Answer) {
         let status = answer.status().unwrap_or("200");
-        self.callback(Doing::Head(id, answer), |worker| {
+        let events = self.callback(Doing::Head(id, answer), |worker| {
             tell(worker, stream, answer.told_at_head());
-            let headers = Headers::from_iter([(":status", status)]);
+            let mut headers = Headers::from_iter([(":status", status)]);
+            if let Some(seconds) = answer.retry_after() {
+                headers.add("retry-after", seconds);
+            }
             worker.response_headers(stream, headers, !answer.is_in_parts())
         });
+        if events.is_none() {
+            return;
+        }
         self.stage.world().head_passed(self.number, id);
         if !answer.is_in_parts() {
             self.end(id, stream, answer);
@@ -141,20 +154,26 @@ impl Player<'_> {
     }
 
     fn end(&mut self, id: u64, stream: StreamId, answer: Answer) {
-        self.callback(Doing::End(id, answer), |worker| {
+        let events = self.callback(Doing::End(id, answer), |worker| {
+            let mut events = Vec::new();
             if answer == Answer::GoodInParts {
-                worker.response_body(stream, "done", true);
+                events.extend(worker.response_body(stream, "done", true));
             }
             if answer.status().is_none() || answer.is_in_parts() {
                 tell(worker, stream, answer.told_at_end());
             }
-            worker.end_stream(stream)
+            events.extend(worker.end_stream(stream));
+            events
         });
-        self.stage.world().stream_ended(self.number, id);
+        if events.is_some() {
+            self.stage.world().stream_ended(self.number, id);
+        }
     }
 
     fn tick(&mut self) {
-        let events = self.callback(Doing::Tick, Worker::tick);
+        let Some(events) = self.callback(Doing::Tick, Worker::tick) else {
+            return;
+        };
         let calls = events.into_iter().filter_map(|event| match event {
             Event::Call(call) => Some(call),
             _ => None,
@@ -162,6 +181,39 @@ impl Player<'_> {
         let calls: Vec<Call> = calls.collect();
         let next = self.worker.next_tick();
         self.stage.world().ticked(self.number, &calls, next);
+    }
+
+    fn check(&mut self, token: CallToken, answer: CheckAnswer) {
+        let healthy = answer == CheckAnswer::Healthy;
+        let answer = match answer {
+            CheckAnswer::Healthy => CallAnswer::status(200, ""),
+            CheckAnswer::Unhealthy => CallAnswer::status(503, ""),
+            CheckAnswer::Reset => CallAnswer::Failed,
+            // Its worker forgets it, as it would one whose answer never comes.
+            CheckAnswer::Lost => return,
+        };
+        let events =
+            self.callback(Doing::Check(healthy), |worker| worker.answer_call(token, answer));
+        if events.is_some() {
+            self.stage.world().ended(self.number);
+        }
+    }
+
+    fn configure(&mut self, configuration: &[u8]) {
+        let mut refused = None;
+        let events = self.callback(Doing::Configure, |worker| {
+            refused = worker.configure(configuration).err();
+            worker.drain_events()
+        });
+        if events.is_none() {
+            return;
+        }
+        let next = self.worker.next_tick();
+        let mut world = self.stage.world();
+        if let Some(error) = refused {
+            world.hold::<()>(Err(format!("a new configuration: {error}")));
+        }
+        world.configured(self.number, next);
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use fastrand::Rng;
 use serde_json::json;
 
 /// How the service is guarded. All spreading of waits is off, so that they can be predicted.
@@ -86,16 +87,22 @@ impl Rules {
         ]
     }
 
-    /// The name of the service.
-    pub(crate) const SERVICE: &str = "payment";
-    /// The cluster of its fallback.
+    /// The names of the services, which are guarded by the same rules.
+    pub(crate) const SERVICES: [&str; 2] = ["payment", "ledger"];
+    /// The cluster of their fallback.
     pub(crate) const FALLBACK: &str = "fallback";
 
-    /// The plugin's configuration.
-    pub(crate) fn configuration(&self) -> Vec<u8> {
+    /// The plugin's configuration, and who is told the state, which makes no difference to it.
+    pub(crate) fn configuration(&self, expose_state: &str) -> Vec<u8> {
+        let services = Self::SERVICES.map(|name| self.service(name));
+        json!({"expose_state": expose_state, "services": services}).to_string().into_bytes()
+    }
+
+    fn service(&self, name: &str) -> serde_json::Value {
         let millis = |time: Duration| format!("{}ms", time.as_millis());
         let mut service = json!({
-            "name": Self::SERVICE,
+            "name": name,
+            "match": {"path_prefixes": [format!("/{name}")]},
             "trip": {"consecutive_failures": self.consecutive_failures},
             "open": {
                 "wait_duration": millis(self.wait),
@@ -111,7 +118,7 @@ impl Rules {
         });
         if let Some(check) = &self.check {
             service["health_check"] = json!({
-                "cluster": Self::SERVICE,
+                "cluster": name,
                 "path": "/health",
                 "interval": millis(check.interval),
                 "timeout": millis(check.timeout),
@@ -122,7 +129,21 @@ impl Rules {
         if self.fallback_cluster {
             service["fallback"] = json!({"cluster": Self::FALLBACK, "on_failure": false});
         }
-        json!({"services": [service]}).to_string().into_bytes()
+        service
+    }
+
+    /// Other rules, as an operator may change them: all but what ends the open state.
+    pub(crate) fn changed(&self, rng: &mut Rng) -> Self {
+        let permitted_calls = rng.u32(1..=10);
+        Self {
+            consecutive_failures: rng.u32(2..8),
+            wait: if self.wait.is_zero() { self.wait } else { millis(rng, 10..100) },
+            max_wait: millis(rng, 200..600),
+            permitted_calls,
+            success_threshold: rng.u32(1..=permitted_calls),
+            trial_wait: millis(rng, 50..120),
+            ..*self
+        }
     }
 
     /// How long the breaker stays open after so many trips in a row.
@@ -140,4 +161,8 @@ impl Rules {
         });
         (self.max_wait + self.trial_wait + check) * 3 + Duration::from_secs(1)
     }
+}
+
+fn millis(rng: &mut Rng, range: std::ops::Range<u64>) -> Duration {
+    Duration::from_millis(rng.u64(range))
 }

@@ -28,6 +28,8 @@ pub(crate) enum Answer {
     GoodInParts,
     /// An answer that tells of a failure.
     Failure,
+    /// A failure that asks to be left alone, for longer than a wait may be.
+    Busy,
     /// Too many requests.
     TooMany,
     /// The connection broke before an answer came.
@@ -75,7 +77,8 @@ impl Mood {
         match (self, rng.u32(0..16)) {
             (Self::Hanging, part) if part < 8 => Answer::Timeout,
             (Self::Hanging, part) if part < 12 => Answer::ResetInBody,
-            (_, 0..=8) => Answer::Failure,
+            (_, 0) => Answer::Busy,
+            (_, 1..=8) => Answer::Failure,
             (_, 9) => Answer::TooMany,
             (_, 10) => Answer::Reset,
             (_, 11) => Answer::ResetInBody,
@@ -112,6 +115,7 @@ impl Answer {
         match self {
             Self::Good | Self::GoodInParts | Self::ResetInBody => Some("200"),
             Self::Failure => Some("500"),
+            Self::Busy => Some("503"),
             Self::TooMany | Self::Refused => Some("429"),
             Self::Reset => Some("503"),
             Self::Timeout => Some("504"),
@@ -154,7 +158,15 @@ impl Answer {
 
     /// Whether its head already says that the call has failed.
     pub(crate) const fn fails_at_head(self) -> bool {
-        matches!(self, Self::Failure | Self::Reset | Self::Timeout)
+        matches!(self, Self::Failure | Self::Busy | Self::Reset | Self::Timeout)
+    }
+
+    /// The seconds after which it wants to be asked again.
+    pub(crate) const fn retry_after(self) -> Option<&'static str> {
+        match self {
+            Self::Busy => Some("60"),
+            _ => None,
+        }
     }
 
     /// What it counts as, by the contract.
@@ -165,7 +177,9 @@ impl Answer {
             Self::TooMany => Outcome::Success,
             Self::Refused => Outcome::Ignored,
             Self::Abandoned => Outcome::Aborted,
-            Self::Failure | Self::Reset | Self::ResetInBody | Self::Timeout => Outcome::Failure,
+            Self::Failure | Self::Busy | Self::Reset | Self::ResetInBody | Self::Timeout => {
+                Outcome::Failure
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 //! A worker that is about to call the host may have to wait there while others play. What it has
 //! read before is then as old as it can get in a real proxy.
 
+use std::ops::ControlFlow;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::world::{Step, World};
@@ -43,8 +44,8 @@ impl Stage {
         }
     }
 
-    /// A worker is about to call the host.
-    pub(crate) fn hostcall(&self, worker: usize, name: &'static str) {
+    /// A worker is about to call the host, or dies there.
+    pub(crate) fn hostcall(&self, worker: usize, name: &'static str) -> ControlFlow<()> {
         let mut world = self.world();
         let next = world.hostcall(worker, name);
         if next != worker {
@@ -56,9 +57,9 @@ impl Stage {
         }
         if world.over {
             self.end(&mut world);
-        } else {
-            world.before_call(worker);
+            return ControlFlow::Continue(());
         }
+        world.before_call(worker)
     }
 
     fn hand_over<'a>(
@@ -68,8 +69,10 @@ impl Stage {
         next: usize,
     ) -> MutexGuard<'a, World> {
         world.turn = next;
+        // Who is woken finds the door open.
+        drop(world);
         self.bells[next].notify_one();
-        self.wait(world, worker)
+        self.wait(self.world(), worker)
     }
 
     fn wait<'a>(

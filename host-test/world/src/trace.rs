@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::record::Record;
+use crate::rules::Rules;
 use crate::service::Answer;
 
 /// How many happenings are kept to be read.
@@ -43,10 +44,18 @@ pub(crate) enum What {
     Refused(u64),
     /// A health check was sent.
     CheckSent,
-    /// The record was written.
-    Written(Record),
-    /// The VM died.
+    /// The record of a service was written.
+    Written(usize, Record),
+    /// The VM died between two callbacks.
     Killed,
+    /// The VM died in the middle of a callback, before a host call.
+    KilledMidway,
+    /// A host call failed, as the store is not there.
+    StoreFailed,
+    /// From now on the store cannot be used, for so many steps.
+    StoreDown(u64),
+    /// From the next traffic on these rules are in force.
+    RulesChanged(Rules),
     /// The next so many writes lose their race.
     RacesLost(u64),
     /// The monotonic clock jumped ahead, by so many milliseconds.
@@ -76,6 +85,10 @@ pub(crate) enum Doing {
     Tick,
     /// The answer to a health check: whether it is a good one.
     Check(bool),
+    /// A new configuration.
+    Configure,
+    /// Something that is about another service.
+    Elsewhere,
 }
 
 impl Trace {
@@ -91,7 +104,8 @@ impl Trace {
         self.mix(worker as u64);
         match what {
             What::Hostcall(name) => self.mix_bytes(name.as_bytes()),
-            What::Written(record) => {
+            What::Written(service, record) => {
+                self.mix(service as u64);
                 self.mix(record.generation);
                 self.mix(u64::from(record.failures));
                 self.mix(u64::from(record.places));

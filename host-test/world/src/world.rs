@@ -4,26 +4,29 @@
 //! a seed is a schedule.
 
 mod rest;
+mod site;
 mod steps;
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use fastrand::Rng;
-use wasm_host::{Call, CallToken, Process, StreamId};
+use wasm_host::{Call, CallToken, Process, Status, StreamId};
 
 use crate::Setup;
 use crate::defect::Defect;
-use crate::oracle::{Grant, Oracle};
+use crate::oracle::Grant;
 use crate::record::Record;
 use crate::rules::Rules;
-use crate::service::{Answer, Mood};
+use crate::service::Answer;
 use crate::trace::{Doing, Trace, What};
 
+use site::Site;
 pub(crate) use steps::Step;
 
-/// The key of the record.
-const KEY: &[u8] = b"edge-breaker/v1/payment";
+/// After so many attempts an update is given up, which the module counts and says.
+const ATTEMPTS: u32 = 64;
 /// Host calls by which a worker meets others.
 const GET: &str = "proxy_get_shared_data";
 const SET: &str = "proxy_set_shared_data";
@@ -36,7 +39,6 @@ const REQUESTS_TO_REST: u64 = 10_000;
 pub(crate) struct World {
     pub(crate) rules: Rules,
     pub(crate) process: Process,
-    pub(crate) oracle: Oracle,
     pub(crate) trace: Trace,
     /// Whose turn it is.
     pub(crate) turn: usize,
@@ -50,18 +52,19 @@ pub(crate) struct World {
     setup: Setup,
     seats: Vec<Seat>,
     phase: Phase,
-    mood: Mood,
-    mood_lasts: u32,
+    sites: Vec<Site>,
     flights: BTreeMap<u64, Flight>,
     checks: Vec<Check>,
     steps: u64,
-    /// The bytes of the record that stands.
-    bytes: Vec<u8>,
-    /// The bytes of the generation before.
-    stale: Vec<u8>,
-    /// Whether those stand in the store for the length of a host call.
+    /// Whether stale records stand in the store for the length of a host call.
     swapped: bool,
-    logged: u64,
+    /// Until which step the store cannot be used.
+    store_down: u64,
+    /// Updates that were given up, and those that may have been.
+    lost_updates: u64,
+    maybe_lost: u64,
+    died_midway: u64,
+    updates: u64,
 }
 
 /// What there is to know of a worker.
@@ -76,6 +79,22 @@ struct Seat {
     next_tick: Option<Duration>,
     ticks_left: u32,
     alive: bool,
+    /// Whether it is to get the new rules.
+    outdated: bool,
+    /// Whether it dies in the callback at hand.
+    dying: bool,
+    /// The service that its callback is about.
+    site: usize,
+    /// The period of the health check that is being answered well.
+    healthy: Option<u64>,
+    /// Writes that were tried in vain since the last that was not, by the update at hand.
+    attempts: u32,
+    /// Whether the last it did with the store was to read.
+    has_read: bool,
+    /// Updates that were given up in this callback, as races were lost.
+    lost: u64,
+    /// Calls of the store that failed in this callback.
+    failed: u64,
 }
 
 /// What the world is about.
@@ -89,12 +108,15 @@ enum Phase {
     Draining,
     /// Each worker ticks, so that the gauges agree.
     Rest,
+    /// Each worker gets the new rules.
+    Change(Rules),
 }
 
 /// An admitted call that is under way.
 #[derive(Clone, Copy, Debug)]
 struct Flight {
     worker: usize,
+    site: usize,
     stream: StreamId,
     grant: Grant,
     answer: Answer,
@@ -106,6 +128,7 @@ struct Flight {
 #[derive(Clone, Copy, Debug)]
 struct Check {
     worker: usize,
+    site: usize,
     token: CallToken,
     generation: u64,
     due: Duration,
@@ -123,12 +146,14 @@ pub(crate) enum CheckAnswer {
 
 impl World {
     pub(crate) fn new(setup: Setup, process: Process) -> Result<Self, String> {
-        let bytes = process.shared_data("", KEY).map(|(bytes, _)| bytes).unwrap_or_default();
-        let record = if bytes.is_empty() { Record::ABSENT } else { Record::read(&bytes)? };
         let seat = Seat { alive: true, ..Seat::default() };
+        let seats = vec![seat; setup.workers + 1];
+        let sites = Rules::SERVICES
+            .into_iter()
+            .map(|name| Site::new(name, setup.rules, &process, seats.len()));
         Ok(Self {
             rules: setup.rules,
-            oracle: Oracle::new(setup.rules, setup.workers, record),
+            sites: sites.collect::<Result<_, _>>()?,
             trace: Trace::new(),
             turn: 0,
             over: false,
@@ -139,17 +164,17 @@ impl World {
             rests: 0,
             rng: Rng::with_seed(setup.seed),
             setup,
-            seats: vec![seat; setup.workers],
+            seats,
             phase: Phase::Traffic(REQUESTS_TO_REST.min(setup.requests)),
-            mood: Mood::Usual,
-            mood_lasts: 200,
             flights: BTreeMap::new(),
             checks: Vec::new(),
             steps: 0,
-            stale: bytes.clone(),
-            bytes,
             swapped: false,
-            logged: 0,
+            store_down: 0,
+            lost_updates: 0,
+            maybe_lost: 0,
+            died_midway: 0,
+            updates: 0,
         })
     }
 
@@ -188,63 +213,111 @@ impl World {
         self.other_than(worker).unwrap_or(worker)
     }
 
-    /// The host call is made now: no other worker comes between.
-    pub(crate) fn before_call(&mut self, worker: usize) {
-        if self.seats[worker].call == Some(GET)
+    /// The host call is made now, and no other worker comes between; or the VM dies instead.
+    pub(crate) fn before_call(&mut self, worker: usize) -> ControlFlow<()> {
+        let call = self.seats[worker].call;
+        if self.dies_here(worker, call) {
+            self.trace.add(self.now, worker, What::KilledMidway);
+            self.seats[worker].call = None;
+            self.seats[worker].dying = true;
+            return ControlFlow::Break(());
+        }
+        if let Some(name @ (GET | SET)) = call
+            && self.fails_here(worker)
+        {
+            self.trace.add(self.now, worker, What::StoreFailed);
+            self.process.fail_hostcalls(name, Status::InternalFailure, 1);
+            let seat = &mut self.seats[worker];
+            (seat.call, seat.attempts) = (None, 0);
+            seat.failed += 1;
+            for site in &mut self.sites {
+                site.oracle.faulted(worker);
+            }
+        }
+        if call == Some(GET)
             && self.setup.defect == Some(Defect::StaleRead)
             && self.rng.u32(0..10) == 0
         {
-            self.store(&self.stale);
+            for site in &self.sites {
+                site.store(&self.process, &site.stale);
+            }
             self.swapped = true;
         }
+        ControlFlow::Continue(())
     }
 
-    fn store(&self, bytes: &[u8]) {
-        let _ = self.process.set_shared_data("", KEY, bytes, 0);
+    /// Whether the VM dies before this call. Only in the second half of a world: one that dies in
+    /// the middle of a write has the record read each time from then on, and what is remembered of
+    /// it would never be looked at again.
+    fn dies_here(&mut self, worker: usize, call: Option<&str>) -> bool {
+        let may_die = self.faults() && self.seats[worker].midway && !self.is_main(worker);
+        if !may_die || self.requests * 2 < self.setup.requests {
+            return false;
+        }
+        let one_in = match call {
+            Some(SET) => 100,
+            Some(GET) => 1_500,
+            _ => 10_000,
+        };
+        self.rng.u32(0..one_in) == 0
+    }
+
+    /// Whether the store fails this call.
+    fn fails_here(&mut self, worker: usize) -> bool {
+        let seat = &self.seats[worker];
+        let may_fail = self.faults() && seat.midway && seat.alive;
+        may_fail && (self.steps < self.store_down || self.rng.u32(0..1_000) == 0)
     }
 
     /// Looks at what the last host call of a worker has done.
     fn see_write(&mut self, worker: usize) {
         let call = self.seats[worker].call.take();
         if self.swapped {
-            self.store(&self.bytes);
+            for site in &self.sites {
+                site.store(&self.process, &site.bytes);
+            }
             self.swapped = false;
+        }
+        let seat = &mut self.seats[worker];
+        match call {
+            Some(GET) if seat.has_read => seat.attempts = 0,
+            Some(GET) => seat.has_read = true,
+            Some(SET) => seat.has_read = false,
+            _ => {}
         }
         if call != Some(SET) {
             return;
         }
-        self.oracle.attempted(worker);
-        let Some((bytes, _)) = self.process.shared_data("", KEY) else {
-            return;
-        };
-        if bytes == self.bytes {
-            return;
+        let mut written = false;
+        for site in 0..self.sites.len() {
+            written |= self.see_write_of(worker, site);
         }
-        let bytes = self.spoiled(bytes);
-        if bytes == self.bytes {
-            return;
-        }
-        let written = Record::read(&bytes).and_then(|record| {
-            self.trace.add(self.now, worker, What::Written(record));
-            if record.generation != self.oracle.record().generation {
-                self.stale.clone_from(&self.bytes);
+        let seat = &mut self.seats[worker];
+        seat.attempts = if written { 0 } else { seat.attempts + 1 };
+        if seat.attempts == ATTEMPTS {
+            (seat.attempts, seat.lost) = (0, seat.lost + 1);
+            for site in &mut self.sites {
+                site.oracle.gave_up(worker);
             }
-            self.oracle.wrote(worker, record, self.now)
-        });
-        self.bytes = bytes;
-        self.hold(written);
+        }
     }
 
-    /// What the store makes of a write, if it has a defect.
-    fn spoiled(&mut self, bytes: Vec<u8>) -> Vec<u8> {
-        let Some(defect) = self.setup.defect else {
-            return bytes;
+    /// Looks at one record, and whether it was written.
+    fn see_write_of(&mut self, worker: usize, number: usize) -> bool {
+        let site = &mut self.sites[number];
+        let Some(bytes) = site.written(&self.process, self.setup.defect, &mut self.rng) else {
+            return false;
         };
-        let spoiled = defect.spoil(&self.bytes, &bytes, &mut self.rng);
-        if spoiled != bytes {
-            self.store(&spoiled);
-        }
-        spoiled
+        let written = Record::read(&bytes).and_then(|record| {
+            self.trace.add(self.now, worker, What::Written(number, record));
+            if record.generation != site.oracle.record().generation {
+                site.stale.clone_from(&site.bytes);
+            }
+            site.oracle.wrote(worker, record, self.now)
+        });
+        site.bytes = bytes;
+        self.hold(written);
+        true
     }
 
     // --- Callbacks -----------------------------------------------------------------------------
@@ -252,47 +325,71 @@ impl World {
     /// A callback begins.
     pub(crate) fn begin(&mut self, worker: usize, doing: Doing) {
         self.trace.add(self.now, worker, What::Begins(doing));
-        self.seats[worker].midway = true;
         let grant = match doing {
             Doing::Head(id, _) | Doing::End(id, _) => self.flights.get(&id).map(|f| f.grant),
             _ => None,
         };
-        self.oracle.begin(worker, doing, grant, self.now);
+        let seat = &mut self.seats[worker];
+        (seat.midway, seat.attempts, seat.has_read) = (true, 0, false);
+        let healthy = seat.healthy.take();
+        for (number, site) in self.sites.iter_mut().enumerate() {
+            let concerned = seat.site == number || matches!(doing, Doing::Tick | Doing::Configure);
+            let doing = if concerned { doing } else { Doing::Elsewhere };
+            site.oracle.begin(worker, doing, grant.filter(|_| concerned), self.now);
+        }
+        if let Some(generation) = healthy {
+            self.site(worker).oracle.healthy(worker, generation);
+        }
     }
 
-    /// A callback has returned.
-    pub(crate) fn returned(&mut self, worker: usize) {
+    /// A callback has returned, or its VM has died in the middle of it: then there is no more to
+    /// be seen of it.
+    pub(crate) fn returned(&mut self, worker: usize) -> ControlFlow<()> {
         self.see_write(worker);
-        self.seats[worker].midway = false;
+        let seat = &mut self.seats[worker];
+        seat.midway = false;
+        let (lost, failed) = (std::mem::take(&mut seat.lost), std::mem::take(&mut seat.failed));
+        self.maybe_lost += failed;
+        if !std::mem::take(&mut seat.dying) {
+            self.lost_updates += lost;
+            return ControlFlow::Continue(());
+        }
+        self.maybe_lost += lost;
+        self.died_midway += 1;
+        for site in 0..self.sites.len() {
+            let died = self.sites[site].oracle.died(worker);
+            self.hold(died);
+        }
+        ControlFlow::Break(())
     }
 
     pub(crate) fn admitted(&mut self, worker: usize, id: u64, stream: StreamId) {
         self.trace.add(self.now, worker, What::Admitted(id));
-        let granted = self.oracle.admitted(worker, id, self.now);
-        let Some(grant) = self.hold(granted) else {
+        let number = self.seats[worker].site;
+        let site = &mut self.sites[number];
+        let granted = site.oracle.admitted(worker, id, self.now);
+        let answer = site.mood.answer(&mut self.rng);
+        let Some(grant) = self.finish(worker, granted) else {
             return;
         };
-        let answer = self.mood.answer(&mut self.rng);
         let due = self.now + answer.latency(&mut self.rng);
-        let flight = Flight { worker, stream, grant, answer, due, head_sent: false };
+        let flight = Flight { worker, site: number, stream, grant, answer, due, head_sent: false };
         self.flights.insert(id, flight);
     }
 
     pub(crate) fn diverted(&mut self, worker: usize, id: u64) {
         self.trace.add(self.now, worker, What::Diverted(id));
-        let diverted = self.oracle.diverted(worker);
-        self.hold(diverted);
+        let diverted = self.site(worker).oracle.diverted(worker);
+        self.finish(worker, diverted);
     }
 
     pub(crate) fn refused(&mut self, worker: usize, id: u64) {
         self.trace.add(self.now, worker, What::Refused(id));
-        let ended = self.oracle.ended(worker);
-        self.hold(ended);
+        self.ended(worker);
     }
 
     pub(crate) fn ended(&mut self, worker: usize) {
-        let ended = self.oracle.ended(worker);
-        self.hold(ended);
+        self.finish(worker, Ok(()));
     }
 
     /// The head of an answer has passed.
@@ -305,11 +402,7 @@ impl World {
         if answer.is_in_parts() {
             flight.due = self.now + Duration::from_micros(self.rng.u64(100..20_000));
         }
-        let found = match answer.fails_at_head() {
-            true => self.oracle.settled(worker, grant, answer, self.now),
-            false => self.no_write(worker),
-        };
-        self.hold(found);
+        self.settled(worker, grant, answer, answer.fails_at_head());
     }
 
     /// A stream has ended.
@@ -318,34 +411,40 @@ impl World {
             return self.ended(worker);
         };
         let Flight { grant, answer, .. } = flight;
-        let found = match answer.fails_at_head() {
-            true => self.no_write(worker),
-            false => self.oracle.settled(worker, grant, answer, self.now),
-        };
-        self.hold(found);
+        self.settled(worker, grant, answer, !answer.fails_at_head());
     }
 
-    fn no_write(&mut self, worker: usize) -> Result<(), String> {
-        self.oracle.ended_without_write(worker)
+    fn settled(&mut self, worker: usize, grant: Grant, answer: Answer, here: bool) {
+        let now = self.now;
+        let oracle = &mut self.site(worker).oracle;
+        let found = match here {
+            true => oracle.settled(worker, grant, answer, now),
+            false => oracle.ended_without_write(worker),
+        };
+        self.finish(worker, found);
     }
 
     /// A timer has come, and calls may have been made.
     pub(crate) fn ticked(&mut self, worker: usize, calls: &[Call], next: Option<Duration>) {
-        for call in calls {
-            self.trace.add(self.now, worker, What::CheckSent);
-            let sent = self.oracle.check_sent(worker, self.now);
-            let Some(generation) = self.hold(sent) else {
-                return;
-            };
-            self.send_check(worker, call, generation);
+        for number in 0..self.sites.len() {
+            let name = self.sites[number].name;
+            let own = calls.iter().filter(|call| call.cluster == name);
+            for (nth, call) in own.enumerate() {
+                self.trace.add(self.now, worker, What::CheckSent);
+                let sent = self.sites[number].oracle.check_sent(worker, nth, self.now);
+                let Some(generation) = self.hold(sent) else {
+                    return;
+                };
+                self.send_check(worker, number, call, generation);
+            }
         }
         self.seats[worker].next_tick = next;
         self.ended(worker);
     }
 
-    fn send_check(&mut self, worker: usize, call: &Call, generation: u64) {
+    fn send_check(&mut self, worker: usize, site: usize, call: &Call, generation: u64) {
         let lost = self.faults() && self.rng.u32(0..15) == 0;
-        let answer = match (lost, self.mood.is_healthy(&mut self.rng)) {
+        let answer = match (lost, self.sites[site].mood.is_healthy(&mut self.rng)) {
             (true, _) => CheckAnswer::Lost,
             (false, true) => CheckAnswer::Healthy,
             (false, false) if self.rng.u32(0..4) == 0 => CheckAnswer::Reset,
@@ -355,10 +454,17 @@ impl World {
         let most = u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX).max(2);
         let due = self.now + Duration::from_micros(self.rng.u64(1..most));
         let token = call.token;
-        self.checks.push(Check { worker, token, generation, due, answer });
+        self.checks.push(Check { worker, site, token, generation, due, answer });
     }
 
-    /// A worker's VM was killed.
+    /// A new configuration was put into force.
+    pub(crate) fn configured(&mut self, worker: usize, next_tick: Option<Duration>) {
+        self.updates += u64::from(matches!(self.phase, Phase::Traffic(_)));
+        self.seats[worker].next_tick = next_tick;
+        self.ended(worker);
+    }
+
+    /// A worker's VM has died.
     pub(crate) fn killed(&mut self, worker: usize) {
         self.trace.add(self.now, worker, What::Killed);
         self.flights.retain(|_, flight| flight.worker != worker);
@@ -373,23 +479,51 @@ impl World {
         self.seats[worker].next_tick = next_tick;
     }
 
+    /// A callback is over: notes what was found of it, and closes what it has left open.
+    fn finish<T>(&mut self, worker: usize, found: Result<T, String>) -> Option<T> {
+        let found = self.hold(found);
+        for number in 0..self.sites.len() {
+            let oracle = &mut self.sites[number].oracle;
+            if oracle.is_under_way(worker) {
+                let ended = oracle.ended(worker);
+                self.hold(ended);
+            }
+        }
+        found
+    }
+
+    /// The service that a worker's callback is about.
+    fn site(&mut self, worker: usize) -> &mut Site {
+        let number = self.seats[worker].site;
+        &mut self.sites[number]
+    }
+
+    /// Whether this is the main thread, which ticks and serves no streams.
+    fn is_main(&self, worker: usize) -> bool {
+        worker == self.setup.workers
+    }
+
     const fn faults(&self) -> bool {
         self.setup.faults && matches!(self.phase, Phase::Traffic(_))
     }
 
     /// What has been simulated.
     pub(crate) fn report(&self) -> crate::Report {
-        let tally = self.oracle.tally;
+        let tallies = || self.sites.iter().map(|site| site.oracle.tally);
+        let generations = self.sites.iter().map(|site| site.oracle.record().generation - 1);
         crate::Report {
             requests: self.requests,
             trace: self.trace.hash(),
             virtual_time: self.now,
-            generation: self.oracle.record().generation,
-            admitted: tally.outcomes.iter().sum(),
-            diverted: tally.diverted,
-            trials: tally.trials,
-            late: tally.late,
-            writes: tally.writes,
+            transitions: generations.sum(),
+            admitted: tallies().flat_map(|tally| tally.outcomes).sum(),
+            diverted: tallies().map(|tally| tally.diverted).sum(),
+            trials: tallies().map(|tally| tally.trials).sum(),
+            late: tallies().map(|tally| tally.late).sum(),
+            writes: tallies().map(|tally| tally.writes).sum(),
+            unprotected: tallies().map(|tally| tally.unprotected).sum(),
+            died_midway: self.died_midway,
+            updates: self.updates,
             rests: self.rests,
         }
     }

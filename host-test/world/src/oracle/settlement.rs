@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{ATTEMPTS, Grant, Oracle};
+use super::{Grant, Oracle};
 use crate::record::{Record, State};
 use crate::service::{Answer, Outcome};
 
@@ -16,6 +16,9 @@ impl Oracle {
         now: Duration,
     ) -> Result<(), String> {
         let (window, records) = self.close(worker)?;
+        if grant == Grant::Unprotected {
+            return Ok(());
+        }
         let outcome = grant.outcome(answer);
         self.tally.outcomes[outcome as usize] += 1;
         if window.writes.len() > 1 {
@@ -28,7 +31,7 @@ impl Oracle {
         if records.first().is_some_and(|record| record.generation != generation) {
             self.tally.late += 1;
         }
-        if !window.writes.is_empty() || !in_time || window.attempts >= ATTEMPTS {
+        if !window.writes.is_empty() || !in_time || window.gave_up {
             return Ok(());
         }
         match must_be_written(&records, grant, outcome, now, self.rules.trial_wait) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Grant, Oracle};
 use crate::record::{Record, State};
-use crate::service::Outcome;
+use crate::service::{Answer, Outcome};
 use crate::trace::Doing;
 
 impl Oracle {
@@ -20,7 +20,6 @@ impl Oracle {
         let window = self.windows[worker].as_mut().ok_or("a write out of nowhere")?;
         let (doing, grant, began) = (window.doing, window.grant, window.began);
         window.writes.push((old, new));
-        window.attempts = 0;
         self.history.push_back(new);
         let moved = match (new.generation.checked_sub(old.generation), new.state == old.state) {
             (Some(0), true) => false,
@@ -37,10 +36,14 @@ impl Oracle {
             }
             Doing::Check(healthy) => self.check_may_write(old, new, healthy),
             Doing::Diverted(_) => Err("the answer to a diverted call counted"),
+            Doing::Configure if new == old => Ok(()),
+            Doing::Configure => Err("a new configuration changed the breaker"),
+            Doing::Elsewhere => Err("what is about another service changed this one"),
             Doing::Head(id, answer) | Doing::End(id, answer) => match grant {
+                Some(Grant::Unprotected) => Err("a call without a permit counted"),
                 Some(grant) => {
                     let outcome = grant.outcome(answer);
-                    self.result_may_write(old, new, grant, outcome, began)
+                    self.result_may_write(old, new, grant, answer, began)
                         .map(|()| self.note_trial(id, old, grant, outcome))
                 }
                 None => Err("a result without a call"),
@@ -107,9 +110,15 @@ impl Oracle {
         old: Record,
         new: Record,
         grant: Grant,
-        outcome: Outcome,
+        answer: Answer,
         began: Duration,
     ) -> Result<(), &'static str> {
+        let outcome = grant.outcome(answer);
+        if let Grant::Trial { by, .. } = grant
+            && began >= by + self.rules.trial_wait
+        {
+            return Err("a trial counted whose place was given back");
+        }
         if grant.generation().is_some_and(|generation| generation != old.generation) {
             return Err("a late result changed the record");
         }
@@ -127,7 +136,7 @@ impl Oracle {
             (State::Closed, State::Open, Outcome::Failure) => {
                 let last = old.failures + 1 == self.rules.consecutive_failures;
                 (last && !grant.is_trial()).then_some(()).ok_or("a trip out of turn")?;
-                self.trip_is_right(old, new, began)
+                self.trip_is_right(old, new, answer, began)
             }
             (State::HalfOpen, State::HalfOpen, Outcome::Success) => {
                 let counted = new.successes == old.successes + 1;
@@ -142,7 +151,7 @@ impl Oracle {
                     .ok_or("a trial without a result did more than to give its place back")
             }
             (State::HalfOpen, State::Open, Outcome::Failure) if grant.is_trial() => {
-                self.trip_is_right(old, new, began)
+                self.trip_is_right(old, new, answer, began)
             }
             (State::HalfOpen, State::Closed, Outcome::Success) if grant.is_trial() => {
                 let period = self.periods.get(&old.generation);
@@ -155,9 +164,20 @@ impl Oracle {
         }
     }
 
-    fn trip_is_right(&self, old: Record, new: Record, began: Duration) -> Result<(), &'static str> {
+    fn trip_is_right(
+        &self,
+        old: Record,
+        new: Record,
+        answer: Answer,
+        began: Duration,
+    ) -> Result<(), &'static str> {
         let wait = Duration::from_nanos(new.retry_at.saturating_sub(new.opened_at));
-        if new.trips != old.trips + 1 || wait != self.rules.wait_after(new.trips) {
+        // Who asks for more than the longest wait gets the longest.
+        let expected = match answer.retry_after() {
+            Some(_) => self.rules.max_wait,
+            None => self.rules.wait_after(new.trips),
+        };
+        if new.trips != old.trips + 1 || wait != expected {
             return Err("the wait after a trip is wrong");
         }
         let opened_at = Duration::from_nanos(new.opened_at);

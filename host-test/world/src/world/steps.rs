@@ -5,15 +5,19 @@ use std::time::Duration;
 use wasm_host::{CallToken, StreamId};
 
 use super::{CALLS_AT_ONCE, CheckAnswer, Phase, REQUESTS_TO_REST, World};
-use crate::record::State;
+use crate::record::{Record, State};
+use crate::rules::Rules;
 use crate::service::{Answer, Mood};
 use crate::trace::What;
 
+/// After so many rounds in which nobody goes nobody ever will.
+const ROUNDS: u32 = 100_000;
+
 /// A step of one worker.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Step {
-    /// A request comes.
-    Request(u64),
+    /// A request comes, for the service of this name.
+    Request(u64, &'static str),
     /// The head of an answer comes; with nothing behind it, the stream ends.
     Head(u64, StreamId, Answer),
     /// The stream ends.
@@ -22,6 +26,8 @@ pub(crate) enum Step {
     Tick,
     /// A health check is answered.
     Check(CallToken, CheckAnswer),
+    /// A new configuration comes.
+    Configure(Vec<u8>),
     /// The VM dies.
     Kill,
 }
@@ -29,7 +35,7 @@ pub(crate) enum Step {
 impl World {
     /// Whose turn it is, now that this worker has nothing under way; `None`: it is over.
     pub(crate) fn next(&mut self, worker: usize) -> Option<usize> {
-        loop {
+        for _ in 0..ROUNDS {
             if self.over {
                 return None;
             }
@@ -46,8 +52,22 @@ impl World {
             if self.can_go(worker) {
                 return Some(worker);
             }
-            self.wait_or_move_on();
+            if !self.wake_all() {
+                self.wait_or_move_on();
+            }
         }
+        let stands = format!("the world stands still: {:?}, {:?}", self.phase, self.seats);
+        self.hold::<()>(Err(stands));
+        None
+    }
+
+    /// Wakes those that were left alone, if there are any.
+    fn wake_all(&mut self) -> bool {
+        let steps = self.steps;
+        let mut asleep = self.seats.iter_mut().filter(|seat| seat.sleeps > steps).peekable();
+        let any = asleep.peek().is_some();
+        asleep.for_each(|seat| seat.sleeps = 0);
+        any
     }
 
     /// Another worker that can take a step.
@@ -64,9 +84,13 @@ impl World {
         let seat = &self.seats[worker];
         seat.midway
             || match self.phase {
+                Phase::Traffic(_) | Phase::Recovery(_) if self.is_main(worker) => {
+                    seat.next_tick.is_some_and(|due| due <= self.now) || self.is_due(worker)
+                }
                 Phase::Traffic(_) | Phase::Recovery(_) => true,
                 Phase::Draining => self.is_due(worker),
                 Phase::Rest => seat.ticks_left > 0,
+                Phase::Change(_) => seat.outdated,
             }
     }
 
@@ -80,6 +104,8 @@ impl World {
     fn wait_or_move_on(&mut self) {
         let flights = self.flights.values().map(|flight| flight.due);
         match flights.chain(self.checks.iter().map(|check| check.due)).min() {
+            // A call from before has failed late and tripped the breaker, and it is checked anew.
+            Some(_) if self.phase == Phase::Rest => self.phase = Phase::Draining,
             Some(due) => self.advance(due.saturating_sub(self.now) + Duration::from_micros(1)),
             None if self.phase == Phase::Draining => {
                 self.trace.add(self.now, self.turn, What::Resting);
@@ -89,13 +115,32 @@ impl World {
                 self.phase = Phase::Rest;
             }
             None => {
-                let at_rest = self.check_rest();
-                self.hold(at_rest);
-                self.rests += 1;
+                if let Phase::Change(rules) = self.phase {
+                    self.put_in_force(rules);
+                } else {
+                    let at_rest = self.check_rest();
+                    self.hold(at_rest);
+                    self.rests += 1;
+                    let may_change = self.setup.faults && self.ill().is_none();
+                    if may_change && self.seats.iter().all(|seat| seat.alive) {
+                        self.seats.iter_mut().for_each(|seat| seat.outdated = true);
+                        self.phase = Phase::Change(self.rules.changed(&mut self.rng));
+                        return;
+                    }
+                }
                 let left = self.setup.requests.saturating_sub(self.requests);
                 self.over |= left == 0;
                 self.phase = Phase::Traffic(self.requests + left.min(REQUESTS_TO_REST));
             }
+        }
+    }
+
+    /// All workers have the new rules: from now on they are what is held against them.
+    fn put_in_force(&mut self, rules: Rules) {
+        self.trace.add(self.now, self.turn, What::RulesChanged(rules));
+        self.rules = rules;
+        for site in &mut self.sites {
+            site.oracle.rules = rules;
         }
     }
 
@@ -105,18 +150,19 @@ impl World {
             Phase::Traffic(until) if self.requests >= until => {
                 self.trace.add(self.now, self.turn, What::Recovering);
                 self.process.clear_faults();
-                self.mood = Mood::Well;
+                self.sites.iter_mut().for_each(|site| site.mood = Mood::Well);
                 self.phase = Phase::Recovery(self.now + self.rules.recovery());
             }
             Phase::Recovery(until) => {
-                let record = self.oracle.record();
-                if record.state == State::Closed && record.failures == 0 {
+                let Some((name, record)) = self.ill() else {
                     self.trace.add(self.now, self.turn, What::Draining);
                     self.phase = Phase::Draining;
-                } else if self.now > until {
+                    return;
+                };
+                if self.now > until {
                     let bound = self.rules.recovery();
                     self.hold::<()>(Err(format!(
-                        "the service was well for {bound:?}, and still: {record:?}"
+                        "{name} was well for {bound:?}, and still: {record:?}"
                     )));
                 }
             }
@@ -124,16 +170,34 @@ impl World {
         }
     }
 
+    /// A service whose breaker is not closed, or has failures to forget.
+    fn ill(&self) -> Option<(&'static str, Record)> {
+        self.sites.iter().find_map(|site| {
+            let record = site.oracle.record();
+            let well = record.state == State::Closed && record.failures == 0;
+            (!well).then_some((site.name, record))
+        })
+    }
+
     /// The next step of a worker that has nothing under way.
     pub(crate) fn step(&mut self, worker: usize) -> Step {
+        if let Phase::Change(rules) = self.phase {
+            self.seats[worker].outdated = false;
+            return Step::Configure(rules.configuration("never"));
+        }
+        let is_main = self.is_main(worker);
         if self.faults() {
             self.strike();
-            if self.seats[worker].alive && self.rng.u32(0..4_000) == 0 {
+            if self.seats[worker].alive && !is_main && self.rng.u32(0..4_000) == 0 {
                 return Step::Kill;
+            }
+            if self.seats[worker].alive && self.rng.u32(0..1_500) == 0 {
+                let told = self.rng.choice(["always", "fallback", "never"]).unwrap_or("never");
+                return Step::Configure(self.rules.configuration(told));
             }
         }
         let overdue = self.seats[worker].next_tick.is_some_and(|due| due <= self.now);
-        if self.phase == Phase::Rest || (overdue && self.rng.u32(0..3) == 0) {
+        if self.phase == Phase::Rest || (overdue && (is_main || self.rng.u32(0..3) == 0)) {
             let left = &mut self.seats[worker].ticks_left;
             *left = left.saturating_sub(1);
             return Step::Tick;
@@ -141,12 +205,17 @@ impl World {
         if let Some(step) = self.due_check(worker).or_else(|| self.due_flight(worker)) {
             return step;
         }
-        if self.flights.len() >= CALLS_AT_ONCE {
+        if is_main || self.flights.len() >= CALLS_AT_ONCE {
             return Step::Tick;
         }
         self.requests += 1;
-        self.change_mood();
-        Step::Request(self.requests)
+        let number = usize::from(self.rng.u32(0..4) == 0) % self.sites.len();
+        self.seats[worker].site = number;
+        let site = &mut self.sites[number];
+        if matches!(self.phase, Phase::Traffic(_)) {
+            site.change_mood(&mut self.rng);
+        }
+        Step::Request(self.requests, site.name)
     }
 
     fn due_check(&mut self, worker: usize) -> Option<Step> {
@@ -154,30 +223,20 @@ impl World {
         let is_due = |check: &super::Check| check.worker == worker && check.due <= now;
         let at = self.checks.iter().position(is_due)?;
         let check = self.checks.swap_remove(at);
-        if check.answer == CheckAnswer::Healthy {
-            self.oracle.healthy(check.generation);
-        }
+        let seat = &mut self.seats[worker];
+        seat.site = check.site;
+        seat.healthy = (check.answer == CheckAnswer::Healthy).then_some(check.generation);
         Some(Step::Check(check.token, check.answer))
     }
 
-    fn due_flight(&self, worker: usize) -> Option<Step> {
+    fn due_flight(&mut self, worker: usize) -> Option<Step> {
         let mut flights = self.flights.iter();
         let (id, flight) = flights.find(|(_, f)| f.worker == worker && f.due <= self.now)?;
+        self.seats[worker].site = flight.site;
         Some(match flight.head_sent || flight.answer.status().is_none() {
             true => Step::End(*id, flight.stream, flight.answer),
             false => Step::Head(*id, flight.stream, flight.answer),
         })
-    }
-
-    fn change_mood(&mut self) {
-        if !matches!(self.phase, Phase::Traffic(_)) {
-            return;
-        }
-        self.mood_lasts = self.mood_lasts.saturating_sub(1);
-        if self.mood_lasts == 0 {
-            self.mood = Mood::random(&mut self.rng);
-            self.mood_lasts = self.rng.u32(20..400);
-        }
     }
 
     /// Faults that are nobody's step.
@@ -198,6 +257,11 @@ impl World {
                 self.process.set_wall(Duration::from_secs(to));
                 self.trace.add(self.now, self.turn, What::WallSet(to));
             }
+            19..23 => {
+                let steps = self.rng.u64(10..300);
+                self.store_down = self.steps + steps;
+                self.trace.add(self.now, self.turn, What::StoreDown(steps));
+            }
             _ => {}
         }
     }
@@ -207,7 +271,7 @@ impl World {
         let most = match self.phase {
             Phase::Traffic(_) => 400,
             Phase::Recovery(_) => 2_000,
-            Phase::Draining | Phase::Rest => 100,
+            Phase::Draining | Phase::Rest | Phase::Change(_) => 100,
         };
         let by = Duration::from_micros(self.rng.u64(0..most));
         self.advance(by);
