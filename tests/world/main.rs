@@ -2,6 +2,7 @@
 
 mod defects;
 mod invariants;
+mod mutants;
 mod replay;
 
 use std::path::Path;

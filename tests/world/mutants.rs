@@ -1,0 +1,189 @@
+//! The invariants bite: the module's own code, with a bug in it, is found out.
+//!
+//! Each mutant is the plugin as it is but for a line or two. A patch that does not apply any more
+//! is an error, so that no mutant gets lost when the code moves on.
+
+mod build;
+
+use std::fmt;
+use std::time::Instant;
+
+use simulated_world::{Rules, Setup, simulate};
+use wasm_host::{Module, Options};
+
+use build::Workshop;
+
+/// Within so many requests.
+const REQUESTS: u64 = 100_000;
+
+/// A bug.
+pub(crate) struct Mutant {
+    /// What the module does.
+    does: &'static str,
+    /// Files, what stands there once, and what takes its place.
+    patches: &'static [(&'static str, &'static str, &'static str)],
+    /// Whether it shows only where there are health checks.
+    checks: bool,
+}
+
+/// The bugs that are to be found.
+const MUTANTS: [Mutant; 9] = [
+    Mutant {
+        does: "it writes unconditionally, with a version of 0",
+        patches: &[(
+            "plugin/proxy-wasm/src/host.rs",
+            "expected.map_or(ABSENT, Version::get)",
+            "expected.map_or(ABSENT, |_| 0)",
+        )],
+        checks: false,
+    },
+    Mutant {
+        does: "it counts results of other generations",
+        patches: &[
+            (
+                "plugin/breaker/src/breaker.rs",
+                "if permit.generation != self.generation {",
+                "if permit.generation.next() == Generation::FIRST {",
+            ),
+            (
+                "plugin/breaker/src/breaker.rs",
+                "let late = permit.generation != self.generation;",
+                "let late = permit.generation.next() == Generation::FIRST;",
+            ),
+        ],
+        checks: false,
+    },
+    Mutant {
+        does: "it takes no place back from a trial that hangs",
+        patches: &[(
+            "plugin/breaker/src/trials.rs",
+            "if *deadline <= now {",
+            "if *deadline < FREE {",
+        )],
+        checks: false,
+    },
+    Mutant {
+        does: "it gives back places that another trial has taken since",
+        patches: &[(
+            "plugin/breaker/src/trials.rs",
+            "if *held == place.deadline && now < place.deadline =>",
+            "if *held != FREE && now.since(FREE) > Duration::ZERO =>",
+        )],
+        checks: false,
+    },
+    Mutant {
+        does: "it takes leases of health checks that have no end",
+        patches: &[
+            (
+                "plugin/breaker/src/check.rs",
+                "self.leased_until = now.after(lease(policy));",
+                "self.leased_until = now.after(Duration::MAX);",
+            ),
+            (
+                "plugin/breaker/src/check.rs",
+                "self.leased_until = self.leased_until.min(now.after(lease(policy)));",
+                "",
+            ),
+        ],
+        checks: true,
+    },
+    Mutant {
+        does: "it makes health checks that another makes",
+        patches: &[(
+            "plugin/breaker/src/check.rs",
+            "if now < self.due || now < self.leased_until {",
+            "if now < self.due {",
+        )],
+        checks: true,
+    },
+    Mutant {
+        does: "it forgets to write trips",
+        patches: &[(
+            "plugin/filter/src/store.rs",
+            "match self.swap(host, &bytes, loaded.version) {",
+            "let trips = transition.is_some_and(|t| t.to == StateName::Open);\n            \
+             match if trips { Ok(()) } else { self.swap(host, &bytes, loaded.version) } {",
+        )],
+        checks: false,
+    },
+    Mutant {
+        does: "it remembers a clean record for as long as it may, whoever writes",
+        patches: &[(
+            "plugin/filter/src/store.rs",
+            "(host.gauge(self.gauge()) == Some(version)).then_some(generation)",
+            "(host.gauge(self.gauge()) >= Some(version)).then_some(generation)",
+        )],
+        checks: false,
+    },
+    Mutant {
+        does: "it reads the clock before the record, when it looks for a check to be made",
+        patches: &[
+            (
+                "plugin/filter/src/health.rs",
+                "let taken = record.update(host, effects, |breaker| {",
+                "let early = host.now().monotonic;\n    \
+                 let taken = record.update(host, effects, |breaker| {",
+            ),
+            (
+                "plugin/filter/src/health.rs",
+                "breaker.take_check(&service.policy, host.now().monotonic)",
+                "breaker.take_check(&service.policy, early)",
+            ),
+        ],
+        checks: true,
+    },
+];
+
+#[test]
+fn every_bug_of_the_module_is_found() {
+    let workshop = Workshop::open().unwrap();
+    let (begun, mut escaped) = (Instant::now(), Vec::new());
+    for mutant in &MUTANTS {
+        let module = compile(&workshop, mutant);
+        match find(&module, mutant) {
+            Some((requests, problem)) => {
+                let problem: String = problem.chars().take(90).collect();
+                println!("{mutant:?}: after {requests} requests: {problem}");
+            }
+            None => escaped.push(mutant),
+        }
+    }
+    println!("{} mutants in {:.1} s", MUTANTS.len(), begun.elapsed().as_secs_f64());
+    assert!(escaped.is_empty(), "not found within {REQUESTS} requests: {escaped:?}");
+    // What was found is not how mutants are built.
+    let none = Mutant { does: "nothing wrong", patches: &[], checks: false };
+    let module = compile(&workshop, &none);
+    for rules in Rules::samples() {
+        let setup = Setup { seed: 5, rules, requests: 5_000, ..Setup::default() };
+        simulate(&module, setup).unwrap_or_else(|violation| panic!("{violation}"));
+    }
+}
+
+fn compile(workshop: &Workshop, mutant: &Mutant) -> Module {
+    let bytes = workshop.build(mutant).unwrap_or_else(|error| panic!("{error:#}"));
+    Module::new(&bytes, &Options { metered: false, ..Options::default() }).unwrap()
+}
+
+/// After how many requests, of all policies in turn, it is found, and by what.
+fn find(module: &Module, mutant: &Mutant) -> Option<(u64, String)> {
+    let policies = Rules::samples().into_iter();
+    let policies: Vec<Rules> =
+        policies.filter(|rules| rules.check.is_some() || !mutant.checks).collect();
+    let (mut gone_by, mut seed) = (0, 5);
+    while gone_by < REQUESTS {
+        let rules = policies[seed as usize % policies.len()];
+        let requests = 10_000.min(REQUESTS - gone_by);
+        match simulate(module, Setup { seed, rules, requests, ..Setup::default() }) {
+            Ok(report) => gone_by += report.requests,
+            Err(found) => return Some((gone_by + found.requests, found.problem)),
+        }
+        seed += 1;
+    }
+    None
+}
+
+impl fmt::Debug for Mutant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.does)
+    }
+}
