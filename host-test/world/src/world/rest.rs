@@ -14,11 +14,11 @@ impl World {
     pub(super) fn check_rest(&mut self) -> Result<(), String> {
         self.read_log()?;
         let metrics = Metrics(self.process.metrics());
-        self.sites.iter().try_for_each(|site| {
+        self.sites.iter_mut().try_for_each(|site| {
             check_site(site, &metrics).map_err(|problem| format!("{}: {problem}", site.name))
         })?;
         let lost = metrics.sum("", "edge_breaker_lost_updates_total", "");
-        between("updates given up", lost, self.lost_updates, self.maybe_lost)?;
+        settle("updates given up", lost, &mut self.lost_updates, &mut self.maybe_lost)?;
         let count = |of: fn(&Oracle) -> u64| self.sites.iter().map(|site| of(&site.oracle)).sum();
         let unprotected = metrics.sum("", "edge_breaker_unprotected_total", "cb_reason=.=store;.;");
         let (certain, maybe) = (count(|o| o.tally.unprotected), count(|o| o.maybe.unprotected));
@@ -41,11 +41,11 @@ impl World {
 }
 
 /// What must agree for one service.
-fn check_site(site: &Site, metrics: &Metrics) -> Result<(), String> {
+fn check_site(site: &mut Site, metrics: &Metrics) -> Result<(), String> {
     let prefix = format!("cb_service=.={};.;", site.name);
     let sum = |name: &str, label: &str| metrics.sum(&prefix, name, label);
     let record = site.oracle.record();
-    let (tally, maybe) = (site.oracle.tally, site.oracle.maybe);
+    let (tally, maybe) = (&mut site.oracle.tally, &mut site.oracle.maybe);
     let (told, untold) = (tally.transitions.iter().sum(), maybe.transitions.iter().sum());
     between("transitions", record.generation - 1, told + untold, 0)?;
     between("transitions in the log", site.logged, told, untold)?;
@@ -56,11 +56,12 @@ fn check_site(site: &Site, metrics: &Metrics) -> Result<(), String> {
     }
     for (outcome, name) in Outcome::ALL {
         let counted = sum("edge_breaker_calls_total", &format!("cb_outcome=.={name};.;"));
-        let (certain, maybe) = (tally.outcomes[outcome as usize], maybe.outcomes[outcome as usize]);
-        between(&format!("calls of outcome {name}"), counted, certain, maybe)?;
+        let at = outcome as usize;
+        let what = format!("calls of outcome {name}");
+        settle(&what, counted, &mut tally.outcomes[at], &mut maybe.outcomes[at])?;
     }
     let diverted = sum("edge_breaker_not_permitted_total", "");
-    between("diverted calls", diverted, tally.diverted, maybe.diverted)?;
+    settle("diverted calls", diverted, &mut tally.diverted, &mut maybe.diverted)?;
     let Record { state, failures, .. } = record;
     between("the gauge of the state", sum("edge_breaker_state", ""), state as u64, 0)?;
     let gauge = sum("edge_breaker_failure_count", "");
@@ -79,6 +80,13 @@ impl Metrics {
         });
         wanted.map(|(_, (_, value))| value).sum()
     }
+}
+
+/// The same, and from then on it is known how many of those that may have been counted were.
+fn settle(what: &str, found: u64, certain: &mut u64, maybe: &mut u64) -> Result<(), String> {
+    between(what, found, *certain, *maybe)?;
+    (*certain, *maybe) = (found, 0);
+    Ok(())
 }
 
 /// What was found is what is certain, or at most so many more: as many as dead VMs may have counted.
