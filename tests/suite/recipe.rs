@@ -2,6 +2,7 @@
 
 use anyhow::{Result, ensure};
 use libtest_mimic::Trial;
+use recipe_services::trace::{Row, Seen, TRACE};
 use scenario::{Answer, CalloutAnswer, Event, Scenario};
 
 use crate::files::named;
@@ -11,23 +12,6 @@ pub(crate) fn trials() -> Vec<Trial> {
     vec![trial("the_recipes_trace_is_a_scenario", trace)]
 }
 
-/// What the service does, what its health check says; who answers, and state and failures after.
-#[rustfmt::skip]
-const TRACE: [(&str, &str, &str, &str, u64); 12] = [
-    ("up",   "healthy", "downstream", "CLOSED", 0),
-    ("up",   "healthy", "downstream", "CLOSED", 0),
-    ("down", "healthy", "fallback",   "CLOSED", 1),
-    ("down", "healthy", "fallback",   "CLOSED", 2),
-    ("up",   "healthy", "downstream", "CLOSED", 0),
-    ("down", "sick",    "fallback",   "CLOSED", 1),
-    ("down", "sick",    "fallback",   "CLOSED", 2),
-    ("down", "sick",    "fallback",   "OPEN",   3),
-    ("down", "sick",    "fallback",   "OPEN",   3),
-    ("up",   "sick",    "fallback",   "OPEN",   3),
-    ("up",   "healthy", "downstream", "CLOSED", 0),
-    ("up",   "healthy", "downstream", "CLOSED", 0),
-];
-
 fn trace() -> Result<()> {
     for name in [
         "the-recipes-twelve-requests-get-its-answers",
@@ -36,8 +20,9 @@ fn trace() -> Result<()> {
         let rows = rows(&named(name)?);
         let expected: Vec<_> = TRACE
             .iter()
-            .map(|(service, health, by, state, failures)| {
-                format!("{service} {health} {by} {state} {failures}")
+            .map(|Row { service, health, seen }| {
+                let Seen { answered_by, state, failures, .. } = seen;
+                format!("{service} {health} {answered_by} {state} {failures}")
             })
             .collect();
         ensure!(rows == expected, "{name}: {rows:#?}");

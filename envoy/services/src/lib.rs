@@ -38,6 +38,7 @@ mod registry;
 mod server;
 mod services;
 mod share;
+pub mod trace;
 
 pub use downstream::{Counts, Downstream, Health, Initial, Mode};
 pub use services::{Ports, Services};
