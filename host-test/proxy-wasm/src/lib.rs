@@ -52,6 +52,7 @@
 //! decides which worker takes the next step. [`Worker::trap_hostcalls`] lets it kill the VM there.
 
 mod allocations;
+mod cache;
 mod callout;
 mod counters;
 mod event;
@@ -68,6 +69,7 @@ mod stream;
 mod vm;
 mod worker;
 
+pub use cache::{Cache, Origin};
 pub use callout::{Call, CallAnswer, CallToken};
 pub use counters::Usage;
 pub use event::{Event, Part};

@@ -1,6 +1,7 @@
 //! A module, compiled once for all workers.
 
 use std::fmt;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use wasmtime::{Config, Engine, ExternType, InstancePre, Linker};
@@ -118,6 +119,18 @@ impl Module {
         // SAFETY: the caller says so.
         let module = unsafe { wasmtime::Module::deserialize(&engine, bytes) }.map_err(invalid)?;
         Self::check(engine, &module, options)
+    }
+
+    /// What compiled modules have to agree in to be of use to each other: the version of the engine,
+    /// its settings, and the machine.
+    ///
+    /// # Errors
+    ///
+    /// If there is no engine with these options.
+    pub fn compatibility(options: &Options) -> Result<u64, LoadError> {
+        let mut hasher = DefaultHasher::new();
+        engine(options)?.precompile_compatibility_hash().hash(&mut hasher);
+        Ok(hasher.finish())
     }
 
     /// Checks what a module imports and exports.

@@ -115,6 +115,12 @@ impl Process {
         self.lock().wall = since_epoch;
     }
 
+    /// Sets both clocks at once: the one that never goes back, and the wall clock.
+    pub fn set_clocks(&self, monotonic: Duration, wall: Duration) {
+        let mut shared = self.lock();
+        (shared.monotonic, shared.wall) = (monotonic, wall);
+    }
+
     /// The clock that never goes back.
     #[must_use]
     pub fn monotonic(&self) -> Duration {

@@ -107,3 +107,22 @@ impl Stream {
         }
     }
 }
+
+impl Message {
+    /// Keeps a part until the message goes on, all pieces of the body in one.
+    pub(crate) fn wait(&mut self, part: Part) {
+        match (self.waiting.last_mut(), part) {
+            (Some(Part::Body(bytes, end)), Part::Body(more, last)) => {
+                bytes.extend(more);
+                *end = last;
+            }
+            (_, part) => self.waiting.push(part),
+        }
+    }
+
+    /// How much of the body waits where the filter cannot see it, in bytes.
+    pub(crate) fn unseen(&self) -> usize {
+        let size = |part: &Part| if let Part::Body(bytes, _) = part { bytes.len() } else { 0 };
+        self.waiting.iter().map(size).sum()
+    }
+}

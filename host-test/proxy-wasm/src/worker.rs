@@ -251,6 +251,25 @@ impl Worker {
         })
     }
 
+    /// Whether as much of a request is held back, unseen by the filter, as may be: until it goes
+    /// on Envoy reads no more from the client. What is fed all the same is kept, too.
+    #[must_use]
+    pub fn request_is_full(&self, stream: StreamId) -> bool {
+        self.is_full(stream, Way::Request)
+    }
+
+    /// The same of a response, and the service.
+    #[must_use]
+    pub fn response_is_full(&self, stream: StreamId) -> bool {
+        self.is_full(stream, Way::Response)
+    }
+
+    fn is_full(&self, stream: StreamId, way: Way) -> bool {
+        let state = self.state();
+        let limit = state.plugin.buffer_limit;
+        state.streams.get(&stream.0).is_some_and(|stream| stream.message(way).unseen() >= limit)
+    }
+
     /// The streams that were opened and not ended.
     #[must_use]
     pub fn open_streams(&self) -> usize {

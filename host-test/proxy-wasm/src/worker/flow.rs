@@ -72,7 +72,7 @@ impl Worker {
         }
         let message = stream.message_mut(way);
         if message.hold == Hold::All {
-            message.waiting.push(part);
+            message.wait(part);
             return;
         }
         match part {
@@ -179,7 +179,7 @@ impl Worker {
             Hold::All => {
                 let waiting = mem::take(&mut message.waiting);
                 self.send_headers(id, way);
-                for part in joined(waiting) {
+                for part in waiting {
                     self.pass(id, way, part);
                 }
             }
@@ -295,19 +295,4 @@ fn drop_rest(message: &mut Message) {
     message.waiting.clear();
     message.body.clear();
     message.buffered = false;
-}
-
-/// The parts with all pieces of the body in one.
-fn joined(parts: Vec<Part>) -> Vec<Part> {
-    let mut joined: Vec<Part> = Vec::new();
-    for part in parts {
-        match (joined.last_mut(), part) {
-            (Some(Part::Body(bytes, end)), Part::Body(more, last)) => {
-                bytes.extend(more);
-                *end = last;
-            }
-            (_, part) => joined.push(part),
-        }
-    }
-    joined
 }

@@ -78,7 +78,12 @@ pub(crate) fn module(text: &str) -> Module {
 
 /// Compiles a guest with these options.
 pub(crate) fn module_with(text: &str, options: &Options) -> Module {
-    Module::new(&wat::parse_str(expand(text)).unwrap(), options).unwrap()
+    Module::new(&assembled(text), options).unwrap()
+}
+
+/// A guest as bytes.
+pub(crate) fn assembled(text: &str) -> Vec<u8> {
+    wat::parse_str(expand(text)).unwrap()
 }
 
 /// The whole text of a guest.

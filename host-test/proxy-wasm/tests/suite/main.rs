@@ -14,6 +14,7 @@
 
 mod allocations;
 mod bodies;
+mod cache;
 mod calls;
 mod edge_breaker;
 mod failure;
