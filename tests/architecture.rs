@@ -44,7 +44,7 @@ const PLACES: &[Place] = &[
     tool("guard-host", &[]),
     tool("scenario", &[]),
     tool("simulated-world", &["wasm-host"]),
-    tool("breakerctl", &["scenario", "wasm-host"]),
+    tool("breakerctl", &["recipe-services", "scenario", "wasm-host"]),
     plugin("empty-filter", &[], &["proxy-wasm"]),
     tool("recipe-services", &[]),
     tool("envoy-harness", &[]),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use serde::Serialize;
-use wasm_host::{Module, Options, Plugin, Process, StartError, Worker};
+use wasm_host::{Cache, Module, Options, Origin, Plugin, Process, StartError, Worker};
 
 use crate::document::Position;
 
@@ -20,11 +20,18 @@ pub(crate) struct ModuleArgs {
     /// The module to run, the very file that the proxy loads
     #[arg(long, value_name = "PATH", env = "EDGE_BREAKER_WASM", default_value = DEFAULT)]
     module: PathBuf,
+    /// Compile the module, even if this was done before: what comes of it is kept in
+    /// $XDG_CACHE_HOME/edge-breaker, else in ~/.cache/edge-breaker
+    #[arg(long)]
+    no_cache: bool,
 }
 
 /// A module that is ready to run.
 #[derive(Debug)]
-pub(crate) struct Loaded(pub(crate) Module);
+pub(crate) struct Loaded {
+    pub(crate) module: Module,
+    pub(crate) origin: Origin,
+}
 
 /// Why the module refuses a configuration, in its own words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -38,7 +45,7 @@ pub(crate) struct Refusal {
 }
 
 impl ModuleArgs {
-    /// Reads and compiles the module.
+    /// Reads and compiles the module, unless this was done before.
     ///
     /// # Errors
     ///
@@ -52,8 +59,13 @@ impl ModuleArgs {
             )
         })?;
         let options = Options { metered: false, ..Options::default() };
-        let module = Module::new(&bytes, &options).with_context(|| format!("loading {path}"))?;
-        Ok(Loaded(module))
+        let cache = Cache::of_user("edge-breaker").filter(|_| !self.no_cache);
+        let loaded = match cache {
+            Some(cache) => cache.load(&bytes, &options),
+            None => Module::new(&bytes, &options).map(|module| (module, Origin::Compiled)),
+        };
+        let (module, origin) = loaded.with_context(|| format!("loading {path}"))?;
+        Ok(Loaded { module, origin })
     }
 }
 
@@ -65,7 +77,7 @@ impl Loaded {
     /// If it does not get as far as having an opinion.
     pub(crate) fn refusal(&self, configuration: &[u8]) -> anyhow::Result<Option<Refusal>> {
         let process = Process::new();
-        match Worker::canary(&process, &self.0, Plugin::default(), configuration) {
+        match Worker::canary(&process, &self.module, Plugin::default(), configuration) {
             Ok(()) => Ok(None),
             Err(StartError::ConfigurationRefused) => {
                 let log = process.take_log();

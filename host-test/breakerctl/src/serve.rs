@@ -1,11 +1,17 @@
 //! `breakerctl serve`: the module as a real proxy on this machine, for trying it without Envoy.
 //!
-//! Each worker is a thread with a VM and a runtime of its own, as in Envoy; what they share is the
-//! module's store. Messages are passed on as a whole, once they are complete: this is for trying a
-//! configuration, not for production.
+//! As in Envoy each worker is a thread with a VM of its own for each listener, and so is the main
+//! thread, which only ticks; what they share is the module's store.
 
-mod clusters;
+mod ask;
+mod connection;
+mod drain;
+mod envoy;
 mod exchange;
+mod flags;
+mod message;
+mod pipe;
+mod plan;
 mod upstream;
 mod worker;
 
@@ -13,52 +19,66 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
-use wasm_host::Process;
+use tokio::sync::{mpsc, watch};
+use tokio::task::LocalSet;
 
-use crate::module::ModuleArgs;
-use crate::output::{Answer, BAD};
-use clusters::{Cluster, Clusters, Route};
+use crate::module::{Loaded, ModuleArgs};
+use crate::output::{Answer, BAD, FAINT};
+use drain::{Phase, Signals};
+use flags::{ClusterArg, RouteArg};
+use plan::Plan;
 use worker::Settings;
+
+const LISTEN: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 10_000);
 
 /// Run the breaker as a local HTTP proxy
 ///
 /// An HTTP/1.1 proxy with the module in it, without Envoy: several workers, real calls, real health
-/// checks. A request goes to the cluster that the breaker names, else to that of the first --route
-/// whose prefix its path has, else to the first --cluster. Messages are passed on once they are
-/// whole. On SIGTERM or Ctrl-C what is under way is finished first.
+/// checks. FILE is an Envoy configuration, of which listeners, routes with their retries and clusters
+/// are served as they stand; or the plugin's own JSON, with clusters and routes from the command line:
+/// a request goes to the cluster that the breaker names, else to that of the first --route whose
+/// prefix its path has, else to the first --cluster. On SIGTERM or Ctrl-C what is under way is
+/// finished first.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
+  breakerctl serve --config envoy/recipe.yaml
   breakerctl serve --config breaker.json --cluster payment=127.0.0.1:8081
   breakerctl serve --config breaker.json --cluster payment=127.0.0.1:8081 \\
       --cluster stock=127.0.0.1:8082 --cluster fallback=127.0.0.1:8083 \\
-      --route /stock=stock --workers 4
+      --route /stock=stock --workers 4 --admin 127.0.0.1:10001
 
-With \"admin\": {} in the configuration, its API answers on the same address:
-  breakerctl status --admin http://127.0.0.1:10000/circuit-breaker
+Then, in another terminal:
+  breakerctl status --admin http://127.0.0.1:10001/circuit-breaker
 
 Exit status: 0 ended by a signal, 1 the configuration is refused, 2 wrong usage or environment.")]
 pub(crate) struct Args {
-    /// The plugin's configuration, as JSON
+    /// An Envoy configuration, or the plugin's own as JSON
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
     /// A cluster and its address
-    #[arg(long = "cluster", value_name = "NAME=ADDR", required = true)]
-    clusters: Vec<Cluster>,
+    #[arg(long = "cluster", value_name = "NAME=ADDR")]
+    clusters: Vec<ClusterArg>,
     /// The cluster of paths with a prefix
     #[arg(long = "route", value_name = "PREFIX=CLUSTER")]
-    routes: Vec<Route>,
-    /// Where clients call; port 0 takes a free one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:10000")]
-    listen: SocketAddr,
+    routes: Vec<RouteArg>,
+    /// Where clients call, 127.0.0.1:10000 if nothing is said; port 0 takes a free one
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// Where the admin API answers, and then there alone
+    #[arg(long, value_name = "ADDR")]
+    admin: Option<SocketAddr>,
     /// How many workers
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     workers: u16,
+    /// How long after a signal what is under way may take; then it is cut off
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = humantime::parse_duration)]
+    drain_time: Duration,
     /// Tell where it listens as JSON
     #[arg(long)]
     json: bool,
@@ -67,76 +87,120 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Answer> {
-    let file = args.config.display();
-    let configuration = std::fs::read(&args.config).with_context(|| format!("reading {file}"))?;
-    let clusters = Clusters { clusters: args.clusters.clone(), routes: args.routes.clone() };
-    for route in &clusters.routes {
-        let known = clusters.address(&route.cluster).is_some();
-        ensure!(known, "--route {}: there is no cluster {}", route.prefix, route.cluster);
-    }
+    let began = Instant::now();
+    let plan = plan(args)?;
     let module = args.module.load()?;
-    if let Some(refusal) = module.refusal(&configuration)? {
-        anstream::eprintln!("{BAD}refused{BAD:#}: {file}: {refusal}");
-        return Ok(Answer::No);
+    for listener in &plan.listeners {
+        let plugin = &listener.plugin;
+        if let Some(refusal) = module.refusal(&plugin.configuration)? {
+            anstream::eprintln!("{BAD}refused{BAD:#}: {}: {refusal}", plugin.place);
+            return Ok(Answer::No);
+        }
     }
-    let process = Process::new();
-    process.set_clusters(clusters.clusters.iter().map(|cluster| cluster.name.clone()));
-    let settings = Arc::new(Settings {
-        module,
-        configuration,
-        clusters,
-        process,
-        started: std::time::Instant::now(),
-        clock: std::sync::Mutex::default(),
-    });
-    let mut threads = Vec::new();
-    let mut seats = Vec::new();
-    for _ in 0..args.workers {
-        let (seat, connections) = mpsc::unbounded_channel();
-        let settings = Arc::clone(&settings);
-        seats.push(seat);
-        threads.push(thread::spawn(move || worker::run(&settings, connections)));
+    let settings = Arc::new(Settings::new(plan, args.workers));
+    // One after the other, so that their numbers tell their threads; the main thread's come last.
+    let mut vms = Vec::new();
+    for _ in 0..=args.workers {
+        vms.push(settings.start(&module)?);
     }
+    let of_main_thread = vms.pop().unwrap_or_default();
+    let (phase, phases) = watch::channel(Phase::Open);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let accepted = runtime.block_on(accept(args, &seats));
-    // Without a seat to come from there are no more connections.
-    drop(seats);
-    for thread in threads {
-        thread.join().map_err(|_| anyhow::anyhow!("a worker has panicked"))??;
+    let served = LocalSet::new().block_on(&runtime, async {
+        // From here on a signal is not the end at once.
+        let signals = Signals::new()?;
+        let sockets = listen(&settings.plan).await?;
+        let (mut seats, mut threads) = (Vec::new(), Vec::new());
+        for workers in vms {
+            let (seat, connections) = mpsc::unbounded_channel();
+            let (settings, phase) = (Arc::clone(&settings), phases.clone());
+            seats.push(seat);
+            threads.push(thread::spawn(move || {
+                connection::serve(&settings, workers, connections, phase)
+            }));
+        }
+        worker::run(&settings, of_main_thread, &phases)?;
+        tell(args, &settings.plan, &sockets, &module, began.elapsed())?;
+        let served = drain::serve(sockets, seats, &phase, signals, args.drain_time).await;
+        phase.send_replace(Phase::Over);
+        for thread in threads {
+            thread.join().map_err(|_| anyhow::anyhow!("a worker has panicked"))??;
+        }
+        served
+    })?;
+    if !served {
+        anstream::eprintln!("{FAINT}what was still under way has been cut off{FAINT:#}");
     }
-    accepted.map(|()| Answer::Yes)
+    Ok(Answer::Yes)
 }
 
-/// Hands connections to the workers in turn, until a signal comes.
-async fn accept(
-    args: &Args,
-    seats: &[mpsc::UnboundedSender<std::net::TcpStream>],
-) -> anyhow::Result<()> {
-    let mut interrupted = signal(SignalKind::interrupt())?;
-    let mut terminated = signal(SignalKind::terminate())?;
-    let listener = TcpListener::bind(args.listen)
-        .await
-        .with_context(|| format!("listening on {}: take another with --listen", args.listen))?;
-    let address = listener.local_addr()?;
-    if args.json {
-        println!("{}", serde_json::json!({ "listen": address, "workers": args.workers }));
-    } else {
-        println!("listening on http://{address} with {} workers", args.workers);
+/// What is to be served.
+fn plan(args: &Args) -> anyhow::Result<Plan> {
+    let file = args.config.display().to_string();
+    let text = std::fs::read_to_string(&args.config).with_context(|| format!("reading {file}"))?;
+    let of_envoy =
+        envoy::plan(&text).map_err(|(at, message)| anyhow::anyhow!("{file}:{at}: {message}"))?;
+    let Some(mut plan) = of_envoy else {
+        let listen = args.listen.unwrap_or(LISTEN);
+        return flags::plan(&file, &text, &args.clusters, &args.routes, listen, args.admin);
+    };
+    ensure!(
+        args.routes.is_empty() && args.listen.is_none() && args.admin.is_none(),
+        "{file} says where to listen and what to route where: --listen, --route and --admin are for \
+         the plugin's own configuration"
+    );
+    for ClusterArg { name, address } in &args.clusters {
+        let cluster = plan.clusters.iter_mut().find(|cluster| cluster.name == *name);
+        cluster.with_context(|| format!("--cluster {name}: {file} has no such cluster"))?.address =
+            *address;
     }
-    for seat in seats.iter().cycle() {
-        let connection = tokio::select! {
-            _ = interrupted.recv() => return Ok(()),
-            _ = terminated.recv() => return Ok(()),
-            connection = listener.accept() => connection,
-        };
-        match connection {
-            Ok((connection, _)) => seat.send(connection.into_std()?)?,
-            // Out of file descriptors, or the client is gone already.
-            Err(error) => {
-                anstream::eprintln!("{BAD}error{BAD:#}: accepting: {error}");
-                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-            }
+    for listener in &mut plan.listeners {
+        listener.plugin.place = format!("{file}:{}", listener.plugin.place);
+    }
+    Ok(plan)
+}
+
+async fn listen(plan: &Plan) -> anyhow::Result<Vec<TcpListener>> {
+    let mut sockets = Vec::new();
+    for listener in &plan.listeners {
+        let address = listener.address;
+        let socket = TcpListener::bind(address).await.with_context(|| {
+            format!("listening on {address} for {}: is somebody there already?", listener.name)
+        })?;
+        sockets.push(socket);
+    }
+    Ok(sockets)
+}
+
+/// Says where it listens, and how long it took to get there.
+fn tell(
+    args: &Args,
+    plan: &Plan,
+    sockets: &[TcpListener],
+    module: &Loaded,
+    took: Duration,
+) -> anyhow::Result<()> {
+    let addresses: Vec<_> =
+        sockets.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
+    let names = plan.listeners.iter().map(|listener| listener.name.clone());
+    let (workers, millis) = (args.workers, took.as_millis());
+    if args.json {
+        let all = names.zip(&addresses);
+        let all: serde_json::Map<_, _> =
+            all.map(|(name, address)| (name, address.to_string().into())).collect();
+        let told = serde_json::json!({
+            "listen": addresses.first(),
+            "listeners": all,
+            "workers": workers,
+            "ready_ms": u64::try_from(millis)?,
+            "module": module.origin.to_string(),
+        });
+        println!("{told}");
+    } else {
+        for (name, address) in names.zip(&addresses) {
+            println!("listening on http://{address} ({name})");
         }
+        println!("ready in {millis} ms with {workers} workers, the module {}", module.origin);
     }
     Ok(())
 }

@@ -1,100 +1,100 @@
-//! Calls of services, and what the proxy says where one fails.
+//! Connections to services, and what the proxy says where there is no answer.
 
-use std::net::SocketAddr;
-use std::time::Duration;
+use std::collections::HashMap;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full};
-use hyper::Request;
-use hyper_util::client::legacy::Client;
+use hyper::http::uri::Authority;
+use hyper::{Request, http};
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::client::legacy::{Client, Error, ResponseFuture};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use wasm_host::Headers;
 
-/// Headers that are between two neighbours, and not passed on.
-pub(super) const HOP_BY_HOP: [&str; 8] = [
-    "connection",
-    "host",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
+use super::message;
+use super::pipe::Source;
+use super::plan::Cluster;
 
-/// Connections to services.
-pub(super) struct Upstream(Client<HttpConnector, Full<Bytes>>);
+/// The clusters as one worker reaches them, each with its connections.
+pub(super) struct Upstream(HashMap<String, (Authority, Client<HttpConnector, Source>)>);
 
-/// Why there is no answer, as Envoy says it: status, details, and the response flag's bit.
-#[derive(Clone, Copy, Debug)]
+/// Why there is no answer, or no more of it, as Envoy says it: the status of the answer in its
+/// stead, the details, and the response flag's bit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Failure {
     pub(super) status: u16,
     pub(super) details: &'static str,
     pub(super) flags: i64,
 }
 
-const CLUSTER_NOT_FOUND: Failure =
+pub(super) const ROUTE_NOT_FOUND: Failure =
+    Failure { status: 404, details: "route_not_found", flags: 1 << 8 };
+pub(super) const CLUSTER_NOT_FOUND: Failure =
     Failure { status: 503, details: "cluster_not_found", flags: 1 << 24 };
-const TIMED_OUT: Failure = Failure { status: 504, details: "response_timeout", flags: 1 << 2 };
-const REFUSED: Failure = Failure {
+pub(super) const TIMED_OUT: Failure =
+    Failure { status: 504, details: "response_timeout", flags: 1 << 2 };
+pub(super) const REFUSED: Failure = Failure {
     status: 503,
     details: "upstream_reset_before_response_started{remote_connection_failure}",
     flags: 1 << 5,
 };
-const BROKEN_OFF: Failure = Failure {
+pub(super) const RESET: Failure = Failure {
     status: 503,
     details: "upstream_reset_before_response_started{connection_termination}",
     flags: 1 << 6,
 };
+/// The answer breaks off once it has begun.
+pub(super) const BROKEN_OFF: Failure = Failure {
+    status: 503,
+    details: "upstream_reset_after_response_started{connection_termination}",
+    flags: 1 << 6,
+};
+/// The filter has made something of the request that cannot be sent.
+pub(super) const NOT_SENT: Failure = Failure {
+    status: 503,
+    details: "upstream_reset_before_response_started{local_reset}",
+    flags: 1 << 3,
+};
+
+/// Envoy's flag of a call that failed after as many retries as it may have.
+pub(super) const RETRIES_EXHAUSTED: i64 = 1 << 15;
+
+/// Envoy's flag of a client that went away, and what it calls that.
+pub(super) const CLIENT_GONE: Failure =
+    Failure { status: 0, details: "downstream_remote_disconnect", flags: 1 << 14 };
 
 impl Upstream {
-    pub(super) fn new() -> Self {
-        Self(Client::builder(TokioExecutor::new()).build_http())
+    pub(super) fn new(clusters: &[Cluster]) -> http::Result<Self> {
+        let reach = |cluster: &Cluster| {
+            let mut connector = HttpConnector::new();
+            connector.set_nodelay(true);
+            connector.set_connect_timeout(Some(cluster.connect_timeout));
+            let authority: Authority = cluster.address.to_string().parse()?;
+            let client = Client::builder(TokioExecutor::new())
+                .pool_timer(TokioTimer::new())
+                .build(connector);
+            Ok((cluster.name.clone(), (authority, client)))
+        };
+        clusters.iter().map(reach).collect::<Result<_, http::Error>>().map(Self)
     }
 
-    /// Sends a request, and waits for the whole answer.
+    /// Sends a request. It is on its way while what is returned is asked for the answer.
     ///
     /// # Errors
     ///
-    /// If there is none.
-    pub(super) async fn send(
+    /// If it cannot be sent.
+    pub(super) fn send(
         &self,
-        address: Option<SocketAddr>,
+        cluster: &str,
         headers: &Headers,
-        body: Bytes,
-        timeout: Duration,
-    ) -> Result<(Headers, Bytes), Failure> {
-        let address = address.ok_or(CLUSTER_NOT_FOUND)?;
-        let text = |name| headers.text(name).unwrap_or_default();
-        let uri = format!("http://{address}{}", text(":path"));
-        let mut request = Request::builder().method(text(":method")).uri(uri);
-        request = request.header("host", text(":authority"));
-        for (name, value) in headers.iter().filter(|(name, _)| is_passed_on(name)) {
-            request = request.header(name, value);
-        }
-        let request = request.body(Full::new(body)).map_err(|_| BROKEN_OFF)?;
-        let answer = async {
-            let response = self.0.request(request).await;
-            let response =
-                response.map_err(|error| if error.is_connect() { REFUSED } else { BROKEN_OFF })?;
-            let (head, body) = response.into_parts();
-            let body = body.collect().await.map_err(|_| BROKEN_OFF)?.to_bytes();
-            let mut headers = Headers::from_iter([(":status", head.status.as_str())]);
-            for (name, value) in &head.headers {
-                if is_passed_on(name.as_str().as_bytes()) {
-                    headers.add(name, value);
-                }
-            }
-            Ok((headers, body))
-        };
-        tokio::time::timeout(timeout, answer).await.map_err(|_| TIMED_OUT)?
+        body: Source,
+    ) -> Result<ResponseFuture, Failure> {
+        let (authority, client) = self.0.get(cluster).ok_or(CLUSTER_NOT_FOUND)?;
+        let request: Request<_> =
+            message::request(headers, authority.clone(), body).map_err(|_| NOT_SENT)?;
+        Ok(client.request(request))
     }
 }
 
-/// Whether a header goes on to the next neighbour. How long a body is, its sender says anew.
-pub(super) fn is_passed_on(name: &[u8]) -> bool {
-    !name.starts_with(b":")
-        && name != b"content-length"
-        && !HOP_BY_HOP.iter().any(|hop| hop.as_bytes() == name)
+/// Why there was no answer.
+pub(super) fn failure(error: &Error) -> Failure {
+    if error.is_connect() { REFUSED } else { RESET }
 }

@@ -78,7 +78,7 @@ pub(super) fn run(
     calls: &[Call],
 ) -> anyhow::Result<Replayed> {
     let process = Process::new();
-    let start = || Worker::start(&process, &module.0, Plugin::default(), configuration);
+    let start = || Worker::start(&process, &module.module, Plugin::default(), configuration);
     let workers = (0..workers).map(|_| start()).collect::<Result<Vec<_>, _>>()?;
     let mut replay = Replay {
         start: process.monotonic(),

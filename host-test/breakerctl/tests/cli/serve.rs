@@ -1,5 +1,11 @@
 //! `breakerctl serve`: real sockets, real time.
 
+mod cache;
+mod drain;
+mod load;
+mod stream;
+mod trace;
+
 use std::convert::Infallible;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -16,6 +22,11 @@ use tokio::sync::Semaphore;
 
 use crate::support::breakerctl;
 
+/// A runtime on a thread of its own.
+fn background() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
+}
+
 /// A service: it answers with a status and its name, and what it was sent.
 struct Service {
     address: SocketAddr,
@@ -28,9 +39,7 @@ struct Service {
 
 impl Service {
     fn start(name: &'static str) -> Self {
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-        let runtime = runtime.unwrap();
+        let runtime = background();
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let status = Arc::new(AtomicU16::new(200));
@@ -73,16 +82,25 @@ impl Service {
 struct Proxy {
     child: Child,
     address: SocketAddr,
+    /// Where the admin API answers.
+    admin: SocketAddr,
     _room: tempfile::TempDir,
 }
 
 impl Proxy {
     fn start(config: &str, clusters: &[(&str, SocketAddr)]) -> Self {
+        Self::start_with(config, clusters, &[])
+    }
+
+    fn start_with(config: &str, clusters: &[(&str, SocketAddr)], more: &[&str]) -> Self {
         let room = tempfile::tempdir().unwrap();
         let file = room.path().join("config.json");
         std::fs::write(&file, config).unwrap();
         let mut tool = breakerctl();
-        tool.args(["serve", "--listen", "127.0.0.1:0", "--json", "--config"]).arg(file);
+        tool.args(["serve", "--json", "--config"]).arg(file).args(more);
+        if !config.contains("static_resources") {
+            tool.args(["--listen", "127.0.0.1:0"]);
+        }
         for (name, address) in clusters {
             tool.arg("--cluster").arg(format!("{name}={address}"));
         }
@@ -90,8 +108,21 @@ impl Proxy {
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let told: serde_json::Value = serde_json::from_str(&line).unwrap();
-        let address = told["listen"].as_str().unwrap().parse().unwrap();
-        Self { child, address, _room: room }
+        let parse = |address: &serde_json::Value| address.as_str().map(|it| it.parse().unwrap());
+        let address = parse(&told["listen"]).unwrap();
+        let admin = parse(&told["listeners"]["breaker-admin"]).unwrap_or(address);
+        Self { child, address, admin, _room: room }
+    }
+
+    /// What the admin API says of a service: its state, and its failures in a row.
+    fn breaker(&self, service: &str) -> (String, u64) {
+        let mut connection = TcpStream::connect(self.admin).unwrap();
+        let path = format!("/circuit-breaker/services/{service}");
+        write!(connection, "GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").unwrap();
+        let (_, head, body) = receive(connection);
+        let told: serde_json::Value =
+            serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {head} {body}"));
+        (told["state"].as_str().unwrap().to_owned(), told["failure_count"].as_u64().unwrap())
     }
 
     fn connect(&self) -> TcpStream {
@@ -134,7 +165,7 @@ fn receive(mut connection: TcpStream) -> (u16, String, String) {
     connection.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").expect("an answer");
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    (status, head.to_lowercase(), body.to_owned())
+    (status, head.to_owned(), body.to_owned())
 }
 
 /// Waits for something that takes as long as it takes.
@@ -166,7 +197,7 @@ fn a_service_that_fails_is_diverted_from_and_comes_back_by_its_health_check() {
     let proxy = Proxy::start(CONFIG, &clusters);
     let (status, head, body) = proxy.post("/charge", "1 EUR");
     assert_eq!((status, body.as_str()), (200, "payment:1 EUR"));
-    assert!(head.contains("x-circuit-breaker-state: closed"), "{head}");
+    assert!(head.contains("x-circuit-breaker-state: CLOSED"), "{head}");
 
     // Failed calls are answered by the fallback. The connections go to both workers in turn.
     payment.set_status(503);
@@ -178,7 +209,7 @@ fn a_service_that_fails_is_diverted_from_and_comes_back_by_its_health_check() {
     let (status, head, body) = proxy.post("/charge", "3 EUR");
     assert_eq!((status, body.as_str()), (200, "fallback:3 EUR"), "{head}");
     assert!(head.contains("x-circuit-breaker-fallback: cluster"), "{head}");
-    assert!(head.contains("x-circuit-breaker-state: open"), "{head}");
+    assert!(head.contains("x-circuit-breaker-state: OPEN"), "{head}");
 
     let url = format!("http://{}/circuit-breaker", proxy.address);
     let status = || crate::support::run(&["status", "payment-service", "--admin", &url]).code;
@@ -215,6 +246,19 @@ fn a_signal_lets_what_is_under_way_finish() {
         assert_eq!((status, body.as_str()), (200, "payment:late"));
     }
     assert_eq!(proxy.child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn the_admin_api_can_have_an_address_of_its_own() {
+    let payment = Service::start("payment");
+    let admin = ["--admin", "127.0.0.1:0"];
+    let proxy = Proxy::start_with(CONFIG, &[("payment", payment.address)], &admin);
+    assert_eq!(proxy.breaker("payment-service"), ("CLOSED".to_owned(), 0));
+    let (_, _, body) = proxy.post("/circuit-breaker/services", "");
+    assert_eq!(body, "payment:", "where clients call it is a path as any other");
+    payment.set_status(500);
+    proxy.post("/", "");
+    eventually("both see the same breaker", || proxy.breaker("payment-service").1 == 1);
 }
 
 #[test]

@@ -13,6 +13,7 @@ pub(crate) fn breakerctl() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_breakerctl"));
     command
         .current_dir(repository())
+        .env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"))
         .env_remove("EDGE_BREAKER_WASM")
         .env_remove("EDGE_BREAKER_TOKEN");
     command
