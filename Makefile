@@ -56,7 +56,7 @@ bench: wasm setup ## Counts and measures what the filter costs per request
 	$(CARGO) bench -p breaker
 	$(CARGO) run --release -p edge-breaker-bench
 
-demo: wasm setup ## Drives the recipe's four scenarios through a real Envoy; DEMO_EXIT=1 exits after them
+demo: wasm ## Drives the recipe's four scenarios through Envoy, or breakerctl serve where there is none; DEMO_EXIT=1 exits after them
 	$(CARGO) run --quiet -p recipe-demo
 
 clean: ## Removes all that was built

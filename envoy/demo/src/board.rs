@@ -113,7 +113,9 @@ impl Board {
         println!("\n{STRONG}Left running until Ctrl-C{STRONG:#}");
         println!("   payments   {payment}");
         println!("   breaker    {breaker}");
-        println!("   metrics    {}", stage.metrics_url());
+        if let Some(metrics) = stage.proxy.metrics_url() {
+            println!("   metrics    {metrics}");
+        }
         println!("   service    {}", stage.control_url());
         println!("\n{STRONG}To try{STRONG:#}");
         println!("   curl -i {payment} -d '{PAYMENT}'");

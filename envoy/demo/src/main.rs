@@ -1,5 +1,6 @@
 //! Drives the recipe's four validation scenarios through a real Envoy, which runs
-//! `envoy/recipe.yaml`, with the recipe's services in this process.
+//! `envoy/recipe.yaml`, with the recipe's services in this process. Where Envoy cannot be had,
+//! `breakerctl serve` runs the same file, and it is said so.
 //!
 //! What is shown is what was seen: who answered is read from the answer, the breaker's state from
 //! its admin API, and how many calls reached the service is counted by the service. What was seen
@@ -7,6 +8,7 @@
 
 mod board;
 mod observed;
+mod proxy;
 mod scenarios;
 mod stage;
 
@@ -33,7 +35,7 @@ async fn main() -> Result<ExitCode> {
     let options = Options::parse();
     tokio::select! {
         code = run(&options) => code,
-        // Whoever interrupts wants the terminal back, and no report; Envoy is stopped on the way.
+        // Whoever interrupts wants the terminal back, and no report; the proxy is stopped on the way.
         interrupted = tokio::signal::ctrl_c() => Ok(interrupted.map(|()| ExitCode::SUCCESS)?),
     }
 }
@@ -41,7 +43,10 @@ async fn main() -> Result<ExitCode> {
 async fn run(options: &Options) -> Result<ExitCode> {
     let stage = Stage::set().await?;
     let mut board = Board::new();
-    board.title(&format!("The recipe's four scenarios on Envoy {}", stage.envoy_version()));
+    board.title(&format!("The recipe's four scenarios on {}", stage.proxy));
+    if let Some(why) = stage.proxy.why_not_envoy() {
+        board.note(&format!("since there is no Envoy here: {why}"));
+    }
     scenarios::closed(&stage, &mut board).await?;
     scenarios::open(&stage, &mut board).await?;
     scenarios::fallback(&stage, &mut board).await?;

@@ -1,15 +1,16 @@
-//! Where the scenarios play: Envoy with the sample, and the services.
+//! Where the scenarios play: a proxy with the sample, and the services.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use envoy_harness::client::{self, Client};
-use envoy_harness::{Envoy, EnvoyOptions, Sample, repo_root};
+use envoy_harness::{Sample, repo_root};
 use http::Request;
 use recipe_services::{Downstream, Ports, Services};
 
 use crate::observed::{Answerer, Breaker, Observed};
+use crate::proxy::Proxy;
 
 /// The sample, and the ports that are written in it.
 const SAMPLE: &str = "envoy/recipe.yaml";
@@ -30,16 +31,13 @@ const TIMEOUT: Duration = Duration::from_secs(40);
 
 /// All that runs. Dropped, it is stopped.
 pub(crate) struct Stage {
-    envoy: Envoy,
-    envoy_version: String,
+    pub(crate) proxy: Proxy,
     services: Services,
     client: Client,
-    ingress: SocketAddr,
-    breaker_admin: SocketAddr,
 }
 
 impl Stage {
-    /// Starts the services and Envoy, on the sample's own ports where these are free.
+    /// Starts the services and the proxy, on the sample's own ports where these are free.
     pub(crate) async fn set() -> Result<Self> {
         ensure!(repo_root().join(MODULE).exists(), "{MODULE} is not there: run `make wasm` first");
         let services = Services::start(Ports {
@@ -55,19 +53,8 @@ impl Stage {
             .endpoint(SERVICES.downstream, services.downstream())?
             .endpoint(SERVICES.fallback, services.fallback())?
             .endpoint(SERVICES.health, services.health())?;
-        let envoy = EnvoyOptions::from(sample)
-            .admin_port(free_or_any(ENVOY_ADMIN))
-            .concurrency(WORKERS)
-            .start()
-            .await?;
-        Ok(Self {
-            ingress: envoy.listener_addr("ingress").await?,
-            breaker_admin: envoy.listener_addr("breaker-admin").await?,
-            envoy_version: envoy_version().await?,
-            client: Client::new().timeout(TIMEOUT),
-            envoy,
-            services,
-        })
+        let proxy = Proxy::start(sample, free_or_any(ENVOY_ADMIN), WORKERS).await?;
+        Ok(Self { proxy, client: Client::new().timeout(TIMEOUT), services })
     }
 
     /// Makes a payment, and says how it went.
@@ -81,7 +68,7 @@ impl Stage {
             .body(client::full(PAYMENT))?;
         let answer = self.client.send(request).await?;
         let took = start.elapsed();
-        // Envoy's own answers are no JSON.
+        // The proxy's own answers are no JSON.
         let body = answer.json().unwrap_or_default();
         Ok(Observed {
             answered_by: Answerer::of(&body, answer.header("x-circuit-breaker-fallback")),
@@ -106,21 +93,12 @@ impl Stage {
         self.services.service(SERVICE)
     }
 
-    /// Envoy's version, such as `1.40.0`.
-    pub(crate) fn envoy_version(&self) -> &str {
-        &self.envoy_version
-    }
-
     pub(crate) fn payment_url(&self) -> String {
-        format!("http://{}/{SERVICE}/charge", self.ingress)
+        format!("http://{}/{SERVICE}/charge", self.proxy.ingress)
     }
 
     pub(crate) fn breaker_url(&self) -> String {
-        format!("http://{}/circuit-breaker/services/{SERVICE}", self.breaker_admin)
-    }
-
-    pub(crate) fn metrics_url(&self) -> String {
-        format!("http://{}/stats/prometheus?filter=edge_breaker", self.envoy.admin_addr())
+        format!("http://{}/circuit-breaker/services/{SERVICE}", self.proxy.breaker_admin)
     }
 
     pub(crate) fn control_url(&self) -> String {
@@ -135,13 +113,4 @@ const fn loopback(port: u16) -> SocketAddr {
 /// The port, if nobody listens there, else 0: any other.
 fn free_or_any(port: u16) -> u16 {
     if TcpListener::bind(loopback(port)).is_ok() { port } else { 0 }
-}
-
-async fn envoy_version() -> Result<String> {
-    let full = tokio::task::spawn_blocking(|| {
-        envoy_harness::locate().and_then(|envoy| envoy_harness::version(&envoy))
-    });
-    let full = full.await??;
-    // A commit, the version, and how it was built, between slashes.
-    Ok(full.split('/').nth(1).unwrap_or(&full).to_owned())
 }
