@@ -112,7 +112,7 @@ impl Ask {
         }
         if is_last {
             self.kept.ended = true;
-            self.sink.take().map(Sink::end);
+            self.end_body();
             self.start_clock();
         }
     }
@@ -234,7 +234,7 @@ impl Ask {
         }
         self.sink = sink;
         if self.kept.ended {
-            self.sink.take().map(Sink::end);
+            self.end_body();
         }
     }
 
@@ -247,6 +247,13 @@ impl Ask {
         self.sink = None;
         self.state = State::Waiting(Box::pin(sleep(wait)));
         true
+    }
+
+    /// All of the body has been sent.
+    fn end_body(&mut self) {
+        if let Some(sink) = self.sink.take() {
+            sink.end();
+        }
     }
 
     fn exhausted(&self, failed: bool) -> i64 {

@@ -56,9 +56,8 @@ fn listener(node: &Node) -> Result<Listener, Refusal> {
             return refuse(filter, "serve has the wasm filter and the router, and no other filter");
         }
     }
-    let plugin = match <[Plugin; 1]>::try_from(plugins) {
-        Ok([plugin]) => plugin,
-        Err(_) => return refuse(manager, "serve runs one wasm filter for each listener"),
+    let Ok([plugin]) = <[Plugin; 1]>::try_from(plugins) else {
+        return refuse(manager, "serve runs one wasm filter for each listener");
     };
     let host = only_one(need(manager, "route_config")?, "virtual_hosts")?;
     if !list(host, "domains").iter().any(|domain| domain.text() == Some("*")) {
@@ -157,7 +156,8 @@ fn retries(node: &Node) -> Result<Retries, Refusal> {
     let back_off = node.get("retry_back_off");
     let interval = |name| back_off.map_or(Ok(None), |node| duration_at(node, name));
     let base_interval = interval("base_interval")?.unwrap_or(default.base_interval);
-    let max_interval = interval("max_interval")?.unwrap_or(base_interval.saturating_mul(10));
+    let max_interval =
+        interval("max_interval")?.unwrap_or_else(|| base_interval.saturating_mul(10));
     Ok(Retries { most, on, base_interval, max_interval })
 }
 

@@ -231,11 +231,15 @@ impl Exchange {
         let is_last = self.proxy.is_draining();
         let (sink, source) = if is_all { (None, Source::empty()) } else { some(pipe()) };
         // A head that cannot be sent cuts the stream off, as `client` goes unused.
-        let sent = message::response(headers, is_last, source).map(|head| client.send(head));
-        match (sent, sink) {
-            (Ok(_), Some(sink)) => self.client = Client::Receiving(sink),
-            _ => self.end(),
+        if let Ok(head) = message::response(headers, is_last, source) {
+            // Should the client have gone, the sink will tell.
+            let _ = client.send(head);
+            if let Some(sink) = sink {
+                self.client = Client::Receiving(sink);
+                return;
+            }
         }
+        self.end();
     }
 
     fn respond_more(&mut self, bytes: Vec<u8>, is_last: bool) {

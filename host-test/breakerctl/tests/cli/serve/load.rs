@@ -39,8 +39,8 @@ pub(super) async fn ask(connection: &mut SendRequest<Full<Bytes>>, number: usize
 }
 
 #[test]
-fn twenty_thousand_requests_on_fifty_connections_are_answered_each_with_its_own_answer() {
-    const REQUESTS: usize = 20_000;
+fn ten_thousand_requests_on_fifty_connections_are_answered_each_with_its_own_answer() {
+    const REQUESTS: usize = 10_000;
     let payment = Service::start("payment");
     let proxy = Proxy::start(CONFIG, &[("payment", payment.address)]);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
