@@ -4,7 +4,7 @@ use anyhow::Result;
 use scenario::{Host, Need, Scenario};
 
 use crate::component::Component;
-use crate::module::Wasm;
+use crate::module;
 use crate::native::Native;
 
 /// A way to run the breaker. One more is one more entry in [`HOSTS`].
@@ -20,7 +20,7 @@ pub(crate) struct HostKind {
 /// All of them.
 pub(crate) const HOSTS: &[HostKind] = &[
     HostKind { name: "native", lacks: &[], start: |s| Ok(Box::new(Native::new(s.workers))) },
-    HostKind { name: "module", lacks: &[], start: |s| Ok(Box::new(Wasm::new(s.workers))) },
+    HostKind { name: "module", lacks: &[], start: |s| Ok(Box::new(module::start(s.workers)?)) },
     HostKind { name: "component", lacks: &[], start: |s| Ok(Box::new(Component::new(s.workers))) },
 ];
 

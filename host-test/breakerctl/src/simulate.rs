@@ -4,10 +4,13 @@
 //! as its calls take to compute. The trace says how each call ended, so whatever the breaker
 //! lets through ends in that way; what it diverts is counted, and is known to have spared the
 //! client a failure, or to have cost it a success.
+//!
+//! A scenario says more: what happens besides calls, on which worker, and what is to come of it.
 
 mod plot;
 mod replay;
 mod report;
+mod scene;
 mod trace;
 
 use std::io::Write as _;
@@ -21,6 +24,9 @@ use crate::table;
 use report::Report;
 
 /// Replay calls through the breaker in virtual time
+///
+/// Either the calls of a trace, with a configuration, or a scenario, which brings its own: a file as
+/// in tests/scenarios, with steps and what is to come of each. --config stands in for its own.
 ///
 /// The trace is a CSV file with a header line. Columns: `time` in seconds (or time_s, time_ms),
 /// `duration` in milliseconds (or duration_ms, duration_s), `status`: the HTTP status, or `reset`
@@ -36,15 +42,20 @@ Examples:
   breakerctl simulate --config breaker.json --trace calls.csv
   breakerctl simulate --config breaker.json --trace calls.csv --plot outage.svg
   breakerctl simulate --config breaker.json --trace calls.csv --json | jq '.transitions[]'
+  breakerctl simulate --scenario tests/scenarios/three-failures-in-a-row-trip-the-breaker.yaml
 
-Exit status: 0 replayed, 1 the configuration is refused, 2 the files or the module cannot be used.")]
+Exit status: 0 replayed, 1 the configuration is refused, or what a scenario expects did not happen, 2 \
+the files or the module cannot be used.")]
 pub(crate) struct Args {
     /// The plugin's configuration, as JSON
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "scenario")]
+    config: Option<PathBuf>,
     /// The calls, as CSV
-    #[arg(long, value_name = "CSV")]
-    trace: PathBuf,
+    #[arg(long, value_name = "CSV", required_unless_present = "scenario")]
+    trace: Option<PathBuf>,
+    /// The scenario, as YAML
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["trace", "workers", "path", "cluster", "plot"])]
+    scenario: Option<PathBuf>,
     /// Spread the calls over so many workers
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     workers: u16,
@@ -68,13 +79,18 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Answer> {
     let read = |path: &PathBuf| {
         std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))
     };
-    let configuration = read(&args.config)?;
+    let configuration = args.config.as_ref().map(read).transpose()?;
+    if let Some(file) = &args.scenario {
+        return scene::run(args, file, configuration.as_deref());
+    }
+    let (file, configuration) = args.config.as_ref().zip(configuration).context("--config")?;
+    let trace = args.trace.as_ref().context("--trace")?;
     let defaults = trace::Defaults { path: &args.path, cluster: &args.cluster };
-    let calls = trace::parse(&read(&args.trace)?, &defaults)
-        .with_context(|| format!("reading {}", args.trace.display()))?;
+    let calls = trace::parse(&read(trace)?, &defaults)
+        .with_context(|| format!("reading {}", trace.display()))?;
     let module = args.module.load()?;
     if let Some(refusal) = module.refusal(configuration.as_bytes())? {
-        anstream::eprintln!("{BAD}refused{BAD:#}: {}: {refusal}", args.config.display());
+        anstream::eprintln!("{BAD}refused{BAD:#}: {}: {refusal}", file.display());
         return Ok(Answer::No);
     }
     let replayed = replay::run(&module, configuration.as_bytes(), args.workers, &calls)?;

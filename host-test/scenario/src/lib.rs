@@ -12,6 +12,7 @@
 //! Nothing here knows the plugin's code. What is known is what its users know: the configuration
 //! as JSON, the names of states, headers and metrics.
 
+mod callouts;
 mod event;
 mod format;
 mod generate;
@@ -22,6 +23,7 @@ mod player;
 mod report;
 mod timers;
 
+pub use callouts::{Callouts, diverted};
 pub use event::{
     Answer, CLIENT_GONE, CalloutAnswer, Event, Fault, GARBAGE, Grpc, Head, Place, Request, Store,
 };

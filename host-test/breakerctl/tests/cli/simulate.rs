@@ -138,3 +138,41 @@ fn a_refused_configuration_is_a_no_and_an_unreadable_trace_wrong_usage() {
     assert!(!Path::new("nowhere.csv").exists());
     assert_eq!(run(&["simulate", "--config", "a", "--trace", "nowhere.csv"]).code, Some(2));
 }
+
+fn scenarios() -> Vec<String> {
+    let directory = crate::support::repository().join("tests/scenarios");
+    let files = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    let files = files.filter(|file| file.extension().is_some_and(|it| it == "yaml"));
+    files.map(|file| file.to_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn every_scenario_goes_as_it_says() {
+    let files = scenarios();
+    assert!(files.len() > 50, "{}", files.len());
+    for file in files {
+        let ran = run(&["simulate", "--scenario", &file]);
+        assert_eq!(ran.code, Some(0), "{file}: {ran:?}");
+        assert!(ran.stdout.ends_with("ok all that is expected has happened\n"), "{ran:?}");
+    }
+}
+
+#[test]
+fn what_a_scenario_expects_and_does_not_happen_is_a_no_with_its_line() {
+    let name = "three-failures-in-a-row-trip-the-breaker.yaml";
+    let file = scenarios().into_iter().find(|file| file.ends_with(name)).unwrap();
+    let room = tempfile::tempdir().unwrap();
+    let config = room.path().join("config.json");
+    let text = r#"{ "services": [{ "name": "payment-service", "trip": { "consecutive_failures": 9 },
+        "fallback": { "cluster": "payment-fallback" } }] }"#;
+    fs::write(&config, text).unwrap();
+    let ran =
+        run(&["simulate", "--scenario", &file, "--config", config.to_str().unwrap(), "--json"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let report = ran.json();
+    let first = &report["mismatches"][0];
+    assert!(first["line"].is_u64() && first["what"] == "state", "{report}");
+    assert_eq!((&first["expected"], &first["got"]), (&"\"OPEN\"".into(), &"\"CLOSED\"".into()));
+    assert_eq!(run(&["simulate", "--scenario", "/nowhere.yaml"]).code, Some(2));
+    assert_eq!(run(&["simulate", "--scenario", &file, "--trace", "a.csv"]).code, Some(2));
+}

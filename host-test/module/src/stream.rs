@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
-use scenario::{Answer, CLIENT_GONE, CalloutAnswer, Grpc, Head, Received, Reply, Request, Worker};
+use scenario::{Answer, CLIENT_GONE, CalloutAnswer, Grpc, Head, Received, Reply, Request, Worker, diverted,
+};
 use wasm_host::{Call, Event, Headers, LocalReply, Part, StreamId};
-
-use crate::callouts::diverted;
 
 pub(super) struct Stream {
     pub(super) worker: Worker,

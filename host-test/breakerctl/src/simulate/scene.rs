@@ -1,0 +1,109 @@
+//! A scenario: its timeline, and whether all that it expects has happened.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use anyhow::Context as _;
+use module_host::ModuleHost;
+use scenario::{Scenario, Status, play};
+use serde::Serialize;
+
+use super::Args;
+use crate::output::{self, Answer, BAD, FAINT, GOOD};
+
+#[derive(Serialize)]
+struct Report {
+    title: String,
+    ok: bool,
+    timeline: Vec<String>,
+    /// What was expected and did not happen.
+    mismatches: Vec<Mismatch>,
+    metrics: std::collections::BTreeMap<String, u64>,
+}
+
+#[derive(Serialize)]
+struct Mismatch {
+    line: u64,
+    step: usize,
+    what: String,
+    expected: String,
+    got: String,
+}
+
+/// Plays a scenario on the module, with another configuration if there is one.
+///
+/// # Errors
+///
+/// If it cannot be read or played.
+pub(super) fn run(args: &Args, file: &Path, config: Option<&str>) -> anyhow::Result<Answer> {
+    let mut scenario = Scenario::load(file)?;
+    if let Some(config) = config {
+        scenario.config = serde_json::from_str(config).context("--config is no JSON")?;
+    }
+    let module = args.module.load()?;
+    if let Some(refusal) = module.refusal(scenario.config.to_string().as_bytes())? {
+        anstream::eprintln!("{BAD}refused{BAD:#}: {}: {refusal}", file.display());
+        return Ok(Answer::No);
+    }
+    let mut host = ModuleHost::new(module.module, scenario.workers, status);
+    let played = play(&scenario, &mut host)?;
+    let mismatch = |it: &scenario::Mismatch| Mismatch {
+        line: it.line,
+        step: it.step,
+        what: it.what.clone(),
+        expected: it.expected.clone(),
+        got: it.got.clone(),
+    };
+    let report = Report {
+        title: scenario.title,
+        ok: played.mismatches.is_empty(),
+        mismatches: played.mismatches.iter().map(mismatch).collect(),
+        timeline: played.timeline,
+        metrics: played.metrics.unwrap_or_default(),
+    };
+    if args.json {
+        output::json(&report)?;
+        return Ok(Answer::from(report.ok));
+    }
+    let mut out = anstream::stdout().lock();
+    writeln!(out, "{}", report.title)?;
+    for line in &report.timeline {
+        writeln!(out, "{line}")?;
+    }
+    for it in &played.mismatches {
+        writeln!(out, "{BAD}not so{BAD:#} {it}")?;
+    }
+    if report.ok {
+        writeln!(out, "{GOOD}ok{GOOD:#} {FAINT}all that is expected has happened{FAINT:#}")?;
+    }
+    Ok(Answer::from(report.ok))
+}
+
+/// What a record says, by docs/shared-state.md. One that cannot be read counts as none.
+fn status(record: Option<&[u8]>) -> Status {
+    record.and_then(read).unwrap_or_else(|| Status {
+        state: "CLOSED".to_owned(),
+        failure_count: 0,
+        generation: 1,
+        trip_reason: None,
+    })
+}
+
+fn read(record: &[u8]) -> Option<Status> {
+    let (version, state) = (*record.first()?, *record.get(1)?);
+    if version != 1 || record.len() != 344 {
+        return None;
+    }
+    let state = ["CLOSED", "OPEN", "HALF_OPEN"].get(usize::from(state))?;
+    let trip_reason = match record.get(2)? {
+        1 => Some("consecutive_failures"),
+        2 => Some("trial_failed"),
+        _ => None,
+    };
+    Some(Status {
+        state: (*state).to_owned(),
+        failure_count: u32::from_le_bytes(*record.get(4..)?.first_chunk()?).into(),
+        generation: u64::from_le_bytes(*record.get(8..)?.first_chunk()?),
+        trip_reason: trip_reason.map(str::to_owned),
+    })
+}

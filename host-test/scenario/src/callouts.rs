@@ -1,0 +1,120 @@
+//! Calls that the plugin makes itself, as hosts with virtual time keep them: answered at once, held
+//! back until they are released, or too late.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::event::{Answer, CalloutAnswer, Fault, Head};
+use crate::timers::Timers;
+
+/// The clusters, the calls that they hold back, and the time. `O` is whoever waits for an answer.
+pub struct Callouts<O> {
+    /// Ticks, and the deadlines of calls by their number.
+    pub timers: Timers<u64>,
+    upstreams: BTreeMap<String, CalloutAnswer>,
+    /// Oldest first.
+    held: VecDeque<Held<O>>,
+    next: u64,
+    made: BTreeMap<String, u64>,
+}
+
+struct Held<O> {
+    number: u64,
+    cluster: String,
+    owner: O,
+}
+
+impl<O> Default for Callouts<O> {
+    fn default() -> Self {
+        Self {
+            timers: Timers::default(),
+            upstreams: BTreeMap::new(),
+            held: VecDeque::new(),
+            next: 0,
+            made: BTreeMap::new(),
+        }
+    }
+}
+
+impl<O> Callouts<O> {
+    /// How a cluster answers.
+    #[must_use]
+    pub fn answer_of(&self, cluster: &str) -> CalloutAnswer {
+        self.upstreams.get(cluster).copied().unwrap_or(CalloutAnswer::Status(200))
+    }
+
+    /// Says how a cluster answers from now on.
+    pub fn set_answer(&mut self, cluster: &str, answer: CalloutAnswer) {
+        self.upstreams.insert(cluster.to_owned(), answer);
+    }
+
+    /// Makes a call. Gives the owner back with the answer, unless the cluster holds it back.
+    pub fn make(
+        &mut self,
+        cluster: &str,
+        timeout: Duration,
+        owner: O,
+    ) -> Option<(O, CalloutAnswer)> {
+        *self.made.entry(cluster.to_owned()).or_default() += 1;
+        match self.answer_of(cluster) {
+            CalloutAnswer::Held => {
+                let number = self.next;
+                self.next += 1;
+                self.timers.set_deadline(timeout, number);
+                self.held.push_back(Held { number, cluster: cluster.to_owned(), owner });
+                None
+            }
+            answer => Some((owner, answer)),
+        }
+    }
+
+    /// Takes the call whose deadline has come.
+    pub fn expire(&mut self, number: u64) -> Option<O> {
+        let at = self.held.iter().position(|held| held.number == number)?;
+        self.held.remove(at).map(|held| held.owner)
+    }
+
+    /// Takes the oldest call that a cluster holds back.
+    ///
+    /// # Errors
+    /// If it holds none back.
+    pub fn release(&mut self, cluster: &str) -> Result<O> {
+        let oldest = self.held.iter().position(|held| held.cluster == cluster);
+        let held = oldest.and_then(|at| self.held.remove(at));
+        let held = held.with_context(|| format!("{cluster} holds no call-out back"))?;
+        self.timers.forget(|number| *number == held.number);
+        Ok(held.owner)
+    }
+
+    /// Calls that nobody waits for any more are not answered.
+    pub fn forget(&mut self, which: impl Fn(&O) -> bool) {
+        let forgotten = self.held.iter().filter(|held| which(&held.owner));
+        let numbers: Vec<_> = forgotten.map(|held| held.number).collect();
+        self.held.retain(|held| !numbers.contains(&held.number));
+        self.timers.forget(|number| numbers.contains(number));
+    }
+
+    /// Whether a call is held back whose owner is so.
+    pub fn any(&self, which: impl Fn(&O) -> bool) -> bool {
+        self.held.iter().any(|held| which(&held.owner))
+    }
+
+    /// How many calls were made to each cluster since this was last asked.
+    pub fn take_made(&mut self) -> BTreeMap<String, u64> {
+        std::mem::take(&mut self.made)
+    }
+}
+
+/// How a cluster answers a call that was diverted to it.
+#[must_use]
+pub fn diverted(answer: CalloutAnswer) -> Answer {
+    let whole = |status| Answer::Whole(Head { status, ..Head::default() });
+    match answer {
+        CalloutAnswer::Status(status) => whole(status),
+        CalloutAnswer::Refused => Answer::Fault(Fault::Refused),
+        // Held back are call-outs only.
+        CalloutAnswer::Held => whole(200),
+    }
+}
