@@ -29,7 +29,7 @@ use tokio::task::LocalSet;
 use crate::module::{Loaded, ModuleArgs};
 use crate::output::{Answer, BAD, FAINT};
 use drain::{Phase, Signals};
-use flags::{ClusterArg, RouteArg};
+use flags::{ClusterArg, Given, RouteArg};
 use plan::Plan;
 use worker::Settings;
 
@@ -73,6 +73,9 @@ pub(crate) struct Args {
     /// Where the admin API answers, and then there alone
     #[arg(long, value_name = "ADDR")]
     admin: Option<SocketAddr>,
+    /// How long a service may take for all of its answer, 15s if nothing is said; 0s is for ever
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    timeout: Option<Duration>,
     /// How many workers
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     workers: u16,
@@ -141,13 +144,24 @@ fn plan(args: &Args) -> anyhow::Result<Plan> {
     let of_envoy =
         envoy::plan(&text).map_err(|(at, message)| anyhow::anyhow!("{file}:{at}: {message}"))?;
     let Some(mut plan) = of_envoy else {
-        let listen = args.listen.unwrap_or(LISTEN);
-        return flags::plan(&file, &text, &args.clusters, &args.routes, listen, args.admin);
+        let Args { clusters, routes, .. } = args;
+        let timeout = args.timeout.unwrap_or(plan::TIMEOUT);
+        let given = Given {
+            clusters,
+            routes,
+            timeout: Some(timeout).filter(|timeout| !timeout.is_zero()),
+            listen: args.listen.unwrap_or(LISTEN),
+            admin: args.admin,
+        };
+        return flags::plan(&file, &text, &given);
     };
     ensure!(
-        args.routes.is_empty() && args.listen.is_none() && args.admin.is_none(),
-        "{file} says where to listen and what to route where: --listen, --route and --admin are for \
-         the plugin's own configuration"
+        args.routes.is_empty()
+            && args.listen.is_none()
+            && args.admin.is_none()
+            && args.timeout.is_none(),
+        "{file} says where to listen and what to route where: --listen, --route, --admin and \
+         --timeout are for the plugin's own configuration"
     );
     for ClusterArg { name, address } in &args.clusters {
         let cluster = plan.clusters.iter_mut().find(|cluster| cluster.name == *name);

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::str::FromStr;
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use serde_json::{Map, Value, json};
@@ -43,28 +44,34 @@ impl FromStr for RouteArg {
     }
 }
 
+/// What the command line says.
+pub(super) struct Given<'a> {
+    pub(super) clusters: &'a [ClusterArg],
+    pub(super) routes: &'a [RouteArg],
+    pub(super) timeout: Option<Duration>,
+    pub(super) listen: SocketAddr,
+    pub(super) admin: Option<SocketAddr>,
+}
+
 /// One listener for clients, and one for the admin API if it is to have one of its own.
 ///
 /// # Errors
 ///
 /// If no cluster is given, or a route leads to none.
-pub(super) fn plan(
-    file: &str,
-    configuration: &str,
-    clusters: &[ClusterArg],
-    routes: &[RouteArg],
-    listen: SocketAddr,
-    admin: Option<SocketAddr>,
-) -> anyhow::Result<Plan> {
+pub(super) fn plan(file: &str, configuration: &str, given: &Given<'_>) -> anyhow::Result<Plan> {
+    let Given { clusters, routes, timeout, listen, admin } = *given;
     let first = clusters.first().context("say where requests go: --cluster NAME=ADDR")?;
     for RouteArg { prefix, cluster } in routes {
         let known = clusters.iter().any(|known| known.name == *cluster);
         ensure!(known, "--route {prefix}: there is no cluster {cluster}");
     }
-    let to = |name: &str| Action::Cluster(name.to_owned());
-    let mut all = vec![Route::diverted()];
-    all.extend(routes.iter().map(|route| Route::prefix(&route.prefix, to(&route.cluster))));
-    all.push(Route::prefix("", to(&first.name)));
+    let to = |prefix: &str, cluster: &str| {
+        let action = Action::Cluster(cluster.to_owned());
+        Route { timeout, ..Route::prefix(prefix, action) }
+    };
+    let mut all = vec![Route { timeout, ..Route::diverted() }];
+    all.extend(routes.iter().map(|route| to(&route.prefix, &route.cluster)));
+    all.push(to("", &first.name));
     let plugin = |name: &str, configuration: Vec<u8>| Plugin {
         name: name.to_owned(),
         vm_id: "edge-breaker".to_owned(),

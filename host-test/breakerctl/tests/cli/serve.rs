@@ -99,7 +99,8 @@ impl Proxy {
         let mut tool = breakerctl();
         tool.args(["serve", "--json", "--config"]).arg(file).args(more);
         if !config.contains("static_resources") {
-            tool.args(["--listen", "127.0.0.1:0"]);
+            // A busy machine takes its time.
+            tool.args(["--listen", "127.0.0.1:0", "--timeout", "2m"]);
         }
         for (name, address) in clusters {
             tool.arg("--cluster").arg(format!("{name}={address}"));

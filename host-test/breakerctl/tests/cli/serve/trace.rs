@@ -3,7 +3,7 @@
 use recipe_services::trace::{BODY, PATH, Row, SERVICE, Seen, TRACE, who_answered};
 use recipe_services::{Ports, Services};
 
-use super::{Proxy, background, eventually};
+use super::{Proxy, Service, background, eventually};
 use crate::support::repository;
 
 /// The recipe's file, with ports that are free, and with shorter waits.
@@ -75,4 +75,25 @@ fn an_address_that_is_given_stands_in_for_the_one_of_the_file() {
     let proxy = Proxy::start(&recipe(&services), &[("payment", nobody), ("fallback", nobody)]);
     let (status, ..) = proxy.post(PATH, BODY);
     assert_eq!(status, 503);
+}
+
+#[test]
+fn a_call_that_is_made_again_is_made_with_all_of_its_body() {
+    let runtime = background();
+    let services = runtime.block_on(Services::start(Ports::default())).unwrap();
+    let payment = Service::start("payment");
+    payment.gate.forget_permits(1_000_000);
+    payment.set_status(503);
+    let proxy = Proxy::start(&recipe(&services), &[("payment", payment.address)]);
+    let (status, _, body) = std::thread::scope(|scope| {
+        let client = scope.spawn(|| proxy.post(PATH, BODY));
+        eventually("it is asked", || payment.calls() == 1);
+        payment.gate.add_permits(1);
+        eventually("it is asked again", || payment.calls() == 2);
+        payment.set_status(200);
+        payment.gate.add_permits(1);
+        client.join().unwrap()
+    });
+    assert_eq!((status, body), (200, format!("payment:{BODY}")));
+    assert_eq!(proxy.breaker(SERVICE), ("CLOSED".to_owned(), 0), "what counts is how it ended");
 }
