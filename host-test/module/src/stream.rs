@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
-use scenario::{Answer, CLIENT_GONE, CalloutAnswer, Grpc, Head, Received, Reply, Request, Worker, diverted,
+use scenario::{
+    Answer, CLIENT_GONE, CalloutAnswer, Grpc, Head, Received, Reply, Request, Worker, diverted,
 };
 use wasm_host::{Call, Event, Headers, LocalReply, Part, StreamId};
 

@@ -2,9 +2,9 @@
 //! nothing else.
 
 /// The length of a record.
-pub(crate) const LENGTH: usize = 344;
+pub(crate) const LENGTH: usize = 368;
 /// Where the places of trials begin.
-pub(crate) const PLACES: usize = 88;
+pub(crate) const PLACES: usize = 112;
 /// Where the generation is.
 pub(crate) const GENERATION: usize = 8;
 /// Where the lease of the health check is.
