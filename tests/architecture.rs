@@ -41,7 +41,7 @@ const PLACES: &[Place] = &[
     tool("component-wrap", &[]),
     tool("module-trim", &[]),
     tool("wasm-host", &[]),
-    tool("guard-host", &[]),
+    tool("component-host", &[]),
     tool("scenario", &[]),
     tool("simulated-world", &["wasm-host"]),
     tool("module-host", &["scenario", "wasm-host"]),
@@ -56,8 +56,8 @@ const PLACES: &[Place] = &[
         &[
             "breaker",
             "breaker-filter",
+            "component-host",
             "envoy-harness",
-            "guard-host",
             "module-host",
             "recipe-services",
             "scenario",

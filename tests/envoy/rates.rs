@@ -62,13 +62,13 @@ async fn send(edge: &Edge, path: &str, most: usize) -> Result<Vec<Answered>> {
     let mut calls = JoinSet::new();
     for _ in 0..most {
         pace.tick().await;
-        let (client, url, answers) = (client.clone(), edge.url(path), answers.clone());
+        let (client, url, shared) = (client.clone(), edge.url(path), Arc::clone(&answers));
         calls.spawn(async move {
             let response = client.get(&url).await?;
             let by = answered_by(&response);
             let answered =
                 Answered { at: Instant::now(), diverted: by == "cluster", failed: by == "replay" };
-            answers.lock().expect("nobody panics").push(answered);
+            shared.lock().expect("nobody panics").push(answered);
             anyhow::Ok(())
         });
         if answers.lock().expect("nobody panics").iter().any(|it: &Answered| it.diverted) {

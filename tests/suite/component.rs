@@ -8,9 +8,9 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use component_host::types::{self, Callout, CheckId};
+use component_host::{Artefact, Guard, Shared};
 use envoy_harness::repo_root;
-use guard_host::types::{self, Callout, CheckId};
-use guard_host::{Artefact, Guard, Shared};
 use scenario::{
     Answer, CallId, CalloutAnswer, Configured, Due, Event, GARBAGE, Host, Late, Place, Received,
     Request, Sent, Status, Store, Worker,

@@ -1,11 +1,11 @@
 //! One request and its answer, told to an instance as a gateway tells it.
 
 use anyhow::{Result, bail};
-use guard_host::types::{
+use component_host::types::{
     self, Callout, Ending, Field, Origin, RequestHead, RequestVerdict, ResponseHead,
     ResponseVerdict,
 };
-use guard_host::{Guard, field};
+use component_host::{Guard, field};
 use scenario::{Answer, CalloutAnswer, Fault, Grpc, Head, Received, Reply, Request, Worker};
 
 use crate::callouts::diverted;

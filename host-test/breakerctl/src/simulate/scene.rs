@@ -91,13 +91,15 @@ fn status(record: Option<&[u8]>) -> Status {
 
 fn read(record: &[u8]) -> Option<Status> {
     let (version, state) = (*record.first()?, *record.get(1)?);
-    if version != 1 || record.len() != 344 {
+    if version != 2 || record.len() != 368 {
         return None;
     }
     let state = ["CLOSED", "OPEN", "HALF_OPEN"].get(usize::from(state))?;
     let trip_reason = match record.get(2)? {
         1 => Some("consecutive_failures"),
         2 => Some("trial_failed"),
+        6 => Some("failure_rate"),
+        7 => Some("slow_call_rate"),
         _ => None,
     };
     Some(Status {

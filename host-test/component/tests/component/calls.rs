@@ -1,7 +1,7 @@
 //! Requests: admitted, diverted, answered, abandoned.
 
-use guard_host::types::{Field, Origin, RequestVerdict, ResponseVerdict, State};
-use guard_host::{Shared, field};
+use component_host::types::{Field, Origin, RequestVerdict, ResponseVerdict, State};
+use component_host::{Shared, field};
 use serde_json::{Value, json};
 
 use crate::world::{World, get, head, instance};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use guard_host::types::{RequestVerdict, State};
+use component_host::types::{RequestVerdict, State};
 use serde_json::{Value, json};
 
 use crate::world::World;

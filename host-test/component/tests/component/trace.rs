@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use guard_host::types::{
+use component_host::types::{
     Answer, Field, Level, Origin, Reason, RequestVerdict, ResponseVerdict, ServiceStatus, State,
     UnixTime,
 };
-use guard_host::{Guard, Shared, field};
+use component_host::{Guard, Shared, field};
 use serde_json::{Value, json};
 
 use crate::node;

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use guard_host::types::{RequestVerdict, State, StatusError};
+use component_host::types::{RequestVerdict, State, StatusError};
 use serde_json::json;
 
 use crate::world::{World, get};

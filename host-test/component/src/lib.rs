@@ -14,7 +14,7 @@
 //! ```no_run
 //! use std::path::Path;
 //!
-//! use guard_host::{Artefact, Guard, Shared};
+//! use component_host::{Artefact, Guard, Shared};
 //!
 //! # fn main() -> anyhow::Result<()> {
 //! let artefact = Artefact::load(Path::new("target/wasm/edge_breaker_component.wasm"))?;

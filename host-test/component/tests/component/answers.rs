@@ -1,7 +1,7 @@
 //! What an answer says of the service.
 
-use guard_host::types::Origin;
-use guard_host::{WALL_START, field};
+use component_host::types::Origin;
+use component_host::{WALL_START, field};
 use serde_json::json;
 
 use crate::world::{World, ending, get, head, head_by};

@@ -4,11 +4,11 @@ use std::path::Path;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use guard_host::types::{
+use component_host::types::{
     Admission, CallId, Check, Configured, Ending, Origin, RequestHead, RequestVerdict,
     ResponseHead, ResponseVerdict, ServiceStatus, State,
 };
-use guard_host::{Artefact, Guard, Shared, field};
+use component_host::{Artefact, Guard, Shared, field};
 use serde_json::{Value, json};
 
 pub(crate) const SERVICE: &str = "payment-service";

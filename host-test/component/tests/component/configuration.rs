@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use guard_host::types::{MetricKind, RequestVerdict, State};
-use guard_host::{Shared, WALL_START};
+use component_host::types::{MetricKind, RequestVerdict, State};
+use component_host::{Shared, WALL_START};
 use serde_json::json;
 
 use crate::world::{World, config, get, instance};

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use fastrand::Rng;
-use guard_host::field;
-use guard_host::types::{
+use component_host::field;
+use component_host::types::{
     Answer, Ending, Field, Origin, RequestHead, ResponseHead, ResponseVerdict, State,
 };
+use fastrand::Rng;
 use serde_json::json;
 
 use crate::world::{World, get};

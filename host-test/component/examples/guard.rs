@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
-use guard_host::types::{Ending, Origin, RequestHead, RequestVerdict, ResponseHead};
-use guard_host::{Artefact, Guard, Shared, field};
+use component_host::types::{Ending, Origin, RequestHead, RequestVerdict, ResponseHead};
+use component_host::{Artefact, Guard, Shared, field};
 
 const CONFIG: &str = r#"{
     "services": [
