@@ -99,6 +99,7 @@ static NONE: &[HostKind] = &[HostKind {
     name: "slow",
     lacks: &[(Need::Crash, "nobody can crash it")],
     start: |_| anyhow::bail!("it is never started"),
+    seeds: 0,
 }];
 
 fn needing_a_crash() -> Result<Scenario> {
@@ -114,8 +115,8 @@ fn no_host() -> Result<()> {
 
 fn excused() -> Result<()> {
     static BOTH: [HostKind; 2] = [
-        HostKind { name: "slow", lacks: NONE[0].lacks, start: NONE[0].start },
-        HostKind { name: "native", lacks: &[], start: HOSTS[0].start },
+        HostKind { name: "slow", lacks: NONE[0].lacks, start: NONE[0].start, seeds: 0 },
+        HostKind { name: "native", lacks: &[], start: HOSTS[0].start, seeds: 0 },
     ];
     let trials = trials_on(&BOTH, "x", &needing_a_crash()?);
     let names: Vec<_> = trials.iter().map(Trial::name).collect();

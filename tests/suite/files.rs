@@ -7,6 +7,7 @@ use envoy_harness::repo_root;
 use libtest_mimic::{Failed, Trial};
 use scenario::{Report, Scenario, play};
 
+use crate::envoy::TooLate;
 use crate::hosts::{HOSTS, HostKind};
 
 /// Where the scenarios are.
@@ -83,10 +84,20 @@ pub(crate) fn trials_on(hosts: &'static [HostKind], name: &str, scenario: &Scena
     hosts.iter().zip(excuses).map(of_host).collect()
 }
 
-/// Runs a scenario on a new host.
+/// Runs a scenario on a new host. What comes of one whose steps came too late, on a machine that stood
+/// still for a while, says nothing: then it is run again.
 pub(crate) fn run(host: &HostKind, scenario: &Scenario) -> Result<Report> {
-    let mut host = (host.start)(scenario)?;
-    play(scenario, &mut *host)
+    const ATTEMPTS: usize = 10;
+    let attempt = || play(scenario, &mut *(host.start)(scenario)?);
+    for _ in 1..ATTEMPTS {
+        match attempt() {
+            Err(error) if error.is::<TooLate>() => {
+                eprintln!("{} on {}: again: {error:#}", scenario.file.display(), host.name);
+            }
+            result => return result,
+        }
+    }
+    attempt()
 }
 
 fn passes(host: &HostKind, scenario: &Scenario) -> Result<(), Failed> {

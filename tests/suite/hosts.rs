@@ -4,8 +4,8 @@ use anyhow::Result;
 use scenario::{Host, Need, Scenario};
 
 use crate::component::Component;
-use crate::module;
 use crate::native::Native;
+use crate::{envoy, module};
 
 /// A way to run the breaker. One more is one more entry in [`HOSTS`].
 pub(crate) struct HostKind {
@@ -15,16 +15,39 @@ pub(crate) struct HostKind {
     pub(crate) lacks: &'static [(Need, &'static str)],
     /// A new one for a scenario.
     pub(crate) start: fn(&Scenario) -> Result<Box<dyn Host>>,
+    /// How many made-up scenarios are tried on it.
+    pub(crate) seeds: u64,
 }
 
 /// All of them.
 pub(crate) const HOSTS: &[HostKind] = &[
-    HostKind { name: "native", lacks: &[], start: |s| Ok(Box::new(Native::new(s.workers))) },
-    HostKind { name: "module", lacks: &[], start: |s| Ok(Box::new(module::start(s.workers)?)) },
-    HostKind { name: "component", lacks: &[], start: |s| Ok(Box::new(Component::new(s.workers))) },
+    HostKind {
+        name: "native",
+        lacks: &[],
+        start: |s| Ok(Box::new(Native::new(s.workers))),
+        seeds: 200,
+    },
+    HostKind {
+        name: "module",
+        lacks: &[],
+        start: |s| Ok(Box::new(module::start(s.workers)?)),
+        seeds: 200,
+    },
+    HostKind {
+        name: "component",
+        lacks: &[],
+        start: |s| Ok(Box::new(Component::new(s.workers))),
+        seeds: 200,
+    },
+    HostKind { name: "envoy", lacks: envoy::LACKS, start: envoy::start, seeds: 30 },
 ];
 
 impl HostKind {
+    /// Whether time passes as it does.
+    pub(crate) fn is_in_real_time(&self) -> bool {
+        self.lacks.iter().any(|(need, _)| *need == Need::VirtualTime)
+    }
+
     /// Why it cannot run a scenario, if it cannot.
     pub(crate) fn excuse(&self, scenario: &Scenario) -> Option<String> {
         let missing = self.lacks.iter().filter(|(need, _)| scenario.needs.contains(need));

@@ -4,6 +4,7 @@ mod bites;
 mod callouts;
 mod component;
 mod docs;
+mod envoy;
 mod files;
 mod hosts;
 mod module;
@@ -16,7 +17,9 @@ mod rows;
 use libtest_mimic::{Arguments, Trial};
 
 fn main() {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // In a real proxy scenarios are mostly waits.
+    arguments.test_threads.get_or_insert(8);
     let mut trials = Vec::new();
     trials.extend(bites::trials());
     trials.extend(docs::trials());
@@ -24,7 +27,9 @@ fn main() {
     trials.extend(recipe::trials());
     trials.extend(rows::trials());
     trials.extend(files::trials());
-    libtest_mimic::run(&arguments, trials).exit();
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    envoy::stop();
+    conclusion.exit();
 }
 
 /// A test that fails by a panic or an error.

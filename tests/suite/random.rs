@@ -11,7 +11,7 @@ use crate::hosts::{HOSTS, HostKind};
 use crate::native::Native;
 use crate::trial;
 
-/// How many seeds are tried.
+/// How many seeds the generator itself is tried with.
 const SEEDS: u64 = 200;
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -33,6 +33,7 @@ static NATIVE_AS_A_COMPONENT: HostKind = HostKind {
     name: "native_as_a_component",
     lacks: &[],
     start: |s| Ok(Box::new(Native::as_a_component(s.workers))),
+    seeds: 200,
 };
 
 /// What a host is compared with, and on what.
@@ -126,36 +127,51 @@ fn needs() -> Result<()> {
     Ok(())
 }
 
-/// Compares two hosts on scenarios that need no more than this.
-fn agrees(host: &HostKind, like: &HostKind, needs: &BTreeSet<Need>) -> Result<()> {
-    for seed in 0..SEEDS {
-        let scenario = generate(seed, needs);
-        let expected = run(like, &scenario)?;
-        let got = run(host, &scenario).with_context(|| format!("seed {seed}"))?;
-        let differing = expected.timeline.iter().zip(&got.timeline).find(|(a, b)| a != b);
+/// Compares two hosts on scenarios that need no more than this. Where time cannot be hurried all
+/// seeds take it at once.
+fn agrees(host: &'static HostKind, like: &'static HostKind, needs: &BTreeSet<Need>) -> Result<()> {
+    if !host.is_in_real_time() {
+        return (0..host.seeds).try_for_each(|seed| agrees_on(seed, host, like, needs));
+    }
+    std::thread::scope(|scope| {
+        let seeds: Vec<_> = (0..host.seeds)
+            .map(|seed| scope.spawn(move || agrees_on(seed, host, like, needs)))
+            .collect();
+        let join = |seed: std::thread::ScopedJoinHandle<'_, Result<()>>| {
+            seed.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a seed panicked")))
+        };
+        let results: Vec<_> = seeds.into_iter().map(join).collect();
+        results.into_iter().collect()
+    })
+}
+
+fn agrees_on(seed: u64, host: &HostKind, like: &HostKind, needs: &BTreeSet<Need>) -> Result<()> {
+    let scenario = generate(seed, needs);
+    let expected = run(like, &scenario)?;
+    let got = run(host, &scenario).with_context(|| format!("seed {seed}"))?;
+    let differing = expected.timeline.iter().zip(&got.timeline).find(|(a, b)| a != b);
+    ensure!(
+        expected.timeline == got.timeline,
+        "seed {seed}: {} and {} differ in {differing:?}:\n{}\n\nand\n\n{}",
+        like.name,
+        host.name,
+        expected.text(),
+        got.text()
+    );
+    if let Some(metrics) = got.metrics {
+        let expected = expected.metrics.unwrap_or_default();
+        let names: BTreeSet<_> = expected.keys().chain(metrics.keys()).collect();
+        let differing: Vec<_> = names
+            .into_iter()
+            .map(|name| (name, expected.get(name), metrics.get(name)))
+            .filter(|(_, expected, got)| expected != got)
+            .collect();
         ensure!(
-            expected.timeline == got.timeline,
-            "seed {seed}: {} and {} differ in {differing:?}:\n{}\n\nand\n\n{}",
+            differing.is_empty(),
+            "seed {seed}: metrics of {} and {} differ: {differing:?}",
             like.name,
-            host.name,
-            expected.text(),
-            got.text()
+            host.name
         );
-        if let Some(metrics) = got.metrics {
-            let expected = expected.metrics.unwrap_or_default();
-            let names: BTreeSet<_> = expected.keys().chain(metrics.keys()).collect();
-            let differing: Vec<_> = names
-                .into_iter()
-                .map(|name| (name, expected.get(name), metrics.get(name)))
-                .filter(|(_, expected, got)| expected != got)
-                .collect();
-            ensure!(
-                differing.is_empty(),
-                "seed {seed}: metrics of {} and {} differ: {differing:?}",
-                like.name,
-                host.name
-            );
-        }
     }
     Ok(())
 }

@@ -44,6 +44,11 @@ impl Admin {
         Stats::parse(&self.get("/stats?format=json").await?)
     }
 
+    pub(crate) async fn stats_matching(&self, regex: &str) -> Result<Stats> {
+        let escaped: String = regex.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        Stats::parse(&self.get(&format!("/stats?format=json&filter={escaped}")).await?)
+    }
+
     pub(crate) async fn prometheus(&self) -> Result<Prometheus> {
         Ok(Prometheus::new(self.get("/stats/prometheus").await?))
     }

@@ -21,6 +21,6 @@ mod route;
 pub use self::bootstrap::Bootstrap;
 pub use self::cluster::{cluster, http2_cluster};
 pub use self::filter::{FailurePolicy, Wasm, lua};
-pub use self::lds::LdsFile;
+pub use self::lds::{CdsFile, LdsFile};
 pub use self::listener::Listener;
 pub use self::route::Route;

@@ -74,6 +74,15 @@ impl Envoy {
         self.admin.stats().await
     }
 
+    /// The counters and gauges in whose names this regular expression matches: an Envoy of many
+    /// listeners and clusters has thousands.
+    ///
+    /// # Errors
+    /// When the admin interface does not answer.
+    pub async fn stats_matching(&self, regex: &str) -> Result<Stats> {
+        self.admin.stats_matching(regex).await
+    }
+
     /// One counter or gauge; 0 if there is none of this name, as before its first increment.
     ///
     /// # Errors

@@ -38,7 +38,8 @@ pub fn generate(seed: u64, may_need: &BTreeSet<Need>) -> Scenario {
         pending: Vec::new(),
         passed: Duration::ZERO,
     };
-    let length = story.rng.usize(20..=60);
+    let length = if story.may(Need::VirtualTime) { 20..=60 } else { 15..=40 };
+    let length = story.rng.usize(length);
     let steps: Vec<_> = (0..length).filter_map(|_| story.step()).collect();
     let service = story.services.first().cloned().unwrap_or_default();
     Scenario {
@@ -106,15 +107,15 @@ impl Story<'_> {
         Some(Step { line: 0, clock, event, expect: Expect::default() })
     }
 
-    /// Time that passes before the step. In real time it is short, and in sum it stays below what a
-    /// scenario may take there.
+    /// Time that passes before the step. In real time, where a step may be a bit late, it passes in
+    /// units that are long against that, and in sum stays below what a scenario may take there.
     fn time(&mut self, at_rest: bool) -> Duration {
         const LONGEST_IN_REAL_TIME: Duration = Duration::from_secs(8);
         if !at_rest && self.rng.u8(0..4) > 0 {
             return Duration::ZERO;
         }
         if !self.may(Need::VirtualTime) {
-            let time = Duration::from_millis(self.rng.u64(1..=4) * 250);
+            let time = Duration::from_millis(self.rng.u64(1..=2) * config::UNIT_IN_REAL_TIME);
             let left = LONGEST_IN_REAL_TIME.saturating_sub(self.passed);
             return if time <= left { time } else { Duration::ZERO };
         }

@@ -1,8 +1,10 @@
 //! The whole configuration.
 
-use serde_json::{Value, json};
+use std::path::Path;
 
-use super::{LdsFile, Listener};
+use serde_json::{Map, Value, json};
+
+use super::{CdsFile, LdsFile, Listener};
 
 /// Listeners and clusters, and what belongs to none of them.
 #[derive(Clone, Debug, Default)]
@@ -10,7 +12,7 @@ pub struct Bootstrap {
     listeners: Vec<Value>,
     clusters: Vec<Value>,
     tags: Vec<Value>,
-    lds: Option<Value>,
+    dynamic: Map<String, Value>,
 }
 
 impl Bootstrap {
@@ -49,12 +51,14 @@ impl Bootstrap {
     /// Takes listeners from this file too, and again whenever it is written.
     #[must_use]
     pub fn lds(mut self, file: &LdsFile) -> Self {
-        self.lds = Some(json!({
-            "lds_config": {
-                "resource_api_version": "V3",
-                "path_config_source": { "path": file.path() },
-            },
-        }));
+        self.dynamic.insert("lds_config".to_owned(), watched(&file.path()));
+        self
+    }
+
+    /// Takes clusters from this file too, and again whenever it is written.
+    #[must_use]
+    pub fn cds(mut self, file: &CdsFile) -> Self {
+        self.dynamic.insert("cds_config".to_owned(), watched(&file.path()));
         self
     }
 
@@ -67,9 +71,13 @@ impl Bootstrap {
             "static_resources": { "listeners": self.listeners, "clusters": self.clusters },
             "stats_config": { "stats_tags": self.tags },
         });
-        if let Some(lds) = self.lds {
-            config["dynamic_resources"] = lds;
+        if !self.dynamic.is_empty() {
+            config["dynamic_resources"] = Value::Object(self.dynamic);
         }
         config
     }
+}
+
+fn watched(path: &Path) -> Value {
+    json!({ "resource_api_version": "V3", "path_config_source": { "path": path } })
 }

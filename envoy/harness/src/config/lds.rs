@@ -1,10 +1,10 @@
-//! Listeners that change while Envoy runs.
+//! Listeners and clusters that change while Envoy runs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::Listener;
@@ -45,6 +45,45 @@ impl LdsFile {
             let mut resource = listener.build();
             resource["@type"] = json!("type.googleapis.com/envoy.config.listener.v3.Listener");
             resource
+        });
+        let content = json!({ "resources": resources.collect::<Vec<_>>() });
+        replace(&self.path(), &serde_json::to_vec_pretty(&content)?)
+    }
+}
+
+/// A file of clusters that Envoy watches, as [`LdsFile`] is one of listeners.
+///
+/// Envoy counts in `cluster_manager.cds.update_success` what it has taken.
+#[derive(Debug)]
+pub struct CdsFile {
+    directory: TempDir,
+}
+
+impl CdsFile {
+    /// A file without clusters.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn new() -> Result<Self> {
+        let file = Self { directory: tempfile::Builder::new().prefix("cds-").tempdir()? };
+        file.write([])?;
+        Ok(file)
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        self.directory.path().join("cds.json")
+    }
+
+    /// Replaces the clusters. Those that are equal to what they were stay untouched.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write(&self, clusters: impl IntoIterator<Item = Value>) -> Result<()> {
+        let resources = clusters.into_iter().map(|mut cluster| {
+            cluster["@type"] = json!("type.googleapis.com/envoy.config.cluster.v3.Cluster");
+            cluster
         });
         let content = json!({ "resources": resources.collect::<Vec<_>>() });
         replace(&self.path(), &serde_json::to_vec_pretty(&content)?)

@@ -15,6 +15,7 @@ pub struct Listener {
     routes: Vec<Value>,
     options: Vec<(String, Value)>,
     reuse_port: bool,
+    named_stats: bool,
 }
 
 impl Listener {
@@ -28,6 +29,7 @@ impl Listener {
             routes: Vec::new(),
             options: Vec::new(),
             reuse_port: true,
+            named_stats: false,
         }
     }
 
@@ -66,6 +68,14 @@ impl Listener {
         self
     }
 
+    /// Names its stats by the listener's name, as in `listener.edge.worker_0.downstream_cx_total`,
+    /// rather than by its address.
+    #[must_use]
+    pub fn named_stats(mut self) -> Self {
+        self.named_stats = true;
+        self
+    }
+
     /// The listener as JSON.
     #[must_use]
     pub fn build(self) -> Value {
@@ -88,6 +98,9 @@ impl Listener {
                 }],
             }],
         });
+        if self.named_stats {
+            listener["stat_prefix"] = json!(self.name);
+        }
         if !self.reuse_port {
             listener["enable_reuse_port"] = json!(false);
             listener["connection_balance_config"] = json!({ "exact_balance": {} });

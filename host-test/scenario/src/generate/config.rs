@@ -8,6 +8,10 @@ use serde_json::{Value, json};
 use super::{FALLBACK, HEALTH, pick};
 use crate::format::Need;
 
+/// In real time, the milliseconds that steps are apart, or multiples of them. Waits end in the middle
+/// between two, so that a step which is late by less than half of it comes when it is meant to.
+pub(super) const UNIT_IN_REAL_TIME: u64 = 1_000;
+
 /// A configuration of one to three services.
 pub(super) fn config(rng: &mut Rng, may_need: &BTreeSet<Need>) -> Value {
     let names = ["payment", "order", "stock"];
@@ -31,7 +35,7 @@ fn service(rng: &mut Rng, is_virtual: bool, name: &str) -> Value {
     }
     service["open"] = open(rng, is_virtual);
     let permitted = rng.u32(1..=4);
-    let max_waits: &[_] = if is_virtual { &["1s", "5s", "30s"] } else { &["1100ms", "30s"] };
+    let max_waits: &[_] = if is_virtual { &["1s", "5s", "30s"] } else { &["1500ms", "30s"] };
     service["half_open"] = json!({
         "permitted_calls": permitted,
         "success_threshold": rng.u32(1..=permitted),
@@ -65,10 +69,10 @@ fn service(rng: &mut Rng, is_virtual: bool, name: &str) -> Value {
     service
 }
 
-/// In real time, waits that no step ends with, since steps are quarters of a second apart.
+/// In real time, waits of one unit and a half, and of two and a half after a failed trial.
 fn open(rng: &mut Rng, is_virtual: bool) -> Value {
     if !is_virtual {
-        return json!({"wait_duration": "1100ms", "max_wait_duration": "2100ms", "jitter": 0});
+        return json!({"wait_duration": "1500ms", "max_wait_duration": "2500ms", "jitter": 0});
     }
     json!({
         "wait_duration": *pick(rng, &["1s", "3s", "10s"]),
