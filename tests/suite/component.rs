@@ -270,6 +270,8 @@ fn status_of(told: &types::ServiceStatus) -> Status {
     };
     let reason = told.trip_reason.map(|reason| match reason {
         types::Reason::ConsecutiveFailures => "consecutive_failures",
+        types::Reason::FailureRate => "failure_rate",
+        types::Reason::SlowCallRate => "slow_call_rate",
         types::Reason::HealthCheck => "health_check",
         types::Reason::TrialFailed => "trial_failed",
         types::Reason::TrialsSucceeded => "trials_succeeded",

@@ -226,6 +226,8 @@ fn shown(status: &ServiceStatus) -> Value {
     };
     let reason = status.trip_reason.map(|reason| match reason {
         Reason::ConsecutiveFailures => "consecutive_failures",
+        Reason::FailureRate => "failure_rate",
+        Reason::SlowCallRate => "slow_call_rate",
         Reason::HealthCheck => "health_check",
         Reason::TrialFailed => "trial_failed",
         Reason::TrialsSucceeded => "trials_succeeded",
