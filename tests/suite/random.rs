@@ -103,6 +103,7 @@ fn every_state() -> Result<()> {
             "-> waiting",
             "-> diverted open",
             "-> diverted half_open",
+            "-> diverted ramp",
             "-> accepted",
             "crash",
             "wall clock",

@@ -31,7 +31,7 @@ pub(super) fn again(rng: &mut Rng, may_need: &BTreeSet<Need>, services: &[String
 fn service(rng: &mut Rng, is_virtual: bool, name: &str) -> Value {
     let mut service = json!({"name": name, "match": {"hosts": [name]}});
     if rng.u8(0..4) > 0 {
-        service["trip"] = json!({"consecutive_failures": rng.u32(1..=4)});
+        service["trip"] = trip(rng, is_virtual);
     }
     service["open"] = open(rng, is_virtual);
     let permitted = rng.u32(1..=4);
@@ -41,6 +41,9 @@ fn service(rng: &mut Rng, is_virtual: bool, name: &str) -> Value {
         "success_threshold": rng.u32(1..=permitted),
         "max_wait_duration": *pick(rng, max_waits),
     });
+    if is_virtual && rng.u8(0..3) == 0 {
+        service["half_open"]["ramp_duration"] = json!(*pick(rng, &["2s", "10s"]));
+    }
     // In real time it would be chance whether a check or a step comes first.
     if is_virtual && rng.bool() {
         service["health_check"] = health_check(rng);
@@ -67,6 +70,27 @@ fn service(rng: &mut Rng, is_virtual: bool, name: &str) -> Value {
         });
     }
     service
+}
+
+/// In real time it would be chance what has slid out of a window, and which calls are slow.
+fn trip(rng: &mut Rng, is_virtual: bool) -> Value {
+    if !is_virtual || rng.bool() {
+        return json!({"consecutive_failures": rng.u32(1..=4)});
+    }
+    let mut trip = json!({"failure_rate_threshold": *pick(rng, &[20, 50, 100])});
+    if rng.bool() {
+        trip["slow_call_rate_threshold"] = json!(*pick(rng, &[20, 50, 100]));
+        trip["slow_call_duration_threshold"] = json!(*pick(rng, &["500ms", "2s"]));
+    }
+    if rng.bool() {
+        trip["consecutive_failures"] = json!(rng.u32(2..=6));
+    }
+    trip["minimum_number_of_calls"] = json!(rng.u32(1..=5));
+    trip["sliding_window_size"] = match rng.bool() {
+        true => json!(*pick(rng, &["1s", "5s", "20s"])),
+        false => json!(rng.u32(5..=20)),
+    };
+    trip
 }
 
 /// In real time, waits of one unit and a half, and of two and a half after a failed trial.

@@ -161,15 +161,21 @@ impl Progress {
 
     fn expect(&self, event: &Event, expect: &Expect) -> Result<(), Wrong> {
         let known: &[&str] = match event {
-            Event::Request { .. } => {
-                &["forwarded", "diverted open", "diverted half_open", "replied", "passed"]
-            }
+            Event::Request { .. } => &[
+                "forwarded",
+                "diverted open",
+                "diverted half_open",
+                "diverted ramp",
+                "replied",
+                "passed",
+            ],
             Event::Call { .. } => &[
                 "passed",
                 "replayed",
                 "replied",
                 "diverted open",
                 "diverted half_open",
+                "diverted ramp",
                 "cut",
                 "nothing",
             ],
