@@ -166,8 +166,13 @@ impl Story<'_> {
         Event::Call { times, request, answer }
     }
 
+    /// A request that stays for a while. Not one that is left alone: in a proxy it keeps the
+    /// configuration that it came with at work, and a component never hears of it again.
     fn request(&mut self) -> Event {
-        let request = self.request_of();
+        let mut request = self.request_of();
+        if !self.services.contains(&request.host) {
+            request.host = self.services.first().cloned().unwrap_or_default();
+        }
         let name = format!("r{}", self.sent);
         self.sent = self.sent.saturating_add(1);
         let is_grpc = request.is_grpc();
