@@ -37,6 +37,7 @@ pub fn generate(seed: u64, may_need: &BTreeSet<Need>) -> Scenario {
         sent: 0,
         pending: Vec::new(),
         passed: Duration::ZERO,
+        at_once: 0,
     };
     let length = if story.may(Need::VirtualTime) { 20..=60 } else { 15..=40 };
     let length = story.rng.usize(length);
@@ -68,6 +69,8 @@ struct Story<'a> {
     sent: usize,
     pending: Vec<Pending>,
     passed: Duration,
+    /// How much has happened since time last passed.
+    at_once: usize,
 }
 
 /// A request that was sent and that no step has ended yet.
@@ -83,8 +86,12 @@ impl Story<'_> {
         self.may_need.contains(&need)
     }
 
-    /// The next step; `None`: nothing happens.
+    /// The next step; `None`: nothing happens, in real time when enough of it has passed.
     fn step(&mut self) -> Option<Step> {
+        const LONGEST_IN_REAL_TIME: Duration = Duration::from_secs(8);
+        if !self.may(Need::VirtualTime) && self.passed >= LONGEST_IN_REAL_TIME {
+            return None;
+        }
         let event = match self.rng.u32(0..100) {
             0..35 => self.call(),
             35..50 => self.request(),
@@ -104,20 +111,22 @@ impl Story<'_> {
             return None;
         }
         self.passed = self.passed.saturating_add(time);
+        self.at_once = if time.is_zero() { self.at_once.saturating_add(1) } else { 1 };
         Some(Step { line: 0, clock, event, expect: Expect::default() })
     }
 
     /// Time that passes before the step. In real time, where a step may be a bit late, it passes in
-    /// units that are long against that, and in sum stays below what a scenario may take there.
+    /// units that are long against that, and not too much happens at once.
     fn time(&mut self, at_rest: bool) -> Duration {
-        const LONGEST_IN_REAL_TIME: Duration = Duration::from_secs(8);
+        const MOST_AT_ONCE_IN_REAL_TIME: usize = 4;
+        if !self.may(Need::VirtualTime) && self.at_once >= MOST_AT_ONCE_IN_REAL_TIME {
+            return Duration::from_millis(config::UNIT_IN_REAL_TIME);
+        }
         if !at_rest && self.rng.u8(0..4) > 0 {
             return Duration::ZERO;
         }
         if !self.may(Need::VirtualTime) {
-            let time = Duration::from_millis(self.rng.u64(1..=2) * config::UNIT_IN_REAL_TIME);
-            let left = LONGEST_IN_REAL_TIME.saturating_sub(self.passed);
-            return if time <= left { time } else { Duration::ZERO };
+            return Duration::from_millis(self.rng.u64(1..=2) * config::UNIT_IN_REAL_TIME);
         }
         let millis = match self.rng.u8(0..4) {
             0 => self.rng.u64(1..100),

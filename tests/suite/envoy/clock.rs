@@ -31,7 +31,9 @@ pub(super) struct Clock {
     planned: Duration,
     /// Whether time matters at all.
     matters: bool,
-    /// Whether it matters at the moment: not while all breakers are closed.
+    /// Whether call-outs are held back until their time is over.
+    holds: bool,
+    /// Whether time matters at the moment: not while all breakers are closed.
     runs: bool,
     /// Whether timers of the proxy matter.
     pub(super) has_timers: bool,
@@ -50,7 +52,8 @@ impl Clock {
             start: now,
             planned: Duration::ZERO,
             matters: scenario.steps.iter().any(|step| step.clock != When::Now),
-            runs: checks || held,
+            holds: held,
+            runs: held,
             has_timers: checks || held,
             slept: now,
         }
@@ -99,7 +102,7 @@ impl Clock {
     /// [`TooLate`], if it matters.
     pub(super) fn done(&mut self, all_closed: bool) -> Result<()> {
         let mattered = self.runs;
-        self.runs = self.has_timers || !all_closed;
+        self.runs = self.holds || !all_closed;
         let late = self.start.elapsed().saturating_sub(self.planned);
         let matters = self.matters && (mattered || self.runs);
         ensure!(!matters || late <= TOLERANCE, TooLate(late));
