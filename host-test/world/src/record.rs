@@ -51,7 +51,7 @@ impl Record {
 
     /// Reads a record.
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, String> {
-        if bytes.len() != LENGTH || bytes.first() != Some(&1) {
+        if bytes.len() != LENGTH || bytes.first() != Some(&2) {
             return Err(format!("{} bytes that are no record", bytes.len()));
         }
         let state = match bytes[1] {

@@ -30,8 +30,10 @@ fn a_wrong_configuration_is_refused_with_place_value_and_remedy() {
             json!({"services": [{"name": "a", "trip": {"consecutive_failure": 1}}]}),
             "services[0].trip.consecutive_failure",
             r#""consecutive_failure""#,
-            "give `consecutive_failures`",
-            "unknown field `consecutive_failure`, expected `consecutive_failures`",
+            "give one of `consecutive_failures`, `failure_rate_threshold`, `slow_call_rate_threshold`, \
+             `slow_call_duration_threshold`, `minimum_number_of_calls`, `sliding_window_type`, \
+             `sliding_window_size`",
+            "unknown field `consecutive_failure`, expected one of `consecutive_failures`, ",
         ),
         (
             json!({"services": []}),
@@ -127,7 +129,7 @@ fn effects_name_only_metrics_that_were_told_in_advance() {
     assert!(changed.len() >= 8, "{changed:?}");
     assert!(changed.is_subset(&told), "{:?}", changed.difference(&told));
     let gauges = world.configured.metrics.iter().filter(|m| m.kind == MetricKind::Gauge);
-    assert_eq!(gauges.count(), 2);
+    assert_eq!(gauges.count(), 4);
 }
 
 #[test]

@@ -295,7 +295,9 @@ fn each_refusal_tells_path_value_and_remedy_apart() {
             of(r#""trip": {"a`, expected `b": 1}"#),
             "services[0].trip.a`, expected `b",
             r#""a`, expected `b""#,
-            "give `consecutive_failures`",
+            "give one of `consecutive_failures`, `failure_rate_threshold`, `slow_call_rate_threshold`, \
+             `slow_call_duration_threshold`, `minimum_number_of_calls`, `sliding_window_type`, \
+             `sliding_window_size`",
         ),
         (
             of(r#""classify": {"overflow": "maybe"}"#),
