@@ -25,7 +25,7 @@ pub(crate) struct Proxy {
 
 enum Kind {
     Envoy { envoy: Box<Envoy>, version: String },
-    Serve { why: String, _tool: Child, _room: TempDir },
+    Serve { why: String, _tool: Box<Child>, _room: TempDir },
 }
 
 impl Proxy {
@@ -75,7 +75,7 @@ impl Proxy {
         Ok(Self {
             ingress: address("ingress")?,
             breaker_admin: address("breaker-admin")?,
-            kind: Kind::Serve { why, _tool: tool, _room: room },
+            kind: Kind::Serve { why, _tool: Box::new(tool), _room: room },
         })
     }
 
