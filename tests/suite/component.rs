@@ -13,7 +13,7 @@ use component_host::{Artefact, Guard, Shared};
 use envoy_harness::repo_root;
 use scenario::{
     Answer, CallId, CalloutAnswer, Configured, Due, Event, GARBAGE, Host, Late, Place, Received,
-    Request, Sent, Status, Store, Worker,
+    Request, Sent, Status, Store, Worker, configured_mode,
 };
 use serde_json::Value;
 
@@ -238,7 +238,7 @@ impl Host for Component {
 
     fn status(&mut self, service: &str) -> Result<Status> {
         let bytes = self.shared.value(&record::key(service));
-        let status = record::status(bytes.as_deref());
+        let status = record::status(bytes.as_deref(), &configured_mode(&self.config, service));
         // An instance tells the same of the services that it guards, if it can read the store.
         let told = self.guard(0)?.status()?.unwrap_or_default();
         if let Some(told) = told.into_iter().find(|told| told.service_name == service) {
@@ -267,6 +267,9 @@ fn status_of(told: &types::ServiceStatus) -> Status {
         types::State::Closed => "CLOSED",
         types::State::Open => "OPEN",
         types::State::HalfOpen => "HALF_OPEN",
+        types::State::ForcedOpen => "FORCED_OPEN",
+        types::State::Disabled => "DISABLED",
+        types::State::MetricsOnly => "METRICS_ONLY",
     };
     let reason = told.trip_reason.map(|reason| match reason {
         types::Reason::ConsecutiveFailures => "consecutive_failures",
@@ -276,6 +279,7 @@ fn status_of(told: &types::ServiceStatus) -> Status {
         types::Reason::TrialFailed => "trial_failed",
         types::Reason::TrialsSucceeded => "trials_succeeded",
         types::Reason::WaitElapsed => "wait_elapsed",
+        types::Reason::Operator => "operator",
     });
     Status {
         state: state.to_owned(),

@@ -193,7 +193,8 @@ impl RealEnvoy {
             bail!("here all requests go to one cluster");
         }
         self.last = request.worker;
-        client::send(&self.scene, self.connections.of(self.last)?, call, request)?;
+        let request = Request { path: self.names.path(&request.path), ..request.clone() };
+        client::send(&self.scene, self.connections.of(self.last)?, call, &request)?;
         let sent = self.scene.until("the request at the service, or an answer", |state| {
             let call = state.calls.get(&call)?;
             match call.got {

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use breaker_filter::{Callout, CheckAnswer, Config, Filter, PendingCheck};
 use scenario::{
     Answer, CallId, CalloutAnswer, Configured, Due, Event, GARBAGE, Host, Late, Place, Received,
-    Request, Sent, Status, Store, Worker,
+    Request, Sent, Status, Store, Worker, configured_mode,
 };
 use serde_json::Value;
 
@@ -261,7 +261,7 @@ impl Host for Native {
 
     fn status(&mut self, service: &str) -> Result<Status> {
         let bytes = self.proxy.store.get(&record::key(service));
-        Ok(record::status(bytes.as_deref()))
+        Ok(record::status(bytes.as_deref(), &configured_mode(&self.config, service)))
     }
 
     fn metrics(&mut self) -> Result<Option<BTreeMap<String, u64>>> {

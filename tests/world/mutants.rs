@@ -110,8 +110,8 @@ const MUTANTS: [Mutant; 9] = [
         does: "it remembers a clean record for as long as it may, whoever writes",
         patches: &[(
             "plugin/filter/src/store.rs",
-            "(host.gauge(self.gauge()) == Some(version)).then_some(generation)",
-            "(host.gauge(self.gauge()) >= Some(version)).then_some(generation)",
+            "(host.gauge(self.gauge()) == Some(version)).then_some(clean)",
+            "(host.gauge(self.gauge()) >= Some(version)).then_some(clean)",
         )],
         checks: false,
     },

@@ -20,8 +20,9 @@ const MONOTONIC_START: Duration = Duration::from_secs(1_000);
 
 const VM_ID: &str = "edge-breaker";
 
-/// What a record says, or that there is none. The module's own code knows its form; a host is told.
-pub type ReadRecord = fn(Option<&[u8]>) -> Status;
+/// What a record says, or that there is none, of a service that is configured to be in this mode. The
+/// module's own code knows its form; a host is told.
+pub type ReadRecord = fn(Option<&[u8]>, &str) -> Status;
 
 /// A process with workers.
 pub struct ModuleHost {
@@ -260,7 +261,8 @@ impl Host for ModuleHost {
 
     fn status(&mut self, service: &str) -> Result<Status> {
         let bytes = self.process.shared_data(VM_ID, key(service).as_bytes());
-        Ok((self.read)(bytes.as_ref().map(|(bytes, _)| bytes.as_slice())))
+        let mode = scenario::configured_mode(&self.config, service);
+        Ok((self.read)(bytes.as_ref().map(|(bytes, _)| bytes.as_slice()), &mode))
     }
 
     fn metrics(&mut self) -> Result<Option<BTreeMap<String, u64>>> {

@@ -5,8 +5,8 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use breaker::{
-    Admission, Breaker, HalfOpenPolicy, Now, OpenPolicy, Outcome, Policy, Rate, Settlement, Tally,
-    Timestamp, TripPolicy, UnixTime,
+    Admission, Breaker, HalfOpenPolicy, Mode, Now, OpenPolicy, Outcome, Policy, Rate, Settlement,
+    Tally, Timestamp, TripPolicy, UnixTime,
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 
@@ -14,6 +14,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 fn policy() -> Policy {
     Policy {
+        mode: Mode::Enabled,
         trip: TripPolicy { consecutive_failures: NonZeroU32::new(3), rates: None },
         open: OpenPolicy {
             wait: MINUTE,
@@ -42,13 +43,15 @@ fn call(breaker: &mut Breaker, policy: &Policy, outcome: Outcome) -> Option<Sett
     let now = black_box(now());
     match breaker.admit(policy, now.monotonic, 0).0 {
         Admission::Admitted(permit) => Some(breaker.settle(policy, permit, outcome, now, 1)),
-        Admission::Diverted(_) => None,
+        _ => None,
     }
 }
 
 /// The same where a success changes nothing, which needs no clock and no writing.
 fn clean_call(breaker: &Breaker, policy: &Policy, tally: &Tally) -> Option<bool> {
-    let permit = breaker.admit_closed()?;
+    let Admission::Admitted(permit) = breaker.admit_closed(policy)? else {
+        return None;
+    };
     Some(breaker.is_unmoved_by(policy, &permit, black_box(Outcome::Success), tally))
 }
 

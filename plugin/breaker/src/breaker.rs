@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use crate::backoff;
 use crate::check::{Check, CheckResult, CheckTicket};
+use crate::mode::{Clean, Mode};
 use crate::outcome::{Ended, Outcome};
 use crate::permit::{Generation, Permit};
 use crate::policy::{AfterCheck, Percentage, Policy, RatePolicy, WindowPolicy};
@@ -26,6 +27,8 @@ pub struct Breaker {
     /// How the latest calls are kept while it is closed, over all states; `None`: no policy that
     /// has come so far asks for them.
     pub(crate) window: Option<WindowPolicy>,
+    /// The mode that an operator has set, over all states; `None`: the configured one.
+    pub(crate) mode: Option<Mode>,
 }
 
 /// Whether a call may be made.
@@ -35,6 +38,11 @@ pub enum Admission {
     Admitted(Permit),
     /// It may not.
     Diverted(DivertReason),
+    /// It may, though it would not if the breaker were [enabled](Mode::Enabled). Settling it
+    /// changes nothing.
+    Excused(DivertReason, Permit),
+    /// It may, and is none of the breaker's business.
+    Unguarded,
 }
 
 /// What settling a call did.
@@ -49,8 +57,10 @@ pub enum Settlement {
 /// What there is to show of a breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Status {
-    /// The state.
+    /// The state, as the mode in force has it shown.
     pub state: StateName,
+    /// The mode in force.
+    pub mode: Mode,
     /// The period.
     pub generation: Generation,
     /// Failures since the last success.
@@ -92,34 +102,59 @@ impl Breaker {
             last_success: None,
             check_settings: 0,
             window: None,
+            mode: None,
         }
     }
 
     /// Admits a call without a look at the clock, which a closed breaker does not need, unless it has
     /// just closed. `None`: ask [`admit`](Self::admit).
     #[must_use]
-    pub fn admit_closed(&self) -> Option<Permit> {
+    pub fn admit_closed(&self, policy: &Policy) -> Option<Admission> {
+        let mode = self.mode(policy.mode);
         match &self.state {
             State::Closed(closed) if !closed.is_ramping() => {
-                Some(Permit { generation: self.generation, place: None })
+                Some(mode.applied(Admission::Admitted(Permit::closed(self.generation))))
             }
-            _ => None,
+            _ => (!mode.decides()).then(|| mode.applied(Admission::Unguarded)),
         }
     }
 
-    /// The period of a breaker that is closed and has nothing to forget: as long as it is so, each
-    /// call may be made with [`Permit::closed`], and of a success no more need be written down
-    /// than a [`Tally`] keeps. `None` as well if a success might trip it, which happens when it
+    /// What to do with a call where [`admit`](Self::admit) needs a write that cannot be had: who
+    /// could not take a trial's place has none, since a trial too many is worse than a diverted
+    /// call.
+    #[must_use]
+    pub fn admit_unwritten(&self, policy: &Policy) -> Admission {
+        self.admit_closed(policy).unwrap_or_else(|| {
+            self.mode(policy.mode).applied(Admission::Diverted(match &self.state {
+                State::Closed(_) => DivertReason::Ramp,
+                State::Open(_) => DivertReason::Open,
+                State::HalfOpen(_) => DivertReason::HalfOpen,
+            }))
+        })
+    }
+
+    /// That it is closed and has nothing to forget, or is disabled: as long as it is so, each call
+    /// may be made with [its permit](Clean::permit), and of a success no more need be written
+    /// down than a [`Tally`] keeps. `None` as well if a success might trip it, which happens when it
     /// makes the calls enough for a rate, or when the good calls before it have slid out.
     #[must_use]
-    pub fn clean_generation(&self, policy: &Policy) -> Option<Generation> {
+    pub fn clean(&self, policy: &Policy) -> Option<Clean> {
+        let mode = self.mode(policy.mode);
+        let clean = match mode {
+            Mode::Disabled => true,
+            Mode::Enabled | Mode::MetricsOnly => self.is_clean(policy),
+            Mode::ForcedOpen => false,
+        };
+        clean.then_some(Clean { generation: self.generation, mode })
+    }
+
+    /// Whether it is closed and has nothing to forget.
+    pub(crate) fn is_clean(&self, policy: &Policy) -> bool {
         match &self.state {
-            State::Closed(closed)
-                if closed.is_clean() && !closed.is_ramping() && !is_loaded(closed, policy) =>
-            {
-                Some(self.generation)
+            State::Closed(closed) => {
+                closed.is_clean() && !closed.is_ramping() && !is_loaded(closed, policy)
             }
-            _ => None,
+            _ => false,
         }
     }
 
@@ -164,6 +199,10 @@ impl Breaker {
         now: Timestamp,
         random: u32,
     ) -> (Admission, Option<Transition>) {
+        let mode = self.mode(policy.mode);
+        if !mode.decides() {
+            return (mode.applied(Admission::Unguarded), None);
+        }
         let transition = self.leave_if_over(policy, now);
         let generation = self.generation;
         let admission = match &mut self.state {
@@ -177,7 +216,7 @@ impl Breaker {
                 None => Admission::Diverted(DivertReason::HalfOpen),
             },
         };
-        (admission, transition)
+        (mode.applied(admission), transition)
     }
 
     /// Writes down what became of a call. `random` is uniform and spreads the wait of a trip.
@@ -275,7 +314,11 @@ impl Breaker {
     }
 
     /// Takes the lease on the next health check, if this breaker is open, has one, and it is due.
+    /// None is where an operator has decided what becomes of the calls.
     pub fn take_check(&mut self, policy: &Policy, now: Timestamp) -> Option<CheckTicket> {
+        if !self.mode(policy.mode).decides() {
+            return None;
+        }
         let health_check = policy.health_check.as_ref()?;
         let State::Open(open) = &mut self.state else {
             return None;
@@ -323,7 +366,7 @@ impl Breaker {
         }
     }
 
-    /// The state.
+    /// The state that its calls have brought about, whatever its mode makes of it.
     #[must_use]
     pub const fn state(&self) -> StateName {
         self.state.name()
@@ -348,7 +391,7 @@ impl Breaker {
 
     /// What there is to show.
     #[must_use]
-    pub fn status(&self) -> Status {
+    pub fn status(&self, configured: Mode) -> Status {
         let (trip_reason, opened_at, retry_at, trials_in_flight) = match &self.state {
             State::Closed(_) => (None, None, None, 0),
             State::Open(open) => (Some(open.reason), Some(open.opened_at), Some(open.retry_at), 0),
@@ -360,7 +403,8 @@ impl Breaker {
             ),
         };
         Status {
-            state: self.state.name(),
+            state: self.shown_state(configured),
+            mode: self.mode(configured),
             generation: self.generation,
             failures: self.state.failures(),
             trip_reason,

@@ -19,7 +19,8 @@
 //!
 //! # Vocabulary
 //!
-//! *Closed*: calls pass. *Open*: calls are diverted. *Half-open*: a few trial calls pass.
+//! *Closed*: calls pass. *Open*: calls are diverted. *Half-open*: a few trial calls pass. A [`Mode`]
+//! says whether these decisions are heeded.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -34,6 +35,7 @@
 mod backoff;
 mod breaker;
 mod check;
+mod mode;
 mod outcome;
 mod permit;
 mod policy;
@@ -47,6 +49,7 @@ mod window;
 
 pub use breaker::{Admission, Breaker, Settlement, Status};
 pub use check::{CheckResult, CheckTicket};
+pub use mode::{Clean, Command, Mode};
 pub use outcome::{Ended, Outcome};
 pub use permit::{Generation, Permit};
 pub use policy::{

@@ -7,6 +7,9 @@ use crate::Timestamp;
 pub struct Generation(u64);
 
 impl Generation {
+    /// That of calls which belong to no period.
+    const NONE: Self = Self(0);
+
     /// The first period of a breaker.
     pub const FIRST: Self = Self(1);
 
@@ -36,6 +39,9 @@ pub struct Permit {
 }
 
 impl Permit {
+    /// The permit of a call whose outcome changes nothing.
+    pub(crate) const UNCOUNTED: Self = Self { generation: Generation::NONE, place: None };
+
     /// The permit of a breaker that is known to be closed in this period.
     pub const fn closed(generation: Generation) -> Self {
         Self { generation, place: None }

@@ -7,12 +7,16 @@
 use core::num::NonZeroU32;
 use core::time::Duration;
 
+use crate::mode::Mode;
+
 /// The most trials that can be in flight at once: a record has this many places.
 pub const MAX_PERMITTED_CALLS: u32 = 32;
 
 /// How one service is guarded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
+    /// What is done with its decisions, unless an operator has said otherwise meanwhile.
+    pub mode: Mode,
     /// What opens the breaker.
     pub trip: TripPolicy,
     /// How long it stays open.

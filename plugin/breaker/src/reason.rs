@@ -12,6 +12,12 @@ pub enum StateName {
     Open,
     /// A few trial calls pass.
     HalfOpen,
+    /// Calls are diverted, as the [mode](crate::Mode) says.
+    ForcedOpen,
+    /// Calls pass, and are not counted, as the mode says.
+    Disabled,
+    /// Calls pass, and are counted, as the mode says.
+    MetricsOnly,
 }
 
 impl StateName {
@@ -22,6 +28,9 @@ impl StateName {
             Self::Closed => "CLOSED",
             Self::Open => "OPEN",
             Self::HalfOpen => "HALF_OPEN",
+            Self::ForcedOpen => "FORCED_OPEN",
+            Self::Disabled => "DISABLED",
+            Self::MetricsOnly => "METRICS_ONLY",
         }
     }
 
@@ -32,6 +41,9 @@ impl StateName {
             Self::Closed => "closed",
             Self::Open => "open",
             Self::HalfOpen => "half_open",
+            Self::ForcedOpen => "forced_open",
+            Self::Disabled => "disabled",
+            Self::MetricsOnly => "metrics_only",
         }
     }
 
@@ -42,7 +54,16 @@ impl StateName {
             Self::Closed => 0,
             Self::Open => 1,
             Self::HalfOpen => 2,
+            Self::ForcedOpen => 3,
+            Self::Disabled => 4,
+            Self::MetricsOnly => 5,
         }
+    }
+
+    /// Whether a call that fails in this state may be answered by the fallback.
+    #[must_use]
+    pub const fn diverts_failures(self) -> bool {
+        !matches!(self, Self::Disabled | Self::MetricsOnly)
     }
 }
 
@@ -55,6 +76,8 @@ pub enum Reason {
     FailureRate,
     /// To half-open or closed: the service passed its health check.
     HealthCheck,
+    /// To any state: an operator has asked for it.
+    Operator,
     /// To open: too large a share of the latest calls was slow.
     SlowCallRate,
     /// To open again: a trial failed.
@@ -73,6 +96,7 @@ impl Reason {
             Self::ConsecutiveFailures => "consecutive_failures",
             Self::FailureRate => "failure_rate",
             Self::HealthCheck => "health_check",
+            Self::Operator => "operator",
             Self::SlowCallRate => "slow_call_rate",
             Self::TrialFailed => "trial_failed",
             Self::TrialsSucceeded => "trials_succeeded",
@@ -94,13 +118,15 @@ pub struct Transition {
     pub reason: Reason,
     /// Failures in a row at that moment.
     pub failures: u32,
-    /// The period that began.
+    /// The period that began, or that goes on in another mode.
     pub generation: Generation,
 }
 
 /// Why a call was not admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DivertReason {
+    /// An operator has said so, by the mode.
+    ForcedOpen,
     /// The breaker is half-open and every place is taken.
     HalfOpen,
     /// The breaker is open.
@@ -114,6 +140,7 @@ impl DivertReason {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::ForcedOpen => "forced_open",
             Self::HalfOpen => "half_open",
             Self::Open => "open",
             Self::Ramp => "ramp",

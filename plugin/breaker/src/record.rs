@@ -8,6 +8,7 @@ mod window;
 
 use crate::breaker::Breaker;
 use crate::check::Check;
+use crate::mode::Mode;
 use crate::permit::Generation;
 use crate::reason::Reason;
 use crate::state::{Closed, HalfOpen, Open, State};
@@ -74,7 +75,7 @@ impl Breaker {
         let mut bytes = [0; RECORD_LEN];
         let mut out = Writer(&mut bytes);
         let head = Head::of(&self.state);
-        out.put(&[VERSION, head.state, head.reason, 0]);
+        out.put(&[VERSION, head.state, head.reason, code_of_mode(self.mode)]);
         out.put(&head.failures.to_le_bytes());
         out.put(&self.generation.number().to_le_bytes());
         out.put(&unix_nanos(self.last_failure).to_le_bytes());
@@ -110,7 +111,7 @@ impl Breaker {
     /// If the bytes were not written by [`encode`](Self::encode) of this format version.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut input = Reader(bytes);
-        let [version, state, reason, _] = input.array()?;
+        let [version, state, reason, mode] = input.array()?;
         let expected = match version {
             VERSION => RECORD_LEN,
             VERSION_1 => RECORD_LEN_1,
@@ -170,7 +171,8 @@ impl Breaker {
             }
             _ => return Err(DecodeError::Value { field: "state" }),
         };
-        Ok(Self { generation, state, last_failure, last_success, check_settings, window })
+        let mode = mode_of(mode)?;
+        Ok(Self { generation, state, last_failure, last_success, check_settings, window, mode })
     }
 }
 
@@ -232,6 +234,7 @@ const fn code_of(reason: Reason) -> u8 {
         Reason::WaitElapsed => 5,
         Reason::FailureRate => 6,
         Reason::SlowCallRate => 7,
+        Reason::Operator => 8,
     }
 }
 
@@ -244,7 +247,30 @@ const fn reason_of(code: u8) -> Result<Reason, DecodeError> {
         5 => Ok(Reason::WaitElapsed),
         6 => Ok(Reason::FailureRate),
         7 => Ok(Reason::SlowCallRate),
+        8 => Ok(Reason::Operator),
         _ => Err(DecodeError::Value { field: "reason" }),
+    }
+}
+
+/// Zero stands for the configured one.
+const fn code_of_mode(mode: Option<Mode>) -> u8 {
+    match mode {
+        None => 0,
+        Some(Mode::Enabled) => 1,
+        Some(Mode::Disabled) => 2,
+        Some(Mode::ForcedOpen) => 3,
+        Some(Mode::MetricsOnly) => 4,
+    }
+}
+
+const fn mode_of(code: u8) -> Result<Option<Mode>, DecodeError> {
+    match code {
+        0 => Ok(None),
+        1 => Ok(Some(Mode::Enabled)),
+        2 => Ok(Some(Mode::Disabled)),
+        3 => Ok(Some(Mode::ForcedOpen)),
+        4 => Ok(Some(Mode::MetricsOnly)),
+        _ => Err(DecodeError::Value { field: "mode" }),
     }
 }
 

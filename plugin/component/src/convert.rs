@@ -4,7 +4,7 @@ use std::iter;
 use std::time::Duration;
 
 use breaker_filter::{
-    Callout, Change, ConfigError, FallbackVerdict, Headers, Level, MetricKind, Reason, Reply,
+    Callout, Change, ConfigError, FallbackVerdict, Headers, Level, MetricKind, Mode, Reason, Reply,
     RequestAction, ResponseVerdict, ServiceStatus, StateName, UnixTime,
 };
 
@@ -30,6 +30,15 @@ pub(crate) fn service_status(status: ServiceStatus<'_>) -> wit::ServiceStatus {
             StateName::Closed => wit::State::Closed,
             StateName::Open => wit::State::Open,
             StateName::HalfOpen => wit::State::HalfOpen,
+            StateName::ForcedOpen => wit::State::ForcedOpen,
+            StateName::Disabled => wit::State::Disabled,
+            StateName::MetricsOnly => wit::State::MetricsOnly,
+        },
+        mode: match status.mode {
+            Mode::Enabled => wit::Mode::Enabled,
+            Mode::Disabled => wit::Mode::Disabled,
+            Mode::ForcedOpen => wit::Mode::ForcedOpen,
+            Mode::MetricsOnly => wit::Mode::MetricsOnly,
         },
         failure_count: status.failure_count,
         generation: status.generation,
@@ -55,6 +64,7 @@ const fn reason(reason: Reason) -> wit::Reason {
         Reason::TrialFailed => wit::Reason::TrialFailed,
         Reason::TrialsSucceeded => wit::Reason::TrialsSucceeded,
         Reason::WaitElapsed => wit::Reason::WaitElapsed,
+        Reason::Operator => wit::Reason::Operator,
     }
 }
 

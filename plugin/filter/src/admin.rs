@@ -1,15 +1,19 @@
-//! The admin API: what there is to see of the breakers, as JSON.
+//! The admin API: what there is to see of the breakers, and to do to them, as JSON.
 
-use breaker::{Counts, UnixTime};
+mod view;
+
+use breaker::{Breaker, Command};
+
+use self::view::{Services, View};
 
 use crate::config::Admin;
 use crate::effects::Effects;
 use crate::filter::Filter;
 use crate::headers::{Facts, Headers};
 use crate::host::{Host, StoreFault};
-use crate::reply::{Reply, rfc3339};
+use crate::reply::Reply;
 use crate::status::ServiceStatus;
-use crate::store::Record;
+use crate::store::{Record, Update};
 
 /// The answer to a request for the admin API; `None` if it is another's.
 pub(crate) fn answer(
@@ -26,7 +30,7 @@ pub(crate) fn answer(
         return None;
     }
     let reply = if is_authorized(admin, headers) {
-        route(filter, rest, facts.method.unwrap_or_default(), host, effects)
+        route(filter, rest, headers, facts, host, effects)
     } else {
         error(401, "give the admin token as `authorization: Bearer <token>`")
             .with("www-authenticate", "Bearer")
@@ -34,38 +38,117 @@ pub(crate) fn answer(
     Some(reply.with("cache-control", "no-store"))
 }
 
-fn route<'a>(
-    filter: &'a Filter,
+/// What is asked for, and by which method.
+#[derive(Clone, Copy)]
+enum Resource<'a> {
+    Services,
+    Service(&'a [u8]),
+    Command(&'a [u8], Command),
+}
+
+impl<'a> Resource<'a> {
+    fn of(path: &'a [u8]) -> Option<Self> {
+        let mut segments = path.split(|byte| *byte == b'/').skip(1);
+        if segments.next() != Some(b"services") {
+            return None;
+        }
+        match (segments.next(), segments.next(), segments.next()) {
+            (None | Some(b""), None, None) => Some(Self::Services),
+            (Some(name), None, None) => Some(Self::Service(name)),
+            (Some(name), Some(command), None) => {
+                let command = Command::ALL.into_iter().find(|c| c.name().as_bytes() == command)?;
+                Some(Self::Command(name, command))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn route(
+    filter: &Filter,
     path: &[u8],
-    method: &[u8],
+    headers: &Headers,
+    facts: &Facts<'_>,
     host: &impl Host,
     effects: &mut Effects,
 ) -> Reply {
-    let mut segments = path.split(|byte| *byte == b'/').skip(1);
-    let route = (segments.next(), segments.next(), segments.next());
-    let (Some(b"services"), name, None) = route else {
+    let Some(resource) = Resource::of(path) else {
         return error(404, "no such resource: try /services");
     };
-    if method != b"GET" && method != b"HEAD" {
-        return error(405, "only GET is allowed here").with("allow", "GET, HEAD");
+    let method = facts.method.unwrap_or_default();
+    match resource {
+        Resource::Services | Resource::Service(_) if method != b"GET" && method != b"HEAD" => {
+            return error(405, "only GET is allowed here").with("allow", "GET, HEAD");
+        }
+        Resource::Command(..) if method != b"POST" => {
+            return error(405, "only POST is allowed here").with("allow", "POST");
+        }
+        Resource::Command(..) if !is_of_this_site(headers, facts) => {
+            return error(403, "a page of another site may not steer a breaker");
+        }
+        _ => {}
     }
+    match resource {
+        Resource::Services => services(filter, host, effects),
+        Resource::Service(name) | Resource::Command(name, _) => {
+            let mut records = filter.records();
+            let record = records.find(|record| record.service.name.as_bytes() == name);
+            match (record, resource) {
+                (None, _) => error(404, "no service of that name is configured here"),
+                (Some(record), Resource::Command(_, command)) => {
+                    steer(&record, command, host, effects)
+                }
+                (Some(record), _) => match record.load(host, effects) {
+                    Ok(breaker) => show(&record, &breaker, host),
+                    Err(fault) => unreadable(fault),
+                },
+            }
+        }
+    }
+}
+
+fn services(filter: &Filter, host: &impl Host, effects: &mut Effects) -> Reply {
     let now = host.now();
-    let mut view = |record: Record<'a>| {
+    let views = filter.records().map(|record| {
         let breaker = record.load(host, effects)?;
-        Ok::<_, StoreFault>(View::of(&ServiceStatus::of(record.service, &breaker, now)))
+        Ok(View::of(&ServiceStatus::of(record.service, &breaker, now)))
+    });
+    match views.collect::<Result<Vec<_>, _>>() {
+        Ok(services) => Reply::json(200, &Services { services }),
+        Err(fault) => unreadable(fault),
+    }
+}
+
+fn show(record: &Record<'_>, breaker: &Breaker, host: &impl Host) -> Reply {
+    Reply::json(200, &View::of(&ServiceStatus::of(record.service, breaker, host.now())))
+}
+
+/// Does as the operator asks, for all workers at once, and shows what has become of it.
+fn steer(record: &Record<'_>, command: Command, host: &impl Host, effects: &mut Effects) -> Reply {
+    let steered = record.update(host, effects, |breaker| {
+        let transition = breaker.steer(&record.service.policy, command);
+        Update::Changed(breaker.clone(), transition)
+    });
+    let Ok(breaker) = steered else {
+        return error(503, "the shared state could not be written, and is as it was: try again");
     };
-    let mut records = filter.records();
-    let reply = match name {
-        None | Some(b"") => records
-            .map(view)
-            .collect::<Result<Vec<_>, _>>()
-            .map(|views| Reply::json(200, &Services { services: views })),
-        Some(name) => match records.find(|record| record.service.name.as_bytes() == name) {
-            Some(record) => view(record).map(|view| Reply::json(200, &view)),
-            None => return error(404, "no service of that name is configured here"),
-        },
-    };
-    reply.unwrap_or_else(|_| error(500, "the shared state cannot be read"))
+    let name = &record.service.name;
+    effects.info(format!("service={name} event=steered command={}", command.name()));
+    show(record, &breaker, host)
+}
+
+fn unreadable(_: StoreFault) -> Reply {
+    error(500, "the shared state cannot be read")
+}
+
+/// Whether a request that changes something was not sent by a browser for another site's page,
+/// which would need nobody's leave to send it to a listener on the operator's own machine.
+fn is_of_this_site(headers: &Headers, facts: &Facts<'_>) -> bool {
+    headers.get(b"origin").is_none_or(|origin| {
+        let mut parts = origin.splitn(2, |byte| *byte == b'/');
+        let (_scheme, rest) = (parts.next(), parts.next().unwrap_or_default());
+        rest.strip_prefix(b"/").is_some_and(|host| Some(host) == facts.authority)
+    })
 }
 
 fn is_authorized(admin: &Admin, headers: &Headers) -> bool {
@@ -91,55 +174,4 @@ fn error(status: u16, message: &'static str) -> Reply {
         error: &'static str,
     }
     Reply::json(status, &Error { error: message })
-}
-
-#[derive(serde::Serialize)]
-struct Services<'a> {
-    services: Vec<View<'a>>,
-}
-
-/// A breaker as the admin API shows it. What nothing is measured of yet is null.
-#[derive(serde::Serialize)]
-struct View<'a> {
-    service_name: &'a str,
-    state: &'static str,
-    mode: &'static str,
-    failure_count: u32,
-    last_failure_time: Option<String>,
-    last_success_time: Option<String>,
-    opened_at: Option<String>,
-    retry_at: Option<String>,
-    trip_reason: Option<&'static str>,
-    failure_rate: Option<f64>,
-    slow_call_rate: Option<f64>,
-    buffered_calls: Option<u32>,
-    in_flight: Option<u32>,
-    generation: u64,
-}
-
-impl<'a> View<'a> {
-    fn of(status: &ServiceStatus<'a>) -> Self {
-        let counts = status.counts;
-        let percent = |part: fn(&Counts) -> u32| {
-            let counts = counts.filter(|counts| counts.calls > 0)?;
-            Some(f64::from(part(&counts)) * 100.0 / f64::from(counts.calls))
-        };
-        let written = |at: Option<UnixTime>| at.map(rfc3339);
-        Self {
-            service_name: status.service_name,
-            state: status.state.name(),
-            mode: "enabled",
-            failure_count: status.failure_count,
-            last_failure_time: written(status.last_failure),
-            last_success_time: written(status.last_success),
-            opened_at: written(status.opened_at),
-            retry_at: written(status.retry_at),
-            trip_reason: status.trip_reason.map(breaker::Reason::name),
-            failure_rate: percent(|counts| counts.failures),
-            slow_call_rate: percent(|counts| counts.slow),
-            buffered_calls: counts.map(|counts| counts.calls),
-            in_flight: None,
-            generation: status.generation,
-        }
-    }
 }

@@ -1,6 +1,6 @@
 //! What a callback wants done besides its verdict: metrics and log lines, as values.
 
-use breaker::{Breaker, Counts, StateName, Transition};
+use breaker::{Breaker, Counts, Mode, StateName, Status, Transition};
 
 use crate::config::Service;
 use crate::telemetry::{Metric, ServiceMetric};
@@ -54,13 +54,14 @@ impl Effects {
         &mut self,
         service: usize,
         config: &Service,
+        breaker: &Breaker,
         transition: Option<Transition>,
     ) {
         let Some(Transition { from, to, reason, failures, generation }) = transition else {
             return;
         };
         self.count_of(service, ServiceMetric::Transitions(to, reason));
-        let line = format!(
+        let mut line = format!(
             "service={} event=transition from={} to={} reason={} failures={failures} generation={}",
             config.name,
             from.name(),
@@ -68,15 +69,19 @@ impl Effects {
             reason.name(),
             generation.number(),
         );
+        let mode = breaker.mode(config.policy.mode);
+        if mode != Mode::Enabled {
+            line.push_str(" mode=");
+            line.push_str(mode.name());
+        }
         match to {
-            StateName::Open => self.warn(line),
-            StateName::Closed | StateName::HalfOpen => self.info(line),
+            StateName::Open | StateName::ForcedOpen | StateName::Disabled => self.warn(line),
+            StateName::Closed | StateName::HalfOpen | StateName::MetricsOnly => self.info(line),
         }
     }
 
     /// What the gauges show of a breaker, and of the latest calls if they are kept.
-    pub(crate) fn gauges(&mut self, service: usize, breaker: &Breaker, counts: Option<Counts>) {
-        let status = breaker.status();
+    pub(crate) fn gauges(&mut self, service: usize, status: &Status, counts: Option<Counts>) {
         let mut set = |metric, value| {
             self.metrics.push((Metric::Of(service, metric), Change::Set(value)));
         };

@@ -60,7 +60,10 @@ pub(crate) struct Call {
 
 /// What a breaker says of a request.
 enum Entry {
-    Admitted(Permit),
+    /// It is none of its business.
+    Unguarded,
+    /// It goes on; with a reason: though it would be diverted if the mode were another.
+    Admitted(Permit, Option<DivertReason>),
     Diverted(DivertReason, Status),
 }
 
@@ -128,8 +131,11 @@ impl Filter {
         };
         let Record { number, service, .. } = record;
         match Self::admit(&record, host, effects) {
-            None => done(RequestAction::Continue),
-            Some(Entry::Admitted(permit)) => {
+            Entry::Unguarded => done(RequestAction::Continue),
+            Entry::Admitted(permit, excused) => {
+                if let Some(reason) = excused {
+                    effects.count_of(number, ServiceMetric::NotPermitted(reason));
+                }
                 let protocol = Protocol::of(&facts);
                 let began = service.slow_after.map(|_| host.now().monotonic);
                 let admitted = (permit, began);
@@ -137,7 +143,7 @@ impl Filter {
                 let action = RequestAction::Continue;
                 (Exchange { phase: Phase::Admitted(call) }, RequestVerdict { remove, action })
             }
-            Some(Entry::Diverted(reason, status)) => {
+            Entry::Diverted(reason, status) => {
                 effects.count_of(number, ServiceMetric::NotPermitted(reason));
                 let Some(cluster) = &service.fallback.cluster else {
                     effects.count_of(number, ServiceMetric::Fallback(FallbackKind::Response));
@@ -194,48 +200,33 @@ impl Filter {
         self.records().find(|record| record.service.matches.matches(&subject))
     }
 
-    /// Asks the service's breaker. A closed one answers from its record alone. `None`: there is
-    /// no record to be had, and the breaker must not be what stops traffic.
-    fn admit(record: &Record<'_>, host: &impl Host, effects: &mut Effects) -> Option<Entry> {
-        if let Some(generation) = record.clean(host) {
-            return Some(Entry::Admitted(Permit::closed(generation)));
-        }
+    /// Asks the service's breaker. A closed one answers from its record alone. Where there is no
+    /// record to be had the call passes: the breaker must not be what stops traffic.
+    fn admit(record: &Record<'_>, host: &impl Host, effects: &mut Effects) -> Entry {
         let policy = &record.service.policy;
+        if let Some(clean) = record.clean(host) {
+            return clean.permit().map_or(Entry::Unguarded, |permit| Entry::Admitted(permit, None));
+        }
         let admitted = record.update(host, effects, |breaker| {
-            if let Some(permit) = breaker.admit_closed() {
-                return Update::Unchanged(Entry::Admitted(permit));
+            if let Some(admission) = breaker.admit_closed(policy) {
+                return Update::Unchanged(Entry::of(admission, || breaker.status(policy.mode)));
             }
             let now = host.now().monotonic;
             let (admission, transition) = breaker.admit(policy, now, scrambled(now.as_nanos()));
-            let entry = match admission {
-                Admission::Admitted(permit) => Entry::Admitted(permit),
-                Admission::Diverted(reason) => Entry::Diverted(reason, breaker.status()),
-            };
-            Update::Changed(entry, transition)
+            Update::Changed(Entry::of(admission, || breaker.status(policy.mode)), transition)
         });
-        match admitted {
-            Ok(entry) => Some(entry),
-            Err(Lost::Race) => {
-                let Ok(breaker) = record.load(host, effects) else {
-                    effects.count(Metric::Unprotected);
-                    return None;
-                };
-                Some(match (breaker.admit_closed(), breaker.state()) {
-                    (Some(permit), _) => Entry::Admitted(permit),
-                    (None, StateName::Open) => {
-                        Entry::Diverted(DivertReason::Open, breaker.status())
-                    }
-                    (None, StateName::Closed) => {
-                        Entry::Diverted(DivertReason::Ramp, breaker.status())
-                    }
-                    // Who could not take a place has none: a trial too many is worse than a
-                    // diverted call.
-                    (None, _) => Entry::Diverted(DivertReason::HalfOpen, breaker.status()),
-                })
+        let unwritten = match admitted {
+            Ok(entry) => return entry,
+            Err(Lost::Race) => record.load(host, effects).ok(),
+            Err(Lost::Store) => None,
+        };
+        match unwritten {
+            Some(breaker) => {
+                Entry::of(breaker.admit_unwritten(policy), || breaker.status(policy.mode))
             }
-            Err(Lost::Store) => {
+            None => {
                 effects.count(Metric::Unprotected);
-                None
+                Entry::Unguarded
             }
         }
     }
@@ -253,6 +244,17 @@ impl Filter {
             None => Reply::unavailable(reason, status, host.now()),
         };
         reply.telling(self.config.expose_state, status.state, FallbackKind::Response)
+    }
+}
+
+impl Entry {
+    fn of(admission: Admission, status: impl FnOnce() -> Status) -> Self {
+        match admission {
+            Admission::Unguarded => Self::Unguarded,
+            Admission::Admitted(permit) => Self::Admitted(permit, None),
+            Admission::Excused(reason, permit) => Self::Admitted(permit, Some(reason)),
+            Admission::Diverted(reason) => Self::Diverted(reason, status()),
+        }
     }
 }
 

@@ -128,7 +128,7 @@ fn take_check(
 /// A success on the clean path is not written at once. Here it is, once for all workers.
 fn write_success(record: &Record<'_>, seen: &Breaker, host: &impl Host, effects: &mut Effects) {
     let now = host.now().wall;
-    let last = seen.status().last_success.map_or(0, UnixTime::as_nanos);
+    let last = seen.status(record.service.policy.mode).last_success.map_or(0, UnixTime::as_nanos);
     if now.as_nanos().saturating_sub(last) < SUCCESS_LAG_NANOS {
         return;
     }

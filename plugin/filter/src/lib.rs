@@ -34,7 +34,7 @@ mod status;
 mod store;
 mod telemetry;
 
-pub use breaker::{Now, Reason, StateName, Timestamp, UnixTime};
+pub use breaker::{Mode, Now, Reason, StateName, Timestamp, UnixTime};
 pub use config::{Config, ConfigError};
 pub use effects::{Change, Effects, Level};
 pub use exchange::{Exchange, RequestAction, RequestVerdict, ResponseVerdict};

@@ -58,6 +58,7 @@ impl Reply {
             message: "Service temporarily unavailable",
             source: "edge-breaker",
             fallback_reason: match reason {
+                DivertReason::ForcedOpen => "Circuit breaker is forced open",
                 DivertReason::HalfOpen => "Circuit breaker is half-open",
                 DivertReason::Open => "Circuit breaker is open",
                 DivertReason::Ramp => "Circuit breaker is closing",

@@ -1,6 +1,6 @@
 //! A breaker as whoever looks at it sees it: the admin API, or a host that asks.
 
-use breaker::{Breaker, Counts, Now, Reason, StateName, UnixTime};
+use breaker::{Breaker, Counts, Mode, Now, Reason, StateName, UnixTime};
 
 use crate::config::Service;
 use crate::filter::Filter;
@@ -11,8 +11,10 @@ use crate::host::{Host, StoreFault};
 pub struct ServiceStatus<'a> {
     /// The service's name.
     pub service_name: &'a str,
-    /// The state.
+    /// The state, as the mode has it shown.
     pub state: StateName,
+    /// The mode in force: an operator's, or else the configured one.
+    pub mode: Mode,
     /// Failures since the last success.
     pub failure_count: u32,
     /// The period: each transition begins another.
@@ -33,10 +35,11 @@ pub struct ServiceStatus<'a> {
 
 impl<'a> ServiceStatus<'a> {
     pub(crate) fn of(service: &'a Service, breaker: &Breaker, now: Now) -> Self {
-        let status = breaker.status();
+        let status = breaker.status(service.policy.mode);
         Self {
             service_name: &service.name,
             state: status.state,
+            mode: status.mode,
             failure_count: status.failures,
             generation: status.generation.number(),
             trip_reason: status.trip_reason,

@@ -22,7 +22,7 @@
 use std::cell::Cell;
 
 use breaker::{
-    Breaker, DecodeError, Generation, Permit, StateName, Tally, Timestamp, Transition, WindowPolicy,
+    Breaker, Clean, DecodeError, Permit, StateName, Tally, Timestamp, Transition, WindowPolicy,
 };
 
 use crate::config::Service;
@@ -68,8 +68,8 @@ const WRITES_IN_PROGRESS: u64 = (1 << 32) - 1;
 pub(crate) struct Memory {
     /// Whether the gauge of the record's version can be relied on.
     versioned: Cell<bool>,
-    /// The version in which the record was closed and clean, and its period.
-    clean: Cell<Option<(u64, Generation)>>,
+    /// The version in which the record was clean, and how.
+    clean: Cell<Option<(u64, Clean)>>,
     /// Whether the window and the health check of this configuration were put in force.
     adopted: Cell<bool>,
     /// What was complained of since the last tick, a bit each.
@@ -167,18 +167,20 @@ impl Record<'_> {
         self.memory.tally.set(tally);
     }
 
-    /// The period of the breaker, if it is known to be closed and clean without reading it.
-    pub(crate) fn clean(&self, host: &impl Host) -> Option<Generation> {
-        let (version, generation) = self.memory.clean.get()?;
-        (host.gauge(self.gauge()) == Some(version)).then_some(generation)
+    /// The breaker, if it is known to be clean without reading it.
+    pub(crate) fn clean(&self, host: &impl Host) -> Option<Clean> {
+        let (version, clean) = self.memory.clean.get()?;
+        (host.gauge(self.gauge()) == Some(version)).then_some(clean)
     }
 
-    /// The state of the breaker, without reading it where it is known to be closed. `None`: it
+    /// The state that the breaker shows, without reading it where it is known to be clean. `None`: it
     /// cannot be read.
     pub(crate) fn state(&self, host: &impl Host, effects: &mut Effects) -> Option<StateName> {
         match self.clean(host) {
-            Some(_) => Some(StateName::Closed),
-            None => self.load(host, effects).ok().map(|breaker| breaker.state()),
+            Some(clean) => Some(clean.state()),
+            None => {
+                self.load(host, effects).ok().map(|it| it.shown_state(self.service.policy.mode))
+            }
         }
     }
 
@@ -228,7 +230,7 @@ impl Record<'_> {
             match self.swap(host, &bytes, loaded.version) {
                 Ok(()) => {
                     self.gauges(&loaded.breaker, host, effects);
-                    effects.told(self.number, self.service, transition);
+                    effects.told(self.number, self.service, &loaded.breaker, transition);
                     return Ok(result);
                 }
                 Err(SwapError::Conflict) => {}
@@ -249,7 +251,7 @@ impl Record<'_> {
     pub(crate) fn gauges(&self, breaker: &Breaker, host: &impl Host, effects: &mut Effects) {
         let rates = self.service.policy.trip.rates;
         let counts = rates.map(|_| breaker.counts(host.now().monotonic));
-        effects.gauges(self.number, breaker, counts);
+        effects.gauges(self.number, &breaker.status(self.service.policy.mode), counts);
     }
 
     /// Whether this worker has not complained of it since the last tick.
@@ -286,7 +288,7 @@ impl Record<'_> {
             Ok(breaker) => {
                 self.memory.overdue.set(breaker.has_news_for(&self.tally()));
                 let settled = gauge.filter(|version| version & WRITES_IN_PROGRESS == 0);
-                self.memory.clean.set(settled.zip(breaker.clean_generation(&self.service.policy)));
+                self.memory.clean.set(settled.zip(breaker.clean(&self.service.policy)));
                 Ok(Loaded { breaker, bytes: Some(bytes), version: Some(version) })
             }
             Err(error) => {

@@ -81,14 +81,14 @@ pub enum MetricKind {
     Gauge,
 }
 
-const STATES: usize = 3;
-const REASONS: usize = 7;
+const STATES: usize = 6;
+const REASONS: usize = 8;
 
 /// The first index of each block of [`ServiceMetric::index`].
 const CALLS: usize = 5;
 const SLOW_CALLS: usize = CALLS + 4;
 const NOT_PERMITTED: usize = SLOW_CALLS + 1;
-const FALLBACK: usize = NOT_PERMITTED + 3;
+const FALLBACK: usize = NOT_PERMITTED + 4;
 const TRANSITIONS: usize = FALLBACK + 3;
 const HEALTH_CHECKS: usize = TRANSITIONS + STATES * REASONS;
 const SERVICE_METRICS: usize = HEALTH_CHECKS + 2;
@@ -172,7 +172,7 @@ fn label(name: &str, value: &str) -> String {
 
 impl ServiceMetric {
     /// All metrics of a service, with the transitions that there are.
-    const ALL: [Self; 26] = [
+    const ALL: [Self; 33] = [
         Self::State,
         Self::FailureCount,
         Self::FailureRate,
@@ -183,6 +183,7 @@ impl ServiceMetric {
         Self::Calls(Outcome::Ignored),
         Self::Calls(Outcome::Aborted),
         Self::SlowCalls,
+        Self::NotPermitted(DivertReason::ForcedOpen),
         Self::NotPermitted(DivertReason::HalfOpen),
         Self::NotPermitted(DivertReason::Open),
         Self::NotPermitted(DivertReason::Ramp),
@@ -197,6 +198,12 @@ impl ServiceMetric {
         Self::Transitions(StateName::HalfOpen, Reason::WaitElapsed),
         Self::Transitions(StateName::Closed, Reason::HealthCheck),
         Self::Transitions(StateName::Closed, Reason::TrialsSucceeded),
+        Self::Transitions(StateName::Closed, Reason::Operator),
+        Self::Transitions(StateName::Open, Reason::Operator),
+        Self::Transitions(StateName::HalfOpen, Reason::Operator),
+        Self::Transitions(StateName::ForcedOpen, Reason::Operator),
+        Self::Transitions(StateName::Disabled, Reason::Operator),
+        Self::Transitions(StateName::MetricsOnly, Reason::Operator),
         Self::HealthChecks(CheckResult::Healthy),
         Self::HealthChecks(CheckResult::Unhealthy),
     ];
@@ -224,6 +231,7 @@ impl ServiceMetric {
                         DivertReason::HalfOpen => 0,
                         DivertReason::Open => 1,
                         DivertReason::Ramp => 2,
+                        DivertReason::ForcedOpen => 3,
                     }
             }
             Self::Fallback(kind) => {
@@ -239,6 +247,9 @@ impl ServiceMetric {
                     StateName::Closed => 0,
                     StateName::Open => 1,
                     StateName::HalfOpen => 2,
+                    StateName::ForcedOpen => 3,
+                    StateName::Disabled => 4,
+                    StateName::MetricsOnly => 5,
                 };
                 let reason = match reason {
                     Reason::ConsecutiveFailures => 0,
@@ -248,6 +259,7 @@ impl ServiceMetric {
                     Reason::WaitElapsed => 4,
                     Reason::FailureRate => 5,
                     Reason::SlowCallRate => 6,
+                    Reason::Operator => 7,
                 };
                 TRANSITIONS + state * REASONS + reason
             }

@@ -47,6 +47,12 @@ impl Names {
         config
     }
 
+    /// A path with the proxy's name for the service in it, if it is one of the admin API.
+    pub(super) fn path(&self, path: &str) -> String {
+        const OF_A_SERVICE: &str = "/circuit-breaker/services/";
+        path.replace(OF_A_SERVICE, &format!("{OF_A_SERVICE}{}", self.prefix))
+    }
+
     /// A text of the proxy as the scenario knows it.
     pub(super) fn told(&self, text: &str) -> String {
         text.replace(&self.prefix, "")

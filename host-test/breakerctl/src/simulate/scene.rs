@@ -80,13 +80,26 @@ pub(super) fn run(args: &Args, file: &Path, config: Option<&str>) -> anyhow::Res
 }
 
 /// What a record says, by docs/shared-state.md. One that cannot be read counts as none.
-fn status(record: Option<&[u8]>) -> Status {
-    record.and_then(read).unwrap_or_else(|| Status {
+fn status(record: Option<&[u8]>, mode: &str) -> Status {
+    let record = record.filter(|record| read(record).is_some());
+    let mut status = record.and_then(read).unwrap_or_else(|| Status {
         state: "CLOSED".to_owned(),
         failure_count: 0,
         generation: 1,
         trip_reason: None,
-    })
+    });
+    let set = record.and_then(|record| record.get(3)).and_then(|code| match code {
+        1 => Some("enabled"),
+        2 => Some("disabled"),
+        3 => Some("forced_open"),
+        4 => Some("metrics_only"),
+        _ => None,
+    });
+    match set.unwrap_or(mode) {
+        "enabled" => {}
+        mode => status.state = mode.to_uppercase(),
+    }
+    status
 }
 
 fn read(record: &[u8]) -> Option<Status> {

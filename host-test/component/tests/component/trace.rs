@@ -223,6 +223,9 @@ fn shown(status: &ServiceStatus) -> Value {
         State::Closed => "CLOSED",
         State::Open => "OPEN",
         State::HalfOpen => "HALF_OPEN",
+        State::ForcedOpen => "FORCED_OPEN",
+        State::Disabled => "DISABLED",
+        State::MetricsOnly => "METRICS_ONLY",
     };
     let reason = status.trip_reason.map(|reason| match reason {
         Reason::ConsecutiveFailures => "consecutive_failures",
@@ -232,6 +235,7 @@ fn shown(status: &ServiceStatus) -> Value {
         Reason::TrialFailed => "trial_failed",
         Reason::TrialsSucceeded => "trials_succeeded",
         Reason::WaitElapsed => "wait_elapsed",
+        Reason::Operator => "operator",
     });
     let time = |at: Option<UnixTime>| at.map(|at| at.to_string());
     json!({

@@ -9,6 +9,7 @@
 //! * 4, 12 with workers that run at the same time, 23, 24: the tests on a real Envoy.
 
 mod health_check;
+mod modes;
 mod operations;
 mod policy_change;
 mod properties;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use breaker::{
     AfterCheck, Breaker, CheckResult, CheckTicket, DivertReason, Ended, Generation, HalfOpenPolicy,
-    HealthCheckPolicy, OpenPolicy, Outcome, Percentage, Permit, Policy, RECORD_LEN, Rate,
+    HealthCheckPolicy, Mode, OpenPolicy, Outcome, Percentage, Permit, Policy, RECORD_LEN, Rate,
     RatePolicy, RetryPolicy, Settlement, Status, Tally, Timestamp, Transition, TripPolicy,
     WindowPolicy,
 };
@@ -55,15 +55,15 @@ pub(crate) struct Step {
 
 impl Step {
     pub(crate) fn status_before(&self) -> Status {
-        self.before.status()
+        self.before.status(self.policy.mode)
     }
 
     pub(crate) fn status(&self) -> Status {
-        self.after.status()
+        self.after.status(self.policy.mode)
     }
 
     pub(crate) fn generation_before(&self) -> Generation {
-        self.before.status().generation
+        self.before.status(self.policy.mode).generation
     }
 
     pub(crate) fn records(&self) -> [[u8; RECORD_LEN]; 2] {
@@ -299,6 +299,9 @@ pub(crate) fn policy() -> impl Strategy<Value = Policy> {
             }
         });
     (trip, open, half_open, option::of(health_check)).prop_map(
-        |(trip, open, half_open, health_check)| Policy { trip, open, half_open, health_check },
+        |(trip, open, half_open, health_check)| {
+            let mode = Mode::Enabled;
+            Policy { mode, trip, open, half_open, health_check }
+        },
     )
 }

@@ -51,17 +51,17 @@ fn without_a_ramp_all_of_the_traffic_comes_back_at_once() {
     let mut world = World::after_the_wait(|_| {});
     world.succeed();
     assert_eq!(diverted(&mut world), 0);
-    assert!(world.breaker().admit_closed().is_some());
+    assert!(world.breaker().admit_closed(&world.policy).is_some());
 }
 
 #[test]
 fn after_the_ramp_a_closed_breaker_needs_no_clock_again() {
     let mut world = just_closed();
     world.advance(10);
-    assert!(world.breaker().admit_closed().is_none());
+    assert!(world.breaker().admit_closed(&world.policy).is_none());
     world.succeed();
-    assert!(world.breaker().admit_closed().is_some());
-    assert!(world.breaker().clean_generation(&world.policy).is_some());
+    assert!(world.breaker().admit_closed(&world.policy).is_some());
+    assert!(world.breaker().clean(&world.policy).is_some());
 }
 
 /// What comes while it is spared still shows whether the service can bear it.

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use breaker::{
-    Admission, Breaker, CheckResult, DecodeError, Outcome, Percentage, Policy, RECORD_LEN,
+    Admission, Breaker, CheckResult, Command, DecodeError, Outcome, Percentage, Policy, RECORD_LEN,
     RatePolicy, StateName, Tally, Timestamp, WindowPolicy,
 };
 use proptest::prelude::*;
@@ -194,6 +194,19 @@ fn a_state_or_a_reason_that_nobody_writes_is_refused() {
     assert_eq!(Breaker::decode(&bytes), Err(DecodeError::Value { field: "reason" }));
     bytes[1] = 3;
     assert_eq!(Breaker::decode(&bytes), Err(DecodeError::Value { field: "state" }));
+    bytes[1] = 0;
+    bytes[3] = 5;
+    assert_eq!(Breaker::decode(&bytes), Err(DecodeError::Value { field: "mode" }));
+}
+
+#[test]
+fn an_operators_mode_is_one_byte_which_was_zero_before() {
+    let codes = Command::ALL.map(|command| {
+        let mut world = closed();
+        let _ = world.steer(command);
+        world.record()[3]
+    });
+    assert_eq!(codes, [1, 2, 3, 4, 0, 0]);
 }
 
 #[test]
@@ -244,14 +257,15 @@ proptest! {
     #[test]
     fn any_bytes_are_refused_or_usable(
         state in 0..3_u8,
-        reason in 1..8_u8,
+        reason in 1..9_u8,
+        mode in 0..5_u8,
         window in proptest::option::of(proptest::collection::vec(any::<u8>(), 0..8)),
-        rest in proptest::collection::vec(any::<u8>(), RECORD_LEN - 3),
+        rest in proptest::collection::vec(any::<u8>(), RECORD_LEN - 4),
         length in 0..=RECORD_LEN,
         now in prop_oneof![Just(0), any::<u64>(), Just(u64::MAX)],
         policy in operations::policy(),
     ) {
-        let mut bytes = vec![2, state, reason];
+        let mut bytes = vec![2, state, reason, mode];
         bytes.extend(rest);
         if let Some(window) = window {
             bytes[WINDOW].copy_from_slice(&[0; 8]);
@@ -287,7 +301,10 @@ fn is_usable(mut breaker: Breaker, policy: &Policy, now: Timestamp) {
     breaker.review(policy, at(now), 0);
     breaker.adopt(policy, now);
     breaker.note_success(START.wall);
-    let _ = breaker.status();
+    for command in Command::ALL {
+        let _ = breaker.steer(policy, command);
+    }
+    let _ = breaker.status(policy.mode);
     assert!(Breaker::decode(&breaker.encode()).is_ok());
 }
 

@@ -411,9 +411,8 @@ impl Workers {
     }
 
     fn call(&mut self, worker: usize, failed: bool, slow: bool) -> Option<Reason> {
-        let permit = match self.breaker.admit(&self.policy, self.now, 0).0 {
-            Admission::Admitted(permit) => permit,
-            Admission::Diverted(_) => return None,
+        let Admission::Admitted(permit) = self.breaker.admit(&self.policy, self.now, 0).0 else {
+            return None;
         };
         let outcome = if failed { Outcome::FAILURE } else { Outcome::Success };
         self.settle(worker, permit, Ended { outcome, slow })

@@ -5,9 +5,9 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use breaker::{
-    Admission, AfterCheck, Breaker, CheckResult, CheckTicket, Counts, DivertReason, Ended,
-    HalfOpenPolicy, HealthCheckPolicy, Now, OpenPolicy, Outcome, Permit, Policy, RECORD_LEN, Rate,
-    RetryPolicy, Settlement, StateName, Status, Timestamp, Transition, TripPolicy, UnixTime,
+    Admission, AfterCheck, Breaker, CheckResult, CheckTicket, Command, Counts, DivertReason, Ended,
+    HalfOpenPolicy, HealthCheckPolicy, Mode, Now, OpenPolicy, Outcome, Permit, Policy, RECORD_LEN,
+    Rate, RetryPolicy, Settlement, StateName, Status, Timestamp, Transition, TripPolicy, UnixTime,
     WindowPolicy,
 };
 
@@ -66,12 +66,10 @@ impl World {
     }
 
     pub(crate) fn try_call(&mut self) -> Result<Permit, DivertReason> {
-        let (policy, now, random) = (self.policy.clone(), self.now.monotonic, self.random);
-        let (admission, transition) = self.update(|breaker| breaker.admit(&policy, now, random));
-        self.transitions.extend(transition);
-        match admission {
+        match self.ask() {
             Admission::Admitted(permit) => Ok(permit),
             Admission::Diverted(reason) => Err(reason),
+            other => panic!("neither admitted nor diverted: {other:?}"),
         }
     }
 
@@ -221,12 +219,27 @@ impl World {
         Breaker::decode(&self.record).expect("a record that was encoded")
     }
 
+    /// Asks for a call, whatever the mode makes of it.
+    pub(crate) fn ask(&mut self) -> Admission {
+        let (policy, now, random) = (self.policy.clone(), self.now.monotonic, self.random);
+        let (admission, transition) = self.update(|breaker| breaker.admit(&policy, now, random));
+        self.transitions.extend(transition);
+        admission
+    }
+
+    pub(crate) fn steer(&mut self, command: Command) -> Option<Transition> {
+        let policy = self.policy.clone();
+        let transition = self.update(|breaker| breaker.steer(&policy, command));
+        self.transitions.extend(transition);
+        transition
+    }
+
     pub(crate) fn record(&self) -> [u8; RECORD_LEN] {
         self.record
     }
 
     pub(crate) fn status(&self) -> Status {
-        self.breaker().status()
+        self.breaker().status(self.policy.mode)
     }
 
     pub(crate) fn state(&self) -> StateName {
@@ -250,6 +263,7 @@ pub(crate) fn at(monotonic: Timestamp) -> Now {
 
 pub(crate) fn policy() -> Policy {
     Policy {
+        mode: Mode::Enabled,
         trip: TripPolicy { consecutive_failures: Some(count(3)), rates: None },
         open: OpenPolicy {
             wait: seconds_of(30),

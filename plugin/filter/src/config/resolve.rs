@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use breaker::Policy;
 
-use self::policy::classify;
+use self::policy::{classify, mode};
 use self::trip::Trip;
 use super::wire::{self, ExposeState};
 use super::{Admin, Config, ConfigError, Service};
@@ -120,6 +120,7 @@ impl Place {
             key: store::key(&wire.name),
             matches,
             policy: Policy {
+                mode: mode(wire.mode.or(defaults.mode)),
                 trip,
                 open,
                 half_open: self.half_open(&wire.half_open, &defaults.half_open)?,

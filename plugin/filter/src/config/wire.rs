@@ -23,6 +23,7 @@ pub(super) struct Config {
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct Defaults {
+    pub(super) mode: Option<Mode>,
     pub(super) trip: Option<Trip>,
     #[serde(default)]
     pub(super) classify: Classify,
@@ -40,6 +41,7 @@ pub(super) struct Service {
     pub(super) name: String,
     #[serde(rename = "match")]
     pub(super) matches: Option<Match>,
+    pub(super) mode: Option<Mode>,
     pub(super) trip: Option<Trip>,
     #[serde(default)]
     pub(super) classify: Classify,
@@ -49,6 +51,15 @@ pub(super) struct Service {
     pub(super) half_open: HalfOpen,
     pub(super) health_check: Option<HealthCheck>,
     pub(super) fallback: Option<Fallback>,
+}
+
+#[derive(Clone, Copy, Debug, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Mode {
+    Enabled,
+    Disabled,
+    ForcedOpen,
+    MetricsOnly,
 }
 
 #[derive(Debug, Default, serde::Deserialize)]

@@ -118,6 +118,7 @@ impl Filter {
                 if let Some(state) = state
                     && protocol == Protocol::Http
                     && service.fallback.on_failure
+                    && state.diverts_failures()
                     && let Some(verdict) =
                         self.answer_failure(exchange, &record, state, capture, effects)
                 {
@@ -187,17 +188,20 @@ impl Filter {
             self.note_success(record.number);
         }
         let overdue = succeeded && record.is_overdue();
-        if !ended.is_remarkable() && !overdue && record.clean(host).is_some() {
+        if !ended.is_remarkable()
+            && !overdue
+            && let Some(clean) = record.clean(host)
+        {
             if succeeded {
                 record.keep(&permit, host);
             }
-            return Some(StateName::Closed);
+            return Some(clean.state());
         }
         let policy = &record.service.policy;
         let tally = record.tally();
         let settled = record.update(host, effects, |breaker| {
             if breaker.is_unmoved_by(policy, &permit, ended, &tally) {
-                return Update::Unchanged((breaker.state(), None));
+                return Update::Unchanged((breaker.shown_state(policy.mode), None));
             }
             let now = host.now();
             let random = scrambled(now.monotonic.as_nanos());
@@ -208,7 +212,7 @@ impl Filter {
             };
             let mut begun = tally;
             begun.begin(breaker);
-            Update::Changed((breaker.state(), Some(begun)), transition)
+            Update::Changed((breaker.shown_state(policy.mode), Some(begun)), transition)
         });
         let state = match settled {
             Ok((state, Some(begun))) => {

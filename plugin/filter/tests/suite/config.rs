@@ -389,7 +389,7 @@ fn unknown_and_misspelt_keys_are_refused_with_those_that_are_known() {
         assert!(refusal.contains("expected "), "{refusal}");
     }
     for (field, object) in [
-        ("mode", json!({"mode": "enabled"})),
+        ("modes", json!({"modes": "enabled"})),
         ("bulkhead", json!({"bulkhead": {}})),
         ("Trip", json!({"Trip": {}})),
         ("match.host", json!({"match": {"host": []}})),

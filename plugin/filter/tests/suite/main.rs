@@ -22,6 +22,7 @@ mod docs;
 mod health;
 mod hostile;
 mod matching;
+mod modes;
 mod ramp;
 mod replay;
 mod settlement;

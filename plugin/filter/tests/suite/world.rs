@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
-use breaker::{Breaker, Status};
+use breaker::{Breaker, Mode, Status};
 use breaker_filter::{
     Callout, Change, CheckAnswer, Config, Effects, Filter, Headers, Host, Level, Metric, Now,
     PendingCheck, Property, StoreFault, SwapError, Timestamp, UnixTime, Version,
@@ -443,10 +443,10 @@ impl World {
 
     // === What came of it
 
-    /// The breaker's record as all workers see it.
+    /// The breaker's record as all workers see it, as its calls have made it.
     pub(crate) fn status_of(&self, service: &str) -> Status {
         let bytes = self.0.store.get(&key(service)).expect("there is a record");
-        Breaker::decode(&bytes).expect("the record is readable").status()
+        Breaker::decode(&bytes).expect("the record is readable").status(Mode::Enabled)
     }
 
     pub(crate) fn status(&self) -> Status {

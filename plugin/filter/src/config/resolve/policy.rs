@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use breaker::{HalfOpenPolicy, MAX_PERMITTED_CALLS, OpenPolicy, Rate};
+use breaker::{HalfOpenPolicy, MAX_PERMITTED_CALLS, Mode, OpenPolicy, Rate};
 
 use super::{Place, SECOND, SHORTEST_INTERVAL, at_least_one};
 use crate::config::duration::written;
@@ -72,6 +72,15 @@ impl Place {
         }
         let ramp = own.ramp_duration.or(defaults.ramp_duration).map_or(Duration::ZERO, |it| it.0);
         Ok(HalfOpenPolicy { permitted_calls, success_threshold, max_wait, ramp })
+    }
+}
+
+pub(super) const fn mode(wire: Option<wire::Mode>) -> Mode {
+    match wire {
+        None | Some(wire::Mode::Enabled) => Mode::Enabled,
+        Some(wire::Mode::Disabled) => Mode::Disabled,
+        Some(wire::Mode::ForcedOpen) => Mode::ForcedOpen,
+        Some(wire::Mode::MetricsOnly) => Mode::MetricsOnly,
     }
 }
 
