@@ -4,9 +4,7 @@
 //! service failed to do (it was unreachable, reset, too late) is a failure whatever status the
 //! proxy made of it; what never reached the service says nothing about it.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-use breaker::{Outcome, UnixTime};
+use breaker::Outcome;
 
 use crate::config::{Classify, Overflow};
 use crate::host::{Host, Property};
@@ -16,9 +14,6 @@ const GRPC_UNKNOWN: u8 = 2;
 const GRPC_RESOURCE_EXHAUSTED: u8 = 8;
 
 const TOO_MANY_REQUESTS: u16 = 429;
-
-/// The longest `Retry-After` that is taken at its word; the open wait has its own maximum.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Envoy's response flags, by the position of their bit.
 mod flag {
@@ -177,18 +172,4 @@ const fn code_of_http(status: u16) -> u8 {
         429 | 502 | 503 | 504 => 14, // UNAVAILABLE
         _ => GRPC_UNKNOWN,
     }
-}
-
-/// How long a `Retry-After` asks to wait: a number of seconds, or a date.
-pub(crate) fn retry_after(value: &[u8], now: UnixTime) -> Option<Duration> {
-    let text = std::str::from_utf8(value).ok()?.trim();
-    let asked = match text.parse::<u64>() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let date = httpdate::parse_http_date(text).ok()?;
-            let now = UNIX_EPOCH.checked_add(Duration::from_nanos(now.as_nanos()))?;
-            SystemTime::duration_since(&date, now).unwrap_or_default()
-        }
-    };
-    Some(asked.min(LONGEST_RETRY_AFTER))
 }

@@ -27,6 +27,7 @@ mod headers;
 mod health;
 mod host;
 mod matching;
+mod pushback;
 mod random;
 mod replay;
 mod reply;

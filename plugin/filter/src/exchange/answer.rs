@@ -3,12 +3,13 @@
 use breaker::{Ended, Outcome, Permit, Settlement, StateName};
 
 use super::{Call, Exchange, Phase, Protocol, ResponseVerdict};
-use crate::classify::{self, Origin};
+use crate::classify::Origin;
 use crate::config::{ExposeState, Service};
 use crate::effects::Effects;
 use crate::filter::Filter;
 use crate::headers::{CLUSTER_HEADER, STATE_HEADER};
 use crate::host::{Host, Property};
+use crate::pushback;
 use crate::random::scrambled;
 use crate::replay::Capture;
 use crate::reply::{FALLBACK_HEADER, Reply};
@@ -77,6 +78,7 @@ impl Filter {
         let head = call.head(code.as_deref());
         let trial = call.permit.is_trial();
         let outcome = record.service.classify.judge(head, Origin::ask(host), trial);
+        let outcome = with_pushback(outcome, call.protocol, record.service, host);
         // A call that was never answered has taken until now.
         let slow = call.slow.unwrap_or_else(|| call.is_slow(record.service, host));
         self.settle(&record, call.permit, Ended { outcome, slow }, host, effects);
@@ -111,7 +113,7 @@ impl Filter {
         call.slow = Some(slow);
         match judge_head(&call, service, end_of_stream, host) {
             Some(outcome @ Outcome::Failure { .. }) => {
-                let outcome = with_retry_after(outcome, service, host);
+                let outcome = with_pushback(outcome, call.protocol, service, host);
                 let (protocol, capture) = (call.protocol, call.capture);
                 let ended = Ended { outcome, slow };
                 let state = self.settle(&record, call.permit, ended, host, effects);
@@ -298,12 +300,15 @@ fn is_endless(call: &Call, status: u16, host: &impl Host) -> bool {
     }
 }
 
-fn with_retry_after(outcome: Outcome, service: &Service, host: &impl Host) -> Outcome {
+fn with_pushback(
+    outcome: Outcome,
+    protocol: Protocol,
+    service: &Service,
+    host: &impl Host,
+) -> Outcome {
     match outcome {
         Outcome::Failure { .. } if service.policy.open.honor_retry_after => {
-            let value = host.response_header("retry-after");
-            let asked = value.and_then(|value| classify::retry_after(&value, host.now().wall));
-            Outcome::Failure { retry_after: asked }
+            Outcome::Failure { retry_after: pushback::asked(protocol == Protocol::Grpc, host) }
         }
         outcome => outcome,
     }

@@ -205,6 +205,41 @@ fn a_date_years_ahead_waits_no_longer_than_the_maximum() {
 }
 
 #[test]
+fn a_grpc_service_may_push_back_for_a_number_of_milliseconds() {
+    let cases = [("45000", 45), ("-1", 10), ("soon", 10), ("5", 10), ("", 10)];
+    for (value, seconds) in cases {
+        for in_trailers in [true, false] {
+            let world = World::with(&json!({"open": {"wait_duration": "10s", "jitter": 0}}));
+            world.fail(2);
+            let call = world.request(PAYMENT).grpc().send();
+            if in_trailers {
+                call.trailer("grpc-retry-pushback-ms", value).respond_grpc(Some("14"));
+            } else {
+                let call = call.response_header("grpc-retry-pushback-ms", value);
+                call.respond_grpc_head(200, Some("14"));
+            }
+            assert_eq!(world.wait().as_secs(), seconds, "{value:?}, in trailers: {in_trailers}");
+        }
+    }
+}
+
+#[test]
+fn pushback_is_grpcs_alone_and_is_honoured_where_retry_after_is() {
+    let world = World::with(&json!({"open": {"wait_duration": "10s", "jitter": 0}}));
+    world.fail(2);
+    world.call().response_header("grpc-retry-pushback-ms", "45000").respond(503);
+    assert_eq!(world.wait().as_secs(), 10);
+
+    let world = World::with(&json!({"open": {
+        "wait_duration": "10s", "jitter": 0, "honor_retry_after": false
+    }}));
+    world.fail(2);
+    let call = world.request(PAYMENT).grpc().send();
+    call.trailer("grpc-retry-pushback-ms", "45000").respond_grpc(Some("14"));
+    assert_eq!(world.wait().as_secs(), 10);
+}
+
+#[test]
 fn only_the_answer_that_trips_has_a_say_in_the_wait() {
     let world = World::with(&json!({"open": {"wait_duration": "10s", "jitter": 0}}));
     world.fail(1);

@@ -278,7 +278,13 @@ impl Call {
     /// The trailers of the answer.
     pub(crate) fn trailers(&mut self, grpc_status: Option<&str>) {
         let trailers = grpc_status.map(|status| ("grpc-status", status.into()));
-        self.facts.response_trailers = trailers.into_iter().collect();
+        self.facts.response_trailers.extend(trailers);
+    }
+
+    /// One more trailer.
+    pub(crate) fn trailer(mut self, name: &'static str, value: &str) -> Self {
+        self.facts.response_trailers.push((name, value.into()));
+        self
     }
 
     /// The stream is over.
