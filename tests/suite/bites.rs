@@ -1,5 +1,6 @@
 //! Tests of the suite: what is wrong fails, and says where and how.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
@@ -84,7 +85,8 @@ fn turn(expect: &mut Expect) -> usize {
         text.push_str(" not");
         turned += 1;
     }
-    for text in expect.headers.values_mut() {
+    let asked = expect.asked.values_mut().flat_map(BTreeMap::values_mut);
+    for text in expect.headers.values_mut().chain(asked) {
         *text = Some("another".to_owned());
         turned += 1;
     }

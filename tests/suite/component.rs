@@ -12,8 +12,8 @@ use component_host::types::{self, Callout, CheckId};
 use component_host::{Artefact, Guard, Shared};
 use envoy_harness::repo_root;
 use scenario::{
-    Answer, CallId, CalloutAnswer, Configured, Due, Event, GARBAGE, Host, Late, Place, Received,
-    Request, Sent, Status, Store, Worker, configured_mode,
+    Answer, CallId, CalloutAnswer, Configured, Due, Event, GARBAGE, Host, Late, Made, Place,
+    Received, Request, Sent, Status, Store, Worker, configured_mode,
 };
 use serde_json::Value;
 
@@ -100,7 +100,9 @@ impl Component {
     /// Makes a call-out. Returns what its client got if it was answered at once.
     fn call(&mut self, callout: &Callout, owner: Owner) -> Result<Option<Late>> {
         let timeout = Duration::from_nanos(callout.timeout);
-        match self.callouts.make(&callout.cluster, timeout, owner) {
+        let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+        let headers = callout.fields.iter().map(|it| (it.name.clone(), text(&it.value))).collect();
+        match self.callouts.make(&callout.cluster, headers, timeout, owner) {
             None => Ok(None),
             Some((owner, answer)) => self.finish_call(&owner, answer),
         }
@@ -257,7 +259,7 @@ impl Host for Component {
         Ok(Some(lines.map(|(_, line)| line).collect()))
     }
 
-    fn callouts(&mut self) -> Result<Option<BTreeMap<String, u64>>> {
+    fn callouts(&mut self) -> Result<Option<Made>> {
         Ok(Some(self.callouts.take_made()))
     }
 }

@@ -20,8 +20,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use scenario::{
-    Answer, CallId, CalloutAnswer, Configured, Event, Fault, Host, Late, Need, Received, Request,
-    Scenario, Sent, Status, Worker,
+    Answer, CallId, CalloutAnswer, Configured, Event, Fault, Host, Late, Made, Need, Received,
+    Request, Scenario, Sent, Status, Worker,
 };
 use serde_json::Value;
 use tokio::runtime::Runtime;
@@ -120,7 +120,8 @@ impl RealEnvoy {
             return Ok(Configured::Refused(self.names.told(&why)));
         }
         let (address, mark) = (self.port.address, self.mark());
-        self.connections = Connections::open(&self.proxy, address, &self.names, &mark).await?;
+        self.connections =
+            Connections::open(&self.proxy, address, &self.names, (config, &mark)).await?;
         Ok(Configured::Accepted)
     }
 
@@ -313,7 +314,7 @@ impl Host for RealEnvoy {
         Ok(Some(lines))
     }
 
-    fn callouts(&mut self) -> Result<Option<BTreeMap<String, u64>>> {
+    fn callouts(&mut self) -> Result<Option<Made>> {
         Ok(self.scene.change(scene::State::take_made))
     }
 }

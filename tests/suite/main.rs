@@ -5,6 +5,7 @@ mod callouts;
 mod component;
 mod docs;
 mod envoy;
+mod fields;
 mod files;
 mod hosts;
 mod module;
@@ -23,6 +24,7 @@ fn main() {
     let mut trials = Vec::new();
     trials.extend(bites::trials());
     trials.extend(docs::trials());
+    trials.extend(fields::trials());
     trials.extend(random::trials());
     trials.extend(recipe::trials());
     trials.extend(rows::trials());

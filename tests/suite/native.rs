@@ -10,8 +10,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use breaker_filter::{Callout, CheckAnswer, Config, Filter, PendingCheck};
 use scenario::{
-    Answer, CallId, CalloutAnswer, Configured, Due, Event, GARBAGE, Host, Late, Place, Received,
-    Request, Sent, Status, Store, Worker, configured_mode,
+    Answer, CallId, CalloutAnswer, Configured, Due, Event, GARBAGE, Host, Late, Made, Place,
+    Received, Request, Sent, Status, Store, Worker, configured_mode,
 };
 use serde_json::Value;
 
@@ -112,7 +112,8 @@ impl Native {
 
     /// Makes a call-out. Returns what its client got if it was answered at once.
     fn call(&mut self, callout: &Callout, owner: Owner) -> Result<Option<Late>> {
-        match self.callouts.make(&callout.cluster, callout.timeout, owner) {
+        let headers = callout.headers.iter().cloned().collect();
+        match self.callouts.make(&callout.cluster, headers, callout.timeout, owner) {
             None => Ok(None),
             Some((owner, answer)) => self.finish_call(owner, answer),
         }
@@ -272,7 +273,7 @@ impl Host for Native {
         Ok(Some(std::mem::take(&mut *self.proxy.lines.borrow_mut())))
     }
 
-    fn callouts(&mut self) -> Result<Option<BTreeMap<String, u64>>> {
+    fn callouts(&mut self) -> Result<Option<Made>> {
         Ok(Some(self.callouts.take_made()))
     }
 }

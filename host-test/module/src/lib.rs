@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use scenario::{
-    Answer, CallId, CalloutAnswer, Callouts, Configured, Due, Event, GARBAGE, Host, Late, Place,
-    Received, Request, Sent, Status, Store, WALL_START, Worker,
+    Answer, CallId, CalloutAnswer, Callouts, Configured, Due, Event, GARBAGE, Host, Late, Made,
+    Place, Received, Request, Sent, Status, Store, WALL_START, Worker,
 };
 use serde_json::Value;
 use wasm_host::{Call, CallAnswer, CallToken, LogLevel, Module, Plugin, Process};
@@ -113,7 +113,9 @@ impl ModuleHost {
     fn call(&mut self, thread: Worker, made: Call, call: Option<CallId>) -> Result<Option<Late>> {
         let owner = Owner { thread, token: made.token, call };
         let timeout = made.timeout.unwrap_or(Duration::MAX);
-        match self.callouts.make(&made.cluster, timeout, owner) {
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        let headers = made.headers.iter().map(|(name, value)| (text(name), text(value))).collect();
+        match self.callouts.make(&made.cluster, headers, timeout, owner) {
             None => Ok(None),
             Some((owner, answer)) => self.finish_call(&owner, answer),
         }
@@ -275,7 +277,7 @@ impl Host for ModuleHost {
         Ok(Some(lines.map(|line| told(&line.message).to_owned()).collect()))
     }
 
-    fn callouts(&mut self) -> Result<Option<BTreeMap<String, u64>>> {
+    fn callouts(&mut self) -> Result<Option<Made>> {
         Ok(Some(self.callouts.take_made()))
     }
 }

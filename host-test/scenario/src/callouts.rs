@@ -17,7 +17,27 @@ pub struct Callouts<O> {
     /// Oldest first.
     held: VecDeque<Held<O>>,
     next: u64,
-    made: BTreeMap<String, u64>,
+    made: Made,
+}
+
+/// The calls that were made, by cluster.
+pub type Made = BTreeMap<String, Asked>;
+
+/// What a cluster was asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// How often.
+    pub times: u64,
+    /// With which headers, the last time.
+    pub headers: BTreeMap<String, String>,
+}
+
+impl Asked {
+    /// It is asked once more.
+    pub fn once_more(&mut self, headers: BTreeMap<String, String>) {
+        self.times += 1;
+        self.headers = headers;
+    }
 }
 
 struct Held<O> {
@@ -33,7 +53,7 @@ impl<O> Default for Callouts<O> {
             upstreams: BTreeMap::new(),
             held: VecDeque::new(),
             next: 0,
-            made: BTreeMap::new(),
+            made: Made::new(),
         }
     }
 }
@@ -54,10 +74,11 @@ impl<O> Callouts<O> {
     pub fn make(
         &mut self,
         cluster: &str,
+        headers: BTreeMap<String, String>,
         timeout: Duration,
         owner: O,
     ) -> Option<(O, CalloutAnswer)> {
-        *self.made.entry(cluster.to_owned()).or_default() += 1;
+        self.made.entry(cluster.to_owned()).or_default().once_more(headers);
         match self.answer_of(cluster) {
             CalloutAnswer::Held => {
                 let number = self.next;
@@ -102,7 +123,7 @@ impl<O> Callouts<O> {
     }
 
     /// How many calls were made to each cluster since this was last asked.
-    pub fn take_made(&mut self) -> BTreeMap<String, u64> {
+    pub fn take_made(&mut self) -> Made {
         std::mem::take(&mut self.made)
     }
 }

@@ -149,4 +149,6 @@ pub struct Expect {
     pub log: Option<Vec<String>>,
     /// How many calls the plugin made itself since the step before, by their cluster.
     pub callouts: BTreeMap<String, u64>,
+    /// Headers of the last of them, by cluster, `:method` and its like among them. Null: there is none.
+    pub asked: BTreeMap<String, BTreeMap<String, Option<String>>>,
 }

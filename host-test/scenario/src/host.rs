@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use serde_json::Value;
 
+use crate::callouts::Made;
 use crate::event::{Answer, CalloutAnswer, Event, Request};
 
 /// Where the wall clock of a host with virtual time starts, in nanoseconds since 1970: May 1st, 2024,
@@ -92,12 +93,12 @@ pub trait Host {
     /// See [`configure`](Self::configure).
     fn log(&mut self) -> Result<Option<Vec<String>>>;
 
-    /// How many call-outs were made to each cluster since this was last asked; `None`: the host
-    /// does not see them.
+    /// The call-outs that were made to each cluster since this was last asked; `None`: the host does
+    /// not see them.
     ///
     /// # Errors
     /// See [`configure`](Self::configure).
-    fn callouts(&mut self) -> Result<Option<BTreeMap<String, u64>>>;
+    fn callouts(&mut self) -> Result<Option<Made>>;
 }
 
 /// What became of a configuration.

@@ -24,7 +24,7 @@ mod player;
 mod report;
 mod timers;
 
-pub use callouts::{Callouts, diverted};
+pub use callouts::{Asked, Callouts, Made, diverted};
 pub use event::{
     Answer, CLIENT_GONE, CalloutAnswer, Event, Fault, GARBAGE, Grpc, Head, Place, Request, Store,
 };

@@ -13,6 +13,7 @@ use hyper::client::conn::http2::{SendRequest, handshake};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use scenario::{CallId, Request, Status, Worker};
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::net::TcpStream;
 
 use super::Sender;
@@ -22,12 +23,28 @@ use super::received::reply;
 use super::scene::{Call, Got, Scene};
 use super::upstream::CALL;
 
-/// Where the admin API of the plugin is.
-const BREAKERS: &str = "http://admin.invalid/circuit-breaker/services";
-
 /// An HTTP/2 connection, which stays with its worker. A client that goes away resets its stream.
 pub(super) struct Connection {
     requests: SendRequest<Full<Bytes>>,
+    admin: Admin,
+}
+
+/// Where the admin API of the plugin is, and what it asks for.
+#[derive(Clone)]
+struct Admin {
+    breakers: String,
+    authorization: Option<String>,
+}
+
+impl Admin {
+    fn of(config: &Value) -> Self {
+        let text = |field: &str| config["admin"][field].as_str();
+        let prefix = text("path_prefix").unwrap_or("/circuit-breaker");
+        Self {
+            breakers: format!("http://admin.invalid{prefix}/services"),
+            authorization: text("token").map(|token| format!("Bearer {token}")),
+        }
+    }
 }
 
 /// One for each worker that requests come to.
@@ -55,15 +72,16 @@ impl Connections {
         proxy: &Proxy,
         address: SocketAddr,
         names: &Names,
-        mark: &str,
+        (config, mark): (&Value, &str),
     ) -> Result<Self> {
+        let admin = Admin::of(config);
         const ATTEMPTS: usize = 1_000;
         let mut by_worker = BTreeMap::new();
         // They are kept, so that the proxy gives the next one to another worker.
         let mut others = Vec::new();
         for _ in 0..ATTEMPTS {
             let before = proxy.connections(names).await?;
-            let connection = Connection::open(address).await?;
+            let connection = Connection::open(address, admin.clone()).await?;
             let (_, found) = connection.breakers().await?;
             let after = proxy.connections(names).await?;
             let worker = before.iter().zip(&after).position(|(before, after)| before < after);
@@ -106,17 +124,21 @@ impl Connections {
 }
 
 impl Connection {
-    async fn open(address: SocketAddr) -> Result<Self> {
+    async fn open(address: SocketAddr, admin: Admin) -> Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         let (requests, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
         tokio::spawn(connection);
-        Ok(Self { requests })
+        Ok(Self { requests, admin })
     }
 
     /// What the plugin shows, and the mark of the configuration that it is under.
     async fn breakers(&self) -> Result<(Breakers, String)> {
-        let request = HttpRequest::get(BREAKERS).body(Full::default())?;
+        let mut request = HttpRequest::get(&self.admin.breakers);
+        if let Some(authorization) = &self.admin.authorization {
+            request = request.header("authorization", authorization);
+        }
+        let request = request.body(Full::default())?;
         let response = self.requests.clone().send_request(request).await?;
         let mark = response.headers().get("server").map(|mark| mark.as_bytes().to_vec());
         let (status, body) = (response.status(), response.into_body().collect().await?.to_bytes());

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use scenario::{CallId, CalloutAnswer, Reply, Worker};
+use scenario::{CallId, CalloutAnswer, Made, Reply, Worker};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::AbortHandle;
 
@@ -29,7 +29,7 @@ pub(super) struct State {
     /// Call-outs that are held back, oldest first.
     held: VecDeque<Held>,
     /// Call-outs by cluster, since this was last asked.
-    made: BTreeMap<String, u64>,
+    made: Made,
     /// Whether there may have been others since, which nobody has seen: clusters may refuse them.
     unseen: bool,
     refusing: usize,
@@ -186,8 +186,8 @@ impl State {
     }
 
     /// A call-out has come.
-    pub(super) fn made(&mut self, cluster: &str) {
-        *self.made.entry(cluster.to_owned()).or_default() += 1;
+    pub(super) fn made(&mut self, cluster: &str, headers: BTreeMap<String, String>) {
+        self.made.entry(cluster.to_owned()).or_default().once_more(headers);
     }
 
     /// A cluster begins to refuse connections, or ceases to.
@@ -197,7 +197,7 @@ impl State {
     }
 
     /// The call-outs since this was last asked; `None`: not all of them could be seen.
-    pub(super) fn take_made(&mut self) -> Option<BTreeMap<String, u64>> {
+    pub(super) fn take_made(&mut self) -> Option<Made> {
         let made = std::mem::take(&mut self.made);
         let unseen = std::mem::replace(&mut self.unseen, self.refusing > 0);
         (!unseen).then_some(made)

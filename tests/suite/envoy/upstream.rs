@@ -1,12 +1,14 @@
 //! The services behind the proxy: one that is protected, whose answers a scenario gives call by call,
 //! and clusters that answer the way they were told to.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Error, Result};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Response};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body_util::channel::{Channel, Sender};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full};
@@ -144,7 +146,7 @@ async fn serve(stream: TcpStream, scene: Arc<Scene>, answers: Answers) {
                 Answers::Service => scripted(&scene, &head.headers, &cut).await,
                 Answers::Cluster { name, with } => {
                     let with = *with.lock().unwrap_or_else(PoisonError::into_inner);
-                    told(&scene, name, with, &head.headers).await
+                    told(&scene, name, with, &head).await
                 }
             }
         }
@@ -256,19 +258,36 @@ fn empty() -> Body {
     Empty::new().map_err(|never| match never {}).boxed_unsync()
 }
 
+/// The headers of a request as text, `:method` and its like among them.
+fn texts(head: &Parts) -> BTreeMap<String, String> {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let named = head.headers.iter().map(|(name, value)| (name.to_string(), text(value)));
+    let path = head.uri.path_and_query().map(ToString::to_string);
+    let authority = head.uri.authority().map(ToString::to_string);
+    let pseudo = [(":path", path), (":authority", authority)];
+    let pseudo = pseudo.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    let mut texts: BTreeMap<_, _> = named.chain(pseudo).collect();
+    texts.insert(":method".to_owned(), head.method.to_string());
+    if let Some(host) = texts.get("host").cloned() {
+        texts.entry(":authority".to_owned()).or_insert(host);
+    }
+    texts
+}
+
 /// A cluster answers diverted requests at once, and call-outs as it was told to.
 async fn told(
     scene: &Scene,
     cluster: &str,
     with: CalloutAnswer,
-    headers: &HeaderMap,
+    head: &Parts,
 ) -> Result<Response<Body>> {
+    let headers = &head.headers;
     let call = call_of(headers);
     let reason = headers.get("x-circuit-breaker-reason").and_then(|value| value.to_str().ok());
     let diverted = reason.filter(|reason| *reason != "failure");
     scene.change(|state| match (call.and_then(|call| state.calls.get_mut(&call)), diverted) {
         (Some(call), Some(reason)) => call.diverted = Some(reason.to_owned()),
-        _ => state.made(cluster),
+        _ => state.made(cluster, texts(head)),
     });
     let status = match with {
         CalloutAnswer::Held if diverted.is_none() => scene.hold(cluster, call).await,
@@ -278,7 +297,10 @@ async fn told(
     let Some(CalloutAnswer::Status(status)) = status else {
         anyhow::bail!("no answer");
     };
-    let body = Full::new(Bytes::from_static(b"fallback")).map_err(|never| match never {});
     let response = Response::builder().status(status).header(ANSWERED_BY, FALLBACK);
+    if head.method == Method::HEAD || matches!(status, 204 | 304) {
+        return Ok(response.body(empty())?);
+    }
+    let body = Full::new(Bytes::from_static(b"fallback")).map_err(|never| match never {});
     Ok(response.body(body.boxed_unsync())?)
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use super::Outcome;
+use crate::callouts::Made;
 use crate::format::{Expect, Scenario, Step};
 use crate::host::{Received, Status};
 use crate::metric;
@@ -15,7 +16,7 @@ pub(super) struct Seen<'a> {
     pub(super) states: &'a BTreeMap<String, Status>,
     pub(super) metrics: Option<BTreeMap<String, u64>>,
     pub(super) log: Option<Vec<String>>,
-    pub(super) callouts: Option<BTreeMap<String, u64>>,
+    pub(super) callouts: Option<Made>,
 }
 
 pub(super) fn step(
@@ -138,8 +139,8 @@ impl Comparison<'_> {
         }
     }
 
-    fn callouts(&mut self, expect: &Expect, got: Option<&BTreeMap<String, u64>>) {
-        if expect.callouts.is_empty() {
+    fn callouts(&mut self, expect: &Expect, got: Option<&Made>) {
+        if expect.callouts.is_empty() && expect.asked.is_empty() {
             return;
         }
         let Some(got) = got else {
@@ -147,8 +148,14 @@ impl Comparison<'_> {
             return;
         };
         for (cluster, expected) in &expect.callouts {
-            let value = got.get(cluster).copied().unwrap_or_default();
-            self.equal(&format!("call-outs to {cluster}"), Some(expected), Some(&value));
+            let times = got.get(cluster).map(|asked| asked.times).unwrap_or_default();
+            self.equal(&format!("call-outs to {cluster}"), Some(expected), Some(&times));
+        }
+        for (cluster, headers) in &expect.asked {
+            for (name, expected) in headers {
+                let value = got.get(cluster).and_then(|asked| asked.headers.get(name)).cloned();
+                self.equal(&format!("{name} asked of {cluster}"), Some(expected), Some(&value));
+            }
         }
     }
 }
