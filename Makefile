@@ -49,7 +49,9 @@ test: wasm setup ## Runs all tests, real Envoy included
 
 SOAK ?= 1m
 soak: wasm ## Simulates worlds of random seeds; SOAK=30s, 2h or a number of requests
-	$(CARGO) run --quiet -p simulated-world -- $(SOAK)
+	@# With all others, as the tests are built, or else the engine would be built once more.
+	$(CARGO) build --quiet --workspace --bins
+	$${CARGO_TARGET_DIR:-target}/debug/simulated-world $(SOAK)
 
 bench: wasm setup ## Counts and measures what the filter costs per request
 	-$(CARGO) test --quiet --workspace --test costs -- --exact each_path_costs_what_the_table_says --nocapture
