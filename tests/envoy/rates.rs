@@ -49,6 +49,7 @@ fn plugin() -> Value {
 /// An answer, when it came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Answered {
+    began: Instant,
     at: Instant,
     /// The breaker was open.
     diverted: bool,
@@ -66,10 +67,11 @@ async fn send(edge: &Edge, path: &str, most: usize) -> Result<Vec<Answered>> {
         pace.tick().await;
         let (client, url, shared) = (client.clone(), edge.url(path), Arc::clone(&answers));
         calls.spawn(async move {
+            let began = Instant::now();
             let response = client.get(&url).await?;
             let by = answered_by(&response);
-            let answered =
-                Answered { at: Instant::now(), diverted: by == "cluster", failed: by == "replay" };
+            let (diverted, failed) = (by == "cluster", by == "replay");
+            let answered = Answered { began, at: Instant::now(), diverted, failed };
             shared.lock().expect("nobody panics").push(answered);
             anyhow::Ok(())
         });
@@ -115,8 +117,10 @@ async fn a_rate_opens_the_breaker_when_a_list_of_all_answers_says_so() -> Result
         let lag = diverted.saturating_sub(due_then);
         ensure!(lag <= LAG, "run {run}: {lag} calls too late ({due_then}, {diverted})");
         // Nor earlier than what other workers have kept to themselves until their tick accounts for.
-        let first = due(&answers, TICK).context("the threshold was not reached by any answer")?;
-        ensure!(first <= diverted, "run {run}: too early ({first}, {diverted})");
+        // A call counts before its client has the answer, which a diverted one may overtake.
+        let then = answers[diverted].at;
+        let begun: Vec<_> = answers.iter().filter(|it| it.began < then).copied().collect();
+        ensure!(due(&begun, TICK).is_some(), "run {run}: too early, with answer {diverted}");
         let breaker = edge.breaker(&service).await?;
         ensure!(breaker.trip_reason.as_deref() == Some("failure_rate"), "{breaker:?}");
         lags.push(lag);
