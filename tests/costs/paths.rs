@@ -95,6 +95,18 @@ pub(crate) const PATHS: &[Path] = &[
         },
         measured: diverted,
     },
+    Path {
+        name: "closed, with a bulkhead",
+        configuration: bulkhead,
+        before: nothing,
+        measured: good,
+    },
+    Path {
+        name: "a full bulkhead, diverted to a cluster",
+        configuration: bulkhead,
+        before: |worker| assert!(!worker.send(PAYMENT).is_diverted(), "it has the place"),
+        measured: diverted,
+    },
     Path { name: "tick, nothing to do", configuration: recipe, before: ticked, measured: ticked },
     Path {
         name: "tick that makes a health check, and its answer",
@@ -164,6 +176,12 @@ fn recipe() -> Value {
         "health_check": { "cluster": CLUSTER, "path": "/health", "interval": "5s" },
         "fallback": { "cluster": "payment-fallback", "on_failure": true },
     }))
+}
+
+fn bulkhead() -> Value {
+    let mut config = without_replay();
+    config["services"][0]["bulkhead"] = json!({"max_concurrent_calls": 1});
+    config
 }
 
 fn without_replay() -> Value {

@@ -1,5 +1,6 @@
 //! Behaviours in a real Envoy.
 
+mod bulkhead;
 mod classification;
 mod concurrency;
 mod diversion;

@@ -37,6 +37,9 @@ fn discover(
         let list = |value: Value| place(json!({ field.as_str(): [value] }));
         if path == "defaults" {
             // They have the fields of a service.
+        } else if path == "services.bulkhead.partitions.match" {
+            // It has those of a service's match.
+            known.insert(path);
         } else if expected(&object(json!({"?": 0}))).is_some() {
             discover(&format!("{path}."), &object, known)?;
         } else if expected(&list(json!({"?": 0}))).is_some() {

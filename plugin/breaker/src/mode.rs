@@ -75,6 +75,12 @@ impl Clean {
         self.mode.decides().then_some(Permit::closed(self.generation))
     }
 
+    /// The mode in force.
+    #[must_use]
+    pub const fn mode(self) -> Mode {
+        self.mode
+    }
+
     /// The state that it shows.
     #[must_use]
     pub const fn state(self) -> StateName {

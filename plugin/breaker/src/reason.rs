@@ -125,6 +125,8 @@ pub struct Transition {
 /// Why a call was not admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DivertReason {
+    /// As many calls as may be are under way: for whoever counts them, which a breaker does not.
+    Bulkhead,
     /// An operator has said so, by the mode.
     ForcedOpen,
     /// The breaker is half-open and every place is taken.
@@ -140,6 +142,7 @@ impl DivertReason {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Bulkhead => "bulkhead",
             Self::ForcedOpen => "forced_open",
             Self::HalfOpen => "half_open",
             Self::Open => "open",

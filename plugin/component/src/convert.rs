@@ -48,6 +48,7 @@ pub(crate) fn service_status(status: ServiceStatus<'_>) -> wit::ServiceStatus {
             failures: counts.failures,
             slow: counts.slow,
         }),
+        in_flight: status.in_flight,
         last_failure: status.last_failure.map(UnixTime::as_nanos),
         last_success: status.last_success.map(UnixTime::as_nanos),
         opened_at: status.opened_at.map(UnixTime::as_nanos),

@@ -6,6 +6,7 @@ use breaker::{Breaker, Command};
 
 use self::view::{Services, View};
 
+use crate::bulkhead;
 use crate::config::Admin;
 use crate::effects::Effects;
 use crate::filter::Filter;
@@ -111,7 +112,8 @@ fn services(filter: &Filter, host: &impl Host, effects: &mut Effects) -> Reply {
     let now = host.now();
     let views = filter.records().map(|record| {
         let breaker = record.load(host, effects)?;
-        Ok(View::of(&ServiceStatus::of(record.service, &breaker, now)))
+        let in_flight = bulkhead::in_flight(record.service, now, host)?;
+        Ok(View::of(&ServiceStatus::of(record.service, &breaker, in_flight, now)))
     });
     match views.collect::<Result<Vec<_>, _>>() {
         Ok(services) => Reply::json(200, &Services { services }),
@@ -120,7 +122,14 @@ fn services(filter: &Filter, host: &impl Host, effects: &mut Effects) -> Reply {
 }
 
 fn show(record: &Record<'_>, breaker: &Breaker, host: &impl Host) -> Reply {
-    Reply::json(200, &View::of(&ServiceStatus::of(record.service, breaker, host.now())))
+    let now = host.now();
+    match bulkhead::in_flight(record.service, now, host) {
+        Ok(in_flight) => {
+            let status = ServiceStatus::of(record.service, breaker, in_flight, now);
+            Reply::json(200, &View::of(&status))
+        }
+        Err(fault) => unreadable(fault),
+    }
 }
 
 /// Does as the operator asks, for all workers at once, and shows what has become of it.

@@ -18,9 +18,10 @@ use breaker::Policy;
 pub use error::ConfigError;
 pub(crate) use resolve::is_token_byte;
 pub(crate) use status::{GrpcSet, StatusSet};
-pub(crate) use wire::{ExposeState, HeaderMatch, Match as WireMatch, Overflow};
+pub(crate) use wire::{ExposeState, HeaderMatch, Match as WireMatch, OnFull, Overflow};
 
-use crate::matching::Match;
+use crate::bulkhead::{ClassId, NO_CLASS};
+use crate::matching::{Match, Subject};
 
 /// A valid configuration.
 #[derive(Debug)]
@@ -43,6 +44,58 @@ pub(crate) struct Service {
     pub(crate) classify: Classify,
     pub(crate) probe: Option<Probe>,
     pub(crate) fallback: Fallback,
+    pub(crate) bulkhead: Option<Bulkhead>,
+    /// The key of the calls under way in the shared store, where there is a bulkhead.
+    pub(crate) calls_key: String,
+}
+
+impl Service {
+    /// Whether the proxy has to be asked for a request's cluster.
+    pub(crate) fn needs_cluster(&self) -> bool {
+        let partitions = self.bulkhead.iter().flat_map(|bulkhead| &bulkhead.partitions);
+        self.matches.needs_cluster() || partitions.into_iter().any(|it| it.matches.needs_cluster())
+    }
+}
+
+/// How many calls may be under way at a time.
+#[derive(Debug)]
+pub(crate) struct Bulkhead {
+    pub(crate) max_concurrent_calls: u32,
+    pub(crate) on_full: OnFull,
+    pub(crate) partitions: Vec<Partition>,
+}
+
+/// A class of calls with a share of its own.
+#[derive(Debug)]
+pub(crate) struct Partition {
+    /// What stands for its name where workers meet.
+    pub(crate) id: ClassId,
+    pub(crate) matches: Match,
+    pub(crate) max_concurrent_calls: u32,
+}
+
+impl Bulkhead {
+    /// The class of a call: the first partition that it matches, counted from one, or none, zero.
+    pub(crate) fn class_of(&self, subject: &Subject<'_>) -> usize {
+        let matching = self.partitions.iter().position(|it| it.matches.matches(subject));
+        matching.map_or(0, |index| index.saturating_add(1))
+    }
+
+    /// The classes in the order of their numbers.
+    pub(crate) fn classes(&self) -> impl Iterator<Item = ClassId> {
+        std::iter::once(NO_CLASS).chain(self.partitions.iter().map(|partition| partition.id))
+    }
+
+    /// Whether one more call of a class may be under way beside these, told by class or in all.
+    pub(crate) fn has_place(
+        &self,
+        class: usize,
+        under_way: impl Fn(Option<ClassId>) -> u32,
+    ) -> bool {
+        let partition = class.checked_sub(1).and_then(|index| self.partitions.get(index));
+        under_way(None) < self.max_concurrent_calls
+            && partition.is_none_or(|it| under_way(Some(it.id)) < it.max_concurrent_calls)
+    }
 }
 
 /// What counts as what.

@@ -41,6 +41,10 @@ impl Effects {
         self.count(Metric::Of(service, metric));
     }
 
+    pub(crate) fn set_of(&mut self, service: usize, metric: ServiceMetric, value: u32) {
+        self.metrics.push((Metric::Of(service, metric), Change::Set(value.into())));
+    }
+
     pub(crate) fn info(&mut self, line: String) {
         self.lines.push((Level::Info, line));
     }

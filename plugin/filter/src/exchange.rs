@@ -4,21 +4,23 @@
 //! ended, and it is known whether all of the answer came. Settling takes the permit out of the
 //! exchange, so that there is no second time.
 
+mod admission;
 mod answer;
 
-use breaker::{Admission, DivertReason, Permit, StateName, Status, Timestamp};
+use breaker::{DivertReason, Permit, StateName, Timestamp};
 
+use self::admission::{Entry, Standing};
+use crate::bulkhead::Place;
 use crate::classify::Head;
-use crate::config::Service;
+use crate::config::{ExposeState, OnFull, Service};
 use crate::effects::Effects;
 use crate::filter::Filter;
 use crate::headers::{CLUSTER_HEADER, Facts, Headers, REASON_HEADER, SERVICE_HEADER, STATE_HEADER};
 use crate::host::{Host, Property};
 use crate::matching::Subject;
-use crate::random::scrambled;
 use crate::replay::Capture;
 use crate::reply::Reply;
-use crate::store::{Lost, Record, Update};
+use crate::store::Record;
 use crate::telemetry::{FallbackKind, Metric, ServiceMetric};
 use crate::{Callout, admin};
 
@@ -26,6 +28,22 @@ use crate::{Callout, admin};
 #[derive(Debug, Default)]
 pub struct Exchange {
     phase: Phase,
+    /// What is given back when the stream has ended, however the call was settled.
+    held: Option<Held>,
+}
+
+/// A place of a service's bulkhead.
+#[derive(Debug)]
+struct Held {
+    service: usize,
+    place: Place,
+}
+
+/// Where a request belongs.
+struct Found<'a> {
+    record: Record<'a>,
+    /// The class of its bulkhead.
+    class: usize,
 }
 
 #[derive(Debug, Default)]
@@ -56,15 +74,6 @@ pub(crate) struct Call {
     /// Whether its head was long in coming, once it has come. What follows may take its time: it
     /// is a stream, perhaps.
     slow: Option<bool>,
-}
-
-/// What a breaker says of a request.
-enum Entry {
-    /// It is none of its business.
-    Unguarded,
-    /// It goes on; with a reason: though it would be diverted if the mode were another.
-    Admitted(Permit, Option<DivertReason>),
-    Diverted(DivertReason, Status),
 }
 
 /// What the request asks for, as far as it matters here.
@@ -126,38 +135,40 @@ impl Filter {
         if let Some(reply) = admin::answer(self, &headers, &facts, host, effects) {
             return done(RequestAction::Reply(reply));
         }
-        let Some(record) = self.find_service(&headers, &facts, host, effects) else {
+        let Some(Found { record, class }) = self.find_service(&headers, &facts, host, effects)
+        else {
             return done(RequestAction::Continue);
         };
         let Record { number, service, .. } = record;
-        match Self::admit(&record, host, effects) {
+        match record.enter(class, host, effects) {
             Entry::Unguarded => done(RequestAction::Continue),
-            Entry::Admitted(permit, excused) => {
-                if let Some(reason) = excused {
-                    effects.count_of(number, ServiceMetric::NotPermitted(reason));
-                }
+            Entry::Admitted(permit, place) => {
                 let protocol = Protocol::of(&facts);
                 let began = service.slow_after.map(|_| host.now().monotonic);
                 let admitted = (permit, began);
                 let call = Call::new(number, service, admitted, protocol, headers, end_of_stream);
+                let held = place.map(|place| Held { service: number, place });
                 let action = RequestAction::Continue;
-                (Exchange { phase: Phase::Admitted(call) }, RequestVerdict { remove, action })
+                let exchange = Exchange { phase: Phase::Admitted(call), held };
+                (exchange, RequestVerdict { remove, action })
             }
-            Entry::Diverted(reason, status) => {
-                effects.count_of(number, ServiceMetric::NotPermitted(reason));
+            Entry::Diverted(reason, standing) if service.rejects(reason) => {
+                done(RequestAction::Reply(self.rejection(reason, standing, host)))
+            }
+            Entry::Diverted(reason, standing) => {
                 let Some(cluster) = &service.fallback.cluster else {
                     effects.count_of(number, ServiceMetric::Fallback(FallbackKind::Response));
-                    return done(RequestAction::Reply(self.reply(service, reason, &status, host)));
+                    return done(RequestAction::Reply(self.reply(service, reason, standing, host)));
                 };
                 effects.count_of(number, ServiceMetric::Fallback(FallbackKind::Cluster));
                 let action = RequestAction::Divert(vec![
                     (CLUSTER_HEADER, cluster.name.clone()),
                     (SERVICE_HEADER, service.name.clone()),
-                    (STATE_HEADER, status.state.name().to_owned()),
+                    (STATE_HEADER, standing.state.name().to_owned()),
                     (REASON_HEADER, reason.name().to_owned()),
                 ]);
-                let phase = Phase::Diverted { service: number, state: status.state };
-                (Exchange { phase }, RequestVerdict { remove, action })
+                let phase = Phase::Diverted { service: number, state: standing.state };
+                (Exchange { phase, held: None }, RequestVerdict { remove, action })
             }
         }
     }
@@ -185,7 +196,7 @@ impl Filter {
         facts: &Facts<'_>,
         host: &impl Host,
         effects: &mut Effects,
-    ) -> Option<Record<'_>> {
+    ) -> Option<Found<'_>> {
         let mut cluster = None;
         if self.needs_cluster {
             if facts.own.contains(&CLUSTER_HEADER) {
@@ -197,38 +208,9 @@ impl Filter {
             }
         }
         let subject = Subject { headers, facts, cluster: cluster.as_deref() };
-        self.records().find(|record| record.service.matches.matches(&subject))
-    }
-
-    /// Asks the service's breaker. A closed one answers from its record alone. Where there is no
-    /// record to be had the call passes: the breaker must not be what stops traffic.
-    fn admit(record: &Record<'_>, host: &impl Host, effects: &mut Effects) -> Entry {
-        let policy = &record.service.policy;
-        if let Some(clean) = record.clean(host) {
-            return clean.permit().map_or(Entry::Unguarded, |permit| Entry::Admitted(permit, None));
-        }
-        let admitted = record.update(host, effects, |breaker| {
-            if let Some(admission) = breaker.admit_closed(policy) {
-                return Update::Unchanged(Entry::of(admission, || breaker.status(policy.mode)));
-            }
-            let now = host.now().monotonic;
-            let (admission, transition) = breaker.admit(policy, now, scrambled(now.as_nanos()));
-            Update::Changed(Entry::of(admission, || breaker.status(policy.mode)), transition)
-        });
-        let unwritten = match admitted {
-            Ok(entry) => return entry,
-            Err(Lost::Race) => record.load(host, effects).ok(),
-            Err(Lost::Store) => None,
-        };
-        match unwritten {
-            Some(breaker) => {
-                Entry::of(breaker.admit_unwritten(policy), || breaker.status(policy.mode))
-            }
-            None => {
-                effects.count(Metric::Unprotected);
-                Entry::Unguarded
-            }
-        }
+        let record = self.records().find(|record| record.service.matches.matches(&subject))?;
+        let class = record.service.bulkhead.as_ref().map_or(0, |it| it.class_of(&subject));
+        Some(Found { record, class })
     }
 
     /// What answers a diverted call where there is no fallback cluster.
@@ -236,25 +218,31 @@ impl Filter {
         &self,
         service: &Service,
         reason: DivertReason,
-        status: &Status,
+        standing: Standing,
         host: &impl Host,
     ) -> Reply {
         let reply = match &service.fallback.response {
             Some(response) => Reply::configured(response),
-            None => Reply::unavailable(reason, status, host.now()),
+            None => Reply::unavailable(reason, standing.retry_at, host.now()),
         };
-        reply.telling(self.config.expose_state, status.state, FallbackKind::Response)
+        reply.telling(self.config.expose_state, standing.state, FallbackKind::Response)
+    }
+
+    /// What a call is told that gets no fallback either.
+    fn rejection(&self, reason: DivertReason, standing: Standing, host: &impl Host) -> Reply {
+        let reply = Reply::unavailable(reason, standing.retry_at, host.now());
+        match self.config.expose_state {
+            ExposeState::Always => reply.with(STATE_HEADER, standing.state.name()),
+            ExposeState::Fallback | ExposeState::Never => reply,
+        }
     }
 }
 
-impl Entry {
-    fn of(admission: Admission, status: impl FnOnce() -> Status) -> Self {
-        match admission {
-            Admission::Unguarded => Self::Unguarded,
-            Admission::Admitted(permit) => Self::Admitted(permit, None),
-            Admission::Excused(reason, permit) => Self::Admitted(permit, Some(reason)),
-            Admission::Diverted(reason) => Self::Diverted(reason, status()),
-        }
+impl Service {
+    /// Whether calls that are diverted for a reason get no fallback.
+    fn rejects(&self, reason: DivertReason) -> bool {
+        let on_full = self.bulkhead.as_ref().map(|bulkhead| bulkhead.on_full);
+        reason == DivertReason::Bulkhead && on_full == Some(OnFull::Reject)
     }
 }
 

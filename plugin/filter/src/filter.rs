@@ -44,7 +44,7 @@ impl Filter {
     /// are left as they are: every worker, and every update of the configuration, comes here.
     pub fn new(config: Config, host: &impl Host, effects: &mut Effects) -> Self {
         let filter = Self {
-            needs_cluster: config.services.iter().any(|service| service.matches.needs_cluster()),
+            needs_cluster: config.services.iter().any(Service::needs_cluster),
             local: config.services.iter().map(Local::new).collect(),
             config,
         };

@@ -69,6 +69,9 @@ impl Filter {
                 write_success(&record, &breaker, host, effects);
             }
             write_tally(&record, host, effects);
+            if let Some(bulkhead) = &record.service.bulkhead {
+                record.renew_places(bulkhead, host, effects);
+            }
             checks.extend(take_check(&record, &breaker, host, effects));
         }
         checks

@@ -18,6 +18,7 @@
 #![deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
 mod admin;
+mod bulkhead;
 mod classify;
 mod config;
 mod effects;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use breaker::{DivertReason, Now, Status, UnixTime};
+use breaker::{DivertReason, Now, Timestamp, UnixTime};
 
 use crate::config::{ExposeState, StaticResponse};
 use crate::headers::STATE_HEADER;
@@ -46,7 +46,7 @@ impl Reply {
     }
 
     /// What is answered where nothing is configured: 503 with the recipe's fields.
-    pub(crate) fn unavailable(reason: DivertReason, status: &Status, now: Now) -> Self {
+    pub(crate) fn unavailable(reason: DivertReason, retry_at: Option<Timestamp>, now: Now) -> Self {
         #[derive(serde::Serialize)]
         struct Body {
             message: &'static str,
@@ -58,6 +58,7 @@ impl Reply {
             message: "Service temporarily unavailable",
             source: "edge-breaker",
             fallback_reason: match reason {
+                DivertReason::Bulkhead => "Bulkhead is full",
                 DivertReason::ForcedOpen => "Circuit breaker is forced open",
                 DivertReason::HalfOpen => "Circuit breaker is half-open",
                 DivertReason::Open => "Circuit breaker is open",
@@ -65,7 +66,7 @@ impl Reply {
             },
             timestamp: rfc3339(now.wall),
         };
-        let wait = status.retry_at.map_or(Duration::ZERO, |at| at.since(now.monotonic));
+        let wait = retry_at.map_or(Duration::ZERO, |at| at.since(now.monotonic));
         // Rounded up: a second early is a call in vain.
         let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1);
         Self::json(503, &body).with("retry-after", &seconds.to_string())

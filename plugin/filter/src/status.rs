@@ -2,6 +2,7 @@
 
 use breaker::{Breaker, Counts, Mode, Now, Reason, StateName, UnixTime};
 
+use crate::bulkhead;
 use crate::config::Service;
 use crate::filter::Filter;
 use crate::host::{Host, StoreFault};
@@ -23,6 +24,8 @@ pub struct ServiceStatus<'a> {
     pub trip_reason: Option<Reason>,
     /// The latest calls; `None` if no rule is about them. Good ones may lag by up to a second.
     pub counts: Option<Counts>,
+    /// Calls under way; `None`: nobody counts them, since there is no bulkhead.
+    pub in_flight: Option<u32>,
     /// When a call last failed.
     pub last_failure: Option<UnixTime>,
     /// When a call last succeeded. It may lag by up to a second.
@@ -34,7 +37,12 @@ pub struct ServiceStatus<'a> {
 }
 
 impl<'a> ServiceStatus<'a> {
-    pub(crate) fn of(service: &'a Service, breaker: &Breaker, now: Now) -> Self {
+    pub(crate) fn of(
+        service: &'a Service,
+        breaker: &Breaker,
+        in_flight: Option<u32>,
+        now: Now,
+    ) -> Self {
         let status = breaker.status(service.policy.mode);
         Self {
             service_name: &service.name,
@@ -44,6 +52,7 @@ impl<'a> ServiceStatus<'a> {
             generation: status.generation.number(),
             trip_reason: status.trip_reason,
             counts: service.policy.trip.rates.map(|_| breaker.counts(now.monotonic)),
+            in_flight,
             last_failure: status.last_failure,
             last_success: status.last_success,
             opened_at: status.opened_at.map(|at| now.wall_time_of(at)),
@@ -67,7 +76,8 @@ impl Filter {
             .map(|service| {
                 let record = host.load(&service.key)?;
                 let breaker = record.and_then(|(bytes, _)| Breaker::decode(&bytes).ok());
-                Ok(ServiceStatus::of(service, &breaker.unwrap_or_default(), now))
+                let in_flight = bulkhead::in_flight(service, now, host)?;
+                Ok(ServiceStatus::of(service, &breaker.unwrap_or_default(), in_flight, now))
             })
             .collect()
     }

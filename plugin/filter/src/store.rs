@@ -25,6 +25,7 @@ use breaker::{
     Breaker, Clean, DecodeError, Permit, StateName, Tally, Timestamp, Transition, WindowPolicy,
 };
 
+use crate::bulkhead::Places;
 use crate::config::Service;
 use crate::effects::Effects;
 use crate::host::{Host, StoreFault, SwapError, Version};
@@ -32,12 +33,18 @@ use crate::telemetry::{Metric, ServiceMetric};
 
 /// How often an update that lost a race is tried again. Each loss means that another worker got
 /// its update through, so that even many workers get there in a few rounds.
-const ATTEMPTS: usize = 64;
+pub(crate) const ATTEMPTS: usize = 64;
 
 /// The key of a service's record. Its prefix keeps it apart from other plugins', which share the
 /// store where no `vm_id` is set; the version is that of the key space, not of the record.
 pub(crate) fn key(service: &str) -> String {
     format!("edge-breaker/v1/{service}")
+}
+
+/// The key of the calls that a service has under way, where it has a bulkhead. No service's name has a
+/// slash.
+pub(crate) fn calls_key(service: &str) -> String {
+    format!("edge-breaker/v1/{service}/calls")
 }
 
 /// Why an update was not stored.
@@ -78,6 +85,8 @@ pub(crate) struct Memory {
     tally: Cell<Tally>,
     /// Whether they are to be written down with the next one.
     overdue: Cell<bool>,
+    /// Its calls under way, where there is a bulkhead.
+    pub(crate) places: Places,
 }
 
 impl Memory {

@@ -55,6 +55,8 @@ pub enum ServiceMetric {
     FailureRate,
     /// The share of the latest calls that were slow, in percent.
     SlowCallRate,
+    /// Calls under way, where there is a bulkhead.
+    InFlight,
     /// Which version of the record this is, and whether it is about to be written: see
     /// [`crate::store`]. Of no use to anyone else.
     RecordVersion,
@@ -85,10 +87,10 @@ const STATES: usize = 6;
 const REASONS: usize = 8;
 
 /// The first index of each block of [`ServiceMetric::index`].
-const CALLS: usize = 5;
+const CALLS: usize = 6;
 const SLOW_CALLS: usize = CALLS + 4;
 const NOT_PERMITTED: usize = SLOW_CALLS + 1;
-const FALLBACK: usize = NOT_PERMITTED + 4;
+const FALLBACK: usize = NOT_PERMITTED + 5;
 const TRANSITIONS: usize = FALLBACK + 3;
 const HEALTH_CHECKS: usize = TRANSITIONS + STATES * REASONS;
 const SERVICE_METRICS: usize = HEALTH_CHECKS + 2;
@@ -141,6 +143,7 @@ impl Metric {
                 | ServiceMetric::FailureCount
                 | ServiceMetric::FailureRate
                 | ServiceMetric::SlowCallRate
+                | ServiceMetric::InFlight
                 | ServiceMetric::RecordVersion,
             ) => MetricKind::Gauge,
             _ => MetricKind::Counter,
@@ -172,17 +175,19 @@ fn label(name: &str, value: &str) -> String {
 
 impl ServiceMetric {
     /// All metrics of a service, with the transitions that there are.
-    const ALL: [Self; 33] = [
+    const ALL: [Self; 35] = [
         Self::State,
         Self::FailureCount,
         Self::FailureRate,
         Self::SlowCallRate,
         Self::RecordVersion,
+        Self::InFlight,
         Self::Calls(Outcome::Success),
         Self::Calls(Outcome::FAILURE),
         Self::Calls(Outcome::Ignored),
         Self::Calls(Outcome::Aborted),
         Self::SlowCalls,
+        Self::NotPermitted(DivertReason::Bulkhead),
         Self::NotPermitted(DivertReason::ForcedOpen),
         Self::NotPermitted(DivertReason::HalfOpen),
         Self::NotPermitted(DivertReason::Open),
@@ -215,6 +220,7 @@ impl ServiceMetric {
             Self::RecordVersion => 2,
             Self::FailureRate => 3,
             Self::SlowCallRate => 4,
+            Self::InFlight => 5,
             Self::Calls(outcome) => {
                 CALLS
                     + match outcome {
@@ -232,6 +238,7 @@ impl ServiceMetric {
                         DivertReason::Open => 1,
                         DivertReason::Ramp => 2,
                         DivertReason::ForcedOpen => 3,
+                        DivertReason::Bulkhead => 4,
                     }
             }
             Self::Fallback(kind) => {
@@ -279,6 +286,7 @@ impl ServiceMetric {
             Self::FailureCount => (String::new(), "failure_count"),
             Self::FailureRate => (String::new(), "failure_rate"),
             Self::SlowCallRate => (String::new(), "slow_call_rate"),
+            Self::InFlight => (String::new(), "in_flight"),
             Self::SlowCalls => (String::new(), "slow_calls_total"),
             Self::RecordVersion => (String::new(), "record_version"),
             Self::Calls(outcome) => (label("outcome", outcome.name()), "calls_total"),

@@ -156,7 +156,8 @@ fn the_document_lists_every_byte_of_the_record_once_and_in_order() {
         let mut cells = row.strip_prefix('|')?.split('|').map(str::trim);
         Some((cells.next()?.parse().ok()?, cells.next()?.parse().ok()?))
     };
-    let end = DOCUMENT.lines().filter_map(numbers).fold(0, |end, (offset, size)| {
+    let (layout, _) = DOCUMENT.split_once("## Why").unwrap();
+    let end = layout.lines().filter_map(numbers).fold(0, |end, (offset, size)| {
         assert_eq!(offset, end, "the field at {offset}");
         end + size
     });

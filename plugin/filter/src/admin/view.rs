@@ -50,7 +50,7 @@ impl<'a> View<'a> {
             failure_rate: percent(|counts| counts.failures),
             slow_call_rate: percent(|counts| counts.slow),
             buffered_calls: counts.map(|counts| counts.calls),
-            in_flight: None,
+            in_flight: status.in_flight,
             generation: status.generation,
         }
     }

@@ -1,5 +1,6 @@
 //! From what is written to what it means: defaults, bounds and combinations.
 
+mod bulkhead;
 mod fallback;
 mod health_check;
 mod policy;
@@ -94,8 +95,7 @@ impl Place {
     }
 
     fn check_name(self, name: &str) -> Result<(), ConfigError> {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
-        if name.is_empty() || name.len() > LONGEST_NAME || !name.bytes().all(plain) {
+        if !is_plain_name(name) {
             let remedy = "use 1 to 128 letters, digits, `-`, `_`, `.` or `~`";
             return Err(self.error("name", name, remedy));
         }
@@ -130,9 +130,17 @@ impl Place {
             classify: classify(wire.classify, defaults.classify),
             probe,
             fallback,
+            bulkhead: self.bulkhead(wire.bulkhead, defaults.bulkhead.as_ref())?,
+            calls_key: store::calls_key(&wire.name),
             name: wire.name,
         })
     }
+}
+
+/// Whether a name can stand in paths, metrics and keys as it is.
+fn is_plain_name(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    !name.is_empty() && name.len() <= LONGEST_NAME && name.bytes().all(plain)
 }
 
 /// Headers that frame a message or belong to its connection, which are the proxy's, and `host`,

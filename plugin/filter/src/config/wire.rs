@@ -33,6 +33,7 @@ pub(super) struct Defaults {
     pub(super) half_open: HalfOpen,
     pub(super) health_check: Option<HealthCheck>,
     pub(super) fallback: Option<Fallback>,
+    pub(super) bulkhead: Option<Bulkhead>,
 }
 
 #[derive(Debug, serde::Deserialize)]
@@ -51,6 +52,7 @@ pub(super) struct Service {
     pub(super) half_open: HalfOpen,
     pub(super) health_check: Option<HealthCheck>,
     pub(super) fallback: Option<Fallback>,
+    pub(super) bulkhead: Option<Bulkhead>,
 }
 
 #[derive(Clone, Copy, Debug, serde::Deserialize)]
@@ -62,7 +64,7 @@ pub(super) enum Mode {
     MetricsOnly,
 }
 
-#[derive(Debug, Default, serde::Deserialize)]
+#[derive(Clone, Debug, Default, serde::Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub(crate) struct Match {
     pub(crate) hosts: Option<Vec<String>>,
@@ -235,6 +237,33 @@ pub(super) struct Response {
     pub(super) status: Option<u32>,
     pub(super) headers: Option<BTreeMap<String, String>>,
     pub(super) body: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object")]
+pub(super) struct Bulkhead {
+    #[serde(default, deserialize_with = "count")]
+    pub(super) max_concurrent_calls: Option<u32>,
+    pub(super) on_full: Option<OnFull>,
+    pub(super) partitions: Option<Vec<Partition>>,
+}
+
+/// What becomes of a call that finds every place taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum OnFull {
+    Fallback,
+    Reject,
+}
+
+#[derive(Clone, Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object")]
+pub(super) struct Partition {
+    pub(super) name: String,
+    #[serde(rename = "match")]
+    pub(super) matches: Option<Match>,
+    #[serde(default, deserialize_with = "count")]
+    pub(super) max_concurrent_calls: Option<u32>,
 }
 
 /// When answers tell the breaker's state.

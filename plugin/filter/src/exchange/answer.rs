@@ -2,7 +2,7 @@
 
 use breaker::{Ended, Outcome, Permit, Settlement, StateName};
 
-use super::{Call, Exchange, Phase, Protocol, ResponseVerdict};
+use super::{Call, Exchange, Held, Phase, Protocol, ResponseVerdict};
 use crate::classify::Origin;
 use crate::config::{ExposeState, Service};
 use crate::effects::Effects;
@@ -26,7 +26,7 @@ impl Filter {
     /// Whether the answer is of interest, and [`on_response`](Self::on_response) is to be called.
     #[must_use]
     pub const fn wants_response(&self, exchange: &Exchange) -> bool {
-        !matches!(exchange.phase, Phase::Idle)
+        !matches!(exchange.phase, Phase::Idle) || exchange.held.is_some()
     }
 
     /// Judges an answer when its head has come. `status` is `None` if the proxy gave none.
@@ -63,6 +63,7 @@ impl Filter {
 
     /// Settles whatever is not settled when the stream has ended. Call it as often as you like.
     pub fn on_stream_end(&self, exchange: &mut Exchange, host: &impl Host, effects: &mut Effects) {
+        self.let_go(exchange, host, effects);
         let Phase::Admitted(call) = std::mem::take(&mut exchange.phase) else {
             return;
         };
@@ -82,6 +83,16 @@ impl Filter {
         // A call that was never answered has taken until now.
         let slow = call.slow.unwrap_or_else(|| call.is_slow(record.service, host));
         self.settle(&record, call.permit, Ended { outcome, slow }, host, effects);
+    }
+
+    /// Gives a place of the bulkhead back.
+    fn let_go(&self, exchange: &mut Exchange, host: &impl Host, effects: &mut Effects) {
+        if let Some(Held { service, place }) = exchange.held.take()
+            && let Some(record) = self.record(service)
+            && let Some(bulkhead) = &record.service.bulkhead
+        {
+            record.give_place_back(bulkhead, place, host, effects);
+        }
     }
 
     /// Leaves the replaying phase: which service, and the state to tell.

@@ -390,7 +390,8 @@ fn unknown_and_misspelt_keys_are_refused_with_those_that_are_known() {
     }
     for (field, object) in [
         ("modes", json!({"modes": "enabled"})),
-        ("bulkhead", json!({"bulkhead": {}})),
+        ("bulkheads", json!({"bulkheads": {}})),
+        ("bulkhead.max_calls", json!({"bulkhead": {"max_calls": 1}})),
         ("Trip", json!({"Trip": {}})),
         ("match.host", json!({"match": {"host": []}})),
         ("match.headers[0].regex", json!({"match": {"headers": [{"name": "a", "regex": ""}]}})),

@@ -15,6 +15,7 @@
 
 mod admin;
 mod admission;
+mod bulkhead;
 mod classification;
 mod config;
 mod diversion;

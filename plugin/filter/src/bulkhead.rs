@@ -1,0 +1,251 @@
+//! The bulkhead: how many calls of a service may be under way at a time, over all workers.
+//!
+//! Who takes a place writes so in a second record of the service, by compare-and-swap; who gives
+//! one back does, too. Each worker writes the number of calls that it has under way by its own
+//! count, not the one more or less, so that a write which was lost is made good by the next. What a
+//! worker says holds for a few seconds and is renewed as long as it lives: the places of one that
+//! has crashed return by themselves ([`leases`]).
+//!
+//! A full bulkhead says nothing about the service: it is no failure, and a call that found it full
+//! was none.
+
+mod leases;
+
+use std::cell::{Cell, RefCell};
+
+use breaker::{Now, Timestamp};
+
+use crate::config::{Bulkhead, Service};
+use crate::effects::Effects;
+use crate::host::{Host, StoreFault, SwapError, Version};
+use crate::store::{ATTEMPTS, Complaint, Record};
+use crate::telemetry::{Metric, ServiceMetric};
+
+pub(crate) use leases::{ClassId, NO_CLASS};
+use leases::{LEASE, Leases};
+
+/// What one worker keeps of a service's bulkhead.
+#[derive(Debug, Default)]
+pub(crate) struct Places {
+    /// The number by which the others know it; zero: it has had no call yet.
+    worker: Cell<u32>,
+    /// Its calls under way: those of no class first, then of each class in the configured order.
+    calls: RefCell<Vec<u32>>,
+    /// Until when the others believe in them.
+    until: Cell<Timestamp>,
+    /// Whether the others have been told another number.
+    untold: Cell<bool>,
+}
+
+/// A place that a call has, to be given back.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a place is given back"]
+pub(crate) struct Place {
+    /// By its number: zero is none, then as configured.
+    class: usize,
+}
+
+/// Whether there was a place.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// There was.
+    Place(Place),
+    /// There was not; with a place: it is taken all the same, since it does not matter.
+    Full(Option<Place>),
+    /// Nobody can tell.
+    Unknown,
+}
+
+/// The leases as they were read.
+struct Loaded {
+    leases: Leases,
+    version: Option<Version>,
+}
+
+impl Places {
+    /// One more or one less of a class is under way, as far as this worker is concerned.
+    fn change(&self, class: usize, by: impl FnOnce(u32) -> u32) {
+        let mut calls = self.calls.borrow_mut();
+        if calls.len() <= class {
+            calls.resize(class.saturating_add(1), 0);
+        }
+        if let Some(calls) = calls.get_mut(class) {
+            *calls = by(*calls);
+        }
+    }
+
+    /// The number by which the others know this worker, or will.
+    fn number(&self, leases: &Leases) -> u32 {
+        match self.worker.get() {
+            0 => leases.next_worker(),
+            worker => worker,
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.calls.borrow().iter().all(|calls| *calls == 0)
+    }
+}
+
+/// How many calls of a service are under way, over all workers; `None`: it has no bulkhead. To look
+/// changes nothing.
+pub(crate) fn in_flight(
+    service: &Service,
+    now: Now,
+    host: &impl Host,
+) -> Result<Option<u32>, StoreFault> {
+    if service.bulkhead.is_none() {
+        return Ok(None);
+    }
+    let leases = host.load(&service.calls_key)?.map(|(bytes, _)| Leases::decode(&bytes));
+    let mut leases = leases.and_then(Result::ok).unwrap_or_default();
+    leases.expire(now.monotonic);
+    Ok(Some(leases.total()))
+}
+
+impl Record<'_> {
+    /// Takes a place for a call of a class. If the limits are not `heeded`, there is always one.
+    pub(crate) fn take_place(
+        &self,
+        bulkhead: &Bulkhead,
+        class: usize,
+        heeded: bool,
+        host: &impl Host,
+        effects: &mut Effects,
+    ) -> Taken {
+        let places = &self.memory.places;
+        for _ in 0..ATTEMPTS {
+            let Ok(Loaded { mut leases, version }) = self.load_leases(host, effects) else {
+                effects.count(Metric::Unprotected);
+                return Taken::Unknown;
+            };
+            let now = host.now().monotonic;
+            let worker = places.number(&leases);
+            self.tell(bulkhead, worker, &mut leases, now);
+            let full = !bulkhead.has_place(class, |class| match class {
+                None => leases.total(),
+                Some(class) => leases.of(class),
+            });
+            if full && heeded {
+                effects.set_of(self.number, ServiceMetric::InFlight, leases.total());
+                return Taken::Full(None);
+            }
+            places.change(class, |calls| calls.saturating_add(1));
+            self.tell(bulkhead, worker, &mut leases, now);
+            match self.store_leases(&leases, version, host) {
+                Ok(()) => {
+                    self.told(worker, &leases, now, effects);
+                    let place = Place { class };
+                    return if full { Taken::Full(Some(place)) } else { Taken::Place(place) };
+                }
+                Err(lost) => {
+                    places.change(class, |calls| calls.saturating_sub(1));
+                    if lost != SwapError::Conflict {
+                        effects.count(Metric::Unprotected);
+                        return Taken::Unknown;
+                    }
+                }
+            }
+        }
+        // Others took theirs each time. Who could not write has no place: too many calls are worse.
+        self.complain(effects);
+        if heeded { Taken::Full(None) } else { Taken::Unknown }
+    }
+
+    /// Gives a place back.
+    pub(crate) fn give_place_back(
+        &self,
+        bulkhead: &Bulkhead,
+        place: Place,
+        host: &impl Host,
+        effects: &mut Effects,
+    ) {
+        let places = &self.memory.places;
+        places.change(place.class, |calls| calls.saturating_sub(1));
+        places.untold.set(true);
+        self.tell_all(bulkhead, host, effects);
+    }
+
+    /// Renews what this worker has said, if need be, and shows how many calls are under way.
+    pub(crate) fn renew_places(
+        &self,
+        bulkhead: &Bulkhead,
+        host: &impl Host,
+        effects: &mut Effects,
+    ) {
+        let places = &self.memory.places;
+        let left = places.until.get().since(host.now().monotonic);
+        if places.untold.get() || (!places.is_idle() && left < LEASE / 2) {
+            self.tell_all(bulkhead, host, effects);
+        } else if let Ok(Some(in_flight)) = in_flight(self.service, host.now(), host) {
+            effects.set_of(self.number, ServiceMetric::InFlight, in_flight);
+        }
+    }
+
+    /// Tells the others how many calls this worker has under way. What cannot be told now is told
+    /// with the next call, or by the timer.
+    fn tell_all(&self, bulkhead: &Bulkhead, host: &impl Host, effects: &mut Effects) {
+        for _ in 0..ATTEMPTS {
+            let Ok(Loaded { mut leases, version }) = self.load_leases(host, effects) else {
+                return;
+            };
+            let now = host.now().monotonic;
+            let worker = self.memory.places.number(&leases);
+            self.tell(bulkhead, worker, &mut leases, now);
+            match self.store_leases(&leases, version, host) {
+                Ok(()) => return self.told(worker, &leases, now, effects),
+                Err(SwapError::Conflict) => {}
+                Err(SwapError::Fault(_)) => return,
+            }
+        }
+        self.complain(effects);
+    }
+
+    /// Brings leases up to date, with this worker's word in them.
+    fn tell(&self, bulkhead: &Bulkhead, worker: u32, leases: &mut Leases, now: Timestamp) {
+        leases.expire(now);
+        let calls = self.memory.places.calls.borrow();
+        let classes = bulkhead.classes().zip(calls.iter().copied());
+        leases.set(worker, classes, now);
+    }
+
+    /// Takes note that the others know.
+    fn told(&self, worker: u32, leases: &Leases, now: Timestamp, effects: &mut Effects) {
+        let places = &self.memory.places;
+        places.worker.set(worker);
+        places.until.set(now.after(LEASE));
+        places.untold.set(false);
+        effects.set_of(self.number, ServiceMetric::InFlight, leases.total());
+    }
+
+    fn load_leases(&self, host: &impl Host, effects: &mut Effects) -> Result<Loaded, StoreFault> {
+        let Some((bytes, version)) = host.load(&self.service.calls_key)? else {
+            return Ok(Loaded { leases: Leases::default(), version: None });
+        };
+        let leases = Leases::decode(&bytes).unwrap_or_else(|_| {
+            effects.count(Metric::UnreadableRecords);
+            if self.is_news(Complaint::Unreadable) {
+                let name = &self.service.name;
+                effects.warn(format!("service={name} event=unreadable_record problem=\"calls\""));
+            }
+            Leases::default()
+        });
+        Ok(Loaded { leases, version: Some(version) })
+    }
+
+    fn store_leases(
+        &self,
+        leases: &Leases,
+        version: Option<Version>,
+        host: &impl Host,
+    ) -> Result<(), SwapError> {
+        host.swap(&self.service.calls_key, &leases.encode(), version)
+    }
+
+    fn complain(&self, effects: &mut Effects) {
+        effects.count(Metric::LostUpdates);
+        if self.is_news(Complaint::LostUpdate) {
+            effects.warn(format!("service={} event=lost_update cause=Race", self.service.name));
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! How many calls each worker has under way, as all workers see it: a list of leases, and its bytes.
+
+use std::time::Duration;
+
+use breaker::Timestamp;
+
+/// How long a worker's word holds. A worker that has crashed says nothing any more, and its calls
+/// are forgotten after this time; one that is at work renews its word with each call, and by the
+/// timer.
+pub(crate) const LEASE: Duration = Duration::from_secs(5);
+
+const VERSION: u8 = 1;
+const HEAD_LEN: usize = 8;
+const ENTRY_LEN: usize = 24;
+
+/// More than the threads of any machine, with every partition in use, during an update.
+const MOST_ENTRIES: usize = 4_096;
+
+/// A class of calls: the hash of its name, so that two configurations mean the same by it.
+pub(crate) type ClassId = u32;
+
+/// Calls of no class.
+pub(crate) const NO_CLASS: ClassId = 0;
+
+/// Calls of one worker under way, by its own count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Entry {
+    worker: u32,
+    class: ClassId,
+    calls: u32,
+    until: Timestamp,
+}
+
+/// What all workers have under way.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Leases {
+    /// How many numbers were given to workers.
+    workers: u32,
+    entries: Vec<Entry>,
+}
+
+/// The bytes were written by nobody, or by a version that this one does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Unreadable;
+
+impl Leases {
+    /// A number for a worker that has none yet. The same again unless these leases are stored.
+    pub(crate) fn next_worker(&self) -> u32 {
+        self.workers.wrapping_add(1).max(1)
+    }
+
+    /// All calls that are under way.
+    pub(crate) fn total(&self) -> u32 {
+        self.entries.iter().fold(0, |sum, entry| sum.saturating_add(entry.calls))
+    }
+
+    /// Those of a class.
+    pub(crate) fn of(&self, class: ClassId) -> u32 {
+        let entries = self.entries.iter().filter(|entry| entry.class == class);
+        entries.fold(0, |sum, entry| sum.saturating_add(entry.calls))
+    }
+
+    /// Forgets whose time is over. A lease that is longer than any may be was written by nobody.
+    pub(crate) fn expire(&mut self, now: Timestamp) {
+        let longest = now.after(LEASE);
+        self.entries.retain(|entry| now < entry.until && entry.until <= longest);
+    }
+
+    /// Takes a worker's word for what it has under way, instead of what it said before.
+    pub(crate) fn set(
+        &mut self,
+        worker: u32,
+        calls: impl Iterator<Item = (ClassId, u32)>,
+        now: Timestamp,
+    ) {
+        self.workers = self.workers.max(worker);
+        self.entries.retain(|entry| entry.worker != worker);
+        let until = now.after(LEASE);
+        let under_way = calls.filter(|(_, calls)| *calls > 0);
+        let own = under_way.map(|(class, calls)| Entry { worker, class, calls, until });
+        self.entries.extend(own.take(MOST_ENTRIES.saturating_sub(self.entries.len())));
+    }
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let len = self.entries.len().saturating_mul(ENTRY_LEN).saturating_add(HEAD_LEN);
+        let mut bytes = Vec::with_capacity(len);
+        bytes.extend([VERSION, 0, 0, 0]);
+        bytes.extend(self.workers.to_le_bytes());
+        for Entry { worker, class, calls, until } in &self.entries {
+            for number in [*worker, *class, *calls, 0] {
+                bytes.extend(number.to_le_bytes());
+            }
+            bytes.extend(until.as_nanos().to_le_bytes());
+        }
+        bytes
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Unreadable> {
+        let (head, rest) = bytes.split_first_chunk::<HEAD_LEN>().ok_or(Unreadable)?;
+        let [VERSION, _, _, _, workers @ ..] = *head else {
+            return Err(Unreadable);
+        };
+        let (entries, rest) = rest.as_chunks::<ENTRY_LEN>();
+        if !rest.is_empty() || entries.len() > MOST_ENTRIES {
+            return Err(Unreadable);
+        }
+        let entries = entries.iter().map(|entry| {
+            let (numbers, time) = entry.split_at(16);
+            let (numbers, _) = numbers.as_chunks::<4>();
+            let number = |at: usize| numbers.get(at).map_or(0, |bytes| u32::from_le_bytes(*bytes));
+            let until = time.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+            let until = Timestamp::from_nanos(until);
+            Entry { worker: number(0), class: number(1), calls: number(2), until }
+        });
+        Ok(Self { workers: u32::from_le_bytes(workers), entries: entries.collect() })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::indexing_slicing, reason = "a test that panics has failed, as it should")]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> Timestamp {
+        Timestamp::from_nanos(millis * 1_000_000)
+    }
+
+    #[test]
+    fn a_workers_word_takes_the_place_of_what_it_said_before() {
+        let mut leases = Leases::default();
+        leases.set(1, [(NO_CLASS, 3), (7, 2)].into_iter(), at(0));
+        leases.set(2, [(7, 4)].into_iter(), at(0));
+        assert_eq!((leases.total(), leases.of(7), leases.next_worker()), (9, 6, 3));
+        leases.set(1, [(NO_CLASS, 1), (7, 0)].into_iter(), at(1));
+        assert_eq!((leases.total(), leases.of(7)), (5, 4));
+    }
+
+    #[test]
+    fn a_lease_is_over_in_time_and_none_is_longer_than_it_may_be() {
+        let mut leases = Leases::default();
+        leases.set(1, [(NO_CLASS, 3)].into_iter(), at(1_000));
+        leases.expire(at(5_999));
+        assert_eq!(leases.total(), 3);
+        leases.expire(at(6_000));
+        assert_eq!(leases.total(), 0);
+        leases.set(1, [(NO_CLASS, 3)].into_iter(), at(9_000));
+        leases.expire(at(8_999));
+        assert_eq!(leases.total(), 0, "as if the clock had stepped back");
+    }
+
+    #[test]
+    fn the_bytes_hold_all_there_is_and_damage_is_told() {
+        let mut leases = Leases::default();
+        leases.set(1, [(NO_CLASS, 3), (u32::MAX, 1)].into_iter(), at(1));
+        leases.set(9, [(7, u32::MAX)].into_iter(), at(2));
+        let bytes = leases.encode();
+        assert_eq!(Leases::decode(&bytes), Ok(leases));
+        for len in
+            (0..bytes.len()).filter(|len| *len != HEAD_LEN && (*len < 8 || (len - 8) % 24 > 0))
+        {
+            assert_eq!(Leases::decode(&bytes[..len]), Err(Unreadable), "{len} bytes");
+        }
+        let mut newer = bytes;
+        newer[0] = 2;
+        assert_eq!(Leases::decode(&newer), Err(Unreadable));
+        assert!(Leases::decode(&vec![1; HEAD_LEN + ENTRY_LEN * (MOST_ENTRIES + 1)]).is_err());
+    }
+}

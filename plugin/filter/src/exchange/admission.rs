@@ -1,0 +1,120 @@
+//! Whether a request goes to its service: its breaker is asked first, then its bulkhead.
+
+use breaker::{Admission, Breaker, DivertReason, Mode, Outcome, Permit, StateName, Timestamp};
+
+use crate::bulkhead::{Place, Taken};
+use crate::effects::Effects;
+use crate::host::Host;
+use crate::random::scrambled;
+use crate::store::{Lost, Record, Update};
+use crate::telemetry::{Metric, ServiceMetric};
+
+/// What becomes of a request.
+pub(super) enum Entry {
+    /// It goes on, and is none of the breaker's business.
+    Unguarded,
+    /// It goes on, with its place if there is a bulkhead.
+    Admitted(Permit, Option<Place>),
+    /// It does not.
+    Diverted(DivertReason, Standing),
+}
+
+/// How a breaker stands when it is asked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Standing {
+    /// What it shows.
+    pub(super) state: StateName,
+    /// When it may leave the open state.
+    pub(super) retry_at: Option<Timestamp>,
+    mode: Mode,
+}
+
+impl Standing {
+    fn of(breaker: &Breaker, configured: Mode) -> Self {
+        let status = breaker.status(configured);
+        Self { state: status.state, retry_at: status.retry_at, mode: status.mode }
+    }
+}
+
+impl Record<'_> {
+    /// Decides on a call of a class.
+    pub(super) fn enter(&self, class: usize, host: &impl Host, effects: &mut Effects) -> Entry {
+        let not_permitted = |reason, effects: &mut Effects| {
+            effects.count_of(self.number, ServiceMetric::NotPermitted(reason));
+        };
+        let Some((admission, standing)) = self.ask(host, effects) else {
+            effects.count(Metric::Unprotected);
+            return Entry::Unguarded;
+        };
+        let permit = match admission {
+            Admission::Unguarded => return Entry::Unguarded,
+            Admission::Diverted(reason) => {
+                not_permitted(reason, effects);
+                return Entry::Diverted(reason, standing);
+            }
+            Admission::Excused(reason, permit) => {
+                not_permitted(reason, effects);
+                permit
+            }
+            Admission::Admitted(permit) => permit,
+        };
+        let Some(bulkhead) = &self.service.bulkhead else {
+            return Entry::Admitted(permit, None);
+        };
+        let heeded = standing.mode == Mode::Enabled;
+        match self.take_place(bulkhead, class, heeded, host, effects) {
+            Taken::Place(place) => Entry::Admitted(permit, Some(place)),
+            Taken::Unknown => Entry::Admitted(permit, None),
+            Taken::Full(place) => {
+                not_permitted(DivertReason::Bulkhead, effects);
+                match place {
+                    Some(place) => Entry::Admitted(permit, Some(place)),
+                    None => {
+                        self.give_permit_back(permit, host, effects);
+                        Entry::Diverted(DivertReason::Bulkhead, standing)
+                    }
+                }
+            }
+        }
+    }
+
+    /// Asks the breaker. A closed one answers from its record alone. `None`: there is no record to be
+    /// had, and the breaker must not be what stops traffic.
+    fn ask(&self, host: &impl Host, effects: &mut Effects) -> Option<(Admission, Standing)> {
+        let policy = &self.service.policy;
+        if let Some(clean) = self.clean(host) {
+            let admission = clean.permit().map_or(Admission::Unguarded, Admission::Admitted);
+            let standing = Standing { state: clean.state(), retry_at: None, mode: clean.mode() };
+            return Some((admission, standing));
+        }
+        let asked = self.update(host, effects, |breaker| {
+            if let Some(admission) = breaker.admit_closed(policy) {
+                return Update::Unchanged((admission, Standing::of(breaker, policy.mode)));
+            }
+            let now = host.now().monotonic;
+            let (admission, transition) = breaker.admit(policy, now, scrambled(now.as_nanos()));
+            Update::Changed((admission, Standing::of(breaker, policy.mode)), transition)
+        });
+        match asked {
+            Ok(asked) => Some(asked),
+            Err(Lost::Store) => None,
+            Err(Lost::Race) => {
+                let breaker = self.load(host, effects).ok()?;
+                Some((breaker.admit_unwritten(policy), Standing::of(&breaker, policy.mode)))
+            }
+        }
+    }
+
+    /// A call that found no place was none: it is not counted, and a trial's place returns at once.
+    fn give_permit_back(&self, permit: Permit, host: &impl Host, effects: &mut Effects) {
+        if !permit.is_trial() {
+            return;
+        }
+        let policy = &self.service.policy;
+        // Lost, its lease ends by itself.
+        let _ = self.update(host, effects, |breaker| {
+            breaker.settle(policy, permit.for_retry(), Outcome::Aborted, host.now(), 0);
+            Update::Changed((), None)
+        });
+    }
+}

@@ -1,0 +1,437 @@
+//! The bulkhead: how many calls may be under way, over all workers.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use crate::world::{Call, PAYMENT, World, service};
+
+const CALLS: &str = "edge-breaker/v1/payment-service/calls";
+
+fn config(bulkhead: &Value) -> Value {
+    let fields = json!({
+        "bulkhead": bulkhead,
+        "open": {"wait_duration": "10s", "jitter": 0},
+        "fallback": {"cluster": "payment-fallback"}
+    });
+    json!({"services": [service(PAYMENT, &fields)], "admin": {}})
+}
+
+fn limited(calls: u32) -> World {
+    World::configured(1, &config(&json!({"max_concurrent_calls": calls})))
+}
+
+fn in_flight(world: &World) -> u64 {
+    let reply = world.request("localhost").path("/circuit-breaker/services/payment-service").send();
+    let shown: Value = serde_json::from_slice(&reply.reply().body).unwrap();
+    shown["in_flight"].as_u64().unwrap()
+}
+
+fn full(world: &World) -> u64 {
+    world.of("not_permitted_total", &["reason=bulkhead"])
+}
+
+/// A worker is gone, and with it whatever its calls would have said.
+fn crash(world: &World, calls: Vec<Call>, config: &Value) {
+    calls.into_iter().for_each(std::mem::forget);
+    world.configure(1, config);
+}
+
+#[test]
+fn a_call_that_finds_no_place_gets_the_fallback_and_is_no_failure() {
+    let world = limited(2);
+    let calls = [world.call(), world.call()];
+    assert!(calls.iter().all(Call::is_admitted));
+    let third = world.call();
+    let header = |name: &str| third.diversion().iter().find(|it| it.0 == name).unwrap().1.clone();
+    assert_eq!(header("x-circuit-breaker-reason"), "bulkhead");
+    assert_eq!(header("x-circuit-breaker-state"), "CLOSED");
+    assert_eq!((full(&world), world.of("in_flight", &[])), (1, 2));
+    drop(third);
+    assert_eq!((world.outcomes(), world.status().failures), ([0, 0, 0, 0], 0));
+}
+
+#[test]
+fn a_place_is_given_back_however_the_call_ends() {
+    type End = fn(Call);
+    let ends: [(&str, End); 6] = [
+        ("a success", |call| drop(call.respond(200))),
+        ("a failure", |call| drop(call.respond(503))),
+        ("the client gone", Call::abort),
+        ("a reset in mid-body", Call::reset_mid_body),
+        ("a reply of the proxy", |call| drop(call.respond_by_proxy(429, "rate_limited", &[]))),
+        ("a stream that ends without a word", drop),
+    ];
+    for (how, end) in ends {
+        let world = limited(1);
+        end(world.call());
+        assert_eq!(in_flight(&world), 0, "{how}");
+        assert!(world.call().is_admitted(), "{how}");
+    }
+}
+
+#[test]
+fn a_failed_call_holds_its_place_until_its_stream_ends() {
+    let world = limited(1);
+    let mut call = world.call();
+    call.begin(503);
+    assert_eq!(world.calls("failure"), 1, "it is settled");
+    assert!(world.call().is_diverted());
+    call.over();
+    assert!(world.call().is_admitted());
+}
+
+#[test]
+fn a_full_bulkhead_may_reject() {
+    let bulkhead = json!({"max_concurrent_calls": 1, "on_full": "reject"});
+    let world = World::configured(1, &config(&bulkhead));
+    let _call = world.call();
+    let reply = world.call().reply();
+    let body: Value = serde_json::from_slice(&reply.body).unwrap();
+    assert_eq!((reply.status, &body["fallback_reason"]), (503, &json!("Bulkhead is full")));
+    assert_eq!(reply.told(), (None, None));
+    assert_eq!((full(&world), world.of("fallback_total", &["kind=response"])), (1, 0));
+}
+
+#[test]
+fn the_limit_holds_over_all_workers() {
+    let world = World::configured(4, &config(&json!({"max_concurrent_calls": 6})));
+    let calls: Vec<_> = (0..20).map(|n| world.request(PAYMENT).on(n % 4).send()).collect();
+    assert_eq!(calls.iter().filter(|call| call.is_admitted()).count(), 6);
+    drop(calls);
+    assert_eq!(in_flight(&world), 0);
+}
+
+#[test]
+fn a_lost_race_for_the_last_place_is_decided_again() {
+    let world = World::configured(2, &config(&json!({"max_concurrent_calls": 1})));
+    let other = world.clone();
+    world.store().before_next_write(move || {
+        let call = other.request(PAYMENT).on(1).send();
+        assert!(call.is_admitted());
+        std::mem::forget(call);
+    });
+    assert!(world.call().is_diverted());
+    assert_eq!(in_flight(&world), 1);
+}
+
+#[test]
+fn who_loses_every_race_has_no_place() {
+    let world = limited(5);
+    world.store().conflict_next(1_000);
+    assert!(world.call().is_diverted());
+    world.store().conflict_next(0);
+    assert_eq!(world.metric("edge_breaker_lost_updates_total"), 1);
+    assert_eq!(in_flight(&world), 0);
+}
+
+#[test]
+fn a_place_that_could_not_be_given_back_is_with_the_next_call_or_tick() {
+    for by_tick in [false, true] {
+        let world = limited(2);
+        let call = world.call();
+        world.store().writes_fail.set(true);
+        drop(call.respond(200));
+        world.store().writes_fail.set(false);
+        assert_eq!(in_flight(&world), 1, "nobody knows yet");
+        if by_tick {
+            world.tick(0);
+            assert_eq!(in_flight(&world), 0);
+        }
+        let _calls = [world.call(), world.call()];
+        assert_eq!((in_flight(&world), full(&world)), (2, 0));
+    }
+}
+
+#[test]
+fn a_store_that_cannot_be_used_lets_calls_pass() {
+    for reads in [true, false] {
+        let world = limited(1);
+        let _call = world.call();
+        let fails = if reads { &world.store().reads_fail } else { &world.store().writes_fail };
+        fails.set(true);
+        world.advance(Duration::from_secs(6));
+        let call = world.call();
+        assert!(call.is_left_alone() || call.is_admitted());
+        assert!(world.metric("cb_reason=.=store;.;edge_breaker_unprotected_total") > 0);
+    }
+}
+
+#[test]
+fn bytes_that_are_no_leases_count_as_none_and_are_said_and_replaced() {
+    let world = limited(1);
+    world.store().put(CALLS, b"garbage".to_vec());
+    let _call = world.call();
+    assert_eq!((in_flight(&world), full(&world)), (1, 0));
+    assert_eq!(world.metric("edge_breaker_unreadable_records_total"), 1);
+    assert_eq!(world.logged("event=unreadable_record").len(), 1);
+}
+
+#[test]
+fn a_crashed_workers_places_return_in_five_seconds() {
+    let config = config(&json!({"max_concurrent_calls": 2}));
+    let world = World::configured(1, &config);
+    let calls = vec![world.call(), world.call()];
+    crash(&world, calls, &config);
+    world.run(Duration::from_millis(4_900));
+    assert!(world.call().is_diverted());
+    world.run(Duration::from_millis(200));
+    assert!(world.call().is_admitted());
+    assert_eq!(world.of("in_flight", &[]), 0);
+}
+
+#[test]
+fn a_living_workers_places_are_kept_for_as_long_as_its_calls_take() {
+    let world = limited(1);
+    let call = world.call();
+    world.run(Duration::from_secs(3_600));
+    assert!(world.call().is_diverted());
+    drop(call.respond(200));
+    assert!(world.call().is_admitted());
+}
+
+#[test]
+fn an_idle_worker_writes_nothing() {
+    let world = limited(1);
+    drop(world.call().respond(200));
+    let asked = world.asked(|| world.run(Duration::from_secs(60)));
+    assert_eq!(asked.get("swap").copied().unwrap_or_default(), 1, "the last success: {asked:?}");
+}
+
+#[test]
+fn another_configuration_counts_the_calls_under_way() {
+    let world = limited(3);
+    let calls = [world.call(), world.call(), world.call()];
+    let replaced = world.filters();
+    world.configure(1, &config(&json!({"max_concurrent_calls": 2})));
+    assert!(world.call().is_diverted());
+    drop(calls);
+    world.leave(replaced);
+    assert!(world.call().is_admitted());
+}
+
+#[test]
+fn a_trial_that_finds_no_place_leaves_its_own_to_the_next() {
+    let world = limited(3);
+    let hung = [world.call(), world.call()];
+    world.trip();
+    let replaced = world.filters();
+    world.configure(1, &config(&json!({"max_concurrent_calls": 2})));
+    world.advance(world.wait());
+    // The others are alive, and say so.
+    world.tick_replaced(&replaced);
+    assert!(world.call().is_diverted());
+    assert_eq!((world.state(), world.status().trials_in_flight), ("HALF_OPEN", 0));
+    assert_eq!(full(&world), 1);
+    drop(hung);
+    world.leave(replaced);
+    world.call().respond(200);
+    assert_eq!(world.state(), "CLOSED");
+}
+
+#[test]
+fn for_metrics_only_a_full_bulkhead_is_told_and_diverts_nothing() {
+    let mut config = config(&json!({"max_concurrent_calls": 1}));
+    config["services"][0]["mode"] = json!("metrics_only");
+    let world = World::configured(1, &config);
+    let calls = [world.call(), world.call(), world.call()];
+    assert!(calls.iter().all(Call::is_admitted));
+    assert_eq!((full(&world), in_flight(&world)), (2, 3));
+    drop(calls);
+    assert_eq!(in_flight(&world), 0);
+}
+
+fn partitioned() -> World {
+    World::configured(
+        1,
+        &config(&json!({
+            "max_concurrent_calls": 4,
+            "partitions": [
+                {
+                    "name": "batch",
+                    "match": {"headers": [{"name": "x-priority", "exact": "batch"}]},
+                    "max_concurrent_calls": 1
+                },
+                {"name": "report", "match": {"path_prefixes": ["/reports"]}, "max_concurrent_calls": 2}
+            ]
+        })),
+    )
+}
+
+#[test]
+fn a_partition_has_no_more_than_its_share() {
+    let world = partitioned();
+    let batch = || world.request(PAYMENT).header("x-priority", "batch").send();
+    let report = || world.request(PAYMENT).path("/reports/7").send();
+    let first = batch();
+    assert!(first.is_admitted());
+    assert!(batch().is_diverted());
+    let reports = [report(), report(), report()];
+    assert_eq!(reports.iter().filter(|call| call.is_admitted()).count(), 2);
+    assert!(world.call().is_admitted(), "it has a place, which it gives back here");
+    drop(first.respond(200));
+    assert!(batch().is_admitted());
+}
+
+#[test]
+fn the_calls_of_partitions_are_among_those_of_the_service() {
+    let world = partitioned();
+    let _others: Vec<_> = (0..4).map(|_| world.call()).collect();
+    let batch = world.request(PAYMENT).header("x-priority", "batch").send();
+    assert!(batch.is_diverted());
+}
+
+#[test]
+fn a_call_belongs_to_the_first_partition_that_it_matches() {
+    let world = partitioned();
+    let both = || world.request(PAYMENT).path("/reports").header("x-priority", "batch").send();
+    let _first = both();
+    assert!(both().is_diverted(), "the share of the first is taken");
+    assert!(world.request(PAYMENT).path("/reports").send().is_admitted());
+}
+
+#[test]
+fn a_partition_keeps_its_calls_when_the_order_of_partitions_changes() {
+    let world = partitioned();
+    let batch = || world.request(PAYMENT).header("x-priority", "batch").send();
+    let call = batch();
+    let replaced = world.filters();
+    world.configure(
+        1,
+        &config(&json!({
+            "max_concurrent_calls": 4,
+            "partitions": [
+                {"name": "report", "match": {"path_prefixes": ["/reports"]}, "max_concurrent_calls": 1},
+                {
+                    "name": "batch",
+                    "match": {"headers": [{"name": "x-priority", "exact": "batch"}]},
+                    "max_concurrent_calls": 1
+                }
+            ]
+        })),
+    );
+    assert!(batch().is_diverted());
+    assert!(world.request(PAYMENT).path("/reports").send().is_admitted());
+    drop(call);
+    world.leave(replaced);
+    assert!(batch().is_admitted());
+}
+
+#[test]
+fn a_partition_may_be_told_by_its_cluster() {
+    let partition =
+        json!({"name": "slow", "match": {"clusters": ["slow-*"]}, "max_concurrent_calls": 1});
+    let bulkhead = json!({"max_concurrent_calls": 3, "partitions": [partition]});
+    let world = World::configured(1, &config(&bulkhead));
+    let to = |cluster: &str| world.request(PAYMENT).cluster(cluster).send();
+    let _slow = to("slow-1");
+    assert!(to("slow-2").is_diverted());
+    assert!(to("fast").is_admitted());
+}
+
+#[test]
+fn a_service_without_a_bulkhead_has_no_calls_under_way_to_show() {
+    let world = World::configured(1, &json!({"services": [{"name": PAYMENT}], "admin": {}}));
+    let _call = world.call();
+    let path = "/circuit-breaker/services/payment-service";
+    let shown = world.request("localhost").path(path).send().reply();
+    let shown: Value = serde_json::from_slice(&shown.body).unwrap();
+    assert_eq!(shown["in_flight"], Value::Null);
+    assert_eq!(world.store().get(CALLS), None);
+}
+
+#[test]
+fn what_is_wrong_with_a_bulkhead_is_said() {
+    let partition = |fields: Value| {
+        let mut partition =
+            json!({"name": "a", "match": {"hosts": ["a"]}, "max_concurrent_calls": 1});
+        for (field, value) in fields.as_object().unwrap() {
+            partition[field] = value.clone();
+        }
+        json!({"max_concurrent_calls": 5, "partitions": [partition]})
+    };
+    let twice = partition(json!({}))["partitions"][0].clone();
+    let many: Vec<_> = (0..17).map(|n| json!({"name": format!("p{n}")})).collect();
+    let cases = [
+        (json!({}), "max_concurrent_calls: nothing: say how many"),
+        (json!({"max_concurrent_calls": 0}), "max_concurrent_calls: 0: give at least 1"),
+        (json!({"max_concurrent_calls": 1_000_001}), "max_concurrent_calls: 1000001: give at most"),
+        (
+            json!({"max_concurrent_calls": 1, "on_full": "wait"}),
+            "on_full: unknown variant `wait`, expected `fallback` or `reject`",
+        ),
+        (
+            json!({"max_concurrent_calls": 1, "partitions": many}),
+            "partitions: 17 entries: give at most 16",
+        ),
+        (partition(json!({"name": "a/b"})), "partitions[0].name: \"a/b\": use 1 to 128 letters"),
+        (partition(json!({"match": null})), "partitions[0].match: nothing: say which calls"),
+        (
+            partition(json!({"match": {"hosts": []}})),
+            "partitions[0].match.hosts: []: an empty list",
+        ),
+        (
+            partition(json!({"max_concurrent_calls": null})),
+            "partitions[0].max_concurrent_calls: nothing: say how many",
+        ),
+        (
+            partition(json!({"max_concurrent_calls": 6})),
+            "partitions[0].max_concurrent_calls: 6: give at most the service's own",
+        ),
+        (
+            json!({"max_concurrent_calls": 5, "partitions": [twice, twice]}),
+            "partitions[1].name: \"a\": give each partition a name of its own",
+        ),
+    ];
+    for (bulkhead, expected) in cases {
+        let config = json!({"services": [{"name": "a", "bulkhead": bulkhead}]}).to_string();
+        let refusal = breaker_filter::Config::parse(config.as_bytes()).unwrap_err().to_string();
+        assert!(refusal.starts_with(&format!("services[0].bulkhead.{expected}")), "{refusal}");
+    }
+}
+
+#[test]
+fn a_bulkhead_of_the_defaults_is_every_services_and_its_fields_are_merged() {
+    let world = World::configured(
+        1,
+        &json!({
+            "defaults": {"bulkhead": {"max_concurrent_calls": 1, "on_full": "reject"}},
+            "services": [
+                service(PAYMENT, &json!({})),
+                service("inventory-service", &json!({"bulkhead": {"max_concurrent_calls": 2}}))
+            ]
+        }),
+    );
+    let _payment = world.call();
+    assert_eq!(world.call().reply().status, 503);
+    let inventory = || world.request("inventory-service").send();
+    let _calls = [inventory(), inventory()];
+    assert_eq!(inventory().reply().status, 503, "rejected");
+}
+
+proptest! {
+    /// Against a list of the calls under way: whatever the order, never one too many, and never one
+    /// turned away while there is a place.
+    #[test]
+    fn as_many_calls_are_under_way_as_may_be(
+        limit in 1..6_u32,
+        steps in prop::collection::vec((0..3_usize, any::<bool>(), 0..40_usize), 1..80),
+    ) {
+        let world = World::configured(3, &config(&json!({"max_concurrent_calls": limit})));
+        let mut calls = Vec::new();
+        for (worker, begins, which) in steps {
+            if begins || calls.is_empty() {
+                let call = world.request(PAYMENT).on(worker).send();
+                let free = calls.len() < limit as usize;
+                prop_assert_eq!(call.is_admitted(), free);
+                calls.extend(free.then_some(call));
+            } else {
+                let call: Call = calls.swap_remove(which % calls.len());
+                call.respond(200);
+            }
+            prop_assert_eq!(in_flight(&world), calls.len() as u64);
+            prop_assert_eq!(world.of("in_flight", &[]), calls.len() as u64);
+        }
+    }
+}
