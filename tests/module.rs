@@ -23,6 +23,7 @@ const EXPORTS: &[&str] = &[
     "proxy_on_memory_allocate",
     "proxy_on_request_body",
     "proxy_on_request_headers",
+    "proxy_on_response_body",
     "proxy_on_response_headers",
     "proxy_on_tick",
     "proxy_on_vm_start",

@@ -10,5 +10,6 @@ mod load;
 mod rates;
 mod recovery;
 mod reload;
+mod stale;
 mod trace;
 mod upstream;

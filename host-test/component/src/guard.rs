@@ -92,6 +92,15 @@ impl Guard {
         call!(self, call_request_body(call, piece, end_of_stream))
     }
 
+    /// Hands over a piece of an answer's body.
+    ///
+    /// # Errors
+    ///
+    /// See [`configure`](Self::configure).
+    pub fn response_body(&mut self, call: CallId, piece: &[u8], end_of_stream: bool) -> Result<()> {
+        call!(self, call_response_body(call, piece, end_of_stream))
+    }
+
     /// Has an answer judged.
     ///
     /// # Errors

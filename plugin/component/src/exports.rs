@@ -63,6 +63,15 @@ impl Guest for Component {
         judgement(judged)
     }
 
+    fn response_body(call: CallId, piece: Vec<u8>, end_of_stream: bool) {
+        with_instance(|instance| {
+            if let Some(Call { worker, exchange, .. }) = instance.calls.get_mut(&call) {
+                let len = piece.len();
+                worker.filter.on_response_body(exchange, len, end_of_stream, || Some(piece));
+            }
+        });
+    }
+
     fn replayed(call: CallId, answer: Option<Answer>) -> Judgement {
         let answer = answer.map(|answer| {
             let headers = convert::answer_headers(answer.status, &answer.fields);

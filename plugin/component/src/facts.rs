@@ -1,11 +1,12 @@
 //! What the filter asks: the imported store, and what the host said in the call at hand.
 
 use breaker_filter::{
-    Host, Metric, Now, Property, StoreFault, SwapError, Timestamp, UnixTime, Version,
+    Headers, Host, Metric, Now, Property, StoreFault, SwapError, Timestamp, UnixTime, Version,
 };
 
 use crate::bindings::edge_breaker::guard::store;
 use crate::bindings::exports::edge_breaker::guard::breaker::{Field, Origin};
+use crate::convert;
 
 /// The positions of Envoy's response flags that stand for an [`Origin`].
 mod flag {
@@ -85,6 +86,10 @@ impl Host for Facts<'_> {
 
     fn response_header(&self, name: &'static str) -> Option<Vec<u8>> {
         first(self.fields, name)
+    }
+
+    fn response_headers(&self) -> Headers {
+        convert::headers(self.fields)
     }
 
     fn response_trailer(&self, name: &'static str) -> Option<Vec<u8>> {

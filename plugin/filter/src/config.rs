@@ -121,6 +121,7 @@ pub(crate) struct Probe {
 #[derive(Clone, Debug)]
 pub(crate) struct Fallback {
     pub(crate) cluster: Option<FallbackCluster>,
+    pub(crate) stale: Option<Stale>,
     pub(crate) response: Option<StaticResponse>,
     /// Whether a failed call is answered too.
     pub(crate) on_failure: bool,
@@ -133,6 +134,15 @@ pub(crate) struct FallbackCluster {
     pub(crate) host: Option<String>,
     pub(crate) timeout: Duration,
     pub(crate) max_request_bytes: usize,
+}
+
+/// Which good answers are kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stale {
+    /// How long one may have been kept, at most, when it is given.
+    pub(crate) max_age: Duration,
+    pub(crate) max_response_bytes: usize,
+    pub(crate) max_entries: u32,
 }
 
 #[derive(Clone, Debug)]

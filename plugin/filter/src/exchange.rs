@@ -20,6 +20,7 @@ use crate::host::{Host, Property};
 use crate::matching::Subject;
 use crate::replay::Capture;
 use crate::reply::Reply;
+use crate::stale::{Copy, Wanted};
 use crate::store::Record;
 use crate::telemetry::{FallbackKind, Metric, ServiceMetric};
 use crate::{Callout, admin};
@@ -67,6 +68,10 @@ pub(crate) struct Call {
     protocol: Protocol,
     /// What a replay needs of the request.
     capture: Option<Capture>,
+    /// By what an answer would be kept, or one that was kept given.
+    wanted: Option<Box<Wanted>>,
+    /// The answer, as it is being kept.
+    copy: Option<Box<Copy>>,
     /// When it began, if it matters how long it takes.
     began: Option<Timestamp>,
     /// The status of the answer, once its head has come.
@@ -145,8 +150,10 @@ impl Filter {
             Entry::Admitted(permit, place) => {
                 let protocol = Protocol::of(&facts);
                 let began = service.slow_after.map(|_| host.now().monotonic);
+                let wanted = service.wanted(protocol, &headers, &facts);
                 let admitted = (permit, began);
                 let call = Call::new(number, service, admitted, protocol, headers, end_of_stream);
+                let call = Call { wanted: wanted.map(Box::new), ..call };
                 let held = place.map(|place| Held { service: number, place });
                 let action = RequestAction::Continue;
                 let exchange = Exchange { phase: Phase::Admitted(call), held };
@@ -157,8 +164,14 @@ impl Filter {
             }
             Entry::Diverted(reason, standing) => {
                 let Some(cluster) = &service.fallback.cluster else {
-                    effects.count_of(number, ServiceMetric::Fallback(FallbackKind::Response));
-                    return done(RequestAction::Reply(self.reply(service, reason, standing, host)));
+                    let wanted = service.wanted(Protocol::of(&facts), &headers, &facts);
+                    let (reply, kind) = match self.stale(&record, wanted.as_ref(), host) {
+                        Some(stale) => (stale, FallbackKind::Stale),
+                        None => (service.reply(reason, standing, host), FallbackKind::Response),
+                    };
+                    effects.count_of(number, ServiceMetric::Fallback(kind));
+                    let reply = reply.telling(self.config.expose_state, standing.state, kind);
+                    return done(RequestAction::Reply(reply));
                 };
                 effects.count_of(number, ServiceMetric::Fallback(FallbackKind::Cluster));
                 let action = RequestAction::Divert(vec![
@@ -213,19 +226,14 @@ impl Filter {
         Some(Found { record, class })
     }
 
-    /// What answers a diverted call where there is no fallback cluster.
-    fn reply(
+    /// An answer that was kept for this request, if there is one.
+    fn stale(
         &self,
-        service: &Service,
-        reason: DivertReason,
-        standing: Standing,
+        record: &Record<'_>,
+        wanted: Option<&Wanted>,
         host: &impl Host,
-    ) -> Reply {
-        let reply = match &service.fallback.response {
-            Some(response) => Reply::configured(response),
-            None => Reply::unavailable(reason, standing.retry_at, host.now()),
-        };
-        reply.telling(self.config.expose_state, standing.state, FallbackKind::Response)
+    ) -> Option<Reply> {
+        record.stale_answer(record.service.fallback.stale.as_ref()?, wanted?, host)
     }
 
     /// What a call is told that gets no fallback either.
@@ -239,6 +247,20 @@ impl Filter {
 }
 
 impl Service {
+    /// What a request asks for, where answers are kept.
+    fn wanted(&self, protocol: Protocol, headers: &Headers, facts: &Facts<'_>) -> Option<Wanted> {
+        let kept = self.fallback.stale.is_some() && protocol == Protocol::Http;
+        kept.then(|| Wanted::of(headers, facts)).flatten()
+    }
+
+    /// What answers a diverted call where nothing else does.
+    fn reply(&self, reason: DivertReason, standing: Standing, host: &impl Host) -> Reply {
+        match &self.fallback.response {
+            Some(response) => Reply::configured(response),
+            None => Reply::unavailable(reason, standing.retry_at, host.now()),
+        }
+    }
+
     /// Whether calls that are diverted for a reason get no fallback.
     fn rejects(&self, reason: DivertReason) -> bool {
         let on_full = self.bulkhead.as_ref().map(|bulkhead| bulkhead.on_full);
@@ -263,7 +285,8 @@ impl Call {
             }
             _ => None,
         };
-        Self { service: number, permit, protocol, capture, began, status: None, slow: None }
+        let (wanted, copy, status, slow) = (None, None, None, None);
+        Self { service: number, permit, protocol, capture, wanted, copy, began, status, slow }
     }
 
     /// Whether an answer that begins now is slow.

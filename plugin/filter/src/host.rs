@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 
 use breaker::Now;
 
+use crate::headers::Headers;
 use crate::telemetry::Metric;
 
 /// The proxy, a test, or another host.
@@ -35,6 +36,9 @@ pub trait Host {
 
     /// A header of the response at hand.
     fn response_header(&self, name: &'static str) -> Option<Vec<u8>>;
+
+    /// All headers of the response at hand.
+    fn response_headers(&self) -> Headers;
 
     /// A trailer of the response at hand, once it has ended.
     fn response_trailer(&self, name: &'static str) -> Option<Vec<u8>>;

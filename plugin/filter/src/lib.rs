@@ -32,6 +32,7 @@ mod pushback;
 mod random;
 mod replay;
 mod reply;
+mod stale;
 mod status;
 mod store;
 mod telemetry;

@@ -29,6 +29,7 @@ use crate::bulkhead::Places;
 use crate::config::Service;
 use crate::effects::Effects;
 use crate::host::{Host, StoreFault, SwapError, Version};
+use crate::stale::Copied;
 use crate::telemetry::{Metric, ServiceMetric};
 
 /// How often an update that lost a race is tried again. Each loss means that another worker got
@@ -87,6 +88,8 @@ pub(crate) struct Memory {
     overdue: Cell<bool>,
     /// Its calls under way, where there is a bulkhead.
     pub(crate) places: Places,
+    /// The answers that it has copied, where stale ones are given.
+    pub(crate) copied: Copied,
 }
 
 impl Memory {
@@ -124,8 +127,8 @@ struct Loaded {
 }
 
 impl Record<'_> {
-    /// Creates the record if there is none, puts its window and health check in force, and finds out
-    /// whether its version can be relied on.
+    /// Creates the record if there is none, puts its window and health check in force, finds out whether
+    /// its version can be relied on, and leaves no more stale answers than there may be.
     pub(crate) fn ensure(&self, host: &impl Host, effects: &mut Effects) {
         let before = host.gauge(self.gauge());
         self.adopt(host, effects);
@@ -133,6 +136,9 @@ impl Record<'_> {
         let after = host.gauge(self.gauge());
         host.adjust(self.gauge(), END_WRITE);
         self.memory.versioned.set(before.is_some() && after != before);
+        if let Some(stale) = &self.service.fallback.stale {
+            self.adopt_slots(stale, host);
+        }
     }
 
     /// Puts the configured window and health check in force, once. What cannot be stored now is

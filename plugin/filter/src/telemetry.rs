@@ -15,6 +15,8 @@ pub enum FallbackKind {
     Replay,
     /// By a static response.
     Response,
+    /// By an answer that the service gave before.
+    Stale,
 }
 
 impl FallbackKind {
@@ -23,6 +25,7 @@ impl FallbackKind {
             Self::Cluster => "cluster",
             Self::Replay => "replay",
             Self::Response => "response",
+            Self::Stale => "stale",
         }
     }
 }
@@ -91,7 +94,7 @@ const CALLS: usize = 6;
 const SLOW_CALLS: usize = CALLS + 4;
 const NOT_PERMITTED: usize = SLOW_CALLS + 1;
 const FALLBACK: usize = NOT_PERMITTED + 5;
-const TRANSITIONS: usize = FALLBACK + 3;
+const TRANSITIONS: usize = FALLBACK + 4;
 const HEALTH_CHECKS: usize = TRANSITIONS + STATES * REASONS;
 const SERVICE_METRICS: usize = HEALTH_CHECKS + 2;
 const MODULE_METRICS: usize = 5;
@@ -175,7 +178,7 @@ fn label(name: &str, value: &str) -> String {
 
 impl ServiceMetric {
     /// All metrics of a service, with the transitions that there are.
-    const ALL: [Self; 35] = [
+    const ALL: [Self; 36] = [
         Self::State,
         Self::FailureCount,
         Self::FailureRate,
@@ -195,6 +198,7 @@ impl ServiceMetric {
         Self::Fallback(FallbackKind::Cluster),
         Self::Fallback(FallbackKind::Replay),
         Self::Fallback(FallbackKind::Response),
+        Self::Fallback(FallbackKind::Stale),
         Self::Transitions(StateName::Open, Reason::ConsecutiveFailures),
         Self::Transitions(StateName::Open, Reason::FailureRate),
         Self::Transitions(StateName::Open, Reason::SlowCallRate),
@@ -247,6 +251,7 @@ impl ServiceMetric {
                         FallbackKind::Cluster => 0,
                         FallbackKind::Replay => 1,
                         FallbackKind::Response => 2,
+                        FallbackKind::Stale => 3,
                     }
             }
             Self::Transitions(to, reason) => {

@@ -39,6 +39,7 @@ pub(crate) enum Map {
 #[repr(u32)]
 pub(crate) enum Buffer {
     RequestBody = 0,
+    ResponseBody = 1,
     CallResponseBody = 4,
     Configuration = 7,
 }
@@ -222,6 +223,10 @@ impl Host for Proxy<'_> {
 
     fn response_header(&self, name: &'static str) -> Option<Vec<u8>> {
         header(Map::Response, name)
+    }
+
+    fn response_headers(&self) -> Headers {
+        headers(Map::Response)
     }
 
     fn response_trailer(&self, name: &'static str) -> Option<Vec<u8>> {

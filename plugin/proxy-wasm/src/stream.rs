@@ -111,6 +111,14 @@ impl HttpContext for Stream {
         }
     }
 
+    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        self.run(|worker, exchange, _| {
+            let bytes = || host::buffer(Buffer::ResponseBody, size);
+            worker.filter.on_response_body(exchange, size, end_of_stream, bytes);
+        });
+        Action::Continue
+    }
+
     fn on_log(&mut self) {
         self.settle_leftover();
     }

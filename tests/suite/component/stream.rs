@@ -150,6 +150,9 @@ impl Stream {
             Some(Grpc::Trailers(code)) => vec![field("grpc-status", code.to_string())],
             _ => Vec::new(),
         };
+        if let Some(call) = self.call {
+            guard.response_body(call, b"answer", self.head.grpc.is_none())?;
+        }
         self.finish(guard, trailers)?;
         Ok(Next::Done(self.begun.take().map_or(Received::Nothing, Received::Passed)))
     }

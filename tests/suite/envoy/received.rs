@@ -72,7 +72,10 @@ pub(super) fn received(call: &Call) -> Received {
         Got::Nothing | Got::Head(_) | Got::Broken(None) => return Received::Nothing,
     };
     let header = |name: &str| reply.headers.get(name).cloned();
+    let replied = header(DETAILS).as_deref() == Some(PLUGIN);
     match header(ANSWERED_BY).as_deref() {
+        // An answer of the service that the plugin has kept, and given again.
+        Some(SERVICE) if replied => return Received::Replied(as_given(reply)),
         Some(SERVICE) => return Received::Passed(bare(reply)),
         Some(_) => {
             return match &call.diverted {
@@ -82,8 +85,8 @@ pub(super) fn received(call: &Call) -> Received {
         }
         None => {}
     }
-    match (header(DETAILS).as_deref(), header(REASON)) {
-        (Some(PLUGIN), _) => Received::Replied(as_given(reply)),
+    match (replied, header(REASON)) {
+        (true, _) => Received::Replied(as_given(reply)),
         (_, Some(reason)) => Received::Diverted(bare(reply), reason),
         (_, None) => Received::Passed(bare(reply)),
     }

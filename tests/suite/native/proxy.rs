@@ -177,6 +177,11 @@ impl breaker_filter::Host for At<'_> {
         grpc.or_else(|| head.headers.get(name).cloned()).map(String::into_bytes)
     }
 
+    fn response_headers(&self) -> Headers {
+        let headers = &self.facts.head.headers;
+        Headers::from_pairs(&headers.iter().collect::<Vec<_>>())
+    }
+
     fn response_trailer(&self, name: &'static str) -> Option<Vec<u8>> {
         let code = self.facts.trailer.filter(|_| name == "grpc-status");
         code.map(|code| code.to_string().into_bytes())

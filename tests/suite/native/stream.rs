@@ -21,6 +21,9 @@ pub(super) struct Stream {
     begun: Option<Reply>,
 }
 
+/// The body of every answer.
+const ANSWER: &[u8] = b"answer";
+
 /// What became of a stream.
 pub(super) enum Next {
     /// It waits for its service.
@@ -160,6 +163,9 @@ impl Stream {
             Some(Grpc::Trailers(code)) => Some(code),
             _ => None,
         };
+        let (len, end) = (ANSWER.len(), self.facts.head.grpc.is_none());
+        let bytes = || Some(ANSWER.to_vec());
+        self.plugin.filter.on_response_body(&mut self.exchange, len, end, bytes);
         self.over(proxy);
         Next::Done(self.begun.take().map_or(Received::Nothing, Received::Passed))
     }

@@ -135,7 +135,7 @@ fn an_instance_goes_on_whatever_it_is_told_and_in_whatever_order() {
             pass_checks(&mut world);
         }
         let (worker, last) = (&mut world.workers[step % 2], &mut last_numbers[step % 2]);
-        match nonsense.0.u8(..16) {
+        match nonsense.0.u8(..17) {
             0..=4 => {
                 let admission = worker.request(&nonsense.request()).unwrap();
                 *last = admission.call.unwrap_or(*last);
@@ -143,6 +143,10 @@ fn an_instance_goes_on_whatever_it_is_told_and_in_whatever_order() {
             5 => {
                 let (number, piece) = (nonsense.number(*last), nonsense.bytes(90));
                 worker.request_body(number, &piece, nonsense.0.bool()).unwrap();
+            }
+            16 => {
+                let (number, piece) = (nonsense.number(*last), nonsense.bytes(90));
+                worker.response_body(number, &piece, nonsense.0.bool()).unwrap();
             }
             6..=9 => {
                 let number = nonsense.number(*last);

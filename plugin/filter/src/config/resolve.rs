@@ -4,6 +4,7 @@ mod bulkhead;
 mod fallback;
 mod health_check;
 mod policy;
+mod stale;
 mod trip;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -227,7 +227,18 @@ pub(super) struct Fallback {
     pub(super) timeout: Option<Span>,
     #[serde(default, deserialize_with = "count")]
     pub(super) max_request_bytes: Option<u32>,
+    pub(super) stale: Option<Stale>,
     pub(super) response: Option<Response>,
+}
+
+#[derive(Clone, Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object")]
+pub(super) struct Stale {
+    pub(super) max_age: Option<Span>,
+    #[serde(default, deserialize_with = "count")]
+    pub(super) max_response_bytes: Option<u32>,
+    #[serde(default, deserialize_with = "count")]
+    pub(super) max_entries: Option<u32>,
 }
 
 #[derive(Clone, Debug, Default, serde::Deserialize)]

@@ -13,6 +13,7 @@ use crate::pushback;
 use crate::random::scrambled;
 use crate::replay::Capture;
 use crate::reply::{FALLBACK_HEADER, Reply};
+use crate::stale::Wanted;
 use crate::store::{Complaint, Record, Update};
 use crate::telemetry::{FallbackKind, Metric, ServiceMetric};
 
@@ -61,10 +62,27 @@ impl Filter {
         }
     }
 
+    /// Takes a piece of the answer's body, `len` bytes long. `bytes` are asked for only if the exchange
+    /// wants them; `None`: they cannot be had.
+    pub fn on_response_body(
+        &self,
+        exchange: &mut Exchange,
+        len: usize,
+        end_of_stream: bool,
+        bytes: impl FnOnce() -> Option<Vec<u8>>,
+    ) {
+        if let Phase::Admitted(call) = &mut exchange.phase
+            && let Some(copy) = &mut call.copy
+            && !copy.take(len, end_of_stream, bytes)
+        {
+            call.copy = None;
+        }
+    }
+
     /// Settles whatever is not settled when the stream has ended. Call it as often as you like.
     pub fn on_stream_end(&self, exchange: &mut Exchange, host: &impl Host, effects: &mut Effects) {
         self.let_go(exchange, host, effects);
-        let Phase::Admitted(call) = std::mem::take(&mut exchange.phase) else {
+        let Phase::Admitted(mut call) = std::mem::take(&mut exchange.phase) else {
             return;
         };
         let Some(record) = self.record(call.service) else {
@@ -80,6 +98,12 @@ impl Filter {
         let trial = call.permit.is_trial();
         let outcome = record.service.classify.judge(head, Origin::ask(host), trial);
         let outcome = with_pushback(outcome, call.protocol, record.service, host);
+        if let Some(copy) = call.copy.take() {
+            match outcome {
+                Outcome::Success => record.keep_answer(*copy, host),
+                _ => record.forget_copy(&copy),
+            }
+        }
         // A call that was never answered has taken until now.
         let slow = call.slow.unwrap_or_else(|| call.is_slow(record.service, host));
         self.settle(&record, call.permit, Ended { outcome, slow }, host, effects);
@@ -125,17 +149,20 @@ impl Filter {
         match judge_head(&call, service, end_of_stream, host) {
             Some(outcome @ Outcome::Failure { .. }) => {
                 let outcome = with_pushback(outcome, call.protocol, service, host);
-                let (protocol, capture) = (call.protocol, call.capture);
+                let (protocol, capture, wanted) = (call.protocol, call.capture, call.wanted);
                 let ended = Ended { outcome, slow };
                 let state = self.settle(&record, call.permit, ended, host, effects);
                 if let Some(state) = state
                     && protocol == Protocol::Http
                     && service.fallback.on_failure
                     && state.diverts_failures()
-                    && let Some(verdict) =
-                        self.answer_failure(exchange, &record, state, capture, effects)
                 {
-                    return verdict;
+                    let kept = (capture, wanted);
+                    let verdict =
+                        self.answer_failure(exchange, &record, state, kept, host, effects);
+                    if let Some(verdict) = verdict {
+                        return verdict;
+                    }
                 }
                 self.told(|| state)
             }
@@ -147,6 +174,11 @@ impl Filter {
             None => {
                 // The answer is there, and not a failure: the request will not be sent again.
                 call.capture = None;
+                if let (Some(stale), Some(wanted)) = (&service.fallback.stale, call.wanted.take()) {
+                    call.copy = record
+                        .begin_copy(stale, *wanted, status, end_of_stream, host)
+                        .map(Box::new);
+                }
                 exchange.phase = Phase::Admitted(call);
                 self.told(|| record.state(host, effects))
             }
@@ -159,7 +191,8 @@ impl Filter {
         exchange: &mut Exchange,
         record: &Record<'_>,
         state: StateName,
-        capture: Option<Capture>,
+        (capture, wanted): (Option<Capture>, Option<Box<Wanted>>),
+        host: &impl Host,
         effects: &mut Effects,
     ) -> Option<ResponseVerdict> {
         let (number, service) = (record.number, record.service);
@@ -168,10 +201,15 @@ impl Filter {
             exchange.phase = Phase::Replaying { service: number, state };
             return Some(ResponseVerdict::Ask(callout));
         }
-        let response = service.fallback.response.as_ref()?;
-        effects.count_of(number, ServiceMetric::Fallback(FallbackKind::Response));
-        let reply = Reply::configured(response);
-        let reply = reply.telling(self.config.expose_state, state, FallbackKind::Response);
+        let (reply, kind) = match self.stale(record, wanted.as_deref(), host) {
+            Some(stale) => (stale, FallbackKind::Stale),
+            None => {
+                let response = service.fallback.response.as_ref()?;
+                (Reply::configured(response), FallbackKind::Response)
+            }
+        };
+        effects.count_of(number, ServiceMetric::Fallback(kind));
+        let reply = reply.telling(self.config.expose_state, state, kind);
         Some(ResponseVerdict::Reply(reply))
     }
 

@@ -147,7 +147,7 @@ fn a_place_that_could_not_be_given_back_is_with_the_next_call_or_tick() {
 #[test]
 fn a_store_that_cannot_be_used_lets_calls_pass() {
     for reads in [true, false] {
-        let world = limited(1);
+        let world = limited(2);
         let _call = world.call();
         let fails = if reads { &world.store().reads_fail } else { &world.store().writes_fail };
         fails.set(true);

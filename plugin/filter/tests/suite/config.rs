@@ -401,7 +401,7 @@ fn unknown_and_misspelt_keys_are_refused_with_those_that_are_known() {
         ("half_open.ramp", json!({"half_open": {"ramp": "1s"}})),
         ("health_check.url", json!({"health_check": {"url": ""}})),
         ("health_check.retry.retries", json!({"health_check": {"retry": {"retries": 1}}})),
-        ("fallback.stale", json!({"fallback": {"stale": {}}})),
+        ("fallback.stales", json!({"fallback": {"stales": {}}})),
         ("fallback.response.code", json!({"fallback": {"response": {"code": 500}}})),
     ] {
         let refusal = service_refusal(&object);

@@ -69,6 +69,12 @@ fn every_field_is_on_the_page() {
         ("retry.", service(json!({"health_check": {"retry": unknown}}))),
         ("fallback.", service(json!({"fallback": unknown}))),
         ("response.", service(json!({"fallback": {"response": unknown}}))),
+        ("stale.", service(json!({"fallback": {"stale": unknown}}))),
+        ("bulkhead.", service(json!({"bulkhead": unknown}))),
+        (
+            "partitions[].",
+            service(json!({"bulkhead": {"max_concurrent_calls": 1, "partitions": [unknown]}})),
+        ),
     ];
     let mut seen = BTreeSet::new();
     for (object, config) in objects {

@@ -28,6 +28,7 @@ mod ramp;
 mod replay;
 mod settlement;
 mod sharing;
+mod stale;
 mod steering;
 mod trace;
 mod windows;

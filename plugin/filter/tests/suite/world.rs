@@ -16,7 +16,7 @@ use breaker_filter::{
 };
 use serde_json::{Value, json};
 
-pub(crate) use call::{By, Call, Request, flag};
+pub(crate) use call::{Answer, By, Call, Request, flag};
 use store::Store;
 
 /// The service that most tests are about.
@@ -148,6 +148,11 @@ impl Host for At<'_> {
     fn response_header(&self, name: &'static str) -> Option<Vec<u8>> {
         self.world.ask("response_header");
         first(&self.facts.response_headers, name)
+    }
+
+    fn response_headers(&self) -> Headers {
+        self.world.ask("response_headers");
+        Headers::from_pairs(&self.facts.response_headers)
     }
 
     fn response_trailer(&self, name: &'static str) -> Option<Vec<u8>> {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::stale;
 use super::{Place, SECOND, check_cluster, check_host, header_list};
 use crate::config::duration::written;
 use crate::config::wire;
@@ -25,6 +26,10 @@ impl Place {
         let response = response
             .map(|wire| static_response(wire, &path(own_response, "response")))
             .transpose()?;
+
+        let own_stale = own.stale.is_some();
+        let stale = own.stale.as_ref().or(defaults.stale.as_ref());
+        let stale = stale.map(|wire| stale::stale(wire, &path(own_stale, "stale"))).transpose()?;
 
         let timeout = own.timeout.or(defaults.timeout).map_or(5 * SECOND, |span| span.0);
         if timeout < Duration::from_millis(1) {
@@ -52,14 +57,15 @@ impl Place {
             timeout,
             max_request_bytes: usize::try_from(bytes).unwrap_or(usize::MAX),
         });
-        let answers = cluster.is_some() || response.is_some();
+        let answers = cluster.is_some() || stale.is_some() || response.is_some();
         let on_failure = own.on_failure.or(defaults.on_failure);
         if own.on_failure == Some(true) && !answers {
-            let remedy = "a failed call can be answered only by fallback.cluster or \
-                          fallback.response: give one of them";
+            let remedy = "a failed call can be answered only by fallback.cluster, \
+                          fallback.stale or fallback.response: give one of them";
             return Err(ConfigError::at(path(true, "on_failure"), "true", remedy));
         }
-        Ok(Fallback { cluster, response, on_failure: answers && on_failure.unwrap_or(true) })
+        let on_failure = answers && on_failure.unwrap_or(true);
+        Ok(Fallback { cluster, stale, response, on_failure })
     }
 
     /// The recipe's warning: a fallback that calls the failing service makes things worse.

@@ -275,6 +275,12 @@ impl Call {
         self.head(Some(status), false)
     }
 
+    /// A piece of the answer's body passes.
+    pub(crate) fn response_body(&mut self, piece: &[u8], end: bool) {
+        let bytes = || Some(piece.to_vec());
+        self.filter.on_response_body(&mut self.exchange, piece.len(), end, bytes);
+    }
+
     /// The trailers of the answer.
     pub(crate) fn trailers(&mut self, grpc_status: Option<&str>) {
         let trailers = grpc_status.map(|status| ("grpc-status", status.into()));

@@ -1,0 +1,49 @@
+//! Stale answers: how many, how large and how old.
+
+use std::time::Duration;
+
+use super::{SECOND, at_least_one};
+use crate::config::duration::written;
+use crate::config::wire;
+use crate::config::{ConfigError, Stale};
+use crate::stale::{ENTRY_OVERHEAD, MOST_ENTRIES};
+
+const OLDEST: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+const DEFAULT_AGE: Duration = Duration::from_secs(300);
+const LARGEST_RESPONSE: u32 = 16 * 1024 * 1024;
+const DEFAULT_RESPONSE: u32 = 64 * 1024;
+const DEFAULT_ENTRIES: u32 = 256;
+/// All that one service may keep.
+const MOST_BYTES: u64 = 256 * 1024 * 1024;
+
+pub(super) fn stale(wire: &wire::Stale, path: &str) -> Result<Stale, ConfigError> {
+    let path = |field: &str| format!("{path}.{field}");
+    let max_age = wire.max_age.map_or(DEFAULT_AGE, |span| span.0);
+    if !(SECOND..=OLDEST).contains(&max_age) {
+        let remedy = format!("give from \"1s\" to {}", written(OLDEST));
+        return Err(ConfigError::at(path("max_age"), written(max_age), remedy));
+    }
+    let bytes = wire.max_response_bytes.unwrap_or(DEFAULT_RESPONSE);
+    at_least_one(bytes, || path("max_response_bytes"))?;
+    if bytes > LARGEST_RESPONSE {
+        let remedy = format!("keep at most {LARGEST_RESPONSE} bytes of an answer");
+        return Err(ConfigError::at(path("max_response_bytes"), bytes, remedy));
+    }
+    let entries = wire.max_entries.unwrap_or(DEFAULT_ENTRIES);
+    at_least_one(entries, || path("max_entries"))?;
+    if entries > MOST_ENTRIES {
+        let remedy = format!("keep at most {MOST_ENTRIES} answers");
+        return Err(ConfigError::at(path("max_entries"), entries, remedy));
+    }
+    let overhead = u64::try_from(ENTRY_OVERHEAD).unwrap_or(u64::MAX);
+    let all = u64::from(bytes).saturating_add(overhead).saturating_mul(entries.into());
+    if all > MOST_BYTES {
+        let remedy = format!(
+            "{entries} answers of {bytes} bytes, with {overhead} for headers and address each, may \
+             take {all} bytes: keep fewer, or smaller ones, so that it is at most {MOST_BYTES}"
+        );
+        return Err(ConfigError::at(path("max_entries"), entries, remedy));
+    }
+    let max_response_bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+    Ok(Stale { max_age, max_response_bytes, max_entries: entries })
+}

@@ -1,0 +1,185 @@
+//! Stale answers: good answers of a service, kept to be given again when it has none.
+//!
+//! They are kept in the shared store, so that all workers give the same ones, and that neither a new
+//! configuration nor a crashed worker loses them. The store forgets nothing by itself, so a service
+//! has a fixed number of slots, and an answer the slot that its address falls on: what is kept is
+//! bounded, whatever clients ask for. A newer answer takes the place of an older one.
+//!
+//! What may be kept and given is in [`rules`], after RFC 9111; the bytes are in [`entry`], and
+//! [`copy`] is an answer that is being kept while it streams by.
+
+mod copy;
+mod entry;
+mod rules;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use breaker::Timestamp;
+
+use crate::config::{Service, Stale};
+use crate::headers::{Facts, Headers};
+use crate::host::Host;
+use crate::reply::Reply;
+use crate::store::Record;
+
+pub(crate) use copy::Copy;
+use entry::Entry;
+pub(crate) use entry::OVERHEAD as ENTRY_OVERHEAD;
+
+/// Only so often is an answer copied that is kept already: in a tenth of its time, at most.
+const RENEWALS: u32 = 10;
+const SHORTEST_RENEWAL: Duration = Duration::from_secs(1);
+
+/// What a request asks for, if an answer to it may be kept, or given from what is kept.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    hash: u64,
+    /// Host and path.
+    key: Vec<u8>,
+    headers: Headers,
+    /// Whether only the head is asked for.
+    head: bool,
+}
+
+/// When this worker last copied an answer, by slot and by what it answered.
+#[derive(Debug, Default)]
+pub(crate) struct Copied(RefCell<BTreeMap<u32, (u64, Timestamp)>>);
+
+impl Wanted {
+    pub(crate) fn of(headers: &Headers, facts: &Facts<'_>) -> Option<Self> {
+        let head = match facts.method? {
+            b"GET" => false,
+            b"HEAD" => true,
+            _ => return None,
+        };
+        if !rules::request_allows(headers) {
+            return None;
+        }
+        let mut key = facts.authority?.to_ascii_lowercase();
+        key.push(b'\n');
+        key.extend_from_slice(facts.path?);
+        if key.len() > entry::LONGEST_KEY {
+            return None;
+        }
+        // Answers in another coding have another slot, so that they do not push each other out.
+        let coding = headers.all(b"accept-encoding").flatten();
+        let hash = key
+            .iter()
+            .chain([&0])
+            .chain(coding)
+            .fold(BASIS, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(PRIME));
+        Some(Self { hash, key, headers: headers.clone(), head })
+    }
+
+    fn slot(&self, stale: &Stale) -> u32 {
+        let slot = self.hash.checked_rem(stale.max_entries.into()).unwrap_or_default();
+        u32::try_from(slot).unwrap_or_default()
+    }
+}
+
+/// FNV-1a: spreads addresses; nothing depends on its being hard to foresee but who pushes whom out.
+const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+const PRIME: u64 = 0x0000_0100_0000_01b3;
+
+impl Record<'_> {
+    /// An answer that was kept for this request.
+    pub(crate) fn stale_answer(
+        &self,
+        stale: &Stale,
+        wanted: &Wanted,
+        host: &impl Host,
+    ) -> Option<Reply> {
+        let key = slot_key(self.service, wanted.slot(stale));
+        let (bytes, _) = host.load(&key).ok()??;
+        let entry = Entry::decode(&bytes)?;
+        let kept = entry.kept_for(host.now().monotonic)?;
+        if entry.key != wanted.key || !entry.fits(&wanted.headers) || kept > stale.max_age {
+            return None;
+        }
+        entry.reply(kept, wanted.head)
+    }
+
+    /// Begins to copy an answer whose head has come, if it may be kept and it is time to.
+    pub(crate) fn begin_copy(
+        &self,
+        stale: &Stale,
+        wanted: Wanted,
+        status: u16,
+        end_of_stream: bool,
+        host: &impl Host,
+    ) -> Option<Copy> {
+        if wanted.head || !rules::status_allows(status) {
+            return None;
+        }
+        let now = host.now().monotonic;
+        let slot = wanted.slot(stale);
+        let mut copied = self.memory.copied.0.borrow_mut();
+        let renewal = (stale.max_age / RENEWALS).max(SHORTEST_RENEWAL);
+        if let Some((hash, at)) = copied.get(&slot)
+            && *hash == wanted.hash
+            && now.since(*at) < renewal
+        {
+            return None;
+        }
+        copied.insert(slot, (wanted.hash, now));
+        let Wanted { key, headers, .. } = wanted;
+        Copy::begin(slot, key, &headers, status, &host.response_headers(), end_of_stream, stale)
+    }
+
+    /// Keeps an answer that has come to its end, and was a good one.
+    pub(crate) fn keep_answer(&self, copy: Copy, host: &impl Host) {
+        let slot = copy.slot();
+        let Some(entry) = copy.into_entry(host.now().monotonic) else {
+            return;
+        };
+        self.put(slot, &entry.encode(), host);
+    }
+
+    /// Nothing came of a copy: the next answer may be copied.
+    pub(crate) fn forget_copy(&self, copy: &Copy) {
+        self.memory.copied.0.borrow_mut().remove(&copy.slot());
+    }
+
+    /// Empties slots beyond those that there are to be: a configuration before may have had more.
+    pub(crate) fn adopt_slots(&self, stale: &Stale, host: &impl Host) {
+        let key = slots_key(self.service);
+        let Ok(stored) = host.load(&key) else {
+            return;
+        };
+        let (bytes, version) = stored.unzip();
+        let before = bytes.and_then(|bytes| Some(u32::from_le_bytes(*bytes.first_chunk()?)));
+        let before = before.unwrap_or_default().min(MOST_ENTRIES);
+        if before == stale.max_entries {
+            return;
+        }
+        for slot in stale.max_entries..before {
+            self.put(slot, &[], host);
+        }
+        // Lost, another worker has done the same.
+        let _ = host.swap(&key, &stale.max_entries.to_le_bytes(), version);
+    }
+
+    /// Puts bytes into a slot, in place of what is there. Lost, another was faster: let it be.
+    fn put(&self, slot: u32, bytes: &[u8], host: &impl Host) {
+        let key = slot_key(self.service, slot);
+        let Ok(stored) = host.load(&key) else {
+            return;
+        };
+        if stored.is_some() || !bytes.is_empty() {
+            let _ = host.swap(&key, bytes, stored.map(|(_, version)| version));
+        }
+    }
+}
+
+/// The most slots that a service may have.
+pub(crate) const MOST_ENTRIES: u32 = 65_536;
+
+fn slots_key(service: &Service) -> String {
+    format!("{}/stale", service.key)
+}
+
+fn slot_key(service: &Service, slot: u32) -> String {
+    format!("{}/stale/{slot}", service.key)
+}
