@@ -1,5 +1,7 @@
 //! Updates of the configuration while Envoy runs.
 
+mod under_load;
+
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};

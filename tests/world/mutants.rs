@@ -27,7 +27,7 @@ pub(crate) struct Mutant {
 }
 
 /// The bugs that are to be found.
-const MUTANTS: [Mutant; 9] = [
+const MUTANTS: [Mutant; 12] = [
     Mutant {
         does: "it writes unconditionally, with a version of 0",
         patches: &[(
@@ -112,6 +112,33 @@ const MUTANTS: [Mutant; 9] = [
             "plugin/filter/src/store.rs",
             "(host.gauge(self.gauge()) == Some(version)).then_some(clean)",
             "(host.gauge(self.gauge()) >= Some(version)).then_some(clean)",
+        )],
+        checks: false,
+    },
+    Mutant {
+        does: "it forgets no call of its window",
+        patches: &[(
+            "plugin/breaker/src/window/timed.rs",
+            "*bucket = Counts::NONE;",
+            "let _ = &bucket;",
+        )],
+        checks: false,
+    },
+    Mutant {
+        does: "it never writes down the good calls that a worker has kept to itself",
+        patches: &[(
+            "plugin/breaker/src/breaker.rs",
+            "closed.window.add(counts, end.min(now), now);",
+            "let _ = (&closed, end);",
+        )],
+        checks: false,
+    },
+    Mutant {
+        does: "it looks at the rate with the next call only",
+        patches: &[(
+            "plugin/breaker/src/breaker.rs",
+            "false => self.rate_to_trip_on(policy, now)?,",
+            "false => return None,",
         )],
         checks: false,
     },

@@ -27,7 +27,7 @@ use std::time::Duration;
 use wasm_host::{FailurePolicy, LogLevel, Module, Plugin, Process, Worker};
 
 pub use defect::Defect;
-pub use rules::{CheckRules, Rules};
+pub use rules::{CheckRules, RateRules, Rules};
 
 use stage::Stage;
 use world::World;

@@ -6,12 +6,14 @@
 //! be something between its begin and its end: it is its *window*. What holds of all records in a
 //! window, or of none of them, is certain, and only that is held against the module.
 
+mod rate;
 mod settlement;
 mod write;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use self::rate::Calls;
 use crate::record::{Record, State};
 use crate::rules::Rules;
 use crate::service::{Answer, Outcome};
@@ -27,6 +29,8 @@ pub(crate) struct Oracle {
     forgotten: usize,
     windows: Vec<Option<Window>>,
     periods: BTreeMap<u64, Period>,
+    /// The calls that a rate is about.
+    calls: Calls,
     /// Health checks answered well in this period.
     healthy: u32,
     /// What was seen to its end.
@@ -93,6 +97,7 @@ impl Oracle {
             forgotten: 0,
             windows: (0..workers).map(|_| None).collect(),
             periods: BTreeMap::new(),
+            calls: Calls::default(),
             healthy: 0,
             tally: Tally::default(),
             maybe: Tally::default(),
@@ -112,6 +117,14 @@ impl Oracle {
         grant: Option<Grant>,
         now: Duration,
     ) {
+        if let (Some(answer), Some(Grant::Closed(generation))) = (doing.settles(), grant)
+            && let outcome @ (Outcome::Success | Outcome::Failure) = answer.outcome(false)
+        {
+            self.calls.begin(worker, generation, outcome == Outcome::Failure, now);
+        }
+        if let Some(rate) = self.rules.rate {
+            self.calls.forget(rate, now);
+        }
         let first = self.forgotten + self.history.len() - 1;
         self.windows[worker] = Some(Window {
             doing,
@@ -153,7 +166,8 @@ impl Oracle {
 
     /// A worker's VM has died in the middle of a callback. What it has written stands; what it
     /// has counted and said of it, and what became of the call, is not known.
-    pub(crate) fn died(&mut self, worker: usize) -> Result<(), String> {
+    pub(crate) fn died(&mut self, worker: usize, now: Duration) -> Result<(), String> {
+        self.calls.died(worker, now);
         let (window, _) = self.close(worker)?;
         for (old, new) in &window.writes {
             if old.generation != new.generation {
@@ -161,17 +175,11 @@ impl Oracle {
                 self.maybe.transitions[new.state as usize] += 1;
             }
         }
-        let settled = match window.doing {
-            Doing::Request(_) => {
-                self.maybe.diverted += 1;
-                self.maybe.unprotected += u64::from(window.faulted);
-                None
-            }
-            Doing::Head(_, answer) => Some(answer).filter(|answer| answer.fails_at_head()),
-            Doing::End(_, answer) => Some(answer).filter(|answer| !answer.fails_at_head()),
-            _ => None,
-        };
-        if let (Some(answer), Some(grant)) = (settled, window.grant)
+        if let Doing::Request(_) = window.doing {
+            self.maybe.diverted += 1;
+            self.maybe.unprotected += u64::from(window.faulted);
+        }
+        if let (Some(answer), Some(grant)) = (window.doing.settles(), window.grant)
             && grant != Grant::Unprotected
         {
             self.maybe.outcomes[grant.outcome(answer) as usize] += 1;
@@ -245,9 +253,18 @@ impl Oracle {
         }
     }
 
+    /// A VM has died between two callbacks.
+    pub(crate) fn gone(&mut self, worker: usize, now: Duration) {
+        self.calls.died(worker, now);
+    }
+
     /// A callback has ended that settles nothing.
     pub(crate) fn ended(&mut self, worker: usize) -> Result<(), String> {
-        self.close(worker).map(drop)
+        let (window, _) = self.close(worker)?;
+        if window.doing == Doing::Tick {
+            self.calls.ticked(worker, window.gave_up, window.began);
+        }
+        Ok(())
     }
 
     /// Whether a callback of a worker is under way.

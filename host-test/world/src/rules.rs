@@ -11,6 +11,8 @@ use serde_json::json;
 pub struct Rules {
     /// `trip.consecutive_failures`.
     pub consecutive_failures: u32,
+    /// `trip.failure_rate_threshold`, if there is one: then the other is out of reach.
+    pub rate: Option<RateRules>,
     /// `open.wait_duration`. Each trip in a row doubles it.
     pub wait: Duration,
     /// `open.max_wait_duration`.
@@ -27,6 +29,17 @@ pub struct Rules {
     pub fallback_cluster: bool,
 }
 
+/// Which rate of failures opens the breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateRules {
+    /// `trip.failure_rate_threshold`, in percent.
+    pub percent: u32,
+    /// `trip.minimum_number_of_calls`.
+    pub minimum: u32,
+    /// `trip.sliding_window_size`, over time.
+    pub window: Duration,
+}
+
 /// How the service is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CheckRules {
@@ -40,10 +53,14 @@ pub struct CheckRules {
     pub closes: bool,
 }
 
+/// More failures in a row than there are requests.
+const OUT_OF_REACH: u32 = u32::MAX;
+
 impl Default for Rules {
     fn default() -> Self {
         Self {
             consecutive_failures: 5,
+            rate: None,
             wait: Duration::from_millis(50),
             max_wait: Duration::from_millis(400),
             permitted_calls: 3,
@@ -69,7 +86,7 @@ impl Default for CheckRules {
 impl Rules {
     /// Rules that differ in what matters: how many trials there are, and what ends the open state.
     #[must_use]
-    pub fn samples() -> [Self; 5] {
+    pub fn samples() -> [Self; 6] {
         let one = Self { permitted_calls: 1, success_threshold: 1, ..Self::default() };
         let ten = Self {
             permitted_calls: 10,
@@ -84,6 +101,11 @@ impl Rules {
             ten,
             Self { check: Some(check), wait: Duration::ZERO, ..Self::default() },
             Self { check: Some(CheckRules { closes: true, healthy_threshold: 2, ..check }), ..one },
+            Self {
+                consecutive_failures: OUT_OF_REACH,
+                rate: Some(RateRules { percent: 30, minimum: 10, window: Duration::from_secs(2) }),
+                ..Self::default()
+            },
         ]
     }
 
@@ -116,6 +138,12 @@ impl Rules {
                 "max_wait_duration": millis(self.trial_wait),
             },
         });
+        if let Some(rate) = &self.rate {
+            let trip = &mut service["trip"];
+            trip["failure_rate_threshold"] = json!(rate.percent);
+            trip["minimum_number_of_calls"] = json!(rate.minimum);
+            trip["sliding_window_size"] = json!(millis(rate.window));
+        }
         if let Some(check) = &self.check {
             service["health_check"] = json!({
                 "cluster": name,
@@ -136,7 +164,10 @@ impl Rules {
     pub(crate) fn changed(&self, rng: &mut Rng) -> Self {
         let permitted_calls = rng.u32(1..=10);
         Self {
-            consecutive_failures: rng.u32(2..8),
+            consecutive_failures: match self.rate {
+                Some(_) => OUT_OF_REACH,
+                None => rng.u32(2..8),
+            },
             wait: if self.wait.is_zero() { self.wait } else { millis(rng, 10..100) },
             max_wait: millis(rng, 200..600),
             permitted_calls,

@@ -91,6 +91,17 @@ pub(crate) enum Doing {
     Elsewhere,
 }
 
+impl Doing {
+    /// The answer by which this callback settles a call, if it does.
+    pub(crate) fn settles(self) -> Option<Answer> {
+        match self {
+            Self::Head(_, answer) => answer.fails_at_head().then_some(answer),
+            Self::End(_, answer) => (!answer.fails_at_head()).then_some(answer),
+            _ => None,
+        }
+    }
+}
+
 impl Trace {
     pub(crate) const fn new() -> Self {
         Self { hash: 0xcbf2_9ce4_8422_2325, last: VecDeque::new(), over: false }

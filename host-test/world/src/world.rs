@@ -357,7 +357,7 @@ impl World {
         self.maybe_lost += lost;
         self.died_midway += 1;
         for site in 0..self.sites.len() {
-            let died = self.sites[site].oracle.died(worker);
+            let died = self.sites[site].oracle.died(worker, self.now);
             self.hold(died);
         }
         ControlFlow::Break(())
@@ -467,6 +467,7 @@ impl World {
     /// A worker's VM has died.
     pub(crate) fn killed(&mut self, worker: usize) {
         self.trace.add(self.now, worker, What::Killed);
+        self.sites.iter_mut().for_each(|site| site.oracle.gone(worker, self.now));
         self.flights.retain(|_, flight| flight.worker != worker);
         self.checks.retain(|check| check.worker != worker);
         self.seats[worker].alive = false;

@@ -16,6 +16,7 @@ impl Oracle {
         now: Duration,
     ) -> Result<(), String> {
         let (window, records) = self.close(worker)?;
+        self.calls.settled(worker, !window.gave_up, now);
         if grant == Grant::Unprotected {
             return Ok(());
         }

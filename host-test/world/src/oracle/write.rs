@@ -28,6 +28,7 @@ impl Oracle {
         };
         let allowed = match doing {
             Doing::Request(_) => self.request_may_write(old, new, now),
+            Doing::Tick if moved => self.opened_by_rate(old, new, Answer::Good, (began, now)),
             Doing::Tick => {
                 let rest = Record { leased_until: old.leased_until, ..new };
                 (rest == old && new.leased_until >= old.leased_until)
@@ -43,7 +44,7 @@ impl Oracle {
                 Some(Grant::Unprotected) => Err("a call without a permit counted"),
                 Some(grant) => {
                     let outcome = grant.outcome(answer);
-                    self.result_may_write(old, new, grant, answer, began)
+                    self.result_may_write(old, new, grant, answer, (began, now))
                         .map(|()| self.note_trial(id, old, grant, outcome))
                 }
                 None => Err("a result without a call"),
@@ -111,7 +112,7 @@ impl Oracle {
         new: Record,
         grant: Grant,
         answer: Answer,
-        began: Duration,
+        (began, now): (Duration, Duration),
     ) -> Result<(), &'static str> {
         let outcome = grant.outcome(answer);
         if let Grant::Trial { by, .. } = grant
@@ -131,7 +132,16 @@ impl Oracle {
             (State::Closed, State::Closed, Outcome::Failure) => {
                 let counted = new.failures == old.failures + 1 && new.trips == old.trips;
                 let trips = new.failures >= self.rules.consecutive_failures;
-                (counted && !trips).then_some(()).ok_or("a failure was not counted as it should be")
+                (counted && !trips)
+                    .then_some(())
+                    .ok_or("a failure was not counted as it should be")?;
+                match self.rules.rate {
+                    Some(rate) => self.calls.stays_closed(rate, old.generation, (began, now)),
+                    None => Ok(()),
+                }
+            }
+            (State::Closed, State::Open, _) if self.rules.rate.is_some() => {
+                self.opened_by_rate(old, new, answer, (began, now))
             }
             (State::Closed, State::Open, Outcome::Failure) => {
                 let last = old.failures + 1 == self.rules.consecutive_failures;
@@ -162,6 +172,21 @@ impl Oracle {
             }
             _ => Err("a result led elsewhere"),
         }
+    }
+
+    fn opened_by_rate(
+        &self,
+        old: Record,
+        new: Record,
+        answer: Answer,
+        (began, now): (Duration, Duration),
+    ) -> Result<(), &'static str> {
+        let rate = self.rules.rate.ok_or("there is no rate")?;
+        if (old.state, new.state) != (State::Closed, State::Open) {
+            return Err("a rate opens a closed breaker, and does nothing else");
+        }
+        self.calls.opens(rate, old.generation, (began, now))?;
+        self.trip_is_right(old, new, answer, began)
     }
 
     fn trip_is_right(
