@@ -7,6 +7,7 @@ mod diversion;
 mod hostile;
 mod isolation;
 mod load;
+mod names;
 mod rates;
 mod recovery;
 mod reload;

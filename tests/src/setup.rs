@@ -14,7 +14,7 @@ use crate::{Edge, bootstrap, module, primary_route};
 /// What is started by [`start`](Self::start): at first what [`Edge::start`] does, with one worker.
 #[derive(Debug)]
 pub struct Setup {
-    plugin: Value,
+    plugin: Option<String>,
     workers: u32,
     earlier: Vec<Value>,
     filters: Vec<Value>,
@@ -25,9 +25,10 @@ pub struct Setup {
 }
 
 impl Setup {
-    pub(crate) fn new(plugin: Value) -> Self {
+    pub(crate) fn new(mut plugin: Value) -> Self {
+        plugin["admin"] = json!({});
         Self {
-            plugin,
+            plugin: Some(plugin.to_string()),
             workers: 1,
             earlier: Vec::new(),
             filters: Vec::new(),
@@ -36,6 +37,13 @@ impl Setup {
             options: Vec::new(),
             unrouted: false,
         }
+    }
+
+    /// The plugin's configuration as this text, without an admin API; `None`: there is none.
+    #[must_use]
+    pub fn written(mut self, configuration: Option<&str>) -> Self {
+        self.plugin = configuration.map(str::to_owned);
+        self
     }
 
     /// The number of worker threads.
@@ -100,7 +108,6 @@ impl Setup {
     /// # Errors
     /// When either cannot be started.
     pub async fn start(mut self) -> Result<Edge> {
-        self.plugin["admin"] = json!({});
         let services = Services::start(Ports::default()).await?;
         let mut bootstrap = bootstrap(&services);
         for cluster in std::mem::take(&mut self.clusters) {
@@ -115,7 +122,10 @@ impl Setup {
 
     fn listener(self) -> Result<Listener> {
         let breaker = Wasm::new("edge-breaker", &module()?).vm_id("edge-breaker");
-        let breaker = breaker.configuration(&self.plugin).build();
+        let breaker = match &self.plugin {
+            Some(text) => breaker.configuration_text(text).build(),
+            None => breaker.build(),
+        };
         let mut listener = Listener::new("edge").balanced();
         for filter in self.earlier.into_iter().chain([breaker]).chain(self.filters) {
             listener = listener.filter(filter);

@@ -44,6 +44,7 @@ pub(crate) const LACKS: &[(Need, &str)] = &[
     (Need::Crash, "the module has no way to crash that is known of"),
     (Need::ProxyFaults, "a real proxy fails a call for reasons of its own, not when it is told to"),
     (Need::StoreFaults, "a real store neither fails nor holds garbage when it is told to"),
+    (Need::Routes, "here all requests go to one cluster, by one route"),
 ];
 
 /// One scenario on an Envoy.
@@ -190,8 +191,8 @@ impl RealEnvoy {
     }
 
     async fn send(&mut self, call: CallId, request: &Request) -> Result<Sent> {
-        if request.cluster.is_some() {
-            bail!("here all requests go to one cluster");
+        if request.cluster.is_some() || request.route.is_some() {
+            bail!("here all requests go to one cluster, by one route");
         }
         self.last = request.worker;
         let request = Request { path: self.names.path(&request.path), ..request.clone() };

@@ -75,8 +75,7 @@ impl Native {
     /// A filter that is at work on no thread yet.
     fn try_plugin(&self) -> Result<Plugin> {
         let config = Config::parse(self.config.as_bytes())?;
-        let services: Vec<_> = config.service_names().map(str::to_owned).collect();
-        let metrics = self.proxy.define(&services);
+        let metrics = self.proxy.metrics_of_module();
         let filter = self
             .proxy
             .run(&metrics, &Facts::default(), |host, effects| Filter::new(config, host, effects));

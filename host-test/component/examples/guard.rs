@@ -21,6 +21,7 @@ pub(crate) fn run(component: &Path) -> Result<Vec<String>> {
     let request = RequestHead {
         fields: vec![field(":method", "GET"), field(":authority", "pay"), field(":path", "/")],
         cluster: None,
+        route: None,
         end_of_stream: true,
     };
     // What the service answers, each time.

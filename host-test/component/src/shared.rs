@@ -133,6 +133,7 @@ impl Shared {
 
     /// Does what an instance wants done besides its verdict.
     pub(crate) fn apply(&self, effects: Effects) {
+        self.define(&effects.defined);
         for change in effects.metrics {
             let mut metrics = self.0.metrics.borrow_mut();
             let value = metrics.entry(change.name).or_default();

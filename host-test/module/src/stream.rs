@@ -40,6 +40,9 @@ impl Stream {
         if let Some(cluster) = &request.cluster {
             vm.set_property(id, &["xds", "cluster_name"], cluster.as_str());
         }
+        if let Some(route) = &request.route {
+            vm.set_property(id, &["xds", "route_name"], route.as_str());
+        }
         let no_body = request.body.is_empty();
         let mut events = vm.request_headers(id, request.header_pairs().collect(), no_body);
         if !no_body {

@@ -93,6 +93,8 @@ pub struct Request {
     pub body: String,
     /// The cluster of its route, if that matters.
     pub cluster: Option<String>,
+    /// The name of its route, if that matters.
+    pub route: Option<String>,
 }
 
 impl Request {

@@ -36,10 +36,27 @@ impl Scenario {
     }
 }
 
-/// The names of the services of a configuration, in order.
+/// The names of the services of a configuration, in order, but for those that are made of what is known
+/// of a request.
 pub(crate) fn service_names(config: &Value) -> impl Iterator<Item = &str> {
     let services = config.get("services").and_then(Value::as_array);
-    services.into_iter().flatten().filter_map(|service| service.get("name")?.as_str())
+    services
+        .into_iter()
+        .flatten()
+        .filter_map(|service| service.get("name")?.as_str())
+        .filter(|name| !is_made(name))
+}
+
+/// Whether a configuration has names that are made of what is known of a request.
+pub(crate) fn makes_names(config: &Value) -> bool {
+    let services = config.get("services").and_then(Value::as_array);
+    services.is_none_or(|services| {
+        services.iter().any(|service| service["name"].as_str().is_some_and(is_made))
+    })
+}
+
+fn is_made(name: &str) -> bool {
+    name.contains('{')
 }
 
 /// What not every host can do.
@@ -56,12 +73,20 @@ pub enum Need {
     ProxyFaults,
     /// A store that fails or holds garbage when it is told to.
     StoreFaults,
+    /// Requests whose routes lead to clusters, and have names, that the scenario chooses.
+    Routes,
 }
 
 impl Need {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::VirtualTime, Self::Races, Self::Crash, Self::ProxyFaults, Self::StoreFaults];
+    pub const ALL: [Self; 6] = [
+        Self::VirtualTime,
+        Self::Races,
+        Self::Crash,
+        Self::ProxyFaults,
+        Self::StoreFaults,
+        Self::Routes,
+    ];
 
     /// The name in a scenario.
     #[must_use]
@@ -72,6 +97,7 @@ impl Need {
             Self::Crash => "crash",
             Self::ProxyFaults => "proxy-faults",
             Self::StoreFaults => "store-faults",
+            Self::Routes => "routes",
         }
     }
 }
@@ -83,6 +109,11 @@ impl Event {
         let needs_proxy =
             |answer: &Answer| matches!(answer, Answer::Fault(f) if *f != Fault::Reset);
         match self {
+            Self::Request { request, .. } | Self::Call { request, .. }
+                if request.cluster.is_some() || request.route.is_some() =>
+            {
+                Some(Need::Routes)
+            }
             Self::Answer { answer, .. } if needs_proxy(answer) => Some(Need::ProxyFaults),
             Self::Call { answer, .. } if answer.iter().any(needs_proxy) => Some(Need::ProxyFaults),
             Self::Crash { .. } => Some(Need::Crash),
@@ -151,4 +182,14 @@ pub struct Expect {
     pub callouts: BTreeMap<String, u64>,
     /// Headers of the last of them, by cluster, `:method` and its like among them. Null: there is none.
     pub asked: BTreeMap<String, BTreeMap<String, Option<String>>>,
+}
+
+impl Expect {
+    /// Whether a breaker is to be looked at.
+    pub(crate) fn is_about_a_breaker(&self) -> bool {
+        self.state.is_some()
+            || self.failures.is_some()
+            || self.generation.is_some()
+            || self.trip_reason.is_some()
+    }
 }

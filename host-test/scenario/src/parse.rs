@@ -149,5 +149,6 @@ fn request_of(wire: wire::Request, service: &str) -> Request {
         headers: wire.headers,
         body: wire.body.unwrap_or_default(),
         cluster: wire.cluster,
+        route: wire.route,
     }
 }

@@ -110,7 +110,12 @@ impl Player<'_> {
                 self.event(event)?
             }
         };
-        let states = self.states()?;
+        let mut states = self.states()?;
+        let service = step.expect.service.as_ref().unwrap_or(&self.scenario.service);
+        if step.expect.is_about_a_breaker() && !states.contains_key(service) {
+            // Its name is made of what is known of a request, so that it is there by now.
+            states.insert(service.clone(), self.host.status(service)?);
+        }
         let mut seen = compare::Seen {
             outcomes: &outcomes,
             states: &states,

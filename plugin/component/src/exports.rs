@@ -21,10 +21,12 @@ impl Guest for Component {
         let config = Config::parse(json.as_bytes()).map_err(|e| convert::config_error(&e))?;
         let mut effects = Effects::default();
         let worker = Worker::new(config, &mut effects);
+        let mut metrics = worker.metrics_of_module();
+        metrics.extend(worker.take_defined());
         let configured = Configured {
             tick_period: convert::duration(worker.filter.tick_period()),
-            services: worker.services.clone(),
-            metrics: worker.metrics(),
+            services: worker.filter.names().map(str::to_owned).collect(),
+            metrics,
             effects: worker.effects(effects),
         };
         with_instance(|instance| instance.replace(worker));
@@ -50,6 +52,7 @@ impl Guest for Component {
             instance.carry_on(call, |filter, exchange, known, effects| {
                 let facts = Facts {
                     cluster: cluster.as_deref(),
+                    route: None,
                     came_about: CameAbout::By(origin),
                     fields: &fields,
                     trailers: &[],
@@ -128,7 +131,11 @@ fn request(instance: &mut Instance, head: &RequestHead) -> Admission {
         return Admission { call: None, remove, verdict, effects: nothing() };
     };
     let mut effects = Effects::default();
-    let facts = Facts { cluster: head.cluster.as_deref(), ..Facts::default() };
+    let facts = Facts {
+        cluster: head.cluster.as_deref(),
+        route: head.route.as_deref(),
+        ..Facts::default()
+    };
     let headers = convert::headers(&head.fields);
     let (exchange, RequestVerdict { remove, action }) =
         worker.filter.on_request(headers, head.end_of_stream, &facts, &mut effects);
@@ -156,7 +163,8 @@ fn tick(instance: &mut Instance) -> Ticked {
             instance.checks.insert(id, UnderWay { worker: Rc::clone(&worker), pending });
             checks.push(Check { id, callout: convert::callout(callout) });
         }
-        let Done { metrics, lines } = worker.effects(effects);
+        let Done { defined, metrics, lines } = worker.effects(effects);
+        done.defined.extend(defined);
         done.metrics.extend(metrics);
         done.lines.extend(lines);
     }
@@ -167,7 +175,7 @@ fn end(call: CallId, came_about: CameAbout, trailers: &[Field]) -> Done {
     let done = with_instance(|instance| {
         let Call { worker, mut exchange, fields } = instance.calls.remove(&call)?;
         let mut effects = Effects::default();
-        let facts = Facts { cluster: None, came_about, fields: &fields, trailers };
+        let facts = Facts { came_about, fields: &fields, trailers, ..Facts::default() };
         worker.filter.on_stream_end(&mut exchange, &facts, &mut effects);
         Some(worker.effects(effects))
     });
@@ -202,5 +210,5 @@ fn judgement(judged: Option<(ResponseVerdict, Done)>) -> Judgement {
 }
 
 const fn nothing() -> Done {
-    Done { metrics: Vec::new(), lines: Vec::new() }
+    Done { defined: Vec::new(), metrics: Vec::new(), lines: Vec::new() }
 }

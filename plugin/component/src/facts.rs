@@ -20,6 +20,7 @@ mod flag {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Facts<'a> {
     pub(crate) cluster: Option<&'a str>,
+    pub(crate) route: Option<&'a str>,
     pub(crate) came_about: CameAbout,
     pub(crate) fields: &'a [Field],
     pub(crate) trailers: &'a [Field],
@@ -75,6 +76,7 @@ impl Host for Facts<'_> {
     fn property(&self, property: Property) -> Option<Vec<u8>> {
         match property {
             Property::ClusterName => self.cluster.map(|name| name.as_bytes().to_vec()),
+            Property::RouteName => self.route.map(|name| name.as_bytes().to_vec()),
             Property::ResponseCodeDetails => {
                 self.came_about.as_envoy_says().map(|(details, _)| details.into())
             }
@@ -95,6 +97,9 @@ impl Host for Facts<'_> {
     fn response_trailer(&self, name: &'static str) -> Option<Vec<u8>> {
         first(self.trailers, name)
     }
+
+    /// A host is told with the effects.
+    fn define(&self, _: usize, _: &str) {}
 
     /// A host has none to ask, so the filter reads the records.
     fn gauge(&self, _: Metric) -> Option<u64> {

@@ -14,59 +14,60 @@ use crate::facts::Facts;
 #[derive(Debug)]
 pub(crate) struct Worker {
     pub(crate) filter: Filter,
-    pub(crate) services: Vec<String>,
-    /// The names of the metrics, by their numbers.
-    metrics: Vec<Option<String>>,
+    /// How many breakers' metrics the host was told to define.
+    told: Cell<usize>,
 }
 
 impl Worker {
     /// Puts a configuration to work.
     pub(crate) fn new(config: Config, effects: &mut Effects) -> Self {
-        let services: Vec<_> = config.service_names().map(str::to_owned).collect();
-        let mut metrics = vec![None; Metric::count(services.len())];
-        for metric in Metric::all(services.len()) {
-            if let Some(name) = metrics.get_mut(metric.index()) {
-                *name = Some(stat_name(metric, &services));
-            }
-        }
-        Self { filter: Filter::new(config, &Facts::default(), effects), services, metrics }
+        let filter = Filter::new(config, &Facts::default(), effects);
+        Self { filter, told: Cell::new(0) }
     }
 
-    /// All metrics that effects may name.
-    pub(crate) fn metrics(&self) -> Vec<wit::Metric> {
-        // The gauge of a record's version is asked for, never set, and here there is none.
-        let told = |metric: &Metric| !matches!(metric, Metric::Of(_, ServiceMetric::RecordVersion));
-        let all = Metric::all(self.services.len()).filter(told);
-        all.filter_map(|metric| {
-            let name = self.name(metric)?.to_owned();
-            Some(wit::Metric { name, kind: convert::metric_kind(metric.kind()) })
-        })
-        .collect()
+    /// The metrics of no service.
+    pub(crate) fn metrics_of_module(&self) -> Vec<wit::Metric> {
+        Metric::of_module().map(|metric| self.metric(metric)).collect()
+    }
+
+    /// Those of the services that the host was not told of.
+    pub(crate) fn take_defined(&self) -> Vec<wit::Metric> {
+        let mut defined = Vec::new();
+        while self.filter.name(self.told.get()).is_some() {
+            let number = self.told.get();
+            self.told.set(number.saturating_add(1));
+            // The gauge of a record's version is asked for, never set, and here there is none.
+            let shown = Metric::of_service(number)
+                .filter(|it| !matches!(it, Metric::Of(_, ServiceMetric::RecordVersion)));
+            defined.extend(shown.map(|metric| self.metric(metric)));
+        }
+        defined
     }
 
     /// What the host does besides.
     pub(crate) fn effects(&self, effects: Effects) -> wit::Effects {
-        let metrics = effects.metrics.into_iter().filter_map(|(metric, change)| {
-            let name = self.name(metric)?.to_owned();
-            Some(wit::MetricChange { name, change: convert::change(change) })
+        let metrics = effects.metrics.into_iter().map(|(metric, change)| wit::MetricChange {
+            name: self.stat_name(metric),
+            change: convert::change(change),
         });
         wit::Effects {
+            defined: self.take_defined(),
             metrics: metrics.collect(),
             lines: effects.lines.into_iter().map(convert::log_line).collect(),
         }
     }
 
-    fn name(&self, metric: Metric) -> Option<&str> {
-        self.metrics.get(metric.index())?.as_deref()
+    fn metric(&self, metric: Metric) -> wit::Metric {
+        wit::Metric { name: self.stat_name(metric), kind: convert::metric_kind(metric.kind()) }
     }
-}
 
-fn stat_name(metric: Metric, services: &[String]) -> String {
-    let service = match metric {
-        Metric::Of(number, _) => services.get(number).map_or("", String::as_str),
-        _ => "",
-    };
-    metric.stat_name(service)
+    fn stat_name(&self, metric: Metric) -> String {
+        let service = match metric {
+            Metric::Of(number, _) => self.filter.name(number).unwrap_or_default(),
+            _ => "",
+        };
+        metric.stat_name(service)
+    }
 }
 
 /// A call that is waited for.

@@ -92,8 +92,7 @@ fn route(
     match resource {
         Resource::Services => services(filter, host, effects),
         Resource::Service(name) | Resource::Command(name, _) => {
-            let mut records = filter.records();
-            let record = records.find(|record| record.service.name.as_bytes() == name);
+            let record = decoded(name).and_then(|name| filter.record_of(&name));
             match (record, resource) {
                 (None, _) => error(404, "no service of that name is configured here"),
                 (Some(record), Resource::Command(_, command)) => {
@@ -108,12 +107,31 @@ fn route(
     }
 }
 
+/// A segment of a path without its percent-encoding; `None`: it is damaged, or no text.
+fn decoded(segment: &[u8]) -> Option<String> {
+    let mut bytes = Vec::with_capacity(segment.len());
+    let mut rest = segment;
+    while let Some((byte, after)) = rest.split_first() {
+        rest = after;
+        if *byte == b'%' {
+            let (digits, after) = rest.split_first_chunk::<2>()?;
+            // Not a sign, which a number could have.
+            let digits = digits.iter().all(u8::is_ascii_hexdigit).then_some(digits)?;
+            bytes.push(u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?);
+            rest = after;
+        } else {
+            bytes.push(*byte);
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
 fn services(filter: &Filter, host: &impl Host, effects: &mut Effects) -> Reply {
     let now = host.now();
     let views = filter.records().map(|record| {
         let breaker = record.load(host, effects)?;
-        let in_flight = bulkhead::in_flight(record.service, now, host)?;
-        Ok(View::of(&ServiceStatus::of(record.service, &breaker, in_flight, now)))
+        let in_flight = bulkhead::in_flight(&record, now, host)?;
+        Ok(View::of(&ServiceStatus::of(&record, &breaker, in_flight, now)))
     });
     match views.collect::<Result<Vec<_>, _>>() {
         Ok(services) => Reply::json(200, &Services { services }),
@@ -123,9 +141,9 @@ fn services(filter: &Filter, host: &impl Host, effects: &mut Effects) -> Reply {
 
 fn show(record: &Record<'_>, breaker: &Breaker, host: &impl Host) -> Reply {
     let now = host.now();
-    match bulkhead::in_flight(record.service, now, host) {
+    match bulkhead::in_flight(record, now, host) {
         Ok(in_flight) => {
-            let status = ServiceStatus::of(record.service, breaker, in_flight, now);
+            let status = ServiceStatus::of(record, breaker, in_flight, now);
             Reply::json(200, &View::of(&status))
         }
         Err(fault) => unreadable(fault),
@@ -141,7 +159,7 @@ fn steer(record: &Record<'_>, command: Command, host: &impl Host, effects: &mut 
     let Ok(breaker) = steered else {
         return error(503, "the shared state could not be written, and is as it was: try again");
     };
-    let name = &record.service.name;
+    let name = &record.instance.name;
     effects.info(format!("service={name} event=steered command={}", command.name()));
     show(record, &breaker, host)
 }

@@ -15,7 +15,7 @@ use std::cell::{Cell, RefCell};
 
 use breaker::{Now, Timestamp};
 
-use crate::config::{Bulkhead, Service};
+use crate::config::Bulkhead;
 use crate::effects::Effects;
 use crate::host::{Host, StoreFault, SwapError, Version};
 use crate::store::{ATTEMPTS, Complaint, Record};
@@ -90,14 +90,14 @@ impl Places {
 /// How many calls of a service are under way, over all workers; `None`: it has no bulkhead. To look
 /// changes nothing.
 pub(crate) fn in_flight(
-    service: &Service,
+    record: &Record<'_>,
     now: Now,
     host: &impl Host,
 ) -> Result<Option<u32>, StoreFault> {
-    if service.bulkhead.is_none() {
+    if record.service.bulkhead.is_none() {
         return Ok(None);
     }
-    let leases = host.load(&service.calls_key)?.map(|(bytes, _)| Leases::decode(&bytes));
+    let leases = host.load(&record.instance.calls_key)?.map(|(bytes, _)| Leases::decode(&bytes));
     let mut leases = leases.and_then(Result::ok).unwrap_or_default();
     leases.expire(now.monotonic);
     Ok(Some(leases.total()))
@@ -113,7 +113,7 @@ impl Record<'_> {
         host: &impl Host,
         effects: &mut Effects,
     ) -> Taken {
-        let places = &self.memory.places;
+        let places = &self.instance.memory.places;
         for _ in 0..ATTEMPTS {
             let Ok(Loaded { mut leases, version }) = self.load_leases(host, effects) else {
                 effects.count(Metric::Unprotected);
@@ -160,7 +160,7 @@ impl Record<'_> {
         host: &impl Host,
         effects: &mut Effects,
     ) {
-        let places = &self.memory.places;
+        let places = &self.instance.memory.places;
         places.change(place.class, |calls| calls.saturating_sub(1));
         places.untold.set(true);
         self.tell_all(bulkhead, host, effects);
@@ -173,11 +173,11 @@ impl Record<'_> {
         host: &impl Host,
         effects: &mut Effects,
     ) {
-        let places = &self.memory.places;
+        let places = &self.instance.memory.places;
         let left = places.until.get().since(host.now().monotonic);
         if places.untold.get() || (!places.is_idle() && left < LEASE / 2) {
             self.tell_all(bulkhead, host, effects);
-        } else if let Ok(Some(in_flight)) = in_flight(self.service, host.now(), host) {
+        } else if let Ok(Some(in_flight)) = in_flight(self, host.now(), host) {
             effects.set_of(self.number, ServiceMetric::InFlight, in_flight);
         }
     }
@@ -190,7 +190,7 @@ impl Record<'_> {
                 return;
             };
             let now = host.now().monotonic;
-            let worker = self.memory.places.number(&leases);
+            let worker = self.instance.memory.places.number(&leases);
             self.tell(bulkhead, worker, &mut leases, now);
             match self.store_leases(&leases, version, host) {
                 Ok(()) => return self.told(worker, &leases, now, effects),
@@ -204,14 +204,14 @@ impl Record<'_> {
     /// Brings leases up to date, with this worker's word in them.
     fn tell(&self, bulkhead: &Bulkhead, worker: u32, leases: &mut Leases, now: Timestamp) {
         leases.expire(now);
-        let calls = self.memory.places.calls.borrow();
+        let calls = self.instance.memory.places.calls.borrow();
         let classes = bulkhead.classes().zip(calls.iter().copied());
         leases.set(worker, classes, now);
     }
 
     /// Takes note that the others know.
     fn told(&self, worker: u32, leases: &Leases, now: Timestamp, effects: &mut Effects) {
-        let places = &self.memory.places;
+        let places = &self.instance.memory.places;
         places.worker.set(worker);
         places.until.set(now.after(LEASE));
         places.untold.set(false);
@@ -219,13 +219,13 @@ impl Record<'_> {
     }
 
     fn load_leases(&self, host: &impl Host, effects: &mut Effects) -> Result<Loaded, StoreFault> {
-        let Some((bytes, version)) = host.load(&self.service.calls_key)? else {
+        let Some((bytes, version)) = host.load(&self.instance.calls_key)? else {
             return Ok(Loaded { leases: Leases::default(), version: None });
         };
         let leases = Leases::decode(&bytes).unwrap_or_else(|_| {
             effects.count(Metric::UnreadableRecords);
             if self.is_news(Complaint::Unreadable) {
-                let name = &self.service.name;
+                let name = &self.instance.name;
                 effects.warn(format!("service={name} event=unreadable_record problem=\"calls\""));
             }
             Leases::default()
@@ -239,13 +239,13 @@ impl Record<'_> {
         version: Option<Version>,
         host: &impl Host,
     ) -> Result<(), SwapError> {
-        host.swap(&self.service.calls_key, &leases.encode(), version)
+        host.swap(&self.instance.calls_key, &leases.encode(), version)
     }
 
     fn complain(&self, effects: &mut Effects) {
         effects.count(Metric::LostUpdates);
         if self.is_news(Complaint::LostUpdate) {
-            effects.warn(format!("service={} event=lost_update cause=Race", self.service.name));
+            effects.warn(format!("service={} event=lost_update cause=Race", self.instance.name));
         }
     }
 }

@@ -22,21 +22,22 @@ pub(crate) use wire::{ExposeState, HeaderMatch, Match as WireMatch, OnFull, Over
 
 use crate::bulkhead::{ClassId, NO_CLASS};
 use crate::matching::{Match, Subject};
+use crate::naming::Template;
 
 /// A valid configuration.
 #[derive(Debug)]
 pub struct Config {
     pub(crate) expose_state: ExposeState,
     pub(crate) services: Vec<Service>,
+    /// How many breakers the names that are made at run time may have.
+    pub(crate) max_services: usize,
     pub(crate) admin: Option<Admin>,
 }
 
 /// One guarded service.
 #[derive(Debug)]
 pub(crate) struct Service {
-    pub(crate) name: String,
-    /// The key of its record in the shared store.
-    pub(crate) key: String,
+    pub(crate) name: Template,
     pub(crate) matches: Match,
     pub(crate) policy: Policy,
     /// How long a call takes until its answer begins, at least, to be slow. `None`: nobody asks.
@@ -45,8 +46,6 @@ pub(crate) struct Service {
     pub(crate) probe: Option<Probe>,
     pub(crate) fallback: Fallback,
     pub(crate) bulkhead: Option<Bulkhead>,
-    /// The key of the calls under way in the shared store, where there is a bulkhead.
-    pub(crate) calls_key: String,
 }
 
 impl Service {
@@ -160,9 +159,14 @@ pub(crate) struct Admin {
 }
 
 impl Config {
-    /// The names of the services, in the order of their numbers.
+    /// The names of the services as they are written, in their order.
     pub fn service_names(&self) -> impl Iterator<Item = &str> {
-        self.services.iter().map(|service| service.name.as_str())
+        self.services.iter().map(|service| service.name.text())
+    }
+
+    /// Whether any name is made at run time.
+    pub(crate) fn has_templates(&self) -> bool {
+        self.services.iter().any(|service| !service.name.is_plain())
     }
 
     /// Reads a configuration.

@@ -2,7 +2,7 @@
 
 use breaker::{Breaker, Counts, Mode, StateName, Status, Transition};
 
-use crate::config::Service;
+use crate::store::Record;
 use crate::telemetry::{Metric, ServiceMetric};
 
 /// What a shell applies after a callback, in any order.
@@ -56,24 +56,23 @@ impl Effects {
     /// A breaker was stored: a transition is told, once.
     pub(crate) fn told(
         &mut self,
-        service: usize,
-        config: &Service,
+        record: &Record<'_>,
         breaker: &Breaker,
         transition: Option<Transition>,
     ) {
         let Some(Transition { from, to, reason, failures, generation }) = transition else {
             return;
         };
-        self.count_of(service, ServiceMetric::Transitions(to, reason));
+        self.count_of(record.number, ServiceMetric::Transitions(to, reason));
         let mut line = format!(
             "service={} event=transition from={} to={} reason={} failures={failures} generation={}",
-            config.name,
+            record.instance.name,
             from.name(),
             to.name(),
             reason.name(),
             generation.number(),
         );
-        let mode = breaker.mode(config.policy.mode);
+        let mode = breaker.mode(record.service.policy.mode);
         if mode != Mode::Enabled {
             line.push_str(" mode=");
             line.push_str(mode.name());

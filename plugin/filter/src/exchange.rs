@@ -17,11 +17,13 @@ use crate::effects::Effects;
 use crate::filter::Filter;
 use crate::headers::{CLUSTER_HEADER, Facts, Headers, REASON_HEADER, SERVICE_HEADER, STATE_HEADER};
 use crate::host::{Host, Property};
-use crate::matching::Subject;
+use crate::matching::{Subject, without_port};
+use crate::naming::Placeholder;
+use crate::registry::Nameless;
 use crate::replay::Capture;
 use crate::reply::Reply;
 use crate::stale::{Copy, Wanted};
-use crate::store::Record;
+use crate::store::{Lost, Record};
 use crate::telemetry::{FallbackKind, Metric, ServiceMetric};
 use crate::{Callout, admin};
 
@@ -79,6 +81,12 @@ pub(crate) struct Call {
     /// Whether its head was long in coming, once it has come. What follows may take its time: it
     /// is a stream, perhaps.
     slow: Option<bool>,
+}
+
+/// Whether the route, and with it the cluster, was chosen by the client's own header: the proxy
+/// chooses another only after this callback.
+fn is_steered(facts: &Facts<'_>) -> bool {
+    facts.own.contains(&CLUSTER_HEADER)
 }
 
 /// What the request asks for, as far as it matters here.
@@ -176,7 +184,7 @@ impl Filter {
                 effects.count_of(number, ServiceMetric::Fallback(FallbackKind::Cluster));
                 let action = RequestAction::Divert(vec![
                     (CLUSTER_HEADER, cluster.name.clone()),
-                    (SERVICE_HEADER, service.name.clone()),
+                    (SERVICE_HEADER, record.instance.name.clone()),
                     (STATE_HEADER, standing.state.name().to_owned()),
                     (REASON_HEADER, reason.name().to_owned()),
                 ]);
@@ -212,18 +220,55 @@ impl Filter {
     ) -> Option<Found<'_>> {
         let mut cluster = None;
         if self.needs_cluster {
-            if facts.own.contains(&CLUSTER_HEADER) {
-                // The route, and with it the cluster, was chosen by the client's own header, and
-                // the proxy chooses another only after this callback.
+            if is_steered(facts) {
                 effects.count(Metric::Steered);
             } else {
                 cluster = host.property(Property::ClusterName);
             }
         }
         let subject = Subject { headers, facts, cluster: cluster.as_deref() };
-        let record = self.records().find(|record| record.service.matches.matches(&subject))?;
-        let class = record.service.bulkhead.as_ref().map_or(0, |it| it.class_of(&subject));
-        Some(Found { record, class })
+        let mut services = self.config.services.iter().enumerate();
+        let (service, _) = services.find(|(_, service)| service.matches.matches(&subject))?;
+        let bulkhead = self.config.services.get(service)?.bulkhead.as_ref();
+        let class = bulkhead.map_or(0, |it| it.class_of(&subject));
+        let number = match self.instances.of_service(service) {
+            Some(number) => number,
+            None => self.find_made(service, facts, cluster, host, effects)?,
+        };
+        Some(Found { record: self.record(number)?, class })
+    }
+
+    /// The number of the breaker whose name is made of what is known of the request. One that has
+    /// no breaker is left alone, and counted.
+    fn find_made(
+        &self,
+        service: usize,
+        facts: &Facts<'_>,
+        mut cluster: Option<Vec<u8>>,
+        host: &impl Host,
+        effects: &mut Effects,
+    ) -> Option<usize> {
+        let name = self.config.services.get(service)?.name.make(|part| match part {
+            Placeholder::Host => facts.authority.map(|it| without_port(it).to_ascii_lowercase()),
+            Placeholder::Cluster | Placeholder::Route if is_steered(facts) => None,
+            Placeholder::Cluster => cluster.take().or_else(|| host.property(Property::ClusterName)),
+            Placeholder::Route => host.property(Property::RouteName),
+        });
+        let Some(name) = name else {
+            effects.count(Metric::Unnamed);
+            return None;
+        };
+        match self.meet(service, &name, host, effects) {
+            Ok(number) => return Some(number),
+            Err(Nameless::Full) => effects.count(Metric::BeyondBound),
+            Err(Nameless::Lost(lost)) => {
+                if lost == Lost::Race {
+                    effects.count(Metric::LostUpdates);
+                }
+                effects.count(Metric::Unprotected);
+            }
+        }
+        None
     }
 
     /// An answer that was kept for this request, if there is one.

@@ -1,12 +1,13 @@
 //! One configuration at work.
 
-use std::cell::Cell;
 use std::time::Duration;
 
 use crate::config::{Config, Service};
 use crate::effects::Effects;
 use crate::host::Host;
-use crate::store::{Memory, Record};
+use crate::instances::Instances;
+use crate::registry::Seen;
+use crate::store::Record;
 
 /// The longest time between two ticks: half of what `last_success_time` may lag.
 const LONGEST_TICK: Duration = Duration::from_millis(500);
@@ -21,22 +22,8 @@ pub struct Filter {
     pub(crate) config: Config,
     /// Whether matching needs the name of the upstream cluster.
     pub(crate) needs_cluster: bool,
-    /// What this worker keeps of each service.
-    local: Vec<Local>,
-}
-
-/// What one worker keeps of a service.
-#[derive(Debug)]
-struct Local {
-    memory: Memory,
-    /// Whether it has answered well since the last tick.
-    succeeded: Cell<bool>,
-}
-
-impl Local {
-    fn new(service: &Service) -> Self {
-        Self { memory: Memory::new(service), succeeded: Cell::default() }
-    }
+    pub(crate) instances: Instances,
+    pub(crate) seen: Seen,
 }
 
 impl Filter {
@@ -45,26 +32,46 @@ impl Filter {
     pub fn new(config: Config, host: &impl Host, effects: &mut Effects) -> Self {
         let filter = Self {
             needs_cluster: config.services.iter().any(Service::needs_cluster),
-            local: config.services.iter().map(Local::new).collect(),
+            instances: Instances::new(&config),
+            seen: Seen::default(),
             config,
         };
         for record in filter.records() {
+            host.define(record.number, &record.instance.name);
+        }
+        for record in filter.records() {
             record.ensure(host, effects);
         }
+        filter.learn_names(host, effects);
         filter
     }
 
-    /// The records of all services, in the order of their numbers.
+    /// The records of all breakers, in the order of their numbers.
     pub(crate) fn records(&self) -> impl Iterator<Item = Record<'_>> {
-        let services = self.config.services.iter().zip(&self.local).enumerate();
-        services.map(|(number, (service, local))| Record { number, service, memory: &local.memory })
+        (0..self.instances.len()).map_while(|number| self.record(number))
     }
 
-    /// The record of a service.
+    /// The record of a breaker.
     pub(crate) fn record(&self, number: usize) -> Option<Record<'_>> {
-        let service = self.config.services.get(number)?;
-        let memory = &self.local.get(number)?.memory;
-        Some(Record { number, service, memory })
+        let instance = self.instances.get(number)?;
+        let service = self.config.services.get(instance.service)?;
+        Some(Record { number, instance, service })
+    }
+
+    /// The record of the breaker of this name.
+    pub(crate) fn record_of(&self, name: &str) -> Option<Record<'_>> {
+        self.record(self.instances.number_of(name)?)
+    }
+
+    /// The names of the breakers there are, in the order of their numbers. More may follow.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.instances.iter().map(|instance| instance.name.as_str())
+    }
+
+    /// The name of the breaker with this number.
+    #[must_use]
+    pub fn name(&self, number: usize) -> Option<&str> {
+        self.instances.get(number).map(|instance| instance.name.as_str())
     }
 
     /// How often [`on_tick`](Self::on_tick) wants to be called.
@@ -79,13 +86,13 @@ impl Filter {
     }
 
     pub(crate) fn note_success(&self, number: usize) {
-        if let Some(local) = self.local.get(number) {
-            local.succeeded.set(true);
+        if let Some(instance) = self.instances.get(number) {
+            instance.succeeded.set(true);
         }
     }
 
     /// Whether a service has answered well since this was last asked.
     pub(crate) fn take_success(&self, number: usize) -> bool {
-        self.local.get(number).is_some_and(|local| local.succeeded.replace(false))
+        self.instances.get(number).is_some_and(|instance| instance.succeeded.replace(false))
     }
 }

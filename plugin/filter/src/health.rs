@@ -55,6 +55,7 @@ pub enum CheckAnswer {
 impl Filter {
     /// Takes the checks that are due, and writes down what may lag.
     pub fn on_tick(&self, host: &impl Host, effects: &mut Effects) -> Vec<Check> {
+        self.learn_names(host, effects);
         let mut checks = Vec::new();
         for record in self.records() {
             record.adopt(host, effects);

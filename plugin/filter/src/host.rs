@@ -43,6 +43,10 @@ pub trait Host {
     /// A trailer of the response at hand, once it has ended.
     fn response_trailer(&self, name: &'static str) -> Option<Vec<u8>>;
 
+    /// Defines the metrics of the breaker with this number, all at once and at zero, or finds those
+    /// that another worker has defined. It comes before all else about that breaker.
+    fn define(&self, number: usize, name: &str);
+
     /// What a gauge stands at, over all workers; `None` if the proxy keeps none.
     fn gauge(&self, metric: Metric) -> Option<u64>;
 
@@ -74,6 +78,8 @@ pub enum SwapError {
 pub enum Property {
     /// The upstream cluster of the route, as text.
     ClusterName,
+    /// The name of the route, as text.
+    RouteName,
     /// How the response came about, as text: `via_upstream`, or the proxy's own reason.
     ResponseCodeDetails,
     /// Envoy's response flags, a bit each: a 64-bit number, little-endian.

@@ -112,7 +112,8 @@ impl Host {
     }
 }
 
-fn without_port(authority: &[u8]) -> &[u8] {
+/// An authority without its port, if it has one.
+pub(crate) fn without_port(authority: &[u8]) -> &[u8] {
     match authority.iter().rposition(|byte| *byte == b':') {
         Some(colon) => {
             let (host, port) = authority.split_at(colon);

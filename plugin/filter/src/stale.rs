@@ -18,9 +18,10 @@ use std::time::Duration;
 
 use breaker::Timestamp;
 
-use crate::config::{Service, Stale};
+use crate::config::Stale;
 use crate::headers::{Facts, Headers};
 use crate::host::Host;
+use crate::instances::Instance;
 use crate::reply::Reply;
 use crate::store::Record;
 
@@ -91,7 +92,7 @@ impl Record<'_> {
         wanted: &Wanted,
         host: &impl Host,
     ) -> Option<Reply> {
-        let key = slot_key(self.service, wanted.slot(stale));
+        let key = slot_key(self.instance, wanted.slot(stale));
         let (bytes, _) = host.load(&key).ok()??;
         let entry = Entry::decode(&bytes)?;
         let kept = entry.kept_for(host.now().monotonic)?;
@@ -115,7 +116,7 @@ impl Record<'_> {
         }
         let now = host.now().monotonic;
         let slot = wanted.slot(stale);
-        let mut copied = self.memory.copied.0.borrow_mut();
+        let mut copied = self.instance.memory.copied.0.borrow_mut();
         let renewal = (stale.max_age / RENEWALS).max(SHORTEST_RENEWAL);
         if let Some((hash, at)) = copied.get(&slot)
             && *hash == wanted.hash
@@ -139,12 +140,12 @@ impl Record<'_> {
 
     /// Nothing came of a copy: the next answer may be copied.
     pub(crate) fn forget_copy(&self, copy: &Copy) {
-        self.memory.copied.0.borrow_mut().remove(&copy.slot());
+        self.instance.memory.copied.0.borrow_mut().remove(&copy.slot());
     }
 
     /// Empties slots beyond those that there are to be: a configuration before may have had more.
     pub(crate) fn adopt_slots(&self, stale: &Stale, host: &impl Host) {
-        let key = slots_key(self.service);
+        let key = slots_key(self.instance);
         let Ok(stored) = host.load(&key) else {
             return;
         };
@@ -163,7 +164,7 @@ impl Record<'_> {
 
     /// Puts bytes into a slot, in place of what is there. Lost, another was faster: let it be.
     fn put(&self, slot: u32, bytes: &[u8], host: &impl Host) {
-        let key = slot_key(self.service, slot);
+        let key = slot_key(self.instance, slot);
         let Ok(stored) = host.load(&key) else {
             return;
         };
@@ -176,10 +177,10 @@ impl Record<'_> {
 /// The most slots that a service may have.
 pub(crate) const MOST_ENTRIES: u32 = 65_536;
 
-fn slots_key(service: &Service) -> String {
-    format!("{}/stale", service.key)
+fn slots_key(instance: &Instance) -> String {
+    format!("{}/stale", instance.key)
 }
 
-fn slot_key(service: &Service, slot: u32) -> String {
-    format!("{}/stale/{slot}", service.key)
+fn slot_key(instance: &Instance, slot: u32) -> String {
+    format!("{}/stale/{slot}", instance.key)
 }

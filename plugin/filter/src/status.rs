@@ -3,9 +3,9 @@
 use breaker::{Breaker, Counts, Mode, Now, Reason, StateName, UnixTime};
 
 use crate::bulkhead;
-use crate::config::Service;
 use crate::filter::Filter;
 use crate::host::{Host, StoreFault};
+use crate::store::Record;
 
 /// A service's breaker as it is now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,14 +38,15 @@ pub struct ServiceStatus<'a> {
 
 impl<'a> ServiceStatus<'a> {
     pub(crate) fn of(
-        service: &'a Service,
+        record: &Record<'a>,
         breaker: &Breaker,
         in_flight: Option<u32>,
         now: Now,
     ) -> Self {
+        let Record { instance, service, .. } = *record;
         let status = breaker.status(service.policy.mode);
         Self {
-            service_name: &service.name,
+            service_name: &instance.name,
             state: status.state,
             mode: status.mode,
             failure_count: status.failures,
@@ -62,7 +63,7 @@ impl<'a> ServiceStatus<'a> {
 }
 
 impl Filter {
-    /// All breakers, in the order of their services. To look changes nothing: a damaged record
+    /// All breakers, in the order in which they came to be. To look changes nothing: a damaged record
     /// shows a new breaker, as it will be taken for one, and is left as it is.
     ///
     /// # Errors
@@ -70,14 +71,12 @@ impl Filter {
     /// If the store cannot be read.
     pub fn status(&self, host: &impl Host) -> Result<Vec<ServiceStatus<'_>>, StoreFault> {
         let now = host.now();
-        self.config
-            .services
-            .iter()
-            .map(|service| {
-                let record = host.load(&service.key)?;
-                let breaker = record.and_then(|(bytes, _)| Breaker::decode(&bytes).ok());
-                let in_flight = bulkhead::in_flight(service, now, host)?;
-                Ok(ServiceStatus::of(service, &breaker.unwrap_or_default(), in_flight, now))
+        self.records()
+            .map(|record| {
+                let stored = host.load(&record.instance.key)?;
+                let breaker = stored.and_then(|(bytes, _)| Breaker::decode(&bytes).ok());
+                let in_flight = bulkhead::in_flight(&record, now, host)?;
+                Ok(ServiceStatus::of(&record, &breaker.unwrap_or_default(), in_flight, now))
             })
             .collect()
     }

@@ -29,6 +29,7 @@ use crate::bulkhead::Places;
 use crate::config::Service;
 use crate::effects::Effects;
 use crate::host::{Host, StoreFault, SwapError, Version};
+use crate::instances::Instance;
 use crate::stale::Copied;
 use crate::telemetry::{Metric, ServiceMetric};
 
@@ -114,8 +115,8 @@ pub(crate) enum Complaint {
 #[derive(Clone, Copy)]
 pub(crate) struct Record<'a> {
     pub(crate) number: usize,
+    pub(crate) instance: &'a Instance,
     pub(crate) service: &'a Service,
-    pub(crate) memory: &'a Memory,
 }
 
 /// A record as it was read.
@@ -135,7 +136,7 @@ impl Record<'_> {
         host.adjust(self.gauge(), BEGIN_WRITE);
         let after = host.gauge(self.gauge());
         host.adjust(self.gauge(), END_WRITE);
-        self.memory.versioned.set(before.is_some() && after != before);
+        self.instance.memory.versioned.set(before.is_some() && after != before);
         if let Some(stale) = &self.service.fallback.stale {
             self.adopt_slots(stale, host);
         }
@@ -144,30 +145,30 @@ impl Record<'_> {
     /// Puts the configured window and health check in force, once. What cannot be stored now is
     /// tried again by the next tick.
     pub(crate) fn adopt(&self, host: &impl Host, effects: &mut Effects) {
-        if self.memory.adopted.get() {
+        if self.instance.memory.adopted.get() {
             return;
         }
         let adopted = self.update(host, effects, |breaker| {
             breaker.adopt(&self.service.policy, host.now().monotonic);
             Update::Changed((), None)
         });
-        self.memory.adopted.set(adopted.is_ok());
+        self.instance.memory.adopted.set(adopted.is_ok());
     }
 
     /// The good calls that are not in the record yet.
     pub(crate) fn tally(&self) -> Tally {
-        self.memory.tally.get()
+        self.instance.memory.tally.get()
     }
 
     /// Whether they are to be written down with the next one, as of the last look at the record.
     pub(crate) const fn is_overdue(&self) -> bool {
-        self.memory.overdue.get()
+        self.instance.memory.overdue.get()
     }
 
     /// Takes note that these are all there are.
     pub(crate) fn set_tally(&self, tally: Tally) {
-        self.memory.tally.set(tally);
-        self.memory.overdue.set(false);
+        self.instance.memory.tally.set(tally);
+        self.instance.memory.overdue.set(false);
     }
 
     /// Adds a good call to them, if there is a window that it belongs in.
@@ -177,14 +178,14 @@ impl Record<'_> {
             Some(WindowPolicy::Calls(_)) => Timestamp::default(),
             Some(WindowPolicy::Time(_)) => host.now().monotonic,
         };
-        let mut tally = self.memory.tally.get();
+        let mut tally = self.instance.memory.tally.get();
         tally.add(permit, now);
-        self.memory.tally.set(tally);
+        self.instance.memory.tally.set(tally);
     }
 
     /// The breaker, if it is known to be clean without reading it.
     pub(crate) fn clean(&self, host: &impl Host) -> Option<Clean> {
-        let (version, clean) = self.memory.clean.get()?;
+        let (version, clean) = self.instance.memory.clean.get()?;
         (host.gauge(self.gauge()) == Some(version)).then_some(clean)
     }
 
@@ -214,8 +215,8 @@ impl Record<'_> {
         host: &impl Host,
         effects: &mut Effects,
     ) -> Result<Breaker, StoreFault> {
-        self.memory.clean.take();
-        self.memory.said.take();
+        self.instance.memory.clean.take();
+        self.instance.memory.said.take();
         self.load(host, effects)
     }
 
@@ -245,7 +246,7 @@ impl Record<'_> {
             match self.swap(host, &bytes, loaded.version) {
                 Ok(()) => {
                     self.gauges(&loaded.breaker, host, effects);
-                    effects.told(self.number, self.service, &loaded.breaker, transition);
+                    effects.told(self, &loaded.breaker, transition);
                     return Ok(result);
                 }
                 Err(SwapError::Conflict) => {}
@@ -257,7 +258,8 @@ impl Record<'_> {
         }
         effects.count(Metric::LostUpdates);
         if self.is_news(Complaint::LostUpdate) {
-            effects.warn(format!("service={} event=lost_update cause={lost:?}", self.service.name));
+            effects
+                .warn(format!("service={} event=lost_update cause={lost:?}", self.instance.name));
         }
         Err(lost)
     }
@@ -272,8 +274,8 @@ impl Record<'_> {
     /// Whether this worker has not complained of it since the last tick.
     pub(crate) fn is_news(&self, complaint: Complaint) -> bool {
         let bit = 1 << complaint as u8;
-        let said = self.memory.said.get();
-        self.memory.said.set(said | bit);
+        let said = self.instance.memory.said.get();
+        self.instance.memory.said.set(said | bit);
         said & bit == 0
     }
 
@@ -288,22 +290,23 @@ impl Record<'_> {
         expected: Option<Version>,
     ) -> Result<(), SwapError> {
         host.adjust(self.gauge(), BEGIN_WRITE);
-        let swapped = host.swap(&self.service.key, bytes, expected);
+        let swapped = host.swap(&self.instance.key, bytes, expected);
         host.adjust(self.gauge(), END_WRITE);
         swapped
     }
 
     /// An unreadable record is as good as none: it is said and replaced, never a reason to fail.
     fn read(&self, host: &impl Host, effects: &mut Effects) -> Result<Loaded, StoreFault> {
-        let gauge = self.memory.versioned.get().then(|| host.gauge(self.gauge())).flatten();
-        let Some((bytes, version)) = host.load(&self.service.key)? else {
+        let gauge =
+            self.instance.memory.versioned.get().then(|| host.gauge(self.gauge())).flatten();
+        let Some((bytes, version)) = host.load(&self.instance.key)? else {
             return Ok(Loaded { breaker: Breaker::new(), bytes: None, version: None });
         };
         match Breaker::decode(&bytes) {
             Ok(breaker) => {
-                self.memory.overdue.set(breaker.has_news_for(&self.tally()));
+                self.instance.memory.overdue.set(breaker.has_news_for(&self.tally()));
                 let settled = gauge.filter(|version| version & WRITES_IN_PROGRESS == 0);
-                self.memory.clean.set(settled.zip(breaker.clean(&self.service.policy)));
+                self.instance.memory.clean.set(settled.zip(breaker.clean(&self.service.policy)));
                 Ok(Loaded { breaker, bytes: Some(bytes), version: Some(version) })
             }
             Err(error) => {
@@ -311,7 +314,7 @@ impl Record<'_> {
                 if self.is_news(Complaint::Unreadable) {
                     effects.warn(format!(
                         "service={} event=unreadable_record problem=\"{error}\"",
-                        self.service.name
+                        self.instance.name
                     ));
                 }
                 // Repaired on sight, or it would be complained of until something changes. A newer

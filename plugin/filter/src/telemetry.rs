@@ -41,6 +41,10 @@ pub enum Metric {
     Steered,
     /// Calls that passed without a look at the breaker, since its record could not be read.
     Unprotected,
+    /// Calls without a name, since some of what it is made of was not known.
+    Unnamed,
+    /// Calls whose name would be one too many.
+    BeyondBound,
     /// Records that could not be read, and were taken as absent.
     UnreadableRecords,
     /// A metric of the service with this number.
@@ -97,7 +101,7 @@ const FALLBACK: usize = NOT_PERMITTED + 5;
 const TRANSITIONS: usize = FALLBACK + 4;
 const HEALTH_CHECKS: usize = TRANSITIONS + STATES * REASONS;
 const SERVICE_METRICS: usize = HEALTH_CHECKS + 2;
-const MODULE_METRICS: usize = 5;
+const MODULE_METRICS: usize = 7;
 
 impl Metric {
     /// How many metrics there are with so many services.
@@ -108,16 +112,26 @@ impl Metric {
 
     /// All metrics there are with so many services.
     pub fn all(services: usize) -> impl Iterator<Item = Self> {
-        let module = [
+        Self::of_module().chain((0..services).flat_map(Self::of_service))
+    }
+
+    /// Those of the service with this number.
+    pub fn of_service(number: usize) -> impl Iterator<Item = Self> {
+        ServiceMetric::ALL.into_iter().map(move |metric| Self::Of(number, metric))
+    }
+
+    /// Those of no service.
+    pub fn of_module() -> impl Iterator<Item = Self> {
+        [
             Self::LostUpdates,
             Self::Misrouted,
             Self::Steered,
             Self::Unprotected,
             Self::UnreadableRecords,
-        ];
-        let of_services = (0..services)
-            .flat_map(|number| ServiceMetric::ALL.map(|metric| Self::Of(number, metric)));
-        module.into_iter().chain(of_services)
+            Self::Unnamed,
+            Self::BeyondBound,
+        ]
+        .into_iter()
     }
 
     /// The metric's number, below [`count`](Self::count).
@@ -129,6 +143,8 @@ impl Metric {
             Self::Steered => 2,
             Self::Unprotected => 3,
             Self::UnreadableRecords => 4,
+            Self::Unnamed => 5,
+            Self::BeyondBound => 6,
             Self::Of(service, metric) => service
                 .saturating_mul(SERVICE_METRICS)
                 .saturating_add(MODULE_METRICS)
@@ -162,6 +178,8 @@ impl Metric {
             Self::Misrouted => unprotected("fallback_route"),
             Self::Steered => unprotected("client_header"),
             Self::Unprotected => unprotected("store"),
+            Self::Unnamed => unprotected("unnamed"),
+            Self::BeyondBound => unprotected("max_services"),
             Self::Of(_, metric) => metric.stat_name(service),
         }
     }

@@ -209,6 +209,7 @@ impl Host for Proxy<'_> {
     fn property(&self, property: Property) -> Option<Vec<u8>> {
         let path: &[u8] = match property {
             Property::ClusterName => b"xds\0cluster_name",
+            Property::RouteName => b"xds\0route_name",
             Property::ResponseCodeDetails => b"response\0code_details",
             Property::ResponseFlags => b"response\0flags",
         };
@@ -231,6 +232,10 @@ impl Host for Proxy<'_> {
 
     fn response_trailer(&self, name: &'static str) -> Option<Vec<u8>> {
         header(Map::ResponseTrailers, name)
+    }
+
+    fn define(&self, number: usize, name: &str) {
+        self.metrics.of_service(number, name);
     }
 
     fn gauge(&self, metric: Metric) -> Option<u64> {

@@ -1,38 +1,50 @@
-//! The ids of the metrics, defined once for each configuration and worker.
+//! The ids of the metrics, defined once for each configuration and worker: those of the module at
+//! the start, those of each breaker when it comes to be.
 
-use breaker_filter::{Change, Config, Effects, Level, Metric, MetricKind};
+use std::cell::Cell;
+
+use breaker_filter::{Change, Effects, Level, Metric, MetricKind};
 
 use crate::host::{self, LogLevel, MetricType};
 
 /// The proxy's ids, by the metrics' own numbers.
-#[derive(Debug)]
-pub(crate) struct MetricIds(Vec<Option<u32>>);
+pub(crate) struct MetricIds(Cell<Vec<Option<u32>>>);
 
 impl MetricIds {
-    /// Defines all metrics of a configuration. All at once and in advance: a counter that first
-    /// shows up as a one has not risen, as far as an alarm can tell.
-    pub(crate) fn define(config: &Config) -> Self {
-        let names: Vec<_> = config.service_names().collect();
-        let mut ids = vec![None; Metric::count(names.len())];
-        for metric in Metric::all(names.len()) {
+    /// Defines the metrics of the module.
+    pub(crate) fn of_module() -> Self {
+        let ids = Self(Cell::new(Vec::new()));
+        ids.define(0, Metric::of_module(), "");
+        ids
+    }
+
+    /// Defines the metrics of a breaker. All at once and in advance: a counter that first shows up as
+    /// a one has not risen, as far as an alarm can tell.
+    pub(crate) fn of_service(&self, number: usize, name: &str) {
+        self.define(number.saturating_add(1), Metric::of_service(number), name);
+    }
+
+    fn define(&self, services: usize, metrics: impl Iterator<Item = Metric>, service: &str) {
+        let mut ids = self.0.take();
+        ids.resize(ids.len().max(Metric::count(services)), None);
+        for metric in metrics {
             let kind = match metric.kind() {
                 MetricKind::Counter => MetricType::Counter,
                 MetricKind::Gauge => MetricType::Gauge,
-            };
-            let service = match metric {
-                Metric::Of(number, _) => names.get(number).copied().unwrap_or_default(),
-                _ => "",
             };
             if let Some(id) = ids.get_mut(metric.index()) {
                 *id = host::define_metric(kind, &metric.stat_name(service));
             }
         }
-        Self(ids)
+        self.0.set(ids);
     }
 
     /// The proxy's id of a metric.
     pub(crate) fn id(&self, metric: Metric) -> Option<u32> {
-        self.0.get(metric.index()).copied().flatten()
+        let ids = self.0.take();
+        let id = ids.get(metric.index()).copied().flatten();
+        self.0.set(ids);
+        id
     }
 
     /// Applies what a callback wants done, and leaves nothing of it but the memory.

@@ -73,7 +73,7 @@ impl RootContext for Root {
             }
         };
         let mut effects = Effects::default();
-        let metrics = MetricIds::define(&config);
+        let metrics = MetricIds::of_module();
         let filter = Filter::new(config, &Proxy { metrics: &metrics }, &mut effects);
         metrics.apply(&mut effects);
         host::set_tick_period(filter.tick_period());

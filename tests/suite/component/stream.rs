@@ -44,6 +44,7 @@ impl Stream {
         let admission = guard.request(&RequestHead {
             fields: request.header_pairs().map(|(name, value)| field(name, value)).collect(),
             cluster: request.cluster.clone(),
+            route: request.route.clone(),
             end_of_stream: no_body,
         })?;
         let mut stream = Self {

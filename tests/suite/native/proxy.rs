@@ -29,7 +29,8 @@ pub(super) struct Proxy {
 }
 
 /// The metrics of one configuration, by their numbers.
-pub(super) struct Metrics(Vec<Rc<Cell<u64>>>);
+#[derive(Default)]
+pub(super) struct Metrics(RefCell<BTreeMap<usize, Rc<Cell<u64>>>>);
 
 /// Values with versions from one counter that skips zero; a missing key takes any version.
 #[derive(Default)]
@@ -45,6 +46,7 @@ pub(super) struct Store {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Facts {
     pub(super) cluster: Option<String>,
+    pub(super) route: Option<String>,
     pub(super) details: Option<&'static str>,
     pub(super) flags: u64,
     pub(super) head: Head,
@@ -59,21 +61,19 @@ pub(super) struct At<'a> {
 }
 
 impl Proxy {
-    /// Defines all metrics of these services: those that there are keep their values.
-    pub(super) fn define(&self, services: &[String]) -> Metrics {
+    /// Defines the metrics of no service: those that there are keep their values, here and below.
+    pub(super) fn metrics_of_module(&self) -> Metrics {
+        let metrics = Metrics::default();
+        self.define(&metrics, Metric::of_module(), "");
+        metrics
+    }
+
+    fn define(&self, metrics: &Metrics, of: impl Iterator<Item = Metric>, service: &str) {
         let mut defined = self.metrics.borrow_mut();
-        let mut metrics = vec![Rc::default(); Metric::count(services.len())];
-        for metric in Metric::all(services.len()) {
-            let service = match metric {
-                Metric::Of(number, _) => services.get(number).map_or("", String::as_str),
-                _ => "",
-            };
+        for metric in of {
             let value = defined.entry(metric.stat_name(service)).or_default();
-            if let Some(place) = metrics.get_mut(metric.index()) {
-                *place = Rc::clone(value);
-            }
+            metrics.0.borrow_mut().insert(metric.index(), Rc::clone(value));
         }
-        Metrics(metrics)
     }
 
     /// All metrics, by the proxy's names for them.
@@ -104,8 +104,8 @@ impl Proxy {
 }
 
 impl Metrics {
-    fn of(&self, metric: Metric) -> &Cell<u64> {
-        let value = self.0.get(metric.index());
+    fn of(&self, metric: Metric) -> Rc<Cell<u64>> {
+        let value = self.0.borrow().get(&metric.index()).cloned();
         value.unwrap_or_else(|| panic!("{metric:?} is not defined"))
     }
 }
@@ -163,6 +163,7 @@ impl breaker_filter::Host for At<'_> {
         let text = |text: &str| text.as_bytes().to_vec();
         match property {
             Property::ClusterName => self.facts.cluster.as_deref().map(text),
+            Property::RouteName => self.facts.route.as_deref().map(text),
             Property::ResponseCodeDetails => self.facts.details.map(text),
             Property::ResponseFlags => Some(self.facts.flags.to_le_bytes().to_vec()),
         }
@@ -185,6 +186,10 @@ impl breaker_filter::Host for At<'_> {
     fn response_trailer(&self, name: &'static str) -> Option<Vec<u8>> {
         let code = self.facts.trailer.filter(|_| name == "grpc-status");
         code.map(|code| code.to_string().into_bytes())
+    }
+
+    fn define(&self, number: usize, name: &str) {
+        self.proxy.define(self.metrics, Metric::of_service(number), name);
     }
 
     fn gauge(&self, metric: Metric) -> Option<u64> {

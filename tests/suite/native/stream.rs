@@ -43,7 +43,11 @@ impl Stream {
         cluster_of: impl FnOnce(&str) -> CalloutAnswer,
     ) -> (Self, Next) {
         let pairs: Vec<_> = request.header_pairs().collect();
-        let facts = Facts { cluster: request.cluster.clone(), ..Facts::default() };
+        let facts = Facts {
+            cluster: request.cluster.clone(),
+            route: request.route.clone(),
+            ..Facts::default()
+        };
         let no_body = request.body.is_empty();
         let (exchange, verdict) = proxy.run(&plugin.metrics, &facts, |host, effects| {
             plugin.filter.on_request(Headers::from_pairs(&pairs), no_body, host, effects)

@@ -88,7 +88,12 @@ impl Nonsense {
     fn request(&mut self) -> RequestHead {
         let mut fields = if self.0.bool() { get("/").fields } else { Vec::new() };
         fields.extend(self.fields());
-        RequestHead { fields, cluster: self.cluster(), end_of_stream: self.0.bool() }
+        RequestHead {
+            fields,
+            cluster: self.cluster(),
+            route: self.cluster(),
+            end_of_stream: self.0.bool(),
+        }
     }
 
     fn response(&mut self) -> ResponseHead {

@@ -41,6 +41,7 @@ pub(crate) fn get(path: &str) -> RequestHead {
             field(":path", path),
         ],
         cluster: None,
+        route: None,
         end_of_stream: true,
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::FormatError;
 use crate::event::{Answer, CalloutAnswer, Event, Place, written};
-use crate::format::{Clock, Expect, Need, Scenario, Step, service_names};
+use crate::format::{Clock, Expect, Need, Scenario, Step, makes_names, service_names};
 
 const STATES: [&str; 6] =
     ["CLOSED", "OPEN", "HALF_OPEN", "FORCED_OPEN", "DISABLED", "METRICS_ONLY"];
@@ -32,6 +32,7 @@ pub(super) fn scenario(scenario: &Scenario) -> Result<(), FormatError> {
     let mut progress = Progress {
         workers: scenario.workers,
         services: scenario.services().map(str::to_owned).collect(),
+        makes_names: makes_names(&scenario.config),
         ..Progress::default()
     };
     for step in &scenario.steps {
@@ -66,7 +67,9 @@ fn whole(scenario: &Scenario) -> Result<(), Wrong> {
     if !(1..=MOST_WORKERS).contains(&scenario.workers) {
         return wrong(format!("{} workers", scenario.workers), format!("give 1 to {MOST_WORKERS}"));
     }
-    if !scenario.services().any(|service| service == scenario.service) {
+    if !makes_names(&scenario.config)
+        && !scenario.services().any(|service| service == scenario.service)
+    {
         let remedy = "name one of config.services";
         return wrong(format!("service `{}` is not configured", scenario.service), remedy);
     }
@@ -80,6 +83,8 @@ fn whole(scenario: &Scenario) -> Result<(), Wrong> {
 struct Progress {
     workers: usize,
     services: BTreeSet<String>,
+    /// Whether there may be others.
+    makes_names: bool,
     now: Duration,
     sent: BTreeSet<String>,
     over: BTreeSet<String>,
@@ -139,6 +144,7 @@ impl Progress {
             Event::Crash { worker } | Event::Tick(Place::Worker(worker)) => self.worker(*worker)?,
             Event::Configure(config) => {
                 self.services.extend(service_names(config).map(str::to_owned));
+                self.makes_names |= makes_names(config);
             }
             Event::WallClock { nanos: 0 } => {
                 return wrong("a wall clock that stays", "give forward or back");
@@ -206,6 +212,7 @@ impl Progress {
             return wrong(format!("state `{state}`"), remedy);
         }
         if let Some(service) = &expect.service
+            && !self.makes_names
             && !self.services.contains(service)
         {
             let remedy = "name one of config.services";

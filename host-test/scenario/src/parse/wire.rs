@@ -59,6 +59,7 @@ pub(super) struct Request {
     pub(super) headers: BTreeMap<String, String>,
     pub(super) body: Option<String>,
     pub(super) cluster: Option<String>,
+    pub(super) route: Option<String>,
 }
 
 #[derive(serde::Deserialize)]
@@ -74,13 +75,14 @@ pub(super) struct Call {
     pub(super) headers: BTreeMap<String, String>,
     pub(super) body: Option<String>,
     pub(super) cluster: Option<String>,
+    pub(super) route: Option<String>,
     pub(super) answer: Whole,
 }
 
 impl From<Call> for Request {
     fn from(call: Call) -> Self {
-        let Call { worker, method, host, path, headers, body, cluster, .. } = call;
-        Self { name: String::new(), worker, method, host, path, headers, body, cluster }
+        let Call { worker, method, host, path, headers, body, cluster, route, .. } = call;
+        Self { name: String::new(), worker, method, host, path, headers, body, cluster, route }
     }
 }
 

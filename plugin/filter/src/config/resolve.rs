@@ -18,32 +18,33 @@ use self::trip::Trip;
 use super::wire::{self, ExposeState};
 use super::{Admin, Config, ConfigError, Service};
 use crate::matching::Match;
-use crate::store;
+use crate::naming::{LONGEST_NAME, Template};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MOST_SERVICES: usize = 1024;
-const LONGEST_NAME: usize = 128;
+const DEFAULT_MADE: u32 = 1024;
+const MOST_MADE: u32 = 4096;
+/// One breaker for each upstream cluster.
+const EACH_CLUSTER: &str = "{cluster}";
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
 
 pub(super) fn config(wire: wire::Config) -> Result<Config, ConfigError> {
     let defaults = wire.defaults.unwrap_or_default();
-    if wire.services.is_empty() {
-        let remedy = r#"name at least one service, such as {"name": "payment-service"}"#;
+    let written = wire.services.unwrap_or_else(|| {
+        vec![wire::Service { name: EACH_CLUSTER.to_owned(), ..wire::Service::default() }]
+    });
+    if written.is_empty() {
+        let remedy = r#"name at least one service, such as {"name": "payment-service"}, or leave the field out: each cluster is one then"#;
         return Err(ConfigError::at("services", "[]", remedy));
     }
-    if wire.services.len() > MOST_SERVICES {
+    if written.len() > MOST_SERVICES {
         let remedy = format!("give at most {MOST_SERVICES}");
-        return Err(ConfigError::at(
-            "services",
-            format!("{} entries", wire.services.len()),
-            remedy,
-        ));
+        return Err(ConfigError::at("services", format!("{} entries", written.len()), remedy));
     }
     let mut names = BTreeSet::new();
-    let mut services = Vec::with_capacity(wire.services.len());
-    for (index, service) in wire.services.into_iter().enumerate() {
+    let mut services = Vec::with_capacity(written.len());
+    for (index, service) in written.into_iter().enumerate() {
         let place = Place { index };
-        place.check_name(&service.name)?;
         // In the names of metrics a dot is an underscore.
         if !names.insert(service.name.replace('.', "_")) {
             let remedy = "give each service a name of its own; `.` and `_` are the same to metrics";
@@ -54,8 +55,18 @@ pub(super) fn config(wire: wire::Config) -> Result<Config, ConfigError> {
     Ok(Config {
         expose_state: wire.expose_state.unwrap_or(ExposeState::Fallback),
         services,
+        max_services: max_services(wire.max_services)?,
         admin: wire.admin.map(admin).transpose()?,
     })
+}
+
+fn max_services(wire: Option<u32>) -> Result<usize, ConfigError> {
+    let max = wire.unwrap_or(DEFAULT_MADE);
+    if max == 0 || max > MOST_MADE {
+        let remedy = format!("give 1 to {MOST_MADE}");
+        return Err(ConfigError::at("max_services", max, remedy));
+    }
+    Ok(usize::try_from(max).unwrap_or(usize::MAX))
 }
 
 fn admin(wire: wire::Admin) -> Result<Admin, ConfigError> {
@@ -95,19 +106,13 @@ impl Place {
         if own { self.path(field) } else { format!("defaults.{field}") }
     }
 
-    fn check_name(self, name: &str) -> Result<(), ConfigError> {
-        if !is_plain_name(name) {
-            let remedy = "use 1 to 128 letters, digits, `-`, `_`, `.` or `~`";
-            return Err(self.error("name", name, remedy));
-        }
-        Ok(())
-    }
-
     fn service(
         self,
         wire: wire::Service,
         defaults: &wire::Defaults,
     ) -> Result<Service, ConfigError> {
+        let name = Template::new(wire.name.clone())
+            .map_err(|remedy| self.error("name", &wire.name, remedy))?;
         let matches = Match::new(wire.matches.unwrap_or_default(), &self.path("match"))?;
         let health_check = self.health_check(wire.health_check, defaults.health_check.as_ref())?;
         let (probe, health_check) = health_check.unzip();
@@ -118,7 +123,7 @@ impl Place {
         let Trip { policy: trip, slow_after } =
             self.trip(wire.trip.as_ref(), defaults.trip.as_ref())?;
         Ok(Service {
-            key: store::key(&wire.name),
+            name,
             matches,
             policy: Policy {
                 mode: mode(wire.mode.or(defaults.mode)),
@@ -132,8 +137,6 @@ impl Place {
             probe,
             fallback,
             bulkhead: self.bulkhead(wire.bulkhead, defaults.bulkhead.as_ref())?,
-            calls_key: store::calls_key(&wire.name),
-            name: wire.name,
         })
     }
 }

@@ -14,8 +14,9 @@ use super::status::{GrpcSet, StatusSet};
 pub(super) struct Config {
     pub(super) defaults: Option<Defaults>,
     pub(super) expose_state: Option<ExposeState>,
-    #[serde(default)]
-    pub(super) services: Vec<Service>,
+    pub(super) services: Option<Vec<Service>>,
+    #[serde(default, deserialize_with = "count")]
+    pub(super) max_services: Option<u32>,
     pub(super) admin: Option<Admin>,
 }
 
@@ -36,7 +37,7 @@ pub(super) struct Defaults {
     pub(super) bulkhead: Option<Bulkhead>,
 }
 
-#[derive(Debug, serde::Deserialize)]
+#[derive(Debug, Default, serde::Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct Service {
     pub(super) name: String,

@@ -197,7 +197,7 @@ impl Filter {
     ) -> Option<ResponseVerdict> {
         let (number, service) = (record.number, record.service);
         if let Some(cluster) = &service.fallback.cluster {
-            let callout = capture?.callout(cluster, &service.name, state)?;
+            let callout = capture?.callout(cluster, &record.instance.name, state)?;
             exchange.phase = Phase::Replaying { service: number, state };
             return Some(ResponseVerdict::Ask(callout));
         }
@@ -302,7 +302,7 @@ impl Filter {
             effects.warn(format!(
                 "service={} event=misrouted fallback={} cluster={} remedy=\"add a route that \
                  matches on the header {CLUSTER_HEADER}\"",
-                service.name,
+                record.instance.name,
                 fallback.name,
                 String::from_utf8_lossy(&cluster),
             ));

@@ -36,6 +36,19 @@ fn shown(world: &World) -> Value {
 }
 
 #[test]
+fn a_name_in_a_path_may_be_percent_encoded() {
+    let world = World::configured(1, &json!({"services": [{"name": "{cluster}"}], "admin": {}}));
+    world.request("any").cluster("outbound|80||pay").send().respond(200);
+    let status = |name: &str| get(&world, &format!("/circuit-breaker/services/{name}")).0;
+    for name in ["outbound|80||pay", "outbound%7C80%7c%7Cpay", "%6futbound|80||pay"] {
+        assert_eq!(status(name), 200, "{name}");
+    }
+    for name in ["outbound%7C80%7C%7", "outbound%+7", "%ff", "%", "outbound%257C80||pay"] {
+        assert_eq!(status(name), 404, "{name}");
+    }
+}
+
+#[test]
 fn a_service_that_has_seen_nothing_shows_its_fields() {
     assert_eq!(
         shown(&world(&json!({}))),

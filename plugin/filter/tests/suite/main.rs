@@ -24,6 +24,7 @@ mod health;
 mod hostile;
 mod matching;
 mod modes;
+mod names;
 mod ramp;
 mod replay;
 mod settlement;

@@ -51,7 +51,7 @@ pub(crate) fn recipe() -> Value {
 pub(crate) struct World(Rc<Inner>);
 
 struct Inner {
-    /// The names of the services, by their numbers.
+    /// The names of the breakers, by their numbers.
     names: RefCell<Vec<String>>,
     gauges: Cell<Gauges>,
     /// The last is the main thread's, which ticks but sees no request.
@@ -70,6 +70,7 @@ struct Inner {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Facts {
     pub(crate) cluster: Option<Vec<u8>>,
+    pub(crate) route: Option<Vec<u8>>,
     pub(crate) details: Option<Vec<u8>>,
     pub(crate) flags: Option<Vec<u8>>,
     pub(crate) response_headers: Vec<(&'static str, Vec<u8>)>,
@@ -140,6 +141,7 @@ impl Host for At<'_> {
         self.world.ask("property");
         match property {
             Property::ClusterName => self.facts.cluster.clone(),
+            Property::RouteName => self.facts.route.clone(),
             Property::ResponseCodeDetails => self.facts.details.clone(),
             Property::ResponseFlags => self.facts.flags.clone(),
         }
@@ -158,6 +160,16 @@ impl Host for At<'_> {
     fn response_trailer(&self, name: &'static str) -> Option<Vec<u8>> {
         self.world.ask("response_trailer");
         first(&self.facts.response_trailers, name)
+    }
+
+    fn define(&self, number: usize, name: &str) {
+        self.world.ask("define");
+        let mut names = self.world.names.borrow_mut();
+        assert!(number <= names.len(), "{name} is number {number}");
+        match names.get(number) {
+            Some(known) => assert_eq!(known, name, "all workers number alike"),
+            None => names.push(name.to_owned()),
+        }
     }
 
     fn gauge(&self, metric: Metric) -> Option<u64> {
@@ -217,8 +229,7 @@ impl World {
     /// All workers get a new configuration; requests under way keep the one they came in with.
     pub(crate) fn configure(&self, workers: usize, config: &Value) {
         let text = config.to_string();
-        let parsed = Config::parse(text.as_bytes()).unwrap();
-        *self.0.names.borrow_mut() = parsed.service_names().map(str::to_owned).collect();
+        self.0.names.borrow_mut().clear();
         let filters = (0..=workers).map(|_| {
             let config = Config::parse(text.as_bytes()).unwrap();
             Rc::new(

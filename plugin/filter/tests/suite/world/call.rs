@@ -140,6 +140,12 @@ impl Request {
         self
     }
 
+    /// The name of its route.
+    pub(crate) fn route(mut self, route: &str) -> Self {
+        self.facts.route = Some(route.into());
+        self
+    }
+
     /// A body follows the headers.
     pub(crate) fn with_body(mut self) -> Self {
         self.body_follows = true;

@@ -1,0 +1,253 @@
+//! The names that were made at run time, in the order in which they were first seen.
+//!
+//! They are one list in the shared store, so that their bound holds over all workers, and so that
+//! each of them, whatever requests it sees, makes health checks for all and shows all. The list only
+//! grows: by compare-and-swap, and never beyond the bound.
+
+use std::cell::Cell;
+
+use crate::effects::Effects;
+use crate::filter::Filter;
+use crate::host::{Host, SwapError, Version};
+use crate::naming::{LONGEST_NAME, is_name_byte};
+use crate::store::{ATTEMPTS, Lost};
+use crate::telemetry::Metric;
+
+/// No service's name has a slash.
+const KEY: &str = "edge-breaker/v1/names/list";
+
+/// The most names that are kept, of all configurations that share a store.
+pub(crate) const MOST_NAMES: usize = 8192;
+
+const FORMAT: u8 = 1;
+
+/// What one worker keeps of the list.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    /// The version that was read last, all of whose names have their breakers here.
+    version: Cell<Option<Version>>,
+    /// Whether there is room for no other name. That does not change before the list is lost.
+    full: Cell<bool>,
+    /// What was complained of since the last tick.
+    said_full: Cell<bool>,
+    said_unreadable: Cell<bool>,
+}
+
+/// Why a name has no breaker.
+#[derive(Debug)]
+pub(crate) enum Nameless {
+    /// There are as many names as may be.
+    Full,
+    /// The list could not be read or written.
+    Lost(Lost),
+}
+
+/// A name, and the template it was made by.
+type Entry<'a> = (&'a str, &'a str);
+
+impl Filter {
+    /// The number of the breaker of a name made by this service's template, which may be new.
+    pub(crate) fn meet(
+        &self,
+        service: usize,
+        name: &str,
+        host: &impl Host,
+        effects: &mut Effects,
+    ) -> Result<usize, Nameless> {
+        if let Some(number) = self.instances.number_of(name) {
+            return Ok(number);
+        }
+        let met = match self.seen.full.get() {
+            true => Err(Nameless::Full),
+            false => self.register(Some((service, name)), host, effects),
+        };
+        if matches!(met, Err(Nameless::Full)) && !self.seen.said_full.replace(true) {
+            effects.warn(format!(
+                "event=left_alone reason=max_services max_services={} name={name} remedy=\"raise \
+                 max_services, or match fewer requests\"",
+                self.config.max_services,
+            ));
+        }
+        met?;
+        self.instances.number_of(name).ok_or(Nameless::Full)
+    }
+
+    /// Gives breakers to the names that other workers have met. It costs nothing where no name is
+    /// made.
+    pub(crate) fn learn_names(&self, host: &impl Host, effects: &mut Effects) {
+        if self.config.has_templates() {
+            self.seen.full.set(false);
+            self.seen.said_full.set(false);
+            self.seen.said_unreadable.set(false);
+            if self.register(None, host, effects).is_err() {
+                effects.count(Metric::LostUpdates);
+            }
+        }
+    }
+
+    /// Reads the list, and adds what it lacks: a new name, and those that are at work here though
+    /// the list was lost.
+    fn register(
+        &self,
+        new: Option<(usize, &str)>,
+        host: &impl Host,
+        effects: &mut Effects,
+    ) -> Result<(), Nameless> {
+        for _ in 0..ATTEMPTS {
+            let stored = host.load(KEY).map_err(|_| Nameless::Lost(Lost::Store))?;
+            let version = stored.as_ref().map(|(_, version)| *version);
+            if new.is_none() && version.is_some() && version == self.seen.version.get() {
+                return Ok(());
+            }
+            let mut list = stored.map_or_else(|| vec![FORMAT], |(bytes, _)| bytes);
+            if decode(&list).is_none() {
+                self.complain(effects);
+                // A newer version may still be at work on it.
+                if list.first().is_some_and(|format| *format > FORMAT) {
+                    return Err(Nameless::Lost(Lost::Store));
+                }
+                list = vec![FORMAT];
+            }
+            let entries = decode(&list).unwrap_or_default();
+            self.adopt(&entries, host, effects);
+            let (added, full) = self.missing(&entries, new);
+            if added.len() == 1 {
+                self.seen.version.set(version);
+                if full {
+                    self.seen.full.set(true);
+                    return Err(Nameless::Full);
+                }
+                return Ok(());
+            }
+            list.extend_from_slice(added.get(1..).unwrap_or_default());
+            match host.swap(KEY, &list, version) {
+                Ok(()) => {
+                    let entries = decode(&added).unwrap_or_default();
+                    self.adopt(&entries, host, effects);
+                    return if full { Err(Nameless::Full) } else { Ok(()) };
+                }
+                Err(SwapError::Conflict) => {}
+                Err(SwapError::Fault(_)) => return Err(Nameless::Lost(Lost::Store)),
+            }
+        }
+        Err(Nameless::Lost(Lost::Race))
+    }
+
+    /// What the list lacks, as a list, and whether there is no room for the new name.
+    fn missing(&self, entries: &[Entry<'_>], new: Option<(usize, &str)>) -> (Vec<u8>, bool) {
+        let mut known: Vec<_> = entries.iter().map(|(_, name)| *name).collect();
+        known.sort_unstable();
+        let mut count = entries.len();
+        let mut added = vec![FORMAT];
+        let mut push = |service: usize, name: &str| {
+            let Some(service) = self.config.services.get(service) else {
+                return true;
+            };
+            if count < MOST_NAMES {
+                count = count.saturating_add(1);
+                push_text(&mut added, service.name.text());
+                push_text(&mut added, name);
+                return true;
+            }
+            false
+        };
+        for instance in self.instances.iter() {
+            let service = self.config.services.get(instance.service);
+            let made = service.is_some_and(|service| !service.name.is_plain());
+            if made && known.binary_search(&instance.name.as_str()).is_err() {
+                push(instance.service, &instance.name);
+            }
+        }
+        let new = new.filter(|(_, name)| self.instances.number_of(name).is_none());
+        let full = match new {
+            None => false,
+            Some(_) if self.instances.is_full() => true,
+            Some((service, name)) => !push(service, name),
+        };
+        (added, full)
+    }
+
+    /// Gives each name that was made by a template of this configuration its breaker.
+    fn adopt(&self, entries: &[Entry<'_>], host: &impl Host, effects: &mut Effects) {
+        for (template, name) in entries {
+            let mut services = self.config.services.iter().enumerate();
+            let service =
+                services.find(|(_, it)| !it.name.is_plain() && it.name.text() == *template);
+            if let Some((number, service)) = service
+                && self.instances.number_of(name).is_none()
+                && let Some(added) = self.instances.add(name, number, service)
+                && let Some(record) = self.record(added)
+            {
+                host.define(added, name);
+                record.ensure(host, effects);
+            }
+        }
+    }
+
+    fn complain(&self, effects: &mut Effects) {
+        effects.count(Metric::UnreadableRecords);
+        if !self.seen.said_unreadable.replace(true) {
+            effects.warn("event=unreadable_names".to_owned());
+        }
+    }
+}
+
+/// Both texts have at most [`LONGEST_NAME`] bytes.
+fn push_text(list: &mut Vec<u8>, text: &str) {
+    list.push(u8::try_from(text.len()).unwrap_or(u8::MAX));
+    list.extend_from_slice(text.as_bytes());
+}
+
+/// The entries of a list; `None`: it is none.
+fn decode(list: &[u8]) -> Option<Vec<Entry<'_>>> {
+    let (format, mut rest) = list.split_first()?;
+    let mut entries = Vec::new();
+    while !rest.is_empty() {
+        let (template, after) =
+            take_text(rest, |byte| is_name_byte(byte) || b"{}".contains(&byte))?;
+        let (name, after) = take_text(after, is_name_byte)?;
+        entries.push((template, name));
+        rest = after;
+    }
+    (*format == FORMAT && entries.len() <= MOST_NAMES).then_some(entries)
+}
+
+fn take_text(bytes: &[u8], allowed: impl Fn(u8) -> bool) -> Option<(&str, &[u8])> {
+    let (len, rest) = bytes.split_first()?;
+    let (text, rest) = rest.split_at_checked(usize::from(*len))?;
+    let well_formed = (1..=LONGEST_NAME).contains(&text.len()) && text.iter().copied().all(allowed);
+    Some((std::str::from_utf8(text).ok().filter(|_| well_formed)?, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
+
+    use super::*;
+
+    fn sample() -> Vec<u8> {
+        let mut list = vec![FORMAT];
+        for text in ["{cluster}", "a|b", "x-{host}", "x-c"] {
+            push_text(&mut list, text);
+        }
+        list
+    }
+
+    #[test]
+    fn a_list_reads_as_it_was_written() {
+        assert!(sample().starts_with(b"\x01\x09{cluster}\x03a|b"));
+        assert_eq!(decode(&sample()), Some(vec![("{cluster}", "a|b"), ("x-{host}", "x-c")]));
+        assert_eq!(decode(&[FORMAT]), Some(Vec::new()));
+    }
+
+    #[test]
+    fn a_damaged_list_is_none_or_a_shorter_one() {
+        for len in 0..sample().len() {
+            let cut = decode(sample().get(..len).unwrap()).map(|entries| entries.len());
+            assert!(cut.is_none_or(|entries| entries < 2), "cut at {len}");
+        }
+        for bytes in [&b""[..], b"\x02", b"\x01\x00\x00", b"\x01\x01a\x01/", b"\x01\x01a\x01\xff"] {
+            assert_eq!(decode(bytes), None, "{bytes:?}");
+        }
+    }
+}
