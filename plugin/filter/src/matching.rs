@@ -2,8 +2,17 @@
 //!
 //! Inside a match every kind that is given must match, and inside a kind any entry does.
 
-use crate::config::{ConfigError, HeaderMatch, WireMatch, is_token_byte};
+mod glob;
+mod header;
+mod host;
+
+use self::glob::Glob;
+use self::header::HeaderRule;
+use self::host::Host;
+use crate::config::{ConfigError, HeaderMatch, WireMatch};
 use crate::headers::{Facts, Headers};
+
+pub(crate) use self::host::without_port;
 
 /// Which requests belong to a service. One that gives no kind matches them all.
 #[derive(Debug)]
@@ -41,7 +50,7 @@ impl Match {
 
     /// Whether a cluster is named here to the letter.
     pub(crate) fn names_cluster(&self, cluster: &str) -> bool {
-        self.clusters.iter().flatten().any(|glob| glob.0 == [cluster])
+        self.clusters.iter().flatten().any(|glob| glob.is(cluster))
     }
 
     pub(crate) fn matches(&self, subject: &Subject<'_>) -> bool {
@@ -68,137 +77,6 @@ fn any<'a, R, V: ?Sized + 'a>(
     rules.is_none_or(|rules| {
         value().is_some_and(|value| rules.iter().any(|rule| matches(rule, value)))
     })
-}
-
-/// A host name, or a suffix of host names (`*.pay.internal`), in lower case.
-#[derive(Debug)]
-enum Host {
-    Exact(String),
-    Suffix(String),
-}
-
-impl Host {
-    fn new(text: &str) -> Result<Self, &'static str> {
-        let lower = text.to_ascii_lowercase();
-        let plain = |name: &str| {
-            !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic() && !b"*/?".contains(&b))
-        };
-        match lower.strip_prefix('*') {
-            Some(suffix) if suffix.starts_with('.') && plain(suffix) => {
-                Ok(Self::Suffix(suffix.to_owned()))
-            }
-            None if plain(&lower) => Ok(Self::Exact(lower)),
-            _ => Err("give a host name, or one with a leading \"*.\", without a path"),
-        }
-    }
-
-    /// Compares without the port, unless the rule has one, and without regard to case.
-    fn matches(&self, authority: &[u8]) -> bool {
-        match self {
-            Self::Exact(host) => {
-                let host = host.as_bytes();
-                authority.eq_ignore_ascii_case(host)
-                    || without_port(authority).eq_ignore_ascii_case(host)
-            }
-            Self::Suffix(suffix) => {
-                let host = without_port(authority);
-                let start = host.len().checked_sub(suffix.len());
-                start
-                    .filter(|start| *start > 0)
-                    .and_then(|start| host.get(start..))
-                    .is_some_and(|end| end.eq_ignore_ascii_case(suffix.as_bytes()))
-            }
-        }
-    }
-}
-
-/// An authority without its port, if it has one.
-pub(crate) fn without_port(authority: &[u8]) -> &[u8] {
-    match authority.iter().rposition(|byte| *byte == b':') {
-        Some(colon) => {
-            let (host, port) = authority.split_at(colon);
-            let is_port = port.iter().skip(1).all(u8::is_ascii_digit);
-            if is_port { host } else { authority }
-        }
-        None => authority,
-    }
-}
-
-/// A name in which `*` stands for any characters, split at its stars.
-#[derive(Debug)]
-struct Glob(Vec<String>);
-
-impl Glob {
-    fn new(text: String) -> Result<Self, &'static str> {
-        if text.is_empty() {
-            return Err("give the name of a cluster, in which `*` stands for any characters");
-        }
-        Ok(Self(text.split('*').map(str::to_owned).collect()))
-    }
-
-    fn matches(&self, name: &[u8]) -> bool {
-        let Some((first, rest)) = self.0.split_first() else {
-            return false;
-        };
-        let Some((last, middle)) = rest.split_last() else {
-            return name == first.as_bytes();
-        };
-        let Some(mut name) = name.strip_prefix(first.as_bytes()) else {
-            return false;
-        };
-        for part in middle {
-            let Some(found) = find(name, part.as_bytes()) else {
-                return false;
-            };
-            name = name.get(found.saturating_add(part.len())..).unwrap_or_default();
-        }
-        name.ends_with(last.as_bytes())
-    }
-}
-
-fn find(text: &[u8], part: &[u8]) -> Option<usize> {
-    if part.is_empty() {
-        return Some(0);
-    }
-    text.windows(part.len()).position(|window| window == part)
-}
-
-#[derive(Debug)]
-struct HeaderRule {
-    name: String,
-    value: ValueRule,
-}
-
-#[derive(Debug)]
-enum ValueRule {
-    Exact(String),
-    Prefix(String),
-    Present(bool),
-}
-
-impl HeaderRule {
-    fn new(wire: HeaderMatch) -> Result<Self, &'static str> {
-        let value = match (wire.exact, wire.prefix, wire.present) {
-            (Some(exact), None, None) => ValueRule::Exact(exact),
-            (None, Some(prefix), None) => ValueRule::Prefix(prefix),
-            (None, None, Some(present)) => ValueRule::Present(present),
-            _ => return Err("give exactly one of `exact`, `prefix` and `present`"),
-        };
-        let name = wire.name.to_ascii_lowercase();
-        if name.is_empty() || !name.bytes().all(is_token_byte) {
-            return Err("give the name of a header");
-        }
-        Ok(Self { name, value })
-    }
-
-    fn matches(&self, headers: &Headers) -> bool {
-        let mut values = headers.all(self.name.as_bytes());
-        match &self.value {
-            ValueRule::Exact(exact) => values.any(|value| value == exact.as_bytes()),
-            ValueRule::Prefix(prefix) => values.any(|value| value.starts_with(prefix.as_bytes())),
-            ValueRule::Present(present) => values.next().is_some() == *present,
-        }
-    }
 }
 
 fn header_rules(

@@ -1,0 +1,42 @@
+//! By a header.
+
+use crate::config::{HeaderMatch, is_token_byte};
+use crate::headers::Headers;
+
+#[derive(Debug)]
+pub(super) struct HeaderRule {
+    pub(super) name: String,
+    pub(super) value: ValueRule,
+}
+
+#[derive(Debug)]
+pub(super) enum ValueRule {
+    Exact(String),
+    Prefix(String),
+    Present(bool),
+}
+
+impl HeaderRule {
+    pub(super) fn new(wire: HeaderMatch) -> Result<Self, &'static str> {
+        let value = match (wire.exact, wire.prefix, wire.present) {
+            (Some(exact), None, None) => ValueRule::Exact(exact),
+            (None, Some(prefix), None) => ValueRule::Prefix(prefix),
+            (None, None, Some(present)) => ValueRule::Present(present),
+            _ => return Err("give exactly one of `exact`, `prefix` and `present`"),
+        };
+        let name = wire.name.to_ascii_lowercase();
+        if name.is_empty() || !name.bytes().all(is_token_byte) {
+            return Err("give the name of a header");
+        }
+        Ok(Self { name, value })
+    }
+
+    pub(super) fn matches(&self, headers: &Headers) -> bool {
+        let mut values = headers.all(self.name.as_bytes());
+        match &self.value {
+            ValueRule::Exact(exact) => values.any(|value| value == exact.as_bytes()),
+            ValueRule::Prefix(prefix) => values.any(|value| value.starts_with(prefix.as_bytes())),
+            ValueRule::Present(present) => values.next().is_some() == *present,
+        }
+    }
+}
