@@ -227,8 +227,7 @@ impl Filter {
             }
         }
         let subject = Subject { headers, facts, cluster: cluster.as_deref() };
-        let mut services = self.config.services.iter().enumerate();
-        let (service, _) = services.find(|(_, service)| service.matches.matches(&subject))?;
+        let service = self.service_of(&subject)?;
         let bulkhead = self.config.services.get(service)?.bulkhead.as_ref();
         let class = bulkhead.map_or(0, |it| it.class_of(&subject));
         let number = match self.instances.of_service(service) {

@@ -6,6 +6,7 @@ use crate::config::{Config, Service};
 use crate::effects::Effects;
 use crate::host::Host;
 use crate::instances::Instances;
+use crate::matching::{Index, Subject};
 use crate::registry::Seen;
 use crate::store::Record;
 
@@ -22,6 +23,8 @@ pub struct Filter {
     pub(crate) config: Config,
     /// Whether matching needs the name of the upstream cluster.
     pub(crate) needs_cluster: bool,
+    /// `None`: there are few services.
+    index: Option<Index>,
     pub(crate) instances: Instances,
     pub(crate) seen: Seen,
 }
@@ -32,6 +35,7 @@ impl Filter {
     pub fn new(config: Config, host: &impl Host, effects: &mut Effects) -> Self {
         let filter = Self {
             needs_cluster: config.services.iter().any(Service::needs_cluster),
+            index: Index::new(config.services.iter().map(|service| &service.matches)),
             instances: Instances::new(&config),
             seen: Seen::default(),
             config,
@@ -56,6 +60,18 @@ impl Filter {
         let instance = self.instances.get(number)?;
         let service = self.config.services.get(instance.service)?;
         Some(Record { number, instance, service })
+    }
+
+    /// The number of the first service that a request matches.
+    pub(crate) fn service_of(&self, subject: &Subject<'_>) -> Option<usize> {
+        let services = &self.config.services;
+        let matches = |number: &usize| {
+            services.get(*number).is_some_and(|service| service.matches.matches(subject))
+        };
+        match &self.index {
+            Some(index) => index.candidates(subject).into_iter().find(matches),
+            None => (0..services.len()).find(matches),
+        }
     }
 
     /// The record of the breaker of this name.

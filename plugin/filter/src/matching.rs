@@ -5,6 +5,7 @@
 mod glob;
 mod header;
 mod host;
+mod index;
 
 use self::glob::Glob;
 use self::header::HeaderRule;
@@ -13,6 +14,7 @@ use crate::config::{ConfigError, HeaderMatch, WireMatch};
 use crate::headers::{Facts, Headers};
 
 pub(crate) use self::host::without_port;
+pub(crate) use self::index::Index;
 
 /// Which requests belong to a service. One that gives no kind matches them all.
 #[derive(Debug)]

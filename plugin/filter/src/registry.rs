@@ -135,8 +135,13 @@ impl Filter {
 
     /// What the list lacks, as a list, and whether there is no room for the new name.
     fn missing(&self, entries: &[Entry<'_>], new: Option<(usize, &str)>) -> (Vec<u8>, bool) {
-        let mut known: Vec<_> = entries.iter().map(|(_, name)| *name).collect();
-        known.sort_unstable();
+        let mut listed = vec![false; self.instances.len()];
+        for (_, name) in entries {
+            let number = self.instances.number_of(name);
+            if let Some(place) = number.and_then(|number| listed.get_mut(number)) {
+                *place = true;
+            }
+        }
         let mut count = entries.len();
         let mut added = vec![FORMAT];
         let mut push = |service: usize, name: &str| {
@@ -151,10 +156,10 @@ impl Filter {
             }
             false
         };
-        for instance in self.instances.iter() {
+        for (instance, listed) in self.instances.iter().zip(listed) {
             let service = self.config.services.get(instance.service);
             let made = service.is_some_and(|service| !service.name.is_plain());
-            if made && known.binary_search(&instance.name.as_str()).is_err() {
+            if made && !listed {
                 push(instance.service, &instance.name);
             }
         }

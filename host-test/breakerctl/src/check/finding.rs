@@ -102,7 +102,7 @@ impl Search {
                 // A Struct or something else reaches the module as the bytes of a message.
                 _ => {
                     place.push_str(", which is not a google.protobuf.StringValue");
-                    Text::string(any)
+                    Text::message(any)
                 }
             },
         };

@@ -46,6 +46,13 @@ impl Text {
         Self { bytes, at: node.at, origin: Origin::Nodes(node.clone()) }
     }
 
+    /// A message other than a string, of which the module sees the bytes: as if it were a `Struct` with one
+    /// field.
+    pub(crate) fn message(node: &Node) -> Self {
+        let bytes = "\n\u{5}\n\u{3}any".to_owned();
+        Self { bytes, at: node.at, origin: Origin::Scalar }
+    }
+
     /// Nothing at all, missing from what is at that place.
     pub(crate) const fn missing(at: Position) -> Self {
         Self { bytes: String::new(), at, origin: Origin::Scalar }

@@ -39,7 +39,7 @@ fn a_wrong_configuration_is_refused_with_place_value_and_remedy() {
             json!({"services": []}),
             "services",
             "[]",
-            r#"name at least one service, such as {"name": "payment-service"}"#,
+            r#"name at least one service, such as {"name": "payment-service"}, or leave the field out: each cluster is one then"#,
             "[]: name at least one service",
         ),
     ] {

@@ -12,6 +12,11 @@ impl Glob {
         Ok(Self(text.split('*').map(str::to_owned).collect()))
     }
 
+    /// What comes before its first star, and whether that is all of it.
+    pub(super) fn start(&self) -> (&str, bool) {
+        (self.0.first().map_or("", String::as_str), self.0.len() == 1)
+    }
+
     /// Whether no star is in it, and it is this name.
     pub(super) fn is(&self, name: &str) -> bool {
         self.0 == [name]
