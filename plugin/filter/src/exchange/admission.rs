@@ -46,7 +46,7 @@ impl Record<'_> {
             effects.count(Metric::Unprotected);
             return Entry::Unguarded;
         };
-        let permit = match admission {
+        let (permit, excused) = match admission {
             Admission::Unguarded => return Entry::Unguarded,
             Admission::Diverted(reason) => {
                 not_permitted(reason, effects);
@@ -54,9 +54,9 @@ impl Record<'_> {
             }
             Admission::Excused(reason, permit) => {
                 not_permitted(reason, effects);
-                permit
+                (permit, true)
             }
-            Admission::Admitted(permit) => permit,
+            Admission::Admitted(permit) => (permit, false),
         };
         let Some(bulkhead) = &self.service.bulkhead else {
             return Entry::Admitted(permit, None);
@@ -66,7 +66,10 @@ impl Record<'_> {
             Taken::Place(place) => Entry::Admitted(permit, Some(place)),
             Taken::Unknown => Entry::Admitted(permit, None),
             Taken::Full(place) => {
-                not_permitted(DivertReason::Bulkhead, effects);
+                // Who would have been diverted already would not have come here.
+                if !excused {
+                    not_permitted(DivertReason::Bulkhead, effects);
+                }
                 match place {
                     Some(place) => Entry::Admitted(permit, Some(place)),
                     None => {

@@ -242,6 +242,18 @@ fn for_metrics_only_a_full_bulkhead_is_told_and_diverts_nothing() {
     assert_eq!(in_flight(&world), 0);
 }
 
+#[test]
+fn for_metrics_only_a_call_that_the_breaker_would_have_diverted_is_told_once() {
+    let mut config = config(&json!({"max_concurrent_calls": 1}));
+    config["services"][0]["mode"] = json!("metrics_only");
+    let world = World::configured(1, &config);
+    world.trip();
+    let calls = [world.call(), world.call()];
+    assert!(calls.iter().all(Call::is_admitted));
+    assert_eq!((world.of("not_permitted_total", &["reason=open"]), full(&world)), (2, 0));
+    assert_eq!(in_flight(&world), 2);
+}
+
 fn partitioned() -> World {
     World::configured(
         1,
