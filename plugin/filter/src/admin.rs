@@ -130,7 +130,7 @@ fn services(filter: &Filter, host: &impl Host, effects: &mut Effects) -> Reply {
     let now = host.now();
     let views = filter.records().map(|record| {
         let breaker = record.load(host, effects)?;
-        let in_flight = bulkhead::in_flight(&record, now, host)?;
+        let in_flight = bulkhead::in_flight(&record, host)?;
         Ok(View::of(&ServiceStatus::of(&record, &breaker, in_flight, now)))
     });
     match views.collect::<Result<Vec<_>, _>>() {
@@ -141,7 +141,7 @@ fn services(filter: &Filter, host: &impl Host, effects: &mut Effects) -> Reply {
 
 fn show(record: &Record<'_>, breaker: &Breaker, host: &impl Host) -> Reply {
     let now = host.now();
-    match bulkhead::in_flight(record, now, host) {
+    match bulkhead::in_flight(record, host) {
         Ok(in_flight) => {
             let status = ServiceStatus::of(record, breaker, in_flight, now);
             Reply::json(200, &View::of(&status))

@@ -13,7 +13,7 @@ mod leases;
 
 use std::cell::{Cell, RefCell};
 
-use breaker::{Now, Timestamp};
+use breaker::Timestamp;
 
 use crate::config::Bulkhead;
 use crate::effects::Effects;
@@ -89,17 +89,16 @@ impl Places {
 
 /// How many calls of a service are under way, over all workers; `None`: it has no bulkhead. To look
 /// changes nothing.
-pub(crate) fn in_flight(
-    record: &Record<'_>,
-    now: Now,
-    host: &impl Host,
-) -> Result<Option<u32>, StoreFault> {
+pub(crate) fn in_flight(record: &Record<'_>, host: &impl Host) -> Result<Option<u32>, StoreFault> {
     if record.service.bulkhead.is_none() {
         return Ok(None);
     }
-    let leases = host.load(&record.instance.calls_key)?.map(|(bytes, _)| Leases::decode(&bytes));
-    let mut leases = leases.and_then(Result::ok).unwrap_or_default();
-    leases.expire(now.monotonic);
+    let stored = host.load(&record.instance.calls_key)?;
+    let Some(mut leases) = stored.and_then(|(bytes, _)| Leases::decode(&bytes).ok()) else {
+        return Ok(Some(0));
+    };
+    // The clock is read after the leases: by an earlier time the latest would be too long.
+    leases.expire(host.now().monotonic);
     Ok(Some(leases.total()))
 }
 
@@ -177,7 +176,7 @@ impl Record<'_> {
         let left = places.until.get().since(host.now().monotonic);
         if places.untold.get() || (!places.is_idle() && left < LEASE / 2) {
             self.tell_all(bulkhead, host, effects);
-        } else if let Ok(Some(in_flight)) = in_flight(self, host.now(), host) {
+        } else if let Ok(Some(in_flight)) = in_flight(self, host) {
             effects.set_of(self.number, ServiceMetric::InFlight, in_flight);
         }
     }

@@ -75,7 +75,7 @@ impl Filter {
             .map(|record| {
                 let stored = host.load(&record.instance.key)?;
                 let breaker = stored.and_then(|(bytes, _)| Breaker::decode(&bytes).ok());
-                let in_flight = bulkhead::in_flight(&record, now, host)?;
+                let in_flight = bulkhead::in_flight(&record, host)?;
                 Ok(ServiceStatus::of(&record, &breaker.unwrap_or_default(), in_flight, now))
             })
             .collect()

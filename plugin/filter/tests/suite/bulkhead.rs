@@ -169,6 +169,18 @@ fn bytes_that_are_no_leases_count_as_none_and_are_said_and_replaced() {
 }
 
 #[test]
+fn a_call_that_comes_while_the_calls_are_being_counted_does_not_hide_the_others() {
+    let world = World::configured(2, &config(&json!({"max_concurrent_calls": 3})));
+    let _first = world.request(PAYMENT).on(1).send();
+    let other = world.clone();
+    world.store().before_next_read_of(CALLS, move || {
+        other.advance(Duration::from_millis(1));
+        std::mem::forget(other.request(PAYMENT).on(1).send());
+    });
+    assert_eq!(in_flight(&world), 2);
+}
+
+#[test]
 fn a_crashed_workers_places_return_in_five_seconds() {
     let config = config(&json!({"max_concurrent_calls": 2}));
     let world = World::configured(1, &config);

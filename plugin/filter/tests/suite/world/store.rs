@@ -8,7 +8,7 @@ use breaker_filter::{StoreFault, SwapError, Version};
 /// Envoy's status for "the module may not do this".
 const INTERNAL_FAILURE: StoreFault = StoreFault { status: 10 };
 
-/// Done once, right before a write is compared with what is stored.
+/// Done once, right before a read, or before a write is compared with what is stored.
 type Interruption = Box<dyn FnOnce()>;
 
 /// Values with versions, compared and swapped as Envoy does: a missing key takes any version, and
@@ -18,6 +18,7 @@ pub(crate) struct Store {
     values: RefCell<BTreeMap<String, (Vec<u8>, Version)>>,
     versions: Cell<u32>,
     interruptions: RefCell<VecDeque<Interruption>>,
+    before_read: RefCell<Option<(&'static str, Interruption)>>,
     conflicts: Cell<usize>,
     pub(crate) reads_fail: Cell<bool>,
     pub(crate) writes_fail: Cell<bool>,
@@ -27,6 +28,10 @@ impl Store {
     pub(crate) fn load(&self, key: &str) -> Result<Option<(Vec<u8>, Version)>, StoreFault> {
         if self.reads_fail.get() {
             return Err(INTERNAL_FAILURE);
+        }
+        let interruption = self.before_read.borrow_mut().take_if(|(of, _)| *of == key);
+        if let Some((_, interruption)) = interruption {
+            interruption();
         }
         Ok(self.values.borrow().get(key).cloned())
     }
@@ -80,6 +85,15 @@ impl Store {
     /// decision has been taken already.
     pub(crate) fn before_next_write(&self, interruption: impl FnOnce() + 'static) {
         self.interruptions.borrow_mut().push_back(Box::new(interruption));
+    }
+
+    /// Something happens right before this key is read next.
+    pub(crate) fn before_next_read_of(
+        &self,
+        key: &'static str,
+        interruption: impl FnOnce() + 'static,
+    ) {
+        self.before_read.replace(Some((key, Box::new(interruption))));
     }
 
     /// What was to happen before writes that were never made does not.
