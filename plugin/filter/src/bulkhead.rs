@@ -18,6 +18,7 @@ use breaker::Timestamp;
 use crate::config::Bulkhead;
 use crate::effects::Effects;
 use crate::host::{Host, StoreFault, SwapError, Version};
+use crate::random::scrambled;
 use crate::store::{ATTEMPTS, Complaint, Record};
 use crate::telemetry::{Metric, ServiceMetric};
 
@@ -100,6 +101,11 @@ pub(crate) fn in_flight(record: &Record<'_>, host: &impl Host) -> Result<Option<
     // The clock is read after the leases: by an earlier time the latest would be too long.
     leases.expire(host.now().monotonic);
     Ok(Some(leases.total()))
+}
+
+/// Leases where there are none.
+fn begun(host: &impl Host) -> Leases {
+    Leases::begun(scrambled(host.now().monotonic.as_nanos()))
 }
 
 impl Record<'_> {
@@ -219,7 +225,7 @@ impl Record<'_> {
 
     fn load_leases(&self, host: &impl Host, effects: &mut Effects) -> Result<Loaded, StoreFault> {
         let Some((bytes, version)) = host.load(&self.instance.calls_key)? else {
-            return Ok(Loaded { leases: Leases::default(), version: None });
+            return Ok(Loaded { leases: begun(host), version: None });
         };
         let leases = Leases::decode(&bytes).unwrap_or_else(|_| {
             effects.count(Metric::UnreadableRecords);
@@ -227,7 +233,7 @@ impl Record<'_> {
                 let name = &self.instance.name;
                 effects.warn(format!("service={name} event=unreadable_record problem=\"calls\""));
             }
-            Leases::default()
+            begun(host)
         });
         Ok(Loaded { leases, version: Some(version) })
     }

@@ -32,10 +32,10 @@ struct Entry {
 }
 
 /// What all workers have under way.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Leases {
-    /// How many numbers were given to workers.
-    workers: u32,
+    /// The number that was given to a worker last.
+    last: u32,
     entries: Vec<Entry>,
 }
 
@@ -44,9 +44,15 @@ pub(crate) struct Leases {
 pub(crate) struct Unreadable;
 
 impl Leases {
+    /// Leases where there are none, or none any more: workers may be at work that have a number from
+    /// those which were lost, so the numbers go on from somewhere else, by chance.
+    pub(crate) const fn begun(chance: u32) -> Self {
+        Self { last: chance, entries: Vec::new() }
+    }
+
     /// A number for a worker that has none yet. The same again unless these leases are stored.
     pub(crate) fn next_worker(&self) -> u32 {
-        self.workers.wrapping_add(1).max(1)
+        self.last.wrapping_add(1).max(1)
     }
 
     /// All calls that are under way.
@@ -73,7 +79,9 @@ impl Leases {
         calls: impl Iterator<Item = (ClassId, u32)>,
         now: Timestamp,
     ) {
-        self.workers = self.workers.max(worker);
+        if worker == self.next_worker() {
+            self.last = worker;
+        }
         self.entries.retain(|entry| entry.worker != worker);
         let until = now.after(LEASE);
         let under_way = calls.filter(|(_, calls)| *calls > 0);
@@ -85,7 +93,7 @@ impl Leases {
         let len = self.entries.len().saturating_mul(ENTRY_LEN).saturating_add(HEAD_LEN);
         let mut bytes = Vec::with_capacity(len);
         bytes.extend([VERSION, 0, 0, 0]);
-        bytes.extend(self.workers.to_le_bytes());
+        bytes.extend(self.last.to_le_bytes());
         for Entry { worker, class, calls, until } in &self.entries {
             for number in [*worker, *class, *calls, 0] {
                 bytes.extend(number.to_le_bytes());
@@ -97,7 +105,7 @@ impl Leases {
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Unreadable> {
         let (head, rest) = bytes.split_first_chunk::<HEAD_LEN>().ok_or(Unreadable)?;
-        let [VERSION, _, _, _, workers @ ..] = *head else {
+        let [VERSION, _, _, _, last @ ..] = *head else {
             return Err(Unreadable);
         };
         let (entries, rest) = rest.as_chunks::<ENTRY_LEN>();
@@ -112,7 +120,7 @@ impl Leases {
             let until = Timestamp::from_nanos(until);
             Entry { worker: number(0), class: number(1), calls: number(2), until }
         });
-        Ok(Self { workers: u32::from_le_bytes(workers), entries: entries.collect() })
+        Ok(Self { last: u32::from_le_bytes(last), entries: entries.collect() })
     }
 }
 
@@ -127,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_workers_word_takes_the_place_of_what_it_said_before() {
-        let mut leases = Leases::default();
+        let mut leases = Leases::begun(0);
         leases.set(1, [(NO_CLASS, 3), (7, 2)].into_iter(), at(0));
         leases.set(2, [(7, 4)].into_iter(), at(0));
         assert_eq!((leases.total(), leases.of(7), leases.next_worker()), (9, 6, 3));
@@ -137,7 +145,7 @@ mod tests {
 
     #[test]
     fn a_lease_is_over_in_time_and_none_is_longer_than_it_may_be() {
-        let mut leases = Leases::default();
+        let mut leases = Leases::begun(0);
         leases.set(1, [(NO_CLASS, 3)].into_iter(), at(1_000));
         leases.expire(at(5_999));
         assert_eq!(leases.total(), 3);
@@ -150,7 +158,7 @@ mod tests {
 
     #[test]
     fn the_bytes_hold_all_there_is_and_damage_is_told() {
-        let mut leases = Leases::default();
+        let mut leases = Leases::begun(0);
         leases.set(1, [(NO_CLASS, 3), (u32::MAX, 1)].into_iter(), at(1));
         leases.set(9, [(7, u32::MAX)].into_iter(), at(2));
         let bytes = leases.encode();

@@ -169,6 +169,19 @@ fn bytes_that_are_no_leases_count_as_none_and_are_said_and_replaced() {
 }
 
 #[test]
+fn workers_are_told_apart_after_their_leases_were_lost() {
+    let world = World::configured(2, &config(&json!({"max_concurrent_calls": 3})));
+    let on = |worker| world.request(PAYMENT).on(worker).send();
+    let mut calls = vec![on(0)];
+    world.store().put(CALLS, b"garbage".to_vec());
+    world.advance(Duration::from_millis(1));
+    calls.extend([on(1), on(0)]);
+    assert!(calls.iter().all(Call::is_admitted));
+    assert_eq!(in_flight(&world), 3);
+    assert!(on(0).is_diverted() && on(1).is_diverted());
+}
+
+#[test]
 fn a_call_that_comes_while_the_calls_are_being_counted_does_not_hide_the_others() {
     let world = World::configured(2, &config(&json!({"max_concurrent_calls": 3})));
     let _first = world.request(PAYMENT).on(1).send();
