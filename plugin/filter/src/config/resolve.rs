@@ -41,6 +41,7 @@ pub(super) fn config(wire: wire::Config) -> Result<Config, ConfigError> {
         let remedy = format!("give at most {MOST_SERVICES}");
         return Err(ConfigError::at("services", format!("{} entries", written.len()), remedy));
     }
+    let max_services = max_services(wire.max_services)?;
     let mut names = BTreeSet::new();
     let mut services = Vec::with_capacity(written.len());
     for (index, service) in written.into_iter().enumerate() {
@@ -50,12 +51,20 @@ pub(super) fn config(wire: wire::Config) -> Result<Config, ConfigError> {
             let remedy = "give each service a name of its own; `.` and `_` are the same to metrics";
             return Err(place.error("name", &service.name, remedy));
         }
-        services.push(place.service(service, &defaults)?);
+        let own_stale = service.fallback.as_ref().is_some_and(|own| own.stale.is_some());
+        let service = place.service(service, &defaults)?;
+        if let Some(stale) = &service.fallback.stale
+            && !service.name.is_plain()
+        {
+            let path = || place.path_of(own_stale, "fallback.stale.max_entries");
+            stale::check_names(stale, max_services, path)?;
+        }
+        services.push(service);
     }
     Ok(Config {
         expose_state: wire.expose_state.unwrap_or(ExposeState::Fallback),
         services,
-        max_services: max_services(wire.max_services)?,
+        max_services,
         admin: wire.admin.map(admin).transpose()?,
     })
 }

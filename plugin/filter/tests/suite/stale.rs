@@ -349,6 +349,26 @@ fn what_is_wrong_with_stale_answers_is_said() {
     }
 }
 
+#[test]
+fn all_names_of_a_service_together_keep_no_more_than_one_may() {
+    let config = |max_services: u32, defaults: bool| {
+        let stale = json!({"fallback": {"stale": {"max_entries": 8, "max_response_bytes": 1000}}});
+        let mut config = json!({"max_services": max_services, "services": [{"name": "{cluster}"}]});
+        match defaults {
+            true => config["defaults"] = stale,
+            false => config["services"][0]["fallback"] = stale["fallback"].clone(),
+        }
+        breaker_filter::Config::parse(config.to_string().as_bytes())
+    };
+    assert!(config(1_000, false).is_ok());
+    for (defaults, place) in [(false, "services[0]"), (true, "defaults")] {
+        let refusal = config(4_000, defaults).unwrap_err().to_string();
+        let start =
+            format!("{place}.fallback.stale.max_entries: 8: for each of max_services (4000)");
+        assert!(refusal.starts_with(&start), "{refusal}");
+    }
+}
+
 proptest! {
     /// Whatever is asked and answered, no more is kept than the configuration says.
     #[test]

@@ -13,7 +13,7 @@ const DEFAULT_AGE: Duration = Duration::from_secs(300);
 const LARGEST_RESPONSE: u32 = 16 * 1024 * 1024;
 const DEFAULT_RESPONSE: u32 = 64 * 1024;
 const DEFAULT_ENTRIES: u32 = 256;
-/// All that one service may keep.
+/// All that one service may keep, under all of its names.
 const MOST_BYTES: u64 = 256 * 1024 * 1024;
 
 pub(super) fn stale(wire: &wire::Stale, path: &str) -> Result<Stale, ConfigError> {
@@ -35,15 +35,39 @@ pub(super) fn stale(wire: &wire::Stale, path: &str) -> Result<Stale, ConfigError
         let remedy = format!("keep at most {MOST_ENTRIES} answers");
         return Err(ConfigError::at(path("max_entries"), entries, remedy));
     }
-    let overhead = u64::try_from(ENTRY_OVERHEAD).unwrap_or(u64::MAX);
-    let all = u64::from(bytes).saturating_add(overhead).saturating_mul(entries.into());
+    let max_response_bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+    let stale = Stale { max_age, max_response_bytes, max_entries: entries };
+    let all = most_bytes(&stale);
     if all > MOST_BYTES {
         let remedy = format!(
-            "{entries} answers of {bytes} bytes, with {overhead} for headers and address each, may \
-             take {all} bytes: keep fewer, or smaller ones, so that it is at most {MOST_BYTES}"
+            "{entries} answers of {bytes} bytes, with {ENTRY_OVERHEAD} for headers and address each, \
+             may take {all} bytes: keep fewer, or smaller ones, so that it is at most {MOST_BYTES}"
         );
         return Err(ConfigError::at(path("max_entries"), entries, remedy));
     }
-    let max_response_bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-    Ok(Stale { max_age, max_response_bytes, max_entries: entries })
+    Ok(stale)
+}
+
+/// A service whose name is made of requests keeps answers for each of its names.
+pub(super) fn check_names(
+    stale: &Stale,
+    names: usize,
+    path: impl Fn() -> String,
+) -> Result<(), ConfigError> {
+    let names = u64::try_from(names).unwrap_or(u64::MAX);
+    let each = most_bytes(stale);
+    let all = each.saturating_mul(names);
+    if all <= MOST_BYTES {
+        return Ok(());
+    }
+    let remedy = format!(
+        "for each of max_services ({names}) names {each} bytes may be kept, {all} in all: allow \
+         fewer names, or keep fewer or smaller answers, so that it is at most {MOST_BYTES}"
+    );
+    Err(ConfigError::at(path(), stale.max_entries, remedy))
+}
+
+fn most_bytes(stale: &Stale) -> u64 {
+    let each = stale.max_response_bytes.saturating_add(ENTRY_OVERHEAD);
+    u64::try_from(each).unwrap_or(u64::MAX).saturating_mul(stale.max_entries.into())
 }
