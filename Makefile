@@ -42,7 +42,7 @@ lint: ## Checks format, lints (native and wasm), docs and the direction of depen
 	@$(ADD_COMPONENT_TARGET)
 	$(CARGO) clippy -p breaker-component --target $(COMPONENT_TARGET) -- -D warnings
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" $(CARGO) doc --workspace --no-deps --document-private-items
-	$(CARGO) test --quiet -p edge-breaker-tests --test architecture
+	$(CARGO) test --quiet --workspace --test architecture
 
 test: wasm setup ## Runs all tests, real Envoy included
 	$(CARGO) test --workspace

@@ -22,8 +22,8 @@ pub(crate) struct Mutant {
     does: &'static str,
     /// Files, what stands there once, and what takes its place.
     patches: &'static [(&'static str, &'static str, &'static str)],
-    /// Whether it shows only where there are health checks.
-    checks: bool,
+    /// Under which rules it shows.
+    shows: fn(&Rules) -> bool,
 }
 
 /// The bugs that are to be found.
@@ -35,7 +35,7 @@ const MUTANTS: [Mutant; 12] = [
             "expected.map_or(ABSENT, Version::get)",
             "expected.map_or(ABSENT, |_| 0)",
         )],
-        checks: false,
+        shows: anywhere,
     },
     Mutant {
         does: "it counts results of other generations",
@@ -51,7 +51,7 @@ const MUTANTS: [Mutant; 12] = [
                 "let late = permit.generation.next() == Generation::FIRST;",
             ),
         ],
-        checks: false,
+        shows: anywhere,
     },
     Mutant {
         does: "it takes no place back from a trial that hangs",
@@ -60,7 +60,7 @@ const MUTANTS: [Mutant; 12] = [
             "if *deadline <= now {",
             "if *deadline < FREE {",
         )],
-        checks: false,
+        shows: anywhere,
     },
     Mutant {
         does: "it gives back places that another trial has taken since",
@@ -69,7 +69,7 @@ const MUTANTS: [Mutant; 12] = [
             "if *held == place.deadline && now < place.deadline =>",
             "if *held != FREE && now.since(FREE) > Duration::ZERO =>",
         )],
-        checks: false,
+        shows: anywhere,
     },
     Mutant {
         does: "it takes leases of health checks that have no end",
@@ -85,7 +85,7 @@ const MUTANTS: [Mutant; 12] = [
                 "",
             ),
         ],
-        checks: true,
+        shows: with_checks,
     },
     Mutant {
         does: "it makes health checks that another makes",
@@ -94,7 +94,7 @@ const MUTANTS: [Mutant; 12] = [
             "if now < self.due || now < self.leased_until {",
             "if now < self.due {",
         )],
-        checks: true,
+        shows: with_checks,
     },
     Mutant {
         does: "it forgets to write trips",
@@ -104,7 +104,7 @@ const MUTANTS: [Mutant; 12] = [
             "let trips = transition.is_some_and(|t| t.to == StateName::Open);\n            \
              match if trips { Ok(()) } else { self.swap(host, &bytes, loaded.version) } {",
         )],
-        checks: false,
+        shows: anywhere,
     },
     Mutant {
         does: "it remembers a clean record for as long as it may, whoever writes",
@@ -113,7 +113,7 @@ const MUTANTS: [Mutant; 12] = [
             "(host.gauge(self.gauge()) == Some(version)).then_some(clean)",
             "(host.gauge(self.gauge()) >= Some(version)).then_some(clean)",
         )],
-        checks: false,
+        shows: anywhere,
     },
     Mutant {
         does: "it forgets no call of its window",
@@ -122,7 +122,7 @@ const MUTANTS: [Mutant; 12] = [
             "*bucket = Counts::NONE;",
             "let _ = &bucket;",
         )],
-        checks: false,
+        shows: with_a_rate,
     },
     Mutant {
         does: "it never writes down the good calls that a worker has kept to itself",
@@ -131,7 +131,7 @@ const MUTANTS: [Mutant; 12] = [
             "closed.window.add(counts, end.min(now), now);",
             "let _ = (&closed, end);",
         )],
-        checks: false,
+        shows: with_a_rate,
     },
     Mutant {
         does: "it looks at the rate with the next call only",
@@ -140,7 +140,7 @@ const MUTANTS: [Mutant; 12] = [
             "false => self.rate_to_trip_on(policy, now)?,",
             "false => return None,",
         )],
-        checks: false,
+        shows: with_a_rate,
     },
     Mutant {
         does: "it reads the clock before the record, when it looks for a check to be made",
@@ -157,9 +157,21 @@ const MUTANTS: [Mutant; 12] = [
                 "breaker.take_check(&service.policy, early)",
             ),
         ],
-        checks: true,
+        shows: with_checks,
     },
 ];
+
+const fn anywhere(_: &Rules) -> bool {
+    true
+}
+
+const fn with_checks(rules: &Rules) -> bool {
+    rules.check.is_some()
+}
+
+const fn with_a_rate(rules: &Rules) -> bool {
+    rules.rate.is_some()
+}
 
 #[test]
 fn every_bug_of_the_module_is_found() {
@@ -178,7 +190,7 @@ fn every_bug_of_the_module_is_found() {
     println!("{} mutants in {:.1} s", MUTANTS.len(), begun.elapsed().as_secs_f64());
     assert!(escaped.is_empty(), "not found within {REQUESTS} requests: {escaped:?}");
     // What was found is not how mutants are built.
-    let none = Mutant { does: "nothing wrong", patches: &[], checks: false };
+    let none = Mutant { does: "nothing wrong", patches: &[], shows: anywhere };
     let module = compile(&workshop, &none);
     for rules in Rules::samples() {
         let setup = Setup { seed: 5, rules, requests: 5_000, ..Setup::default() };
@@ -194,8 +206,7 @@ fn compile(workshop: &Workshop, mutant: &Mutant) -> Module {
 /// After how many requests, of all policies in turn, it is found, and by what.
 fn find(module: &Module, mutant: &Mutant) -> Option<(u64, String)> {
     let policies = Rules::samples().into_iter();
-    let policies: Vec<Rules> =
-        policies.filter(|rules| rules.check.is_some() || !mutant.checks).collect();
+    let policies: Vec<Rules> = policies.filter(|rules| (mutant.shows)(rules)).collect();
     let (mut gone_by, mut seed) = (0, 5);
     while gone_by < REQUESTS {
         let rules = policies[seed as usize % policies.len()];

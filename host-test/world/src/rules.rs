@@ -103,7 +103,7 @@ impl Rules {
             Self { check: Some(CheckRules { closes: true, healthy_threshold: 2, ..check }), ..one },
             Self {
                 consecutive_failures: OUT_OF_REACH,
-                rate: Some(RateRules { percent: 30, minimum: 10, window: Duration::from_secs(2) }),
+                rate: Some(RateRules { percent: 40, minimum: 10, window: Duration::from_secs(2) }),
                 ..Self::default()
             },
         ]
