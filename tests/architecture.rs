@@ -60,6 +60,7 @@ const PLACES: &[Place] = &[
             "component-host",
             "envoy-harness",
             "module-host",
+            "node-packages",
             "recipe-services",
             "scenario",
             "simulated-world",
@@ -91,7 +92,8 @@ fn dependencies_point_inward() {
         for dependency in &package.dependencies {
             let needed = dependency.name.as_str();
             let of_workspace = members.contains(needed);
-            if dependency.kind == DependencyKind::Development && !of_workspace {
+            // Tests and build scripts end up in no module.
+            if dependency.kind != DependencyKind::Normal && !of_workspace {
                 continue;
             }
             let allowed = match place.outside {

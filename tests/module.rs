@@ -30,7 +30,7 @@ const EXPORTS: &[&str] = &[
 ];
 
 /// Each worker keeps a copy, and each update sends one.
-const LARGEST: usize = 720 * 1024;
+const LARGEST: usize = 768 * 1024;
 
 fn module() -> Vec<u8> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/wasm/edge_breaker.wasm");

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use component_host::types::{self, Callout, CheckId};
+use component_host::types::{self, Callout, ErrandId};
 use component_host::{Artefact, Guard, Shared};
 use envoy_harness::repo_root;
 use scenario::{
@@ -41,14 +41,14 @@ pub(crate) struct Component {
 
 /// Who waits for a call-out.
 enum Owner {
-    Check(Worker, CheckId),
+    Errand(Worker, ErrandId),
     Replay(Worker, CallId),
 }
 
 impl Owner {
     const fn thread(&self) -> Worker {
         match self {
-            Self::Check(thread, _) | Self::Replay(thread, _) => *thread,
+            Self::Errand(thread, _) | Self::Replay(thread, _) => *thread,
         }
     }
 
@@ -91,8 +91,8 @@ impl Component {
     }
 
     fn tick(&mut self, thread: Worker) -> Result<()> {
-        for check in self.guard(thread)?.tick()? {
-            self.call(&check.callout, Owner::Check(thread, check.id))?;
+        for errand in self.guard(thread)?.tick()? {
+            self.call(&errand.callout, Owner::Errand(thread, errand.id))?;
         }
         Ok(())
     }
@@ -114,8 +114,8 @@ impl Component {
             CalloutAnswer::Refused | CalloutAnswer::Held => None,
         };
         match *owner {
-            Owner::Check(thread, check) => {
-                self.guard(thread)?.checked(check, status)?;
+            Owner::Errand(thread, errand) => {
+                self.guard(thread)?.reported(errand, status)?;
                 Ok(None)
             }
             Owner::Replay(thread, call) => {
@@ -151,7 +151,7 @@ impl Host for Component {
             return Ok(Configured::Refused(error.message));
         }
         // Nor does a proxy wait for checks of a configuration that is not at work any more.
-        self.callouts.forget(|owner| matches!(owner, Owner::Check(..)));
+        self.callouts.forget(|owner| matches!(owner, Owner::Errand(..)));
         self.config = text;
         for thread in 0..=self.workers {
             if thread == self.guards.len() {

@@ -8,7 +8,7 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use breaker_filter::{Callout, CheckAnswer, Config, Filter, PendingCheck};
+use breaker_filter::{Callout, Config, ErrandAnswer, Filter, PendingErrand};
 use scenario::{
     Answer, CallId, CalloutAnswer, Configured, Due, Event, GARBAGE, Host, Late, Made, Place,
     Received, Request, Sent, Status, Store, Worker, configured_mode,
@@ -41,7 +41,7 @@ struct Plugin {
 
 /// Who waits for a call-out.
 enum Owner {
-    Check(Worker, Weak<Plugin>, PendingCheck),
+    Errand(Worker, Weak<Plugin>, PendingErrand),
     Replay(CallId),
 }
 
@@ -97,12 +97,12 @@ impl Native {
         let mut ticking: Vec<_> = replaced.filter_map(|(_, plugin)| plugin.upgrade()).collect();
         ticking.push(self.plugin(thread)?);
         for plugin in ticking {
-            let checks = self.proxy.run(&plugin.metrics, &Facts::default(), |host, effects| {
+            let errands = self.proxy.run(&plugin.metrics, &Facts::default(), |host, effects| {
                 plugin.filter.on_tick(host, effects)
             });
-            for check in checks {
-                let (pending, callout) = check.into_parts();
-                let owner = Owner::Check(thread, Rc::downgrade(&plugin), pending);
+            for errand in errands {
+                let (pending, callout) = errand.into_parts();
+                let owner = Owner::Errand(thread, Rc::downgrade(&plugin), pending);
                 self.call(&callout, owner)?;
             }
         }
@@ -120,16 +120,16 @@ impl Native {
 
     fn finish_call(&mut self, owner: Owner, answer: CalloutAnswer) -> Result<Option<Late>> {
         match owner {
-            Owner::Check(_, plugin, pending) => {
+            Owner::Errand(_, plugin, pending) => {
                 let Some(plugin) = plugin.upgrade() else {
                     return Ok(None);
                 };
                 let answer = match answer {
-                    CalloutAnswer::Status(status) => CheckAnswer::Answered(status_only(status)),
-                    CalloutAnswer::Refused | CalloutAnswer::Held => CheckAnswer::Failed,
+                    CalloutAnswer::Status(status) => ErrandAnswer::Answered(status_only(status)),
+                    CalloutAnswer::Refused | CalloutAnswer::Held => ErrandAnswer::Failed,
                 };
                 self.proxy.run(&plugin.metrics, &Facts::default(), |host, effects| {
-                    plugin.filter.on_check_answer(pending, &answer, host, effects);
+                    plugin.filter.on_errand_answer(pending, &answer, host, effects);
                 });
                 Ok(None)
             }
@@ -165,7 +165,7 @@ impl Host for Native {
         self.config = text;
         // A proxy does so before any of its workers sees it.
         self.try_plugin()?;
-        self.callouts.forget(|owner| matches!(owner, Owner::Check(..)));
+        self.callouts.forget(|owner| matches!(owner, Owner::Errand(..)));
         let plugins =
             (0..=self.workers).map(|thread| self.new_plugin(thread)).collect::<Result<_>>()?;
         let replaced = std::mem::replace(&mut self.plugins, plugins);
@@ -231,7 +231,7 @@ impl Host for Native {
                     self.streams.iter().filter(|(_, s)| s.worker == *worker).collect();
                 let lost: Vec<_> = lost.into_iter().map(|(call, _)| *call).collect();
                 self.callouts.forget(|owner| match owner {
-                    Owner::Check(of, ..) => of == worker,
+                    Owner::Errand(of, ..) => of == worker,
                     Owner::Replay(call) => lost.contains(call),
                 });
                 self.streams.retain(|call, _| !lost.contains(call));

@@ -110,8 +110,8 @@ const MUTANTS: [Mutant; 12] = [
         does: "it remembers a clean record for as long as it may, whoever writes",
         patches: &[(
             "plugin/filter/src/store.rs",
-            "(host.gauge(self.gauge()) == Some(version)).then_some(clean)",
-            "(host.gauge(self.gauge()) >= Some(version)).then_some(clean)",
+            "(host.metric(self.gauge()) == Some(version)).then_some(clean)",
+            "(host.metric(self.gauge()) >= Some(version)).then_some(clean)",
         )],
         shows: anywhere,
     },
@@ -147,14 +147,14 @@ const MUTANTS: [Mutant; 12] = [
         patches: &[
             (
                 "plugin/filter/src/health.rs",
-                "let taken = record.update(host, effects, |breaker| {",
+                "let taken = self.update(host, effects, |breaker| {",
                 "let early = host.now().monotonic;\n    \
-                 let taken = record.update(host, effects, |breaker| {",
+                 let taken = self.update(host, effects, |breaker| {",
             ),
             (
                 "plugin/filter/src/health.rs",
-                "breaker.take_check(&service.policy, host.now().monotonic)",
-                "breaker.take_check(&service.policy, early)",
+                "breaker.take_check(&self.service.policy, host.now().monotonic)",
+                "breaker.take_check(&self.service.policy, early)",
             ),
         ],
         shows: with_checks,

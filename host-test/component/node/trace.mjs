@@ -44,13 +44,13 @@ function pass(nanos, health) {
   for (let left = nanos; left > 0n; left -= period) {
     shared.advance(left < period ? left : period);
     for (const [index, worker] of workers.entries()) {
-      const { checks, effects } = worker.tick();
+      const { errands, effects } = worker.tick();
       apply(effects);
-      for (const { id, callout } of checks) {
+      for (const { id, callout } of errands) {
         const status = health === 'healthy' ? 200 : 503;
         const path = texts(callout.fields)[':path'];
         say({ event: 'check', worker: index, cluster: callout.cluster, path, status });
-        apply(worker.checked(id, status));
+        apply(worker.reported(id, status));
       }
     }
   }

@@ -7,8 +7,8 @@ use crate::artefact::{Artefact, Inside, known};
 use crate::bindings::World;
 use crate::shared::Shared;
 use crate::types::{
-    Admission, Answer, CallId, Check, CheckId, ConfigError, Configured, Ending, Field, RequestHead,
-    ResponseHead, ResponseVerdict, ServiceStatus, StatusError,
+    Admission, Answer, CallId, ConfigError, Configured, Ending, Errand, ErrandId, Field,
+    RequestHead, ResponseHead, ResponseVerdict, ServiceStatus, StatusError,
 };
 
 /// One instance of the component.
@@ -145,24 +145,24 @@ impl Guard {
         Ok(())
     }
 
-    /// Takes the health checks that are due.
+    /// Takes the calls that are due.
     ///
     /// # Errors
     ///
     /// See [`configure`](Self::configure).
-    pub fn tick(&mut self) -> Result<Vec<Check>> {
+    pub fn tick(&mut self) -> Result<Vec<Errand>> {
         let ticked = call!(self, call_tick())?;
         self.shared().apply(ticked.effects);
-        Ok(ticked.checks)
+        Ok(ticked.errands)
     }
 
-    /// Reports what came of a health check.
+    /// Reports what came of an errand.
     ///
     /// # Errors
     ///
     /// See [`configure`](Self::configure).
-    pub fn checked(&mut self, check: CheckId, status: Option<u16>) -> Result<()> {
-        let effects = call!(self, call_checked(check, status))?;
+    pub fn reported(&mut self, errand: ErrandId, status: Option<u16>) -> Result<()> {
+        let effects = call!(self, call_reported(errand, status))?;
         self.shared().apply(effects);
         Ok(())
     }

@@ -524,7 +524,8 @@ impl Breaker {
         let retry_at = now.monotonic.after(wait);
         let check = Check::due_at(retry_at);
         let open = Open { failures, trips, reason, opened_at: now.monotonic, retry_at, check };
-        self.enter(State::Open(open), reason)
+        let calls = self.counts(now.monotonic);
+        Transition { calls, ..self.enter(State::Open(open), reason) }
     }
 
     fn half_open(&mut self, open: Open, reason: Reason) -> Transition {
@@ -562,6 +563,7 @@ impl Breaker {
             to: self.state.name(),
             reason,
             failures: self.state.failures(),
+            calls: Counts::NONE,
             generation: self.generation,
         }
     }

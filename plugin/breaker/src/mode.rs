@@ -5,7 +5,7 @@ use crate::permit::{Generation, Permit};
 use crate::policy::Policy;
 use crate::reason::{DivertReason, Reason, StateName, Transition};
 use crate::state::{Closed, State};
-use crate::window::Window;
+use crate::window::{Counts, Window};
 
 /// What is done with a breaker's decisions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,6 +22,9 @@ pub enum Mode {
 }
 
 impl Mode {
+    /// All there are.
+    pub const ALL: [Self; 4] = [Self::Enabled, Self::Disabled, Self::ForcedOpen, Self::MetricsOnly];
+
     /// The name in the configuration and the admin API.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -165,6 +168,7 @@ impl Breaker {
             to,
             reason: Reason::Operator,
             failures: self.status(policy.mode).failures,
+            calls: Counts::NONE,
             generation: self.generation,
         })
     }

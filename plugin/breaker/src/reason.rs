@@ -1,7 +1,7 @@
 //! Why a breaker does what it does, as data: one enum for log line, metric label, admin API
 //! and assertion.
 
-use crate::Generation;
+use crate::{Counts, Generation};
 
 /// The state of a breaker without its data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,16 @@ pub enum StateName {
 }
 
 impl StateName {
+    /// All there are.
+    pub const ALL: [Self; 6] = [
+        Self::Closed,
+        Self::Open,
+        Self::HalfOpen,
+        Self::ForcedOpen,
+        Self::Disabled,
+        Self::MetricsOnly,
+    ];
+
     /// The name that users see, `CLOSED` and so on.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -60,6 +70,12 @@ impl StateName {
         }
     }
 
+    /// Whether calls reach the service in this state, if only a few of them.
+    #[must_use]
+    pub const fn takes_traffic(self) -> bool {
+        !matches!(self, Self::Open | Self::ForcedOpen)
+    }
+
     /// Whether a call that fails in this state may be answered by the fallback.
     #[must_use]
     pub const fn diverts_failures(self) -> bool {
@@ -89,6 +105,18 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// All there are.
+    pub const ALL: [Self; 8] = [
+        Self::ConsecutiveFailures,
+        Self::FailureRate,
+        Self::HealthCheck,
+        Self::Operator,
+        Self::SlowCallRate,
+        Self::TrialFailed,
+        Self::TrialsSucceeded,
+        Self::WaitElapsed,
+    ];
+
     /// The name in logs, metrics and the admin API.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -118,6 +146,8 @@ pub struct Transition {
     pub reason: Reason,
     /// Failures in a row at that moment.
     pub failures: u32,
+    /// The latest calls of the period that ended by a trip, as long as they are kept.
+    pub calls: Counts,
     /// The period that began, or that goes on in another mode.
     pub generation: Generation,
 }
@@ -138,6 +168,10 @@ pub enum DivertReason {
 }
 
 impl DivertReason {
+    /// All there are.
+    pub const ALL: [Self; 5] =
+        [Self::Bulkhead, Self::ForcedOpen, Self::HalfOpen, Self::Open, Self::Ramp];
+
     /// The name in headers and metrics.
     #[must_use]
     pub const fn name(self) -> &'static str {

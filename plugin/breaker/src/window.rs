@@ -31,7 +31,8 @@ pub struct Counts {
 }
 
 impl Counts {
-    pub(crate) const NONE: Self = Self { calls: 0, failures: 0, slow: 0 };
+    /// No calls.
+    pub const NONE: Self = Self { calls: 0, failures: 0, slow: 0 };
 
     /// One call.
     #[must_use]

@@ -3,12 +3,12 @@
 use std::rc::Rc;
 
 use breaker_filter::{
-    CheckAnswer, Config, Effects, Exchange, FallbackAnswer, Filter, RequestVerdict,
+    Config, Effects, ErrandAnswer, Exchange, FallbackAnswer, Filter, RequestVerdict,
 };
 
 use crate::bindings::Component;
 use crate::bindings::exports::edge_breaker::guard::breaker::{
-    Admission, Answer, CallId, Check, CheckId, ConfigError, Configured, Effects as Done, Ending,
+    Admission, Answer, CallId, ConfigError, Configured, Effects as Done, Ending, Errand, ErrandId,
     Field, Guest, Judgement, RequestHead, RequestVerdict as Verdict, ResponseHead, ResponseVerdict,
     ServiceStatus, StatusError, Ticked,
 };
@@ -100,16 +100,16 @@ impl Guest for Component {
         with_instance(tick)
     }
 
-    fn checked(check: CheckId, status: Option<u16>) -> Done {
+    fn reported(errand: ErrandId, status: Option<u16>) -> Done {
         let done = with_instance(|instance| {
-            let UnderWay { worker, pending } = instance.checks.remove(&check)?;
+            let UnderWay { worker, pending } = instance.errands.remove(&errand)?;
             let answer = match status {
-                Some(status) => CheckAnswer::Answered(convert::answer_headers(status, &[])),
-                None => CheckAnswer::Failed,
+                Some(status) => ErrandAnswer::Answered(convert::answer_headers(status, &[])),
+                None => ErrandAnswer::Failed,
             };
             let mut effects = Effects::default();
             let facts = Facts::default();
-            worker.filter.on_check_answer(pending, &answer, &facts, &mut effects);
+            worker.filter.on_errand_answer(pending, &answer, &facts, &mut effects);
             Some(worker.effects(effects))
         });
         done.unwrap_or_else(nothing)
@@ -154,21 +154,21 @@ fn request(instance: &mut Instance, head: &RequestHead) -> Admission {
 }
 
 fn tick(instance: &mut Instance) -> Ticked {
-    let (mut checks, mut done) = (Vec::new(), nothing());
+    let (mut errands, mut done) = (Vec::new(), nothing());
     for worker in instance.ticking() {
         let mut effects = Effects::default();
-        for check in worker.filter.on_tick(&Facts::default(), &mut effects) {
-            let (pending, callout) = check.into_parts();
+        for errand in worker.filter.on_tick(&Facts::default(), &mut effects) {
+            let (pending, callout) = errand.into_parts();
             let id = instance.next_number();
-            instance.checks.insert(id, UnderWay { worker: Rc::clone(&worker), pending });
-            checks.push(Check { id, callout: convert::callout(callout) });
+            instance.errands.insert(id, UnderWay { worker: Rc::clone(&worker), pending });
+            errands.push(Errand { id, callout: convert::callout(callout) });
         }
         let Done { defined, metrics, lines } = worker.effects(effects);
         done.defined.extend(defined);
         done.metrics.extend(metrics);
         done.lines.extend(lines);
     }
-    Ticked { checks, effects: done }
+    Ticked { errands, effects: done }
 }
 
 fn end(call: CallId, came_about: CameAbout, trailers: &[Field]) -> Done {

@@ -102,7 +102,7 @@ impl Host for Facts<'_> {
     fn define(&self, _: usize, _: &str) {}
 
     /// A host has none to ask, so the filter reads the records.
-    fn gauge(&self, _: Metric) -> Option<u64> {
+    fn metric(&self, _: Metric) -> Option<u64> {
         None
     }
 

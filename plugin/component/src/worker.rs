@@ -4,13 +4,13 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use breaker_filter::{Config, Effects, Exchange, Filter, Metric, PendingCheck, ServiceMetric};
+use breaker_filter::{Config, Effects, Exchange, Filter, Metric, PendingErrand, ServiceMetric};
 
 use crate::bindings::exports::edge_breaker::guard::breaker as wit;
 use crate::convert;
 use crate::facts::Facts;
 
-/// One configuration at work. Calls and checks hold on to the one that they began with.
+/// One configuration at work. Calls and errands hold on to the one that they began with.
 #[derive(Debug)]
 pub(crate) struct Worker {
     pub(crate) filter: Filter,
@@ -79,11 +79,11 @@ pub(crate) struct Call {
     pub(crate) fields: Vec<wit::Field>,
 }
 
-/// A health check that is waited for.
+/// A call of the timer that is waited for.
 #[derive(Debug)]
 pub(crate) struct UnderWay {
     pub(crate) worker: Rc<Worker>,
-    pub(crate) pending: PendingCheck,
+    pub(crate) pending: PendingErrand,
 }
 
 /// All that an instance keeps between two calls of the host.
@@ -94,7 +94,7 @@ pub(crate) struct Instance {
     /// Those before it that have calls under way, oldest first.
     replaced: Vec<Rc<Worker>>,
     pub(crate) calls: BTreeMap<u64, Call>,
-    pub(crate) checks: BTreeMap<u64, UnderWay>,
+    pub(crate) errands: BTreeMap<u64, UnderWay>,
     last_number: u64,
 }
 
@@ -104,7 +104,7 @@ impl Instance {
             worker: None,
             replaced: Vec::new(),
             calls: BTreeMap::new(),
-            checks: BTreeMap::new(),
+            errands: BTreeMap::new(),
             last_number: 0,
         }
     }

@@ -1,10 +1,12 @@
-//! The admin API: what there is to see of the breakers, and to do to them, as JSON.
+//! The admin API: what there is to see of the breakers, and to do to them, as JSON and as a page.
 
+mod health;
+mod page;
 mod view;
 
 use breaker::{Breaker, Command};
 
-use self::view::{Services, View};
+use self::view::{Counters, Events, Services, View};
 
 use crate::bulkhead;
 use crate::config::Admin;
@@ -12,7 +14,7 @@ use crate::effects::Effects;
 use crate::filter::Filter;
 use crate::headers::{Facts, Headers};
 use crate::host::{Host, StoreFault};
-use crate::reply::Reply;
+use crate::reply::{Reply, rfc3339};
 use crate::status::ServiceStatus;
 use crate::store::{Record, Update};
 
@@ -30,11 +32,18 @@ pub(crate) fn answer(
     if !matches!(rest.first(), None | Some(b'/')) {
         return None;
     }
-    let reply = if is_authorized(admin, headers) {
-        route(filter, rest, headers, facts, host, effects)
-    } else {
-        error(401, "give the admin token as `authorization: Bearer <token>`")
-            .with("www-authenticate", "Bearer")
+    let resource = Resource::of(rest);
+    let reply = match resource {
+        // A load balancer has no token, and learns no names.
+        _ if is_authorized(admin, headers) || matches!(resource, Some(Resource::Health(_))) => {
+            route(filter, resource, headers, facts, host, effects)
+        }
+        // It has nothing to hide, and is what asks a person for the token.
+        Some(Resource::Page) if page::is_wanted(headers) => {
+            Reply { status: 401, ..page::page(headers) }.with("www-authenticate", "Bearer")
+        }
+        _ => error(401, "give the admin token as `authorization: Bearer <token>`")
+            .with("www-authenticate", "Bearer"),
     };
     Some(reply.with("cache-control", "no-store"))
 }
@@ -42,6 +51,11 @@ pub(crate) fn answer(
 /// What is asked for, and by which method.
 #[derive(Clone, Copy)]
 enum Resource<'a> {
+    /// The prefix without a slash after it.
+    Root,
+    Page,
+    Events,
+    Health(Option<&'a [u8]>),
     Services,
     Service(&'a [u8]),
     Command(&'a [u8], Command),
@@ -50,13 +64,16 @@ enum Resource<'a> {
 impl<'a> Resource<'a> {
     fn of(path: &'a [u8]) -> Option<Self> {
         let mut segments = path.split(|byte| *byte == b'/').skip(1);
-        if segments.next() != Some(b"services") {
-            return None;
-        }
-        match (segments.next(), segments.next(), segments.next()) {
-            (None | Some(b""), None, None) => Some(Self::Services),
-            (Some(name), None, None) => Some(Self::Service(name)),
-            (Some(name), Some(command), None) => {
+        let kind = segments.next();
+        match (kind, segments.next(), segments.next(), segments.next()) {
+            (None, None, None, None) => Some(Self::Root),
+            (Some(b""), None, None, None) => Some(Self::Page),
+            (Some(b"events"), None, None, None) => Some(Self::Events),
+            (Some(b"health"), None | Some(b""), None, None) => Some(Self::Health(None)),
+            (Some(b"health"), Some(name), None, None) => Some(Self::Health(Some(name))),
+            (Some(b"services"), None | Some(b""), None, None) => Some(Self::Services),
+            (Some(b"services"), Some(name), None, None) => Some(Self::Service(name)),
+            (Some(b"services"), Some(name), Some(command), None) => {
                 let command = Command::ALL.into_iter().find(|c| c.name().as_bytes() == command)?;
                 Some(Self::Command(name, command))
             }
@@ -67,34 +84,48 @@ impl<'a> Resource<'a> {
 
 fn route(
     filter: &Filter,
-    path: &[u8],
+    resource: Option<Resource<'_>>,
     headers: &Headers,
     facts: &Facts<'_>,
     host: &impl Host,
     effects: &mut Effects,
 ) -> Reply {
-    let Some(resource) = Resource::of(path) else {
-        return error(404, "no such resource: try /services");
+    let Some(resource) = resource else {
+        return error(404, "no such resource: try /services, /events or /health");
     };
     let method = facts.method.unwrap_or_default();
     match resource {
-        Resource::Services | Resource::Service(_) if method != b"GET" && method != b"HEAD" => {
-            return error(405, "only GET is allowed here").with("allow", "GET, HEAD");
-        }
         Resource::Command(..) if method != b"POST" => {
             return error(405, "only POST is allowed here").with("allow", "POST");
         }
         Resource::Command(..) if !is_of_this_site(headers, facts) => {
             return error(403, "a page of another site may not steer a breaker");
         }
+        Resource::Command(..) if !has_token(filter) && !is_json(facts) => {
+            return error(415, "send `content-type: application/json`, with or without a body");
+        }
+        Resource::Command(..) => {}
+        _ if method != b"GET" && method != b"HEAD" => {
+            return error(405, "only GET is allowed here").with("allow", "GET, HEAD");
+        }
         _ => {}
     }
     match resource {
+        Resource::Root => page::redirect(facts),
+        Resource::Page => page::page(headers),
+        Resource::Events => events(filter, host),
+        Resource::Health(None) => health::of_all(filter, host, effects),
+        Resource::Health(Some(name)) => {
+            match decoded(name).and_then(|name| filter.record_of(&name)) {
+                None => unknown(),
+                Some(record) => health::of(&record, host, effects),
+            }
+        }
         Resource::Services => services(filter, host, effects),
         Resource::Service(name) | Resource::Command(name, _) => {
             let record = decoded(name).and_then(|name| filter.record_of(&name));
             match (record, resource) {
-                (None, _) => error(404, "no service of that name is configured here"),
+                (None, _) => unknown(),
                 (Some(record), Resource::Command(_, command)) => {
                     steer(&record, command, host, effects)
                 }
@@ -131,10 +162,11 @@ fn services(filter: &Filter, host: &impl Host, effects: &mut Effects) -> Reply {
     let views = filter.records().map(|record| {
         let breaker = record.load(host, effects)?;
         let in_flight = bulkhead::in_flight(&record, host)?;
-        Ok(View::of(&ServiceStatus::of(&record, &breaker, in_flight, now)))
+        let status = ServiceStatus::of(&record, &breaker, in_flight, now);
+        Ok(View::of(&status, Counters::of(record.number, host)))
     });
     match views.collect::<Result<Vec<_>, _>>() {
-        Ok(services) => Reply::json(200, &Services { services }),
+        Ok(services) => Reply::json(200, &Services { now: rfc3339(now.wall), services }),
         Err(fault) => unreadable(fault),
     }
 }
@@ -144,7 +176,7 @@ fn show(record: &Record<'_>, breaker: &Breaker, host: &impl Host) -> Reply {
     match bulkhead::in_flight(record, host) {
         Ok(in_flight) => {
             let status = ServiceStatus::of(record, breaker, in_flight, now);
-            Reply::json(200, &View::of(&status))
+            Reply::json(200, &View::of(&status, Counters::of(record.number, host)))
         }
         Err(fault) => unreadable(fault),
     }
@@ -164,6 +196,20 @@ fn steer(record: &Record<'_>, command: Command, host: &impl Host, effects: &mut 
     show(record, &breaker, host)
 }
 
+fn events(filter: &Filter, host: &impl Host) -> Reply {
+    match filter.events(host) {
+        Ok(ring) => {
+            let events = ring.newest_first().map(|(number, event)| event.view(ring.id(number)));
+            Reply::json(200, &Events { events: events.collect() })
+        }
+        Err(fault) => unreadable(fault),
+    }
+}
+
+fn unknown() -> Reply {
+    error(404, "no service of that name is configured here")
+}
+
 fn unreadable(_: StoreFault) -> Reply {
     error(500, "the shared state cannot be read")
 }
@@ -176,6 +222,17 @@ fn is_of_this_site(headers: &Headers, facts: &Facts<'_>) -> bool {
         let (_scheme, rest) = (parts.next(), parts.next().unwrap_or_default());
         rest.strip_prefix(b"/").is_some_and(|host| Some(host) == facts.authority)
     })
+}
+
+fn has_token(filter: &Filter) -> bool {
+    filter.config.admin.as_ref().is_some_and(|admin| admin.token.is_some())
+}
+
+/// Whether the body is said to be JSON. A browser sends that for another site's page only after it
+/// was given leave.
+fn is_json(facts: &Facts<'_>) -> bool {
+    let media_type = facts.content_type.and_then(|value| value.split(|byte| *byte == b';').next());
+    media_type.is_some_and(|it| it.trim_ascii().eq_ignore_ascii_case(b"application/json"))
 }
 
 fn is_authorized(admin: &Admin, headers: &Headers) -> bool {

@@ -31,6 +31,7 @@ pub struct Config {
     pub(crate) services: Vec<Service>,
     /// How many breakers the names that are made at run time may have.
     pub(crate) max_services: usize,
+    pub(crate) notify: Option<Notify>,
     pub(crate) admin: Option<Admin>,
 }
 
@@ -149,6 +150,15 @@ pub(crate) struct StaticResponse {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: String,
+}
+
+/// Whom transitions are posted to.
+#[derive(Debug)]
+pub(crate) struct Notify {
+    pub(crate) cluster: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) timeout: Duration,
+    pub(crate) num_retries: u32,
 }
 
 /// Where the admin API answers.

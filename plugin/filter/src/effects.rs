@@ -1,8 +1,7 @@
 //! What a callback wants done besides its verdict: metrics and log lines, as values.
 
-use breaker::{Breaker, Counts, Mode, StateName, Status, Transition};
+use breaker::{Counts, Status};
 
-use crate::store::Record;
 use crate::telemetry::{Metric, ServiceMetric};
 
 /// What a shell applies after a callback, in any order.
@@ -51,36 +50,6 @@ impl Effects {
 
     pub(crate) fn warn(&mut self, line: String) {
         self.lines.push((Level::Warn, line));
-    }
-
-    /// A breaker was stored: a transition is told, once.
-    pub(crate) fn told(
-        &mut self,
-        record: &Record<'_>,
-        breaker: &Breaker,
-        transition: Option<Transition>,
-    ) {
-        let Some(Transition { from, to, reason, failures, generation }) = transition else {
-            return;
-        };
-        self.count_of(record.number, ServiceMetric::Transitions(to, reason));
-        let mut line = format!(
-            "service={} event=transition from={} to={} reason={} failures={failures} generation={}",
-            record.instance.name,
-            from.name(),
-            to.name(),
-            reason.name(),
-            generation.number(),
-        );
-        let mode = breaker.mode(record.service.policy.mode);
-        if mode != Mode::Enabled {
-            line.push_str(" mode=");
-            line.push_str(mode.name());
-        }
-        match to {
-            StateName::Open | StateName::ForcedOpen | StateName::Disabled => self.warn(line),
-            StateName::Closed | StateName::HalfOpen | StateName::MetricsOnly => self.info(line),
-        }
     }
 
     /// What the gauges show of a breaker, and of the latest calls if they are kept.

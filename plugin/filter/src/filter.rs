@@ -47,6 +47,7 @@ impl Filter {
             record.ensure(host, effects);
         }
         filter.learn_names(host, effects);
+        filter.open_outbox(host);
         filter
     }
 

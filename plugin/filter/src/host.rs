@@ -47,8 +47,8 @@ pub trait Host {
     /// that another worker has defined. It comes before all else about that breaker.
     fn define(&self, number: usize, name: &str);
 
-    /// What a gauge stands at, over all workers; `None` if the proxy keeps none.
-    fn gauge(&self, metric: Metric) -> Option<u64>;
+    /// What a gauge or counter stands at, over all workers; `None` if the proxy keeps none.
+    fn metric(&self, metric: Metric) -> Option<u64>;
 
     /// Moves a gauge, over all workers, in one step that no other can come into.
     fn adjust(&self, metric: Metric, by: i64);

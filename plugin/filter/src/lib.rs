@@ -12,7 +12,8 @@
 //! The breaker's own rules are in the crate `breaker`; this one decides which breaker a request
 //! belongs to ([`mod@matching`]), what an answer says of the service ([`mod@classify`]), how all
 //! workers agree on one record ([`mod@store`]), who answers while a breaker is open
-//! ([`mod@reply`], [`mod@replay`]), and when a health check is made ([`mod@health`]).
+//! ([`mod@reply`], [`mod@replay`]), which calls the timer makes ([`mod@timer`]), and what is told of
+//! what has happened ([`mod@events`]).
 
 #![forbid(unsafe_code)]
 #![deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
@@ -22,6 +23,7 @@ mod bulkhead;
 mod classify;
 mod config;
 mod effects;
+mod events;
 mod exchange;
 mod filter;
 mod headers;
@@ -30,6 +32,7 @@ mod host;
 mod instances;
 mod matching;
 mod naming;
+mod notify;
 mod pushback;
 mod random;
 mod registry;
@@ -39,6 +42,7 @@ mod stale;
 mod status;
 mod store;
 mod telemetry;
+mod timer;
 
 pub use breaker::{Mode, Now, Reason, StateName, Timestamp, UnixTime};
 pub use config::{Config, ConfigError};
@@ -46,12 +50,12 @@ pub use effects::{Change, Effects, Level};
 pub use exchange::{Exchange, RequestAction, RequestVerdict, ResponseVerdict};
 pub use filter::Filter;
 pub use headers::Headers;
-pub use health::{Check, CheckAnswer, PendingCheck};
 pub use host::{Host, Property, StoreFault, SwapError, Version};
 pub use replay::{FallbackAnswer, FallbackVerdict};
 pub use reply::Reply;
 pub use status::ServiceStatus;
-pub use telemetry::{FallbackKind, Metric, MetricKind, ServiceMetric};
+pub use telemetry::{FallbackKind, Metric, MetricKind, NotificationResult, ServiceMetric};
+pub use timer::{Errand, ErrandAnswer, PendingErrand};
 
 /// A call that the filter wants made on its behalf.
 #[derive(Clone, Debug, PartialEq, Eq)]

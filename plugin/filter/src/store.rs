@@ -28,6 +28,7 @@ use breaker::{
 use crate::bulkhead::Places;
 use crate::config::Service;
 use crate::effects::Effects;
+use crate::events::Unwritten;
 use crate::host::{Host, StoreFault, SwapError, Version};
 use crate::instances::Instance;
 use crate::stale::Copied;
@@ -91,6 +92,8 @@ pub(crate) struct Memory {
     pub(crate) places: Places,
     /// The answers that it has copied, where stale ones are given.
     pub(crate) copied: Copied,
+    /// Events that are not in the list yet.
+    pub(crate) unwritten: Unwritten,
 }
 
 impl Memory {
@@ -131,10 +134,10 @@ impl Record<'_> {
     /// Creates the record if there is none, puts its window and health check in force, finds out whether
     /// its version can be relied on, and leaves no more stale answers than there may be.
     pub(crate) fn ensure(&self, host: &impl Host, effects: &mut Effects) {
-        let before = host.gauge(self.gauge());
+        let before = host.metric(self.gauge());
         self.adopt(host, effects);
         host.adjust(self.gauge(), BEGIN_WRITE);
-        let after = host.gauge(self.gauge());
+        let after = host.metric(self.gauge());
         host.adjust(self.gauge(), END_WRITE);
         self.instance.memory.versioned.set(before.is_some() && after != before);
         if let Some(stale) = &self.service.fallback.stale {
@@ -186,7 +189,7 @@ impl Record<'_> {
     /// The breaker, if it is known to be clean without reading it.
     pub(crate) fn clean(&self, host: &impl Host) -> Option<Clean> {
         let (version, clean) = self.instance.memory.clean.get()?;
-        (host.gauge(self.gauge()) == Some(version)).then_some(clean)
+        (host.metric(self.gauge()) == Some(version)).then_some(clean)
     }
 
     /// The state that the breaker shows, without reading it where it is known to be clean. `None`: it
@@ -246,7 +249,9 @@ impl Record<'_> {
             match self.swap(host, &bytes, loaded.version) {
                 Ok(()) => {
                     self.gauges(&loaded.breaker, host, effects);
-                    effects.told(self, &loaded.breaker, transition);
+                    if let Some(transition) = transition {
+                        self.announce(&loaded.breaker, transition, host, effects);
+                    }
                     return Ok(result);
                 }
                 Err(SwapError::Conflict) => {}
@@ -298,7 +303,7 @@ impl Record<'_> {
     /// An unreadable record is as good as none: it is said and replaced, never a reason to fail.
     fn read(&self, host: &impl Host, effects: &mut Effects) -> Result<Loaded, StoreFault> {
         let gauge =
-            self.instance.memory.versioned.get().then(|| host.gauge(self.gauge())).flatten();
+            self.instance.memory.versioned.get().then(|| host.metric(self.gauge())).flatten();
         let Some((bytes, version)) = host.load(&self.instance.key)? else {
             return Ok(Loaded { breaker: Breaker::new(), bytes: None, version: None });
         };

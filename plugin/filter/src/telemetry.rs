@@ -30,6 +30,17 @@ impl FallbackKind {
     }
 }
 
+/// What became of a notification.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotificationResult {
+    /// The endpoint took it.
+    Delivered,
+    /// It did not, however often it was asked to.
+    Failed,
+    /// There were too many: it was overwritten before it was posted.
+    Dropped,
+}
+
 /// A metric of the module or, with a service's number, of that service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Metric {
@@ -47,6 +58,8 @@ pub enum Metric {
     BeyondBound,
     /// Records that could not be read, and were taken as absent.
     UnreadableRecords,
+    /// Notifications by what became of them.
+    Notifications(NotificationResult),
     /// A metric of the service with this number.
     Of(usize, ServiceMetric),
 }
@@ -101,7 +114,7 @@ const FALLBACK: usize = NOT_PERMITTED + 5;
 const TRANSITIONS: usize = FALLBACK + 4;
 const HEALTH_CHECKS: usize = TRANSITIONS + STATES * REASONS;
 const SERVICE_METRICS: usize = HEALTH_CHECKS + 2;
-const MODULE_METRICS: usize = 7;
+const MODULE_METRICS: usize = 10;
 
 impl Metric {
     /// How many metrics there are with so many services.
@@ -130,6 +143,9 @@ impl Metric {
             Self::UnreadableRecords,
             Self::Unnamed,
             Self::BeyondBound,
+            Self::Notifications(NotificationResult::Delivered),
+            Self::Notifications(NotificationResult::Failed),
+            Self::Notifications(NotificationResult::Dropped),
         ]
         .into_iter()
     }
@@ -145,6 +161,9 @@ impl Metric {
             Self::UnreadableRecords => 4,
             Self::Unnamed => 5,
             Self::BeyondBound => 6,
+            Self::Notifications(NotificationResult::Delivered) => 7,
+            Self::Notifications(NotificationResult::Failed) => 8,
+            Self::Notifications(NotificationResult::Dropped) => 9,
             Self::Of(service, metric) => service
                 .saturating_mul(SERVICE_METRICS)
                 .saturating_add(MODULE_METRICS)
@@ -180,6 +199,7 @@ impl Metric {
             Self::Unprotected => unprotected("store"),
             Self::Unnamed => unprotected("unnamed"),
             Self::BeyondBound => unprotected("max_services"),
+            Self::Notifications(result) => notifications(result),
             Self::Of(_, metric) => metric.stat_name(service),
         }
     }
@@ -187,6 +207,15 @@ impl Metric {
 
 fn unprotected(reason: &str) -> String {
     format!("{}edge_breaker_unprotected_total", label("reason", reason))
+}
+
+fn notifications(result: NotificationResult) -> String {
+    let result = match result {
+        NotificationResult::Delivered => "delivered",
+        NotificationResult::Failed => "failed",
+        NotificationResult::Dropped => "dropped",
+    };
+    format!("{}edge_breaker_notifications_total", label("result", result))
 }
 
 /// A dot would end a value early under the tag rules that Istio brings along.

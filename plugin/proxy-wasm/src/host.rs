@@ -238,7 +238,7 @@ impl Host for Proxy<'_> {
         self.metrics.of_service(number, name);
     }
 
-    fn gauge(&self, metric: Metric) -> Option<u64> {
+    fn metric(&self, metric: Metric) -> Option<u64> {
         let id = self.metrics.id(metric)?;
         let mut value = 0;
         // SAFETY: the pointer is of a value that lives until the call returns.

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use breaker_filter::{CheckAnswer, Config, Effects, Filter, PendingCheck};
+use breaker_filter::{Config, Effects, ErrandAnswer, Filter, PendingErrand};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
@@ -38,22 +38,23 @@ impl Worker {
 #[derive(Default)]
 pub(crate) struct Root {
     worker: Option<Rc<Worker>>,
-    /// Health checks under way, by the proxy's number for their call.
-    checks: BTreeMap<u32, PendingCheck>,
+    /// Calls of the timer under way, by the proxy's numbers.
+    errands: BTreeMap<u32, PendingErrand>,
 }
 
 impl Context for Root {
     fn on_http_call_response(&mut self, call: u32, headers: usize, _: usize, _: usize) {
-        let (Some(worker), Some(pending)) = (self.worker.clone(), self.checks.remove(&call)) else {
+        let (Some(worker), Some(pending)) = (self.worker.clone(), self.errands.remove(&call))
+        else {
             return;
         };
         // No headers: the call was reset, or its answer too large.
         let answer = match headers {
-            0 => CheckAnswer::Failed,
-            _ => CheckAnswer::Answered(host::headers(Map::CallResponse)),
+            0 => ErrandAnswer::Failed,
+            _ => ErrandAnswer::Answered(host::headers(Map::CallResponse)),
         };
         worker.run(|effects| {
-            worker.filter.on_check_answer(pending, &answer, &worker.proxy(), effects);
+            worker.filter.on_errand_answer(pending, &answer, &worker.proxy(), effects);
         });
     }
 }
@@ -86,15 +87,15 @@ impl RootContext for Root {
             return;
         };
         worker.run(|effects| {
-            for check in worker.filter.on_tick(&worker.proxy(), effects) {
-                let (pending, callout) = check.into_parts();
+            for errand in worker.filter.on_tick(&worker.proxy(), effects) {
+                let (pending, callout) = errand.into_parts();
                 match host::call(&callout) {
                     Some(call) => {
-                        self.checks.insert(call, pending);
+                        self.errands.insert(call, pending);
                     }
                     None => {
-                        let failed = CheckAnswer::Failed;
-                        worker.filter.on_check_answer(pending, &failed, &worker.proxy(), effects);
+                        let failed = ErrandAnswer::Failed;
+                        worker.filter.on_errand_answer(pending, &failed, &worker.proxy(), effects);
                     }
                 }
             }

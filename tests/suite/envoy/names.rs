@@ -49,8 +49,10 @@ impl Names {
 
     /// A path with the proxy's name for the service in it, if it is one of the admin API.
     pub(super) fn path(&self, path: &str) -> String {
-        const OF_A_SERVICE: &str = "/circuit-breaker/services/";
-        path.replace(OF_A_SERVICE, &format!("{OF_A_SERVICE}{}", self.prefix))
+        const OF_A_SERVICE: [&str; 2] = ["/circuit-breaker/services/", "/circuit-breaker/health/"];
+        let named =
+            |path: String, before: &&str| path.replace(before, &format!("{before}{}", self.prefix));
+        OF_A_SERVICE.iter().fold(path.to_owned(), named)
     }
 
     /// A text of the proxy as the scenario knows it.

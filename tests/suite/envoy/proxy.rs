@@ -242,7 +242,8 @@ impl Proxy {
     /// names.
     pub(super) async fn metrics(&self, names: &Names) -> Result<BTreeMap<String, u64>> {
         let own = format!(r"cb_service=\.={}", names.service(""));
-        let stats = self.stats(format!(r"^wasmcustom\.({own}|cb_reason|edge_breaker)")).await?;
+        let stats =
+            self.stats(format!(r"^wasmcustom\.({own}|cb_reason|cb_result|edge_breaker)")).await?;
         let of_this = stats.matching("edge_breaker_");
         Ok(of_this.map(|(name, value)| (names.told(name), value)).collect())
     }

@@ -192,7 +192,7 @@ impl breaker_filter::Host for At<'_> {
         self.proxy.define(self.metrics, Metric::of_service(number), name);
     }
 
-    fn gauge(&self, metric: Metric) -> Option<u64> {
+    fn metric(&self, metric: Metric) -> Option<u64> {
         (!self.proxy.is_component).then(|| self.metrics.of(metric).get())
     }
 

@@ -204,7 +204,7 @@ fn numbers_that_are_not_known_change_nothing() {
         world.workers[0].request_body(number, b"?", true).unwrap();
         world.finish(0, number, Origin::Fault);
         world.workers[0].abandon(number).unwrap();
-        world.workers[0].checked(number, Some(200)).unwrap();
+        world.workers[0].reported(number, Some(200)).unwrap();
     }
     assert_eq!(world.status(), before);
     assert_eq!((world.calls_counted("failure"), world.calls_counted("aborted")), (1, 0));

@@ -27,7 +27,7 @@ fn a_health_check_that_passes_closes_the_breaker() {
     let path = check.callout.fields.iter().find(|field| field.name == ":path").unwrap();
     assert_eq!((check.callout.cluster.as_str(), &*path.value), ("payment", &b"/health"[..]));
     assert_eq!(check.callout.timeout, 1_000_000_000);
-    world.workers[worker].checked(check.id, Some(200)).unwrap();
+    world.workers[worker].reported(check.id, Some(200)).unwrap();
     assert_eq!(world.state(), State::Closed);
     let healthy = "cb_result=.=healthy;.;edge_breaker_health_checks_total";
     assert_eq!(world.metric(healthy), 1);
@@ -39,7 +39,7 @@ fn a_health_check_that_fails_is_made_again() {
         let mut world = World::new(2, &checked());
         world.trip();
         let (worker, check) = world.tick_all().remove(0);
-        world.workers[worker].checked(check.id, status).unwrap();
+        world.workers[worker].reported(check.id, status).unwrap();
         assert_eq!(world.state(), State::Open);
         assert!(world.tick_all().is_empty(), "not at once");
         world.shared.advance(Duration::from_secs(6));
@@ -55,7 +55,7 @@ fn a_check_whose_worker_is_gone_is_made_by_another() {
     world.workers.remove(worker);
     world.shared.advance(Duration::from_secs(10));
     let (worker, check) = world.tick_all().remove(0);
-    world.workers[worker].checked(check.id, Some(200)).unwrap();
+    world.workers[worker].reported(check.id, Some(200)).unwrap();
     assert_eq!(world.state(), State::Closed);
 }
 
@@ -66,10 +66,10 @@ fn a_check_that_is_reported_late_or_twice_changes_nothing() {
     let (late_worker, late) = world.tick_all().remove(0);
     world.shared.advance(Duration::from_secs(10));
     let (worker, check) = world.tick_all().remove(0);
-    world.workers[late_worker].checked(late.id, Some(200)).unwrap();
+    world.workers[late_worker].reported(late.id, Some(200)).unwrap();
     assert_eq!(world.state(), State::Open, "another check has been begun");
-    world.workers[worker].checked(check.id, Some(503)).unwrap();
-    world.workers[worker].checked(check.id, Some(200)).unwrap();
+    world.workers[worker].reported(check.id, Some(503)).unwrap();
+    world.workers[worker].reported(check.id, Some(200)).unwrap();
     assert_eq!(world.state(), State::Open, "it has been reported");
 }
 

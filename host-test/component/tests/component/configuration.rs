@@ -91,7 +91,7 @@ fn calls_and_checks_keep_the_configuration_they_began_with() {
     let (_, check) = world.tick_all().remove(0);
     let renamed = json!({"services": [{"name": "another"}]}).to_string();
     world.workers[0].configure(&renamed).unwrap().unwrap();
-    world.workers[0].checked(check.id, Some(200)).unwrap();
+    world.workers[0].reported(check.id, Some(200)).unwrap();
     let closed = "cb_to=.=closed;.;cb_reason=.=health_check;.;edge_breaker_transitions_total";
     assert_eq!(world.metric(closed), 1);
 }

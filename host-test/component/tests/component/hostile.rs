@@ -175,7 +175,7 @@ fn an_instance_goes_on_whatever_it_is_told_and_in_whatever_order() {
             }
             14 => {
                 let status = nonsense.0.bool().then(|| nonsense.status());
-                worker.checked(nonsense.number(*last), status).unwrap();
+                worker.reported(nonsense.number(*last), status).unwrap();
             }
             _ => {
                 world.shared.advance(Duration::from_millis(nonsense.0.u64(..1000)));
@@ -199,7 +199,7 @@ fn an_instance_goes_on_whatever_it_is_told_and_in_whatever_order() {
 fn pass_checks(world: &mut World) {
     world.shared.advance(Duration::from_secs(1));
     for (worker, check) in world.tick_all() {
-        world.workers[worker].checked(check.id, Some(200)).unwrap();
+        world.workers[worker].reported(check.id, Some(200)).unwrap();
     }
 }
 

@@ -136,7 +136,7 @@ impl<'a> Driver<'a> {
                         "event": "check", "worker": worker, "cluster": check.callout.cluster,
                         "path": path, "status": status
                     }));
-                    self.workers[worker].checked(check.id, Some(status)).unwrap();
+                    self.workers[worker].reported(check.id, Some(status)).unwrap();
                     self.say_log();
                 }
             }

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use component_host::types::{
-    Admission, CallId, Check, Configured, Ending, Origin, RequestHead, RequestVerdict,
+    Admission, CallId, Configured, Ending, Errand, Origin, RequestHead, RequestVerdict,
     ResponseHead, ResponseVerdict, ServiceStatus, State,
 };
 use component_host::{Artefact, Guard, Shared, field};
@@ -128,7 +128,7 @@ impl World {
     }
 
     /// The health checks that all workers want to make now.
-    pub(crate) fn tick_all(&mut self) -> Vec<(usize, Check)> {
+    pub(crate) fn tick_all(&mut self) -> Vec<(usize, Errand)> {
         let ticks = self.workers.iter_mut().enumerate();
         ticks.flat_map(|(n, w)| w.tick().unwrap().into_iter().map(move |c| (n, c))).collect()
     }

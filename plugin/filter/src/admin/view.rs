@@ -1,13 +1,23 @@
 //! A breaker as the admin API shows it.
 
-use breaker::{Counts, UnixTime};
+use breaker::{Counts, DivertReason, Outcome, UnixTime};
 
+use crate::events::{self, percent};
+use crate::host::Host;
 use crate::reply::rfc3339;
 use crate::status::ServiceStatus;
+use crate::telemetry::{Metric, ServiceMetric};
 
 #[derive(serde::Serialize)]
 pub(super) struct Services<'a> {
+    /// By the proxy's clock: what times are to be compared with.
+    pub(super) now: String,
     pub(super) services: Vec<View<'a>>,
+}
+
+#[derive(serde::Serialize)]
+pub(super) struct Events<'a> {
+    pub(super) events: Vec<events::View<'a>>,
 }
 
 /// A breaker as the admin API shows it. What nothing is measured of yet is null.
@@ -27,14 +37,17 @@ pub(super) struct View<'a> {
     buffered_calls: Option<u32>,
     in_flight: Option<u32>,
     generation: u64,
+    calls: Option<Calls>,
+    slow_calls: Option<u64>,
+    not_permitted: Option<u64>,
 }
 
 impl<'a> View<'a> {
-    pub(super) fn of(status: &ServiceStatus<'a>) -> Self {
+    pub(super) fn of(status: &ServiceStatus<'a>, counters: Counters) -> Self {
         let counts = status.counts;
         let percent = |part: fn(&Counts) -> u32| {
             let counts = counts.filter(|counts| counts.calls > 0)?;
-            Some(f64::from(part(&counts)) * 100.0 / f64::from(counts.calls))
+            Some(percent(part(&counts), counts.calls))
         };
         let written = |at: Option<UnixTime>| at.map(rfc3339);
         Self {
@@ -52,6 +65,47 @@ impl<'a> View<'a> {
             buffered_calls: counts.map(|counts| counts.calls),
             in_flight: status.in_flight,
             generation: status.generation,
+            calls: counters.calls,
+            slow_calls: counters.slow_calls,
+            not_permitted: counters.not_permitted,
+        }
+    }
+}
+
+/// What was counted of a service since the proxy was started, over all workers. Null where the proxy
+/// does not tell what its counters stand at.
+pub(super) struct Counters {
+    calls: Option<Calls>,
+    slow_calls: Option<u64>,
+    not_permitted: Option<u64>,
+}
+
+#[derive(serde::Serialize)]
+struct Calls {
+    success: u64,
+    failure: u64,
+    ignored: u64,
+    aborted: u64,
+}
+
+impl Counters {
+    pub(super) fn of(number: usize, host: &impl Host) -> Self {
+        let count = |metric| host.metric(Metric::Of(number, metric));
+        let calls = || {
+            Some(Calls {
+                success: count(ServiceMetric::Calls(Outcome::Success))?,
+                failure: count(ServiceMetric::Calls(Outcome::FAILURE))?,
+                ignored: count(ServiceMetric::Calls(Outcome::Ignored))?,
+                aborted: count(ServiceMetric::Calls(Outcome::Aborted))?,
+            })
+        };
+        let diverted = DivertReason::ALL.map(|reason| count(ServiceMetric::NotPermitted(reason)));
+        Self {
+            calls: calls(),
+            slow_calls: count(ServiceMetric::SlowCalls),
+            not_permitted: diverted
+                .into_iter()
+                .try_fold(0, |sum: u64, count| Some(sum.saturating_add(count?))),
         }
     }
 }

@@ -3,6 +3,7 @@
 mod bulkhead;
 mod fallback;
 mod health_check;
+mod notify;
 mod policy;
 mod stale;
 mod trip;
@@ -65,6 +66,7 @@ pub(super) fn config(wire: wire::Config) -> Result<Config, ConfigError> {
         expose_state: wire.expose_state.unwrap_or(ExposeState::Fallback),
         services,
         max_services,
+        notify: wire.notify.map(notify::notify).transpose()?,
         admin: wire.admin.map(admin).transpose()?,
     })
 }
@@ -198,6 +200,14 @@ fn check_cluster(name: &str, path: impl Fn() -> String) -> Result<(), ConfigErro
     if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_graphic()) {
         let remedy = "give the name of a cluster, or leave the field out";
         return Err(ConfigError::at(path(), quoted(name), remedy));
+    }
+    Ok(())
+}
+
+fn check_path(value: &str, path: impl Fn() -> String) -> Result<(), ConfigError> {
+    if !value.starts_with('/') || !value.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let remedy = "begin with a slash, and escape what is not printable ASCII";
+        return Err(ConfigError::at(path(), quoted(value), remedy));
     }
     Ok(())
 }

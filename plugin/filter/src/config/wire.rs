@@ -17,6 +17,7 @@ pub(super) struct Config {
     pub(super) services: Option<Vec<Service>>,
     #[serde(default, deserialize_with = "count")]
     pub(super) max_services: Option<u32>,
+    pub(super) notify: Option<Notify>,
     pub(super) admin: Option<Admin>,
 }
 
@@ -285,6 +286,18 @@ pub(crate) enum ExposeState {
     Always,
     Fallback,
     Never,
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object")]
+pub(super) struct Notify {
+    pub(super) cluster: Option<String>,
+    pub(super) host: Option<String>,
+    pub(super) path: Option<String>,
+    pub(super) headers: Option<BTreeMap<String, String>>,
+    pub(super) timeout: Option<Span>,
+    #[serde(default, deserialize_with = "count")]
+    pub(super) num_retries: Option<u32>,
 }
 
 #[derive(Debug, serde::Deserialize)]

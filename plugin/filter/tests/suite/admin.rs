@@ -66,7 +66,10 @@ fn a_service_that_has_seen_nothing_shows_its_fields() {
             "slow_call_rate": null,
             "buffered_calls": null,
             "in_flight": null,
-            "generation": 1
+            "generation": 1,
+            "calls": null,
+            "slow_calls": null,
+            "not_permitted": null
         })
     );
 }
@@ -131,10 +134,11 @@ fn all_services_are_listed_in_their_order() {
 fn errors_are_json_with_the_right_status() {
     let world = world(&json!({}));
     for (path, expected) in [
-        ("/circuit-breaker", 404),
-        ("/circuit-breaker/", 404),
+        ("/circuit-breaker/", 406),
         ("/circuit-breaker/nothing", 404),
         ("/circuit-breaker/services/unknown", 404),
+        ("/circuit-breaker/health/unknown", 404),
+        ("/circuit-breaker/events/1", 404),
         ("/circuit-breaker/services/payment-service/open", 404),
         ("/circuit-breaker//services", 404),
         ("/circuit-breaker/services/payment-service/", 404),
@@ -260,4 +264,94 @@ fn who_asks_the_filter_itself_is_told_the_same_and_changes_nothing() {
     let told = world.host(|host| filter.status(host).map(|told| told[0].state)).unwrap();
     assert_eq!(told, StateName::Closed, "as a new breaker");
     assert_eq!(world.store().get(&key(PAYMENT)).unwrap(), b"damage", "left as it is");
+}
+
+/// What the proxy has counted is shown, where it tells.
+#[test]
+fn a_service_shows_what_was_counted_of_it() {
+    let config = json!({
+        "services": [service(PAYMENT, &json!({"open": {"wait_duration": "10s", "jitter": 0}}))],
+        "admin": {}
+    });
+    let world = World::configured(2, &config);
+    world.call().respond(200);
+    drop(world.call());
+    world.trip();
+    for _ in 0..2 {
+        assert!(!world.call().is_admitted());
+    }
+    let shown = shown(&world);
+    let calls = json!({"success": 1, "failure": 3, "ignored": 0, "aborted": 1});
+    assert_eq!((&shown["calls"], &shown["not_permitted"]), (&calls, &json!(2)));
+    assert_eq!(shown["slow_calls"], 0);
+    let (_, all) = get(&world, "/circuit-breaker/services");
+    assert_eq!(all["now"], "2024-05-01T12:00:00.000Z");
+}
+
+#[test]
+fn a_load_balancer_learns_whether_services_take_traffic_and_needs_no_token() {
+    let world = world(&json!({"token": "s3cret"}));
+    let health = |name: &str| get(&world, &format!("/circuit-breaker/health{name}"));
+    let well = |services: u64| json!({"healthy": true, "services": services, "open": 0});
+    assert_eq!(health(""), (200, well(2)));
+    assert_eq!(health("/payment-service"), (200, well(1)));
+    world.trip();
+    let ill = |services: u64| json!({"healthy": false, "services": services, "open": 1});
+    assert_eq!(health(""), (503, ill(2)));
+    assert_eq!(health("/"), (503, ill(2)));
+    assert_eq!(health("/payment-service"), (503, ill(1)));
+    assert_eq!(health("/inventory-service"), (200, well(1)));
+    assert_eq!(health("/nobody").0, 404);
+    // A few calls reach it again.
+    world.advance(world.wait());
+    let trial = world.call();
+    assert_eq!(health("/payment-service").0, 200);
+    drop(trial);
+    let post = world.request("localhost").method("POST").path("/circuit-breaker/health");
+    assert_eq!(post.send().reply().status, 405);
+}
+
+/// A store that cannot be read stops no call, and so takes no proxy out of service.
+#[test]
+fn a_store_that_cannot_be_read_is_no_reason_to_go_elsewhere() {
+    let world = world(&json!({}));
+    world.trip();
+    world.store().reads_fail.set(true);
+    assert_eq!(get(&world, "/circuit-breaker/health").0, 200);
+}
+
+#[test]
+fn the_page_comes_packed_and_may_run_nothing_but_its_own_script() {
+    let world = world(&json!({}));
+    let request = world.request("localhost").path("/circuit-breaker/");
+    let reply = request.header("accept-encoding", "br;q=1.0, GZip;q=0.8").send().reply();
+    assert_eq!((reply.status, reply.header("content-encoding")), (200, Some("gzip")));
+    assert_eq!(reply.header("content-type"), Some("text/html; charset=utf-8"));
+    assert_eq!(reply.header("cache-control"), Some("no-store"));
+    assert!(reply.body.starts_with(&[0x1f, 0x8b]));
+    let policy = reply.header("content-security-policy").unwrap();
+    assert!(policy.starts_with("default-src 'none'; script-src 'sha256-"), "{policy}");
+    assert!(!policy.contains("unsafe"), "{policy}");
+}
+
+#[test]
+fn the_prefix_leads_to_the_page_by_whatever_path_it_is_reached() {
+    let world = world(&json!({}));
+    let reply = world.request("localhost").path("/circuit-breaker?x=/y").send().reply();
+    assert_eq!((reply.status, reply.header("location")), (308, Some("circuit-breaker/")));
+}
+
+/// A browser cannot send a token before somebody has given it one, and the page is what asks.
+#[test]
+fn without_the_token_a_browser_gets_a_page_that_asks_for_it() {
+    let world = world(&json!({"token": "s3cret"}));
+    let page = |accept: &str| {
+        let request = world.request("localhost").path("/circuit-breaker/");
+        request.header("accept", accept).header("accept-encoding", "gzip").send().reply()
+    };
+    let browser = page("text/html,application/xhtml+xml;q=0.9,*/*;q=0.8");
+    assert_eq!((browser.status, browser.header("www-authenticate")), (401, Some("Bearer")));
+    assert_eq!(browser.header("content-encoding"), Some("gzip"));
+    let program = page("*/*");
+    assert_eq!((program.status, program.header("content-type")), (401, Some("application/json")));
 }

@@ -42,7 +42,11 @@ fn services_do_not_notice_each_other() {
     assert_eq!(world.state(), "OPEN");
     assert_eq!(
         world.store().keys(),
-        ["edge-breaker/v1/inventory", "edge-breaker/v1/payment-service"]
+        [
+            "edge-breaker/v1/events/list",
+            "edge-breaker/v1/inventory",
+            "edge-breaker/v1/payment-service"
+        ]
     );
 }
 

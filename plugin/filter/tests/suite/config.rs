@@ -379,9 +379,8 @@ fn unknown_and_misspelt_keys_are_refused_with_those_that_are_known() {
         (json!({"services": [], "defaults": {"name": "a"}}), "defaults.name"),
         (json!({"services": [], "defaults": {"match": {}}}), "defaults.match"),
         (json!({"services": [], "admin": {"prefix": "/"}}), "admin.prefix"),
-        // What later versions may know.
         (json!({"max_service": 5}), "max_service"),
-        (json!({"notify": {}}), "notify"),
+        (json!({"notify": {"url": ""}}), "notify.url"),
     ] {
         let refusal = refusal(&config);
         assert!(refusal.starts_with(&format!("{path}: unknown field `")), "{refusal}");

@@ -58,6 +58,7 @@ fn every_field_is_on_the_page() {
         ("", unknown.clone()),
         ("defaults.", json!({"defaults": unknown})),
         ("admin.", json!({"admin": unknown})),
+        ("notify.", json!({"notify": unknown})),
         ("services[].", service(unknown.clone())),
         ("match.", service(json!({"match": unknown}))),
         ("match.headers[].", service(json!({"match": {"headers": [unknown]}}))),

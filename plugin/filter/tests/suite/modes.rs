@@ -22,7 +22,8 @@ fn in_mode(mode: &str) -> World {
 
 fn post(world: &World, command: &str) -> (u16, Value) {
     let path = format!("/circuit-breaker/services/{PAYMENT}/{command}");
-    let reply = world.request("localhost").method("POST").path(&path).send().reply();
+    let request = world.request("localhost").method("POST").path(&path);
+    let reply = request.header("content-type", "application/json").send().reply();
     (reply.status, serde_json::from_slice(&reply.body).unwrap())
 }
 
@@ -178,7 +179,8 @@ fn a_command_needs_the_method_the_name_and_the_token() {
     }
     assert_eq!(post(&world, "explode").0, 404);
     let unknown = "/circuit-breaker/services/nobody/force-open";
-    let reply = world.request("localhost").method("POST").path(unknown).send().reply();
+    let request = world.request("localhost").method("POST").path(unknown);
+    let reply = request.header("content-type", "application/json; charset=utf-8").send().reply();
     assert_eq!(reply.status, 404);
     assert!(world.call().is_admitted());
 
@@ -195,6 +197,7 @@ fn a_page_of_another_site_steers_nothing() {
     let path = format!("/circuit-breaker/services/{PAYMENT}/force-open");
     let status = |origin: &str| {
         let request = world.request("127.0.0.1:9902").method("POST").path(&path);
+        let request = request.header("content-type", "application/json");
         request.header("origin", origin).send().reply().status
     };
     for other in
@@ -204,6 +207,33 @@ fn a_page_of_another_site_steers_nothing() {
     }
     assert!(world.call().is_admitted());
     assert_eq!(status("http://127.0.0.1:9902"), 200);
+}
+
+/// A page of another site can send these without asking, from any browser.
+#[test]
+fn a_command_that_any_page_can_send_is_refused_unless_it_has_the_token() {
+    let world = in_mode("enabled");
+    let path = format!("/circuit-breaker/services/{PAYMENT}/force-open");
+    let refused = |content_type: Option<&str>| {
+        let mut request = world.request("localhost").method("POST").path(&path);
+        if let Some(content_type) = content_type {
+            request = request.header("content-type", content_type);
+        }
+        let reply = request.send().reply();
+        (reply.status, String::from_utf8(reply.body).unwrap())
+    };
+    for form in [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("")] {
+        let (status, body) = refused(form);
+        assert_eq!(status, 415, "{form:?}");
+        assert!(body.contains("content-type: application/json"), "{body}");
+    }
+    assert!(world.call().is_admitted());
+
+    let mut guarded = config(&recipe());
+    guarded["admin"]["token"] = json!("s3cret");
+    let world = World::configured(1, &guarded);
+    let request = world.request("localhost").method("POST").path(&path);
+    assert_eq!(request.header("authorization", "Bearer s3cret").send().reply().status, 200);
 }
 
 #[test]

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use breaker::{Breaker, Mode, Status};
 use breaker_filter::{
-    Callout, Change, CheckAnswer, Config, Effects, Filter, Headers, Host, Level, Metric, Now,
-    PendingCheck, Property, StoreFault, SwapError, Timestamp, UnixTime, Version,
+    Callout, Change, Config, Effects, ErrandAnswer, Filter, Headers, Host, Level, Metric, Now,
+    PendingErrand, Property, StoreFault, SwapError, Timestamp, UnixTime, Version,
 };
 use serde_json::{Value, json};
 
@@ -62,7 +62,7 @@ struct Inner {
     asked: RefCell<BTreeMap<&'static str, usize>>,
     metrics: RefCell<BTreeMap<String, u64>>,
     lines: RefCell<Vec<(Level, String)>>,
-    checks: RefCell<VecDeque<(usize, PendingCheck, Callout)>>,
+    checks: RefCell<VecDeque<(usize, PendingErrand, Callout)>>,
     admitted: Cell<usize>,
 }
 
@@ -172,7 +172,7 @@ impl Host for At<'_> {
         }
     }
 
-    fn gauge(&self, metric: Metric) -> Option<u64> {
+    fn metric(&self, metric: Metric) -> Option<u64> {
         self.world.ask("gauge");
         match self.world.gauges.get() {
             Gauges::Kept => Some(self.world.metric(&self.world.stat_name(metric))),
@@ -418,21 +418,21 @@ impl World {
     /// The oldest health check is answered with this status.
     pub(crate) fn answer_check(&self, status: u16) {
         let headers = Headers::from_pairs(&[(":status", status.to_string())]);
-        self.finish_check(&CheckAnswer::Answered(headers));
+        self.finish_check(&ErrandAnswer::Answered(headers));
     }
 
     /// The oldest health check is not answered in time.
     pub(crate) fn fail_check(&self) {
-        self.finish_check(&CheckAnswer::Failed);
+        self.finish_check(&ErrandAnswer::Failed);
     }
 
     /// The oldest health check is kept back from those that are answered.
-    pub(crate) fn take_check(&self) -> (usize, PendingCheck, Callout) {
+    pub(crate) fn take_check(&self) -> (usize, PendingErrand, Callout) {
         self.0.checks.borrow_mut().pop_front().expect("a check is under way")
     }
 
     /// One that was kept back is the only one to be answered.
-    pub(crate) fn put_check(&self, check: (usize, PendingCheck, Callout)) {
+    pub(crate) fn put_check(&self, check: (usize, PendingErrand, Callout)) {
         *self.0.checks.borrow_mut() = VecDeque::from([check]);
     }
 
@@ -447,12 +447,12 @@ impl World {
         drop(check.expect("a check is under way"));
     }
 
-    pub(crate) fn finish_check(&self, answer: &CheckAnswer) {
+    pub(crate) fn finish_check(&self, answer: &ErrandAnswer) {
         let check = self.0.checks.borrow_mut().pop_front();
         let (thread, pending, _) = check.expect("a check is under way");
         let filter = self.filter(thread);
         self.apply(
-            |host, effects| filter.on_check_answer(pending, answer, host, effects),
+            |host, effects| filter.on_errand_answer(pending, answer, host, effects),
             &Facts::default(),
         );
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use breaker::{AfterCheck, HealthCheckPolicy, Rate, RetryPolicy};
 
 use super::{
-    Place, SECOND, SHORTEST_INTERVAL, at_least_one, check_cluster, check_host, header_list,
-    is_token_byte, quoted,
+    Place, SECOND, SHORTEST_INTERVAL, at_least_one, check_cluster, check_host, check_path,
+    header_list, is_token_byte, quoted,
 };
 use crate::config::duration::written;
 use crate::config::wire;
@@ -37,11 +37,7 @@ impl Place {
         check_cluster(&cluster, || path(own_cluster, "cluster"))?;
         let request_path = own.path.clone().or_else(|| defaults.path.clone());
         let request_path = request_path.ok_or_else(|| missing("path", "\"/health\""))?;
-        if !request_path.starts_with('/') || !request_path.bytes().all(|b| b.is_ascii_graphic()) {
-            let remedy = "begin with a slash, and escape what is not printable ASCII";
-            let path = path(own.path.is_some(), "path");
-            return Err(ConfigError::at(path, quoted(&request_path), remedy));
-        }
+        check_path(&request_path, || path(own.path.is_some(), "path"))?;
         let method = own.method.clone().or_else(|| defaults.method.clone());
         let method = method.unwrap_or_else(|| "GET".to_owned());
         if method.is_empty() || !method.bytes().all(is_token_byte) {

@@ -22,6 +22,7 @@ pub(crate) struct Store {
     conflicts: Cell<usize>,
     pub(crate) reads_fail: Cell<bool>,
     pub(crate) writes_fail: Cell<bool>,
+    unwritable: Cell<Option<&'static str>>,
 }
 
 impl Store {
@@ -42,7 +43,7 @@ impl Store {
         value: &[u8],
         expected: Option<Version>,
     ) -> Result<(), SwapError> {
-        if self.writes_fail.get() {
+        if self.writes_fail.get() || self.unwritable.get() == Some(key) {
             return Err(SwapError::Fault(INTERNAL_FAILURE));
         }
         let interruption = self.interruptions.borrow_mut().pop_front();
@@ -74,6 +75,11 @@ impl Store {
 
     pub(crate) fn keys(&self) -> Vec<String> {
         self.values.borrow().keys().cloned().collect()
+    }
+
+    /// Writes to this key fail, and to no other.
+    pub(crate) fn fail_writes_to(&self, key: Option<&'static str>) {
+        self.unwritable.set(key);
     }
 
     /// The next writes lose a race, whoever makes them.

@@ -1,0 +1,40 @@
+//! Whether services take traffic, for a load balancer's health check.
+
+use crate::effects::Effects;
+use crate::filter::Filter;
+use crate::host::Host;
+use crate::reply::Reply;
+use crate::store::Record;
+
+#[derive(serde::Serialize)]
+struct Health {
+    healthy: bool,
+    services: usize,
+    open: usize,
+}
+
+/// That of one service.
+pub(super) fn of(record: &Record<'_>, host: &impl Host, effects: &mut Effects) -> Reply {
+    reply(1, usize::from(!takes_traffic(record, host, effects)))
+}
+
+/// That of all of them.
+pub(super) fn of_all(filter: &Filter, host: &impl Host, effects: &mut Effects) -> Reply {
+    let (mut services, mut open) = (0_usize, 0_usize);
+    for record in filter.records() {
+        services = services.saturating_add(1);
+        open = open.saturating_add(usize::from(!takes_traffic(&record, host, effects)));
+    }
+    reply(services, open)
+}
+
+fn reply(services: usize, open: usize) -> Reply {
+    let healthy = open == 0;
+    Reply::json(if healthy { 200 } else { 503 }, &Health { healthy, services, open })
+}
+
+/// Whether calls reach the service, if only a few of them. A record that cannot be read stops no
+/// call, and says nothing here either.
+fn takes_traffic(record: &Record<'_>, host: &impl Host, effects: &mut Effects) -> bool {
+    record.state(host, effects).is_none_or(breaker::StateName::takes_traffic)
+}

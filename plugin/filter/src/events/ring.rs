@@ -1,0 +1,231 @@
+//! The latest events, and their bytes in the shared store.
+//!
+//! Each has a number, from 0 on; of those before the oldest kept, nothing is known any more. The
+//! states and reasons are written by their names, so that a module of another version that shares
+//! the store never takes one for another.
+
+use std::collections::VecDeque;
+
+use breaker::{Counts, Mode, Reason, StateName, UnixTime};
+
+use super::Event;
+use crate::naming::{LONGEST_NAME, is_name_byte};
+
+/// How many are kept.
+pub(crate) const MOST_EVENTS: usize = 128;
+
+const FORMAT: u8 = 1;
+
+/// The latest events of a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ring {
+    /// When its first event came, in nanoseconds: with an event's number it is unlike any other's.
+    epoch: u64,
+    /// The number of the next event.
+    next: u64,
+    events: VecDeque<Event>,
+}
+
+/// The bytes are no list of events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Unreadable {
+    /// They may be one to a newer version.
+    pub(crate) is_newer: bool,
+}
+
+impl Ring {
+    /// One without events.
+    pub(crate) const fn begun(at: UnixTime) -> Self {
+        Self { epoch: at.as_nanos(), next: 0, events: VecDeque::new() }
+    }
+
+    pub(crate) fn push(&mut self, event: Event) {
+        if self.events.len() >= MOST_EVENTS {
+            self.events.pop_front();
+        }
+        self.events.push_back(event);
+        self.next = self.next.saturating_add(1);
+    }
+
+    /// Which list it is, of all that were ever begun.
+    pub(crate) const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The number of the event that will come next.
+    pub(crate) const fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// The number of the oldest event that is kept.
+    pub(crate) fn oldest(&self) -> u64 {
+        self.next.saturating_sub(self.events.len() as u64)
+    }
+
+    /// The event of a number.
+    pub(crate) fn get(&self, number: u64) -> Option<&Event> {
+        let index = number.checked_sub(self.oldest())?;
+        self.events.get(usize::try_from(index).ok()?)
+    }
+
+    /// A text that stands for an event, and for no other of any process.
+    pub(crate) fn id(&self, number: u64) -> String {
+        format!("{:x}-{number}", self.epoch)
+    }
+
+    /// All of them, newest first, with their numbers.
+    pub(crate) fn newest_first(&self) -> impl Iterator<Item = (u64, &Event)> {
+        let numbers = (self.oldest()..self.next).rev();
+        numbers.zip(self.events.iter().rev())
+    }
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut bytes = vec![FORMAT];
+        bytes.extend_from_slice(&self.epoch.to_le_bytes());
+        bytes.extend_from_slice(&self.next.to_le_bytes());
+        for event in &self.events {
+            bytes.extend_from_slice(&event.at.as_nanos().to_le_bytes());
+            bytes.extend_from_slice(&event.generation.to_le_bytes());
+            let Counts { calls, failures, slow } = event.calls;
+            for number in [event.failures, calls, failures, slow] {
+                bytes.extend_from_slice(&number.to_le_bytes());
+            }
+            let names = [
+                event.service.as_str(),
+                event.from.name(),
+                event.to.name(),
+                event.reason.name(),
+                event.mode.name(),
+            ];
+            for name in names {
+                bytes.push(u8::try_from(name.len()).unwrap_or(u8::MAX));
+                bytes.extend_from_slice(name.as_bytes());
+            }
+        }
+        bytes
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Unreadable> {
+        let is_newer = bytes.first().is_some_and(|format| *format > FORMAT);
+        Self::read(bytes).ok_or(Unreadable { is_newer })
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let mut rest = bytes.strip_prefix(&[FORMAT])?;
+        let (epoch, next) = (take_u64(&mut rest)?, take_u64(&mut rest)?);
+        let mut events = VecDeque::new();
+        while !rest.is_empty() {
+            events.push_back(read_event(&mut rest)?);
+        }
+        let possible = events.len() <= MOST_EVENTS && events.len() as u64 <= next;
+        possible.then_some(Self { epoch, next, events })
+    }
+}
+
+fn read_event(rest: &mut &[u8]) -> Option<Event> {
+    let (at, generation) = (UnixTime::from_nanos(take_u64(rest)?), take_u64(rest)?);
+    let failures = take_u32(rest)?;
+    let calls = Counts { calls: take_u32(rest)?, failures: take_u32(rest)?, slow: take_u32(rest)? };
+    let service = take_text(rest)?;
+    let well_formed = (1..=LONGEST_NAME).contains(&service.len());
+    let from = take_text(rest)?;
+    let to = take_text(rest)?;
+    let reason = take_text(rest)?;
+    let mode = take_text(rest)?;
+    let state = |name| StateName::ALL.into_iter().find(|state| state.name() == name);
+    well_formed.then_some(Event {
+        at,
+        service: service.to_owned(),
+        from: state(from)?,
+        to: state(to)?,
+        reason: Reason::ALL.into_iter().find(|known| known.name() == reason)?,
+        mode: Mode::ALL.into_iter().find(|known| known.name() == mode)?,
+        failures,
+        calls,
+        generation,
+    })
+}
+
+fn take_u64(rest: &mut &[u8]) -> Option<u64> {
+    let (bytes, after) = rest.split_first_chunk()?;
+    *rest = after;
+    Some(u64::from_le_bytes(*bytes))
+}
+
+fn take_u32(rest: &mut &[u8]) -> Option<u32> {
+    let (bytes, after) = rest.split_first_chunk()?;
+    *rest = after;
+    Some(u32::from_le_bytes(*bytes))
+}
+
+fn take_text<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
+    let (len, after) = rest.split_first()?;
+    let (text, after) = after.split_at_checked(usize::from(*len))?;
+    *rest = after;
+    std::str::from_utf8(text).ok().filter(|text| text.bytes().all(is_name_byte))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
+
+    use super::*;
+
+    fn event(generation: u64) -> Event {
+        Event {
+            at: UnixTime::from_nanos(7),
+            service: "payment-service".to_owned(),
+            from: StateName::Closed,
+            to: StateName::Open,
+            reason: Reason::FailureRate,
+            mode: Mode::MetricsOnly,
+            failures: 3,
+            calls: Counts { calls: 20, failures: 10, slow: 1 },
+            generation,
+        }
+    }
+
+    #[test]
+    fn a_list_reads_as_it_was_written() {
+        let mut ring = Ring::begun(UnixTime::from_nanos(255));
+        assert_eq!(Ring::decode(&ring.encode()), Ok(ring.clone()));
+        ring.push(event(2));
+        ring.push(event(3));
+        let read = Ring::decode(&ring.encode()).unwrap();
+        assert_eq!(read, ring);
+        assert_eq!((read.id(1), read.get(1)), ("ff-1".to_owned(), Some(&event(3))));
+        assert_eq!(read.get(2), None);
+    }
+
+    #[test]
+    fn the_latest_events_are_kept_and_keep_their_numbers() {
+        let mut ring = Ring::begun(UnixTime::from_nanos(0));
+        for generation in 0..200 {
+            ring.push(event(generation));
+        }
+        assert_eq!((ring.oldest(), ring.next()), (72, 200));
+        assert_eq!(ring.newest_first().count(), MOST_EVENTS);
+        assert!(ring.newest_first().all(|(number, event)| event.generation == number));
+        assert_eq!(ring.newest_first().next().unwrap().0, 199);
+        assert_eq!(ring.get(71), None);
+    }
+
+    #[test]
+    fn a_damaged_list_is_none_or_a_shorter_one() {
+        let mut ring = Ring::begun(UnixTime::from_nanos(0));
+        ring.push(event(1));
+        ring.push(event(2));
+        let bytes = ring.encode();
+        for len in 0..bytes.len() {
+            let read = Ring::decode(bytes.get(..len).unwrap());
+            assert!(read.is_err_and(|it| !it.is_newer) || len > 16, "cut at {len}");
+        }
+        for at in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            *damaged.get_mut(at).unwrap() ^= 0xff;
+            // Whatever is read, it is read without harm.
+            let _ = Ring::decode(&damaged);
+        }
+        assert_eq!(Ring::decode(&[FORMAT + 1]), Err(Unreadable { is_newer: true }));
+    }
+}

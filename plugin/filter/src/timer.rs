@@ -1,0 +1,152 @@
+//! Timer callbacks: which calls they make, and what is written down once in a while.
+//!
+//! Every worker ticks, and the main thread too. Who makes a call is settled in the shared store,
+//! by a lease; who finds it taken has nothing to do.
+
+use breaker::{Breaker, UnixTime};
+
+use crate::Callout;
+use crate::effects::Effects;
+use crate::filter::Filter;
+use crate::headers::Headers;
+use crate::health::PendingCheck;
+use crate::host::Host;
+use crate::notify::PendingNotification;
+use crate::random::scrambled;
+use crate::store::{Record, Update};
+use crate::telemetry::Metric;
+
+/// How far behind `last_success_time` may fall before it is written.
+const SUCCESS_LAG_NANOS: u64 = 500_000_000;
+
+/// A call to be made: a health check, or a notification.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a call that is taken is made, or reported as failed"]
+pub struct Errand {
+    kind: Kind,
+    /// The call to make.
+    pub callout: Callout,
+}
+
+impl Errand {
+    /// Parts with the call, and keeps what is needed to report its answer.
+    pub fn into_parts(self) -> (PendingErrand, Callout) {
+        (PendingErrand(self.kind), self.callout)
+    }
+}
+
+/// A call whose answer is not there yet.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a call that is taken is made, or reported as failed"]
+pub struct PendingErrand(Kind);
+
+#[derive(Debug, PartialEq, Eq)]
+enum Kind {
+    Check(PendingCheck),
+    Notification(PendingNotification),
+}
+
+/// What a call brought.
+#[derive(Debug)]
+pub enum ErrandAnswer {
+    /// An answer with these headers, `:status` among them.
+    Answered(Headers),
+    /// No answer: refused, timed out, or cut off.
+    Failed,
+}
+
+impl ErrandAnswer {
+    /// The HTTP status, if there is one.
+    fn status(&self) -> Option<u16> {
+        match self {
+            Self::Answered(headers) => {
+                std::str::from_utf8(headers.get(b":status")?).ok()?.parse().ok()
+            }
+            Self::Failed => None,
+        }
+    }
+}
+
+impl Filter {
+    /// Takes the calls that are due, and writes down what may lag.
+    pub fn on_tick(&self, host: &impl Host, effects: &mut Effects) -> Vec<Errand> {
+        self.learn_names(host, effects);
+        let mut errands = Vec::new();
+        for record in self.records() {
+            record.write_events(host, effects);
+            record.adopt(host, effects);
+            let Ok(breaker) = record.reload(host, effects) else {
+                effects.count(Metric::LostUpdates);
+                continue;
+            };
+            // Whoever stored a record has set the gauges, but the last to set them need not be the
+            // last to have stored. This is what makes them agree once all is at rest.
+            record.gauges(&breaker, host, effects);
+            if self.take_success(record.number) {
+                write_success(&record, &breaker, host, effects);
+            }
+            write_tally(&record, host, effects);
+            if let Some(bulkhead) = &record.service.bulkhead {
+                record.renew_places(bulkhead, host, effects);
+            }
+            let check = record.take_check(&breaker, host, effects);
+            let errand = |(pending, callout)| Errand { kind: Kind::Check(pending), callout };
+            errands.extend(check.map(errand));
+        }
+        let notifications = self.take_notifications(host, effects);
+        let errand = |(pending, callout)| Errand { kind: Kind::Notification(pending), callout };
+        errands.extend(notifications.into_iter().map(errand));
+        errands
+    }
+
+    /// Writes down what a call brought.
+    pub fn on_errand_answer(
+        &self,
+        pending: PendingErrand,
+        answer: &ErrandAnswer,
+        host: &impl Host,
+        effects: &mut Effects,
+    ) {
+        let status = answer.status();
+        match pending.0 {
+            Kind::Check(check) => self.on_checked(check, status, host, effects),
+            Kind::Notification(notification) => {
+                let taken = status.is_some_and(|status| (200..300).contains(&status));
+                self.on_notified(&notification, taken, host, effects);
+            }
+        }
+    }
+}
+
+/// A success on the clean path is not written at once. Here it is, once for all workers.
+fn write_success(record: &Record<'_>, seen: &Breaker, host: &impl Host, effects: &mut Effects) {
+    let now = host.now().wall;
+    let last = seen.status(record.service.policy.mode).last_success.map_or(0, UnixTime::as_nanos);
+    if now.as_nanos().saturating_sub(last) < SUCCESS_LAG_NANOS {
+        return;
+    }
+    let _ = record.update(host, effects, |breaker| {
+        breaker.note_success(now);
+        Update::Changed((), None)
+    });
+}
+
+/// Good calls that this worker has kept to itself.
+fn write_tally(record: &Record<'_>, host: &impl Host, effects: &mut Effects) {
+    let tally = record.tally();
+    if tally.is_empty() {
+        return;
+    }
+    let policy = &record.service.policy;
+    let written = record.update(host, effects, |breaker| {
+        let now = host.now();
+        breaker.credit(policy, &tally, now.monotonic);
+        let transition = breaker.review(policy, now, scrambled(now.monotonic.as_nanos()));
+        let mut begun = tally;
+        begun.begin(breaker);
+        Update::Changed(begun, transition)
+    });
+    if let Ok(begun) = written {
+        record.set_tally(begun);
+    }
+}
