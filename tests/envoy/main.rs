@@ -3,11 +3,14 @@
 mod bulkhead;
 mod classification;
 mod concurrency;
+mod counters;
 mod diversion;
 mod hostile;
 mod isolation;
 mod load;
 mod names;
+mod notify;
+mod page;
 mod rates;
 mod recovery;
 mod reload;
