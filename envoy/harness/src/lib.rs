@@ -32,6 +32,7 @@ pub use crate::options::EnvoyOptions;
 pub use crate::prometheus::Prometheus;
 pub use crate::sample::{Sample, parse_yaml};
 pub use crate::stats::Stats;
+pub use crate::watchdog::Watchdog;
 
 /// The root of the repository. Envoy runs there, so that the file names in the samples are right.
 #[must_use]

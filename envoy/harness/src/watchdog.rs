@@ -12,12 +12,16 @@ use crate::envoy::in_own_process_group;
 
 /// Kills one process when this process is gone. Dropped, it no longer does.
 #[derive(Debug)]
-pub(crate) struct Watchdog {
+pub struct Watchdog {
     shell: Child,
 }
 
 impl Watchdog {
-    pub(crate) fn over(pid: u32) -> Result<Self> {
+    /// Watches over the process with this id, a child of this one.
+    ///
+    /// # Errors
+    /// When there is no `sh`.
+    pub fn over(pid: u32) -> Result<Self> {
         let mut command = Command::new("sh");
         command
             .args(["-c", r#"read -r _; kill -9 "$1" 2>/dev/null"#, "watchdog"])
