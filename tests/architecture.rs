@@ -60,6 +60,7 @@ const PLACES: &[Place] = &[
             "component-host",
             "envoy-harness",
             "module-host",
+            "node-packages",
             "recipe-services",
             "scenario",
             "simulated-world",
