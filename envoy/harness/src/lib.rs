@@ -30,7 +30,7 @@ pub use crate::install::ENVOY_VERSION;
 pub use crate::locate::{locate, version};
 pub use crate::options::EnvoyOptions;
 pub use crate::prometheus::Prometheus;
-pub use crate::sample::{Sample, parse_yaml};
+pub use crate::sample::{Sample, parse_yaml, parse_yaml_documents};
 pub use crate::stats::Stats;
 pub use crate::watchdog::Watchdog;
 

@@ -14,6 +14,14 @@ pub fn parse_yaml(text: &str) -> Result<Value> {
     serde_saphyr::from_str(text).context("not YAML")
 }
 
+/// Parses a YAML file of several documents, as `kubectl` takes them.
+///
+/// # Errors
+/// When one of them is not YAML; the message shows where.
+pub fn parse_yaml_documents(text: &str) -> Result<Vec<Value>> {
+    serde_saphyr::from_multiple(text).context("not YAML")
+}
+
 /// A bootstrap configuration. Its methods change ports and parameters and leave the rest as it is,
 /// so that what is tested is what people copy. A change that finds nothing to change is an error.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,0 +1,83 @@
+//! The sample for Envoy Gateway in a real Envoy.
+
+mod fields;
+mod translate;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use crate::objects::Objects;
+use crate::site::{Site, services};
+
+const FILE: &str = "envoy/envoy-gateway/gateway.yaml";
+
+async fn gateway() -> Result<Site> {
+    let objects = Objects::load(FILE)?;
+    let services = services().await?;
+    let sections = ["http", "breaker-admin"];
+    let listeners = sections.map(|section| translate::listener(&objects, section));
+    let listeners = listeners.into_iter().collect::<Result<Vec<_>>>()?;
+    let config = translate::config(&objects, listeners, |service| match service {
+        "payments" => Some(services.downstream()),
+        "payments-fallback" => Some(services.fallback()),
+        _ => None,
+    })?;
+    let names = ["default/shop/http", "default/shop/breaker-admin"];
+    Site::start(config, services, names, "shop.example.com").await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_envoy_gateway_the_breaker_goes_its_whole_round() -> Result<()> {
+    gateway().await?.goes_round().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_admin_api_is_not_on_envoy_gateways_public_listener() -> Result<()> {
+    gateway().await?.assert_admin_is_not_public().await
+}
+
+#[test]
+fn the_admin_listener_is_not_in_the_gateways_service() -> Result<()> {
+    let objects = Objects::load(FILE)?;
+    let listeners = &objects.get("Gateway", "shop")?["spec"]["listeners"];
+    let listeners = listeners.as_array().context("no listeners")?;
+    let admin = listeners.iter().find(|listener| listener["name"] == "breaker-admin");
+    let port = &admin.context("no admin listener")?["port"];
+    let patch = &objects.get("EnvoyProxy", "shop")?["spec"]["provider"]["kubernetes"]["envoyService"]
+        ["patch"];
+    assert_eq!(
+        patch,
+        &json!({
+            "type": "StrategicMerge",
+            "value": { "spec": { "ports": [{ "port": port, "$patch": "delete" }] } },
+        })
+    );
+    Ok(())
+}
+
+#[test]
+fn the_admin_apis_path_is_in_no_route_of_the_public_listener() -> Result<()> {
+    let objects = Objects::load(FILE)?;
+    let policy = objects.get("EnvoyExtensionPolicy", "edge-breaker")?;
+    let prefix = policy["spec"]["wasm"][0]["config"]["admin"]["path_prefix"].as_str();
+    let prefix = prefix.context("no admin API")?;
+    for rule in
+        objects.get("HTTPRoute", "payments")?["spec"]["rules"].as_array().into_iter().flatten()
+    {
+        let path = rule["matches"][0]["path"]["value"].as_str().context("no path")?;
+        assert!(!prefix.starts_with(path) && !path.starts_with(prefix), "{path}");
+    }
+    Ok(())
+}
+
+#[test]
+fn an_object_that_the_translation_does_not_know_is_refused() -> Result<()> {
+    let mut objects = Objects::load(FILE)?;
+    let route = objects.0.iter_mut().find(|object| object["metadata"]["name"] == "payments");
+    let rule: &mut Value = &mut route.context("no route")?["spec"]["rules"][0];
+    rule["timeouts"] = json!({ "request": "1s" });
+    let error = translate::listener(&objects, "http").err();
+    let error = error.map(|error| format!("{error:#}")).unwrap_or_default();
+    assert!(error.contains("timeouts"), "{error}");
+    Ok(())
+}

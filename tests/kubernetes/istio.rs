@@ -1,0 +1,149 @@
+//! The samples for Istio in a real Envoy.
+
+mod fields;
+mod translate;
+
+use std::net::SocketAddr;
+
+use anyhow::Result;
+use edge_breaker_tests::answered_by;
+use recipe_services::{Mode, Services};
+use serde_json::{Value, json};
+
+use self::translate::Workload;
+use crate::docs;
+use crate::objects::Objects;
+use crate::site::{Site, services};
+
+const INGRESS: &[(&str, &str)] = &[("istio", "ingressgateway")];
+const SHOP: &[(&str, &str)] = &[("app", "shop")];
+const OTHER: &[(&str, &str)] = &[("app", "other")];
+
+/// Where a service of the samples is.
+fn endpoint(services: &Services, host: &str) -> Option<SocketAddr> {
+    match host {
+        "payments.default.svc.cluster.local" => Some(services.downstream()),
+        "payments-fallback.default.svc.cluster.local" => Some(services.fallback()),
+        _ => None,
+    }
+}
+
+const GATEWAY_LISTENERS: [&str; 2] = ["0.0.0.0_80", "127.0.0.1_10001"];
+
+/// The configuration of the ingress gateway's proxy.
+fn gateway_config(objects: &Objects, services: &Services) -> Result<Value> {
+    let tags = docs::extra_stat_tags()?;
+    let ingress = Workload { labels: INGRESS, tags: &tags };
+    let shop = [objects.get("VirtualService", "shop")?];
+    let admin = [objects.get("VirtualService", "breaker-admin")?];
+    let [public_name, admin_name] = GATEWAY_LISTENERS;
+    let mut config = ingress
+        .bootstrap(objects, &shop, |host| endpoint(services, host))?
+        .listener(ingress.listener(objects, public_name, 80, &shop)?)
+        .listener(ingress.listener(objects, admin_name, 10001, &admin)?)
+        .build();
+    config["stats_config"] = ingress.stats_config();
+    Ok(config)
+}
+
+async fn gateway() -> Result<Site> {
+    let services = services().await?;
+    let config = gateway_config(&Objects::load("envoy/istio/gateway.yaml")?, &services)?;
+    Site::start(config, services, GATEWAY_LISTENERS, "shop.example.com").await
+}
+
+/// A workload's sidecar, as far as outbound calls go.
+async fn sidecar(labels: &[(&str, &str)], host: &'static str) -> Result<Site> {
+    let objects = Objects::load("envoy/istio/sidecar.yaml")?;
+    let tags = docs::extra_stat_tags()?;
+    let workload = Workload { labels, tags: &tags };
+    let payments = [objects.get("VirtualService", "payments")?];
+    let services = services().await?;
+    let mut config = workload
+        .bootstrap(&objects, &payments, |host| endpoint(&services, host))?
+        .listener(workload.listener(&objects, "0.0.0.0_8080", 8080, &payments)?)
+        .listener(workload.listener(&objects, "127.0.0.1_10001", 10001, &[])?)
+        .build();
+    config["stats_config"] = workload.stats_config();
+    Site::start(config, services, ["0.0.0.0_8080", "127.0.0.1_10001"], host).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_an_istio_gateway_the_breaker_goes_its_whole_round() -> Result<()> {
+    gateway().await?.goes_round().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_an_istio_sidecar_the_breaker_goes_its_whole_round() -> Result<()> {
+    sidecar(SHOP, "payments:8080").await?.goes_round().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_workloads_calls_are_left_alone() -> Result<()> {
+    let site = sidecar(OTHER, "payments").await?;
+    let answer = site.call_with("x-circuit-breaker-cluster", "any").await?;
+    assert_eq!((answer.status.as_u16(), site.services.fallback_calls()), (200, 0), "{answer:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_admin_api_is_not_on_an_istio_gateways_public_listener() -> Result<()> {
+    gateway().await?.assert_admin_is_not_public().await?;
+    let objects = Objects::load("envoy/istio/gateway.yaml")?;
+    let servers = &objects.get("Gateway", "breaker-admin")?["spec"]["servers"];
+    assert_eq!(
+        (&servers[0]["bind"], &servers[0]["port"]["number"]),
+        (&"127.0.0.1".into(), &10001.into())
+    );
+    assert_eq!(servers.as_array().map(Vec::len), Some(1));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_admin_api_is_not_in_a_sidecars_other_listeners() -> Result<()> {
+    sidecar(SHOP, "payments").await?.assert_admin_is_not_public().await?;
+    let objects = Objects::load("envoy/istio/sidecar.yaml")?;
+    let egress = &objects.get("Sidecar", "shop")?["spec"]["egress"][0];
+    assert_eq!(
+        (&egress["bind"], &egress["captureMode"], &egress["port"]["number"]),
+        (&"127.0.0.1".into(), &"NONE".into(), &10001.into())
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn outlier_detection_leaves_a_services_last_host_to_the_breaker() -> Result<()> {
+    let objects = Objects::load("envoy/istio/gateway.yaml")?;
+    let services = services().await?;
+    let mut config = gateway_config(&objects, &services)?;
+    // With all stats, those of outlier detection among them.
+    config["stats_config"] = json!({});
+    let site = Site::start(config, services, GATEWAY_LISTENERS, "shop.example.com").await?;
+    site.services.service("payments").set_failure_rate(1.0);
+    site.services.service("payments").set_mode(Mode::Status(503));
+    for _ in 0..3 {
+        assert_eq!(answered_by(&site.call().await?), "replay");
+    }
+    assert_eq!(answered_by(&site.call().await?), "cluster");
+    let stats = site.envoy.stats().await?;
+    let stat = |name| {
+        let cluster = "cluster.outbound|8080||payments.default.svc.cluster.local";
+        stats.get(&format!("{cluster}.outlier_detection.{name}"))
+    };
+    // It has seen enough to eject the host, and has not.
+    assert_eq!(stat("ejections_detected_consecutive_5xx"), Some(1), "{stats:?}");
+    assert_eq!(stat("ejections_active"), Some(0));
+    Ok(())
+}
+
+#[test]
+fn an_object_that_the_translation_does_not_know_is_refused() -> Result<()> {
+    let objects = Objects::load("envoy/istio/gateway.yaml")?;
+    let mut changed: Value = objects.get("VirtualService", "shop")?.clone();
+    changed["spec"]["http"][0]["mirror"] = json!({ "host": "elsewhere" });
+    let ingress = Workload { labels: INGRESS, tags: &[] };
+    let error = ingress.listener(&objects, "0.0.0.0_80", 80, &[&changed]).err();
+    let error = error.map(|error| format!("{error:#}")).unwrap_or_default();
+    assert!(error.contains("mirror"), "{error}");
+    Ok(())
+}

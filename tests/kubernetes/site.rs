@@ -1,0 +1,201 @@
+//! A proxy as a control plane would have configured it, and the breaker's whole round in it.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use edge_breaker_tests::{PATIENCE, answered_by};
+use envoy_harness::client::{Client, Response, empty};
+use envoy_harness::{Envoy, EnvoyOptions};
+use http::{Request, StatusCode};
+use recipe_services::{Downstream, Mode, Ports, Services};
+use serde_json::Value;
+
+/// The services behind the samples' proxies. The first segment of a path names the service that it calls: `/payments`
+/// the guarded one, `/health` its health check.
+pub(crate) async fn services() -> Result<Services> {
+    Ok(Services::start(Ports::default()).await?)
+}
+
+/// An Envoy, its services, and how they are called.
+pub(crate) struct Site {
+    pub(crate) envoy: Envoy,
+    pub(crate) services: Services,
+    client: Client,
+    public: SocketAddr,
+    admin: SocketAddr,
+    host: &'static str,
+}
+
+impl Site {
+    /// Starts an Envoy with this configuration, whose listeners have these names.
+    pub(crate) async fn start(
+        config: Value,
+        services: Services,
+        [public, admin]: [&str; 2],
+        host: &'static str,
+    ) -> Result<Self> {
+        let envoy = EnvoyOptions::new(config).concurrency(2).start().await?;
+        let public = envoy.listener_addr(public).await?;
+        let admin = envoy.listener_addr(admin).await?;
+        Ok(Self { envoy, services, client: Client::new(), public, admin, host })
+    }
+
+    fn payments(&self) -> Downstream {
+        self.services.service("payments")
+    }
+
+    async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Result<Response> {
+        let mut request = Request::get(format!("http://{}{path}", self.public));
+        request = request.header("host", self.host);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.client.send(request.body(empty())?).await
+    }
+
+    /// Calls the guarded service.
+    pub(crate) async fn call(&self) -> Result<Response> {
+        self.get("/payments/charge", &[]).await
+    }
+
+    /// Calls it with a header.
+    pub(crate) async fn call_with(&self, header: &str, value: &str) -> Result<Response> {
+        self.get("/payments/charge", &[(header, value)]).await
+    }
+
+    /// The breaker as the admin listener shows it.
+    async fn breaker(&self) -> Result<Value> {
+        let url = format!("http://{}/circuit-breaker/services/payments", self.admin);
+        self.client.get(&url).await?.json()
+    }
+
+    async fn wait_for_state(&self, wanted: &str) -> Result<()> {
+        let start = Instant::now();
+        loop {
+            let breaker = self.breaker().await?;
+            if breaker["state"] == wanted {
+                return Ok(());
+            }
+            ensure!(start.elapsed() < PATIENCE, "{breaker}, not {wanted}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn metric(&self, name: &str, labels: &[(&str, &str)]) -> Result<f64> {
+        let metrics = self.envoy.prometheus().await?;
+        let labels: Vec<_> = [("cb_service", "payments")].iter().chain(labels).copied().collect();
+        metrics.value(name, &labels).with_context(|| {
+            let series: Vec<_> =
+                metrics.text().lines().filter(|line| line.contains(name)).collect();
+            format!("no {name} with {labels:?} among {series:#?}")
+        })
+    }
+
+    /// Closed, tripped, diverted, checked, half-open, closed; and what shows it.
+    pub(crate) async fn goes_round(&self) -> Result<()> {
+        let health = self.services.service("health");
+        self.payments().set_failure_rate(0.0);
+        let answer = self.call().await?;
+        assert_eq!(
+            (answer.status.as_u16(), answered_by(&answer)),
+            (200, "downstream"),
+            "{answer:?}"
+        );
+
+        // A client cannot choose the fallback: the filter runs on that route as well, and removes the header.
+        let chosen = self.call_with("x-circuit-breaker-cluster", "any").await?;
+        assert_eq!(
+            (chosen.status.as_u16(), self.services.fallback_calls()),
+            (200, 0),
+            "{chosen:?}"
+        );
+
+        self.payments().set_mode(Mode::Status(503));
+        health.set_mode(Mode::Status(503));
+        for _ in 0..3 {
+            let answer = self.call().await?;
+            assert_eq!(
+                (answer.status.as_u16(), answered_by(&answer)),
+                (200, "replay"),
+                "{answer:?}"
+            );
+        }
+        self.wait_for_state("OPEN").await?;
+        let calls = self.payments().calls();
+        // Two of them, and three failures with two retries each.
+        assert_eq!(calls, 2 + 9);
+        for _ in 0..10 {
+            let answer = self.call().await?;
+            assert_eq!(
+                (answer.status.as_u16(), answered_by(&answer)),
+                (200, "cluster"),
+                "{answer:?}"
+            );
+            let told = answer.json()?;
+            assert_eq!(
+                (&told["circuit_breaker_state"], &told["service_name"]),
+                (&"OPEN".into(), &"payments".into()),
+                "{told}"
+            );
+        }
+        assert_eq!(self.payments().calls(), calls, "a call reached the service");
+        assert_eq!(self.metric("edge_breaker_state", &[]).await?, 1.0);
+
+        // The check goes to the cluster that the configuration names, whatever the routes say.
+        let checks = health.counts().calls;
+        let next = tokio::time::timeout(PATIENCE, health.until(|counts| counts.calls > checks));
+        next.await.context("no health check")?;
+        assert_eq!(self.breaker().await?["state"], "OPEN");
+        self.payments().set_mode(Mode::Normal);
+        self.payments().set_failure_rate(0.0);
+        health.set_mode(Mode::Normal);
+        self.wait_for_state("HALF_OPEN").await?;
+        let trial = self.call().await?;
+        assert_eq!((trial.status.as_u16(), answered_by(&trial)), (200, "downstream"), "{trial:?}");
+        self.wait_for_state("CLOSED").await?;
+
+        self.assert_metrics().await
+    }
+
+    /// Each label of the breaker's metrics is one of Prometheus.
+    async fn assert_metrics(&self) -> Result<()> {
+        let opened = [("cb_to", "open"), ("cb_reason", "consecutive_failures")];
+        let healthy = [("cb_to", "half_open"), ("cb_reason", "health_check")];
+        for (name, labels, value) in [
+            ("edge_breaker_transitions_total", &opened[..], 1.0),
+            ("edge_breaker_transitions_total", &healthy, 1.0),
+            ("edge_breaker_calls_total", &[("cb_outcome", "failure")], 3.0),
+            ("edge_breaker_calls_total", &[("cb_outcome", "success")], 3.0),
+            ("edge_breaker_fallback_total", &[("cb_kind", "replay")], 3.0),
+            ("edge_breaker_fallback_total", &[("cb_kind", "cluster")], 10.0),
+            ("edge_breaker_not_permitted_total", &[("cb_reason", "open")], 10.0),
+            ("edge_breaker_health_checks_total", &[("cb_result", "healthy")], 1.0),
+        ] {
+            assert_eq!(self.metric(name, labels).await?, value, "{name} {labels:?}");
+        }
+        let unprotected = self.envoy.stats().await?;
+        let unprotected: u64 =
+            unprotected.matching("edge_breaker_unprotected_total").map(|(_, value)| value).sum();
+        assert_eq!(unprotected, 0);
+        Ok(())
+    }
+
+    /// Nobody steers the breaker from the listener that clients use.
+    pub(crate) async fn assert_admin_is_not_public(&self) -> Result<()> {
+        for path in [
+            "/circuit-breaker/services",
+            "/payments/../circuit-breaker/services",
+            "/payments/%2e%2e/circuit-breaker/services",
+        ] {
+            let answer = self.get(path, &[]).await?;
+            let text = answer.text();
+            assert!(!text.contains("service_name"), "{path}: {} {text}", answer.status);
+        }
+        let shown = self.breaker().await?;
+        assert_eq!(shown["service_name"], "payments");
+        let url = format!("http://{}/", self.admin);
+        assert_eq!(self.client.get(&url).await?.status, StatusCode::NOT_FOUND);
+        Ok(())
+    }
+}
