@@ -1,6 +1,6 @@
 # The one command surface: CI runs these very commands. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup wasm lint test soak bench demo clean
+.PHONY: help setup wasm image lint test soak bench demo clean
 
 CARGO ?= cargo
 WASM_TARGET := wasm32-wasip1
@@ -33,6 +33,9 @@ wasm: ## Builds the proxy-wasm module and the component into target/wasm
 	$(CARGO) build -p breaker-component --target $(COMPONENT_TARGET) --profile module
 	@$(CARGO) run --quiet -p component-wrap -- $(COMPONENT_BUILT)/edge_breaker_component.wasm $(COMPONENT)
 	@ls -l $(WASM) $(COMPONENT)
+
+image: wasm ## Makes an OCI image of the module in target/image, with a bill of materials and the licences
+	@$(CARGO) run --quiet -p module-image -- $(WASM) target/image
 
 lint: ## Checks format, lints (native and wasm), docs and the direction of dependencies
 	$(CARGO) fmt --all --check

@@ -1,0 +1,95 @@
+//! Tools from Debian, for a machine that has them not: unpacked below `target/debian/`, which needs
+//! no root and starts no service.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use envoy_harness::repo_root;
+
+/// A program, and how to run it.
+pub(crate) struct Tool {
+    program: PathBuf,
+    libraries: Option<PathBuf>,
+}
+
+impl Tool {
+    /// The program of this name on PATH, or from the package of this name.
+    pub(crate) fn named(name: &str) -> Result<Self> {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let there = std::env::split_paths(&path).map(|folder| folder.join(name));
+        if let Some(program) = there.into_iter().find(|program| program.is_file()) {
+            return Ok(Self { program, libraries: None });
+        }
+        let root = unpacked(name).with_context(|| {
+            format!("{name} is neither on PATH nor can it be had from Debian: install it")
+        })?;
+        Ok(Self { program: root.join("usr/bin").join(name), libraries: Some(root.join("usr/lib")) })
+    }
+
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        if let Some(libraries) = &self.libraries {
+            let folders = fs::read_dir(libraries).into_iter().flatten().flatten();
+            let folders: Vec<_> = folders.map(|folder| folder.path()).collect();
+            if let Ok(folders) = std::env::join_paths(folders) {
+                command.env("LD_LIBRARY_PATH", folders);
+            }
+        }
+        command.stdin(Stdio::null());
+        command
+    }
+}
+
+/// The package and what it needs beyond this system, in a folder that appears by a rename.
+fn unpacked(package: &str) -> Result<PathBuf> {
+    let home = repo_root().join("target/debian");
+    let destination = home.join(package);
+    fs::create_dir_all(&home)?;
+    let lock = File::create(home.join(format!(".lock-{package}")))?;
+    lock.lock()?;
+    if destination.exists() {
+        return Ok(destination);
+    }
+    eprintln!("unpacking {package} from Debian into {}", destination.display());
+    let scratch = tempfile::Builder::new().prefix(".unpacking-").tempdir_in(&home)?;
+    let (archives, root) = (scratch.path().join("archives"), scratch.path().join("root"));
+    fs::create_dir(&archives)?;
+    run(Command::new("apt-get").arg("download").args(needed(package)?).current_dir(&archives))?;
+    for archive in fs::read_dir(&archives)? {
+        run(Command::new("dpkg-deb").arg("-x").arg(archive?.path()).arg(&root))?;
+    }
+    fs::rename(&root, &destination)?;
+    Ok(destination)
+}
+
+/// The packages that would be installed.
+fn needed(package: &str) -> Result<Vec<String>> {
+    let simulate = || {
+        run(Command::new("apt-get")
+            .args(["install", "--simulate", "--no-install-recommends", package])
+            .env("LC_ALL", "C"))
+    };
+    let said = simulate().or_else(|_| {
+        // A fresh container has no lists.
+        run(Command::new("apt-get").arg("update"))?;
+        simulate()
+    })?;
+    let name = |line: &str| Some(line.strip_prefix("Inst ")?.split(' ').next()?.to_owned());
+    let packages: Vec<_> = said.lines().filter_map(name).collect();
+    // One that is installed, but whose program is not on PATH, is unpacked as well.
+    Ok(if packages.is_empty() { vec![package.to_owned()] } else { packages })
+}
+
+/// What a command says.
+pub(crate) fn run(command: &mut Command) -> Result<String> {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("cannot run {}", Path::new(command.get_program()).display()))?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let error = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{command:?}: {}\n{said}{error}", output.status);
+    Ok(said)
+}
