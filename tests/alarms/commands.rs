@@ -48,7 +48,11 @@ async fn every_command_of_the_runbooks_is_answered() -> Result<()> {
     ensure!(!commands.is_empty(), "no commands");
     for Command { line, method, port, path } in commands {
         let url = format!("http://{}{path}", address(&edge, port)?);
-        let request = Request::builder().method(method).uri(url).body(empty())?;
+        let mut request = Request::builder().method(method).uri(url);
+        if line.contains(" -H 'content-type: application/json' ") {
+            request = request.header("content-type", "application/json");
+        }
+        let request = request.body(empty())?;
         let answer = edge.client.send(request).await.with_context(|| line.clone())?;
         ensure!(answer.status.is_success(), "{line}: {} {}", answer.status, answer.text());
         ensure!(!answer.text().trim().is_empty(), "{line}: nothing");

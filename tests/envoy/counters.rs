@@ -50,7 +50,7 @@ async fn counters_at_rest_are_what_service_fallback_and_clients_counted_themselv
                 },
                 {
                     "name": INVENTORY, "match": { "path_prefixes": ["/inventory-service"] },
-                    "trip": trip(5), "fallback": replaying,
+                    "trip": trip(4), "fallback": replaying,
                 },
             ],
         }),
@@ -141,7 +141,7 @@ async fn counters_at_rest_are_what_service_fallback_and_clients_counted_themselv
         let prefix = format!("wasmcustom.cb_service=.={service};.;cb_to");
         let told: u64 = stats.matching(&prefix).map(|(_, value)| value).sum();
         assert_eq!(told, edge.breaker(service).await?.generation - 1, "{service}");
-        assert!(told > 30, "{service}: {told} transitions");
+        assert!(told > 10, "{service}: {told} transitions");
     }
     assert_eq!(stats.get("wasmcustom.edge_breaker_lost_updates_total"), Some(0));
     let all = payments.all() + items.all() + left + diverted;

@@ -112,6 +112,7 @@ impl Board {
         let (payment, breaker) = (stage.payment_url(), stage.breaker_url());
         println!("\n{STRONG}Left running until Ctrl-C{STRONG:#}");
         println!("   payments   {payment}");
+        println!("   page       {}", stage.page_url());
         println!("   breaker    {breaker}");
         if let Some(metrics) = stage.proxy.metrics_url() {
             println!("   metrics    {metrics}");

@@ -47,6 +47,7 @@ async fn run(options: &Options) -> Result<ExitCode> {
     if let Some(why) = stage.proxy.why_not_envoy() {
         board.note(&format!("since there is no Envoy here: {why}"));
     }
+    board.note(&format!("the breakers in a browser: {}", stage.page_url()));
     scenarios::closed(&stage, &mut board).await?;
     scenarios::open(&stage, &mut board).await?;
     scenarios::fallback(&stage, &mut board).await?;

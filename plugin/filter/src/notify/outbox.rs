@@ -60,11 +60,11 @@ impl Outbox {
         self.attempt
     }
 
-    /// Whether a worker is at it, or a wait is not over. Neither is longer than the longest, even one
-    /// from before the clock stepped back.
+    /// Whether a worker is at it, or a wait is not over. One that is longer than any may be is from
+    /// before the clock stepped back.
     pub(super) fn is_busy(&self, notify: &Notify, now: Timestamp) -> bool {
         let longest = LONGEST_WAIT.max(notify.timeout.saturating_add(SLACK));
-        now < self.until.min(now.after(longest)) && self.until <= now.after(longest)
+        now < self.until && self.until <= now.after(longest)
     }
 
     /// Takes what is due; `None`: there is nothing to do.
