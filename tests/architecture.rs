@@ -34,13 +34,14 @@ const PLACES: &[Place] = &[
     plugin(
         "breaker-filter",
         &["breaker"],
-        &["httpdate", "humantime", "serde", "serde_json", "serde_path_to_error"],
+        &["httpdate", "humantime", "schemars", "serde", "serde_json", "serde_path_to_error"],
     ),
     plugin("breaker-proxy-wasm", &["breaker-filter"], &["proxy-wasm"]),
     plugin("breaker-component", &["breaker-filter"], &["wit-bindgen"]),
     tool("component-wrap", &[]),
     tool("module-trim", &[]),
     tool("module-image", &[]),
+    tool("config-schema", &["breaker-filter"]),
     tool("wasm-host", &[]),
     tool("node-packages", &[]),
     tool("component-host", &["node-packages"]),
@@ -125,6 +126,16 @@ fn the_module_is_no_library_beside() {
             if kinds.iter().any(|kind| kind == "cdylib") {
                 assert_eq!(kinds, ["cdylib"], "{}", package.name);
             }
+        }
+    }
+}
+
+#[test]
+fn the_module_carries_no_schema() {
+    let (_, packages) = workspace();
+    for shell in packages.iter().filter(|it| it.name.starts_with("breaker-")) {
+        for dependency in shell.dependencies.iter().filter(|it| it.name == "breaker-filter") {
+            assert_eq!(dependency.features, [] as [String; 0], "{}", shell.name);
         }
     }
 }

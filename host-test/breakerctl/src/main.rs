@@ -9,6 +9,7 @@ mod check;
 mod document;
 mod module;
 mod output;
+mod schema;
 mod serve;
 mod simulate;
 mod status;
@@ -42,6 +43,7 @@ enum Command {
     Watch(watch::Args),
     Simulate(simulate::Args),
     Serve(serve::Args),
+    Schema(schema::Args),
 }
 
 fn main() -> ExitCode {
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
         Command::Watch(args) => watch::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Serve(args) => serve::run(&args),
+        Command::Schema(args) => schema::run(&args),
     };
     match answer {
         Ok(answer) => answer.into(),

@@ -8,6 +8,8 @@ mod duration;
 mod error;
 mod reader;
 mod resolve;
+#[cfg(feature = "schema")]
+mod schema;
 mod status;
 mod wire;
 

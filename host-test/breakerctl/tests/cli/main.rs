@@ -3,6 +3,7 @@
 mod admin;
 mod check;
 mod docs;
+mod schema;
 mod serve;
 mod simulate;
 mod status;

@@ -105,7 +105,7 @@ impl<'de> Deserialize<'de> for StatusRange {
 }
 
 /// The gRPC status codes by name, in the order of their numbers.
-const GRPC_NAMES: [&str; 17] = [
+pub(super) const GRPC_NAMES: [&str; 17] = [
     "OK",
     "CANCELLED",
     "UNKNOWN",

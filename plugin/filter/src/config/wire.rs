@@ -9,99 +9,160 @@ use serde::de::{self, Deserialize, Deserializer, Visitor};
 use super::duration::Span;
 use super::status::{GrpcSet, StatusSet};
 
+/// The configuration of Edge Breaker. Every field may be left out.
 #[derive(Debug, Default, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct Config {
+    /// What services have in common.
     pub(super) defaults: Option<Defaults>,
+    /// Which answers tell the breaker's state.
     pub(super) expose_state: Option<ExposeState>,
+    /// The services to guard: the first whose match fits a request does. Left out, each upstream
+    /// cluster is one.
     pub(super) services: Option<Vec<Service>>,
+    /// How many names may be made of `{cluster}`, `{host}` and `{route}`.
     #[serde(default, deserialize_with = "count")]
     pub(super) max_services: Option<u32>,
+    /// Where each transition is posted, as a CloudEvent. Left out, nowhere.
     pub(super) notify: Option<Notify>,
+    /// Where the admin API answers. Left out, there is none.
     pub(super) admin: Option<Admin>,
 }
 
-/// What both a service and the defaults may give.
+/// What services have in common.
 #[derive(Debug, Default, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct Defaults {
+    /// What is done with the breaker's decisions.
     pub(super) mode: Option<Mode>,
+    /// What opens the breaker. A service's own stands in for that of the defaults as a whole.
     pub(super) trip: Option<Trip>,
+    /// What counts as a failure.
     #[serde(default)]
     pub(super) classify: Classify,
+    /// How long it stays open.
     #[serde(default)]
     pub(super) open: Open,
+    /// Which trials close it.
     #[serde(default)]
     pub(super) half_open: HalfOpen,
+    /// What is asked before it may leave the open state. Left out, the wait alone ends it.
     pub(super) health_check: Option<HealthCheck>,
+    /// Who answers in its stead. Left out, a diverted call gets 503.
     pub(super) fallback: Option<Fallback>,
+    /// How many of its calls may be under way at a time.
     pub(super) bulkhead: Option<Bulkhead>,
 }
 
+/// One guarded service.
 #[derive(Debug, Default, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct Service {
+    /// Names it in headers, metrics, logs and the admin API, and is the key of its state.
+    /// `{cluster}`, `{host}` and `{route}` make a name for each.
     pub(super) name: String,
+    /// Which requests belong to it. Left out, every request does.
     #[serde(rename = "match")]
     pub(super) matches: Option<Match>,
+    /// What is done with the breaker's decisions.
     pub(super) mode: Option<Mode>,
+    /// What opens the breaker. A service's own stands in for that of the defaults as a whole.
     pub(super) trip: Option<Trip>,
+    /// What counts as a failure.
     #[serde(default)]
     pub(super) classify: Classify,
+    /// How long it stays open.
     #[serde(default)]
     pub(super) open: Open,
+    /// Which trials close it.
     #[serde(default)]
     pub(super) half_open: HalfOpen,
+    /// What is asked before it may leave the open state. Left out, the wait alone ends it.
     pub(super) health_check: Option<HealthCheck>,
+    /// Who answers in its stead. Left out, a diverted call gets 503.
     pub(super) fallback: Option<Fallback>,
+    /// How many of its calls may be under way at a time.
     pub(super) bulkhead: Option<Bulkhead>,
 }
 
+/// What is done with the breaker's decisions.
 #[derive(Clone, Copy, Debug, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Mode {
+    /// Calls pass or are diverted, as the breaker decides.
     Enabled,
+    /// Calls are left alone, and nothing is counted.
     Disabled,
+    /// All calls are diverted.
     ForcedOpen,
+    /// All calls pass; counts and transitions are as if it were enabled.
     MetricsOnly,
 }
 
+/// Which requests belong to it: of each kind given one entry must fit, and all kinds given must.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub(crate) struct Match {
+    /// Host names: `payments.example.com` on any port, `payments.example.com:8443` on that one,
+    /// `*.pay.internal` for all below.
     pub(crate) hosts: Option<Vec<String>>,
+    /// What the path begins with.
     pub(crate) path_prefixes: Option<Vec<String>>,
+    /// Headers, one of which has to fit.
     pub(crate) headers: Option<Vec<HeaderMatch>>,
+    /// Clusters that the route chose, by the proxy's own names; `*` stands for any characters.
     pub(crate) clusters: Option<Vec<String>>,
 }
 
+/// A header: its name and exactly one of `exact`, `prefix` and `present`.
 #[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub(crate) struct HeaderMatch {
+    /// The name, in upper or lower case.
     pub(crate) name: String,
+    /// A value is this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) exact: Option<String>,
+    /// A value begins with this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) prefix: Option<String>,
+    /// `true`: the header is there; `false`: it is not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) present: Option<bool>,
 }
 
+/// What opens the breaker: any rule that is given does.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct Trip {
+    /// Opens on so many failures with no success between them.
     #[serde(default, deserialize_with = "count")]
     pub(super) consecutive_failures: Option<u32>,
+    /// Percent. Opens when this share of the latest calls failed, or more.
     pub(super) failure_rate_threshold: Option<Share>,
+    /// Percent. Opens when this share of the latest calls was slow, or more.
     pub(super) slow_call_rate_threshold: Option<Share>,
+    /// A duration above zero. A call is slow if its answer took as long to begin.
     pub(super) slow_call_duration_threshold: Option<Span>,
+    /// With fewer calls in the window no rate opens. At most what a window over calls holds.
     #[serde(default, deserialize_with = "count")]
     pub(super) minimum_number_of_calls: Option<u32>,
+    /// Whether the latest calls are those of a time, or so many. Left out, as the size tells.
     pub(super) sliding_window_type: Option<WindowType>,
+    /// How far back the latest calls reach: a duration from `1s`, or a number of calls.
     pub(super) sliding_window_size: Option<WindowSize>,
 }
 
+/// Whether the latest calls are those of a time, or so many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(super) enum WindowType {
     TimeBased,
@@ -149,138 +210,213 @@ impl<'de> Deserialize<'de> for WindowSize {
     }
 }
 
+/// What counts as a failure. What is neither a failure nor ignored is a success.
 #[derive(Clone, Copy, Debug, Default, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct Classify {
+    /// Answers of the service that are failures.
     pub(super) failure_status: Option<StatusSet>,
+    /// Answers that say nothing about it; beats `failure_status`.
     pub(super) ignore_status: Option<StatusSet>,
+    /// gRPC statuses that are failures.
     pub(super) failure_grpc_status: Option<GrpcSet>,
+    /// gRPC statuses that say nothing; beats `failure_grpc_status`.
     pub(super) ignore_grpc_status: Option<GrpcSet>,
+    /// What it is that the proxy's own limits refused a call.
     pub(super) overflow: Option<Overflow>,
 }
 
+/// What it is that the proxy's own limits refused a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Overflow {
     Failure,
     Ignore,
 }
 
+/// How long the breaker stays open.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct Open {
+    /// The earliest end of the open state. Left out: `30s`, or `0s` with a health check.
     pub(super) wait_duration: Option<Span>,
+    /// What each further trip in a row multiplies the wait by.
     pub(super) backoff_rate: Option<Factor>,
+    /// The longest wait, whatever lengthens it: at least `wait_duration`.
     pub(super) max_wait_duration: Option<Span>,
+    /// Percent. How far each wait is spread to either side.
     pub(super) jitter: Option<Percent>,
+    /// Whether the `Retry-After` of the answer that trips lengthens the wait.
     pub(super) honor_retry_after: Option<bool>,
 }
 
+/// Which trials close the breaker.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct HalfOpen {
+    /// Trials in flight or done in one half-open period, over all workers.
     #[serde(default, deserialize_with = "count")]
     pub(super) permitted_calls: Option<u32>,
+    /// Successful trials that close the breaker: at most `permitted_calls`.
     #[serde(default, deserialize_with = "count")]
     pub(super) success_threshold: Option<u32>,
+    /// After this long a trial without a result gives its place back. At least `10ms`.
     pub(super) max_wait_duration: Option<Span>,
+    /// After closing, the share of diverted calls falls from all to none in this time.
     pub(super) ramp_duration: Option<Span>,
 }
 
+/// What is asked before the breaker may leave the open state.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct HealthCheck {
+    /// Where the check is sent: a cluster of the proxy. Required, here or in the defaults.
     pub(super) cluster: Option<String>,
+    /// The `:authority` of the check. Left out: the cluster's name.
     pub(super) host: Option<String>,
+    /// The method.
     pub(super) method: Option<String>,
+    /// The path. Required, here or in the defaults.
     pub(super) path: Option<String>,
+    /// Further headers.
     pub(super) headers: Option<BTreeMap<String, String>>,
+    /// From one check's answer to the next check. At least `10ms`.
     pub(super) interval: Option<Span>,
+    /// A check without an answer by then has failed. At most `interval`.
     pub(super) timeout: Option<Span>,
+    /// Checks in a row that must pass.
     #[serde(default, deserialize_with = "count")]
     pub(super) healthy_threshold: Option<u32>,
+    /// Which answers pass.
     pub(super) expected_status: Option<StatusSet>,
+    /// Where passing leads: to trials, or straight to closed.
     pub(super) then: Option<Then>,
+    /// How a failed check is tried again before it counts as failed.
     pub(super) retry: Option<Retry>,
 }
 
+/// Where a passed health check leads.
 #[derive(Clone, Copy, Debug, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Then {
     Close,
     HalfOpen,
 }
 
+/// How a failed check is tried again before it counts as failed.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct Retry {
+    /// Further attempts.
     #[serde(default, deserialize_with = "count")]
     pub(super) num_retries: Option<u32>,
+    /// The wait before the first of them. At least `10ms`.
     pub(super) interval: Option<Span>,
+    /// What each further wait is multiplied by.
     pub(super) backoff_rate: Option<Factor>,
 }
 
+/// Who answers in the service's stead.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct Fallback {
+    /// A cluster of the proxy: who answers while calls are diverted, and for a failed call. Not the
+    /// protected one.
     pub(super) cluster: Option<String>,
+    /// The `:authority` with which a failed call is sent to the cluster. Left out: the request's.
     pub(super) host: Option<String>,
+    /// Whether a call that failed is answered by the fallback too. Left out: `true` if there is
+    /// one.
     pub(super) on_failure: Option<bool>,
+    /// How long the cluster may take for a failed call.
     pub(super) timeout: Option<Span>,
+    /// Bytes. A failed call with a longer body passes unchanged.
     #[serde(default, deserialize_with = "count")]
     pub(super) max_request_bytes: Option<u32>,
+    /// Good answers that are given again where there is no `cluster`.
     pub(super) stale: Option<Stale>,
+    /// What is answered where there is no `cluster`, and nothing `stale`.
     pub(super) response: Option<Response>,
 }
 
+/// Good answers that are given again while the service is down.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct Stale {
+    /// How long an answer may have been kept when it is given. At least `1s`.
     pub(super) max_age: Option<Span>,
+    /// Bytes. Longer bodies are not kept.
     #[serde(default, deserialize_with = "count")]
     pub(super) max_response_bytes: Option<u32>,
+    /// How many answers are kept for the service.
     #[serde(default, deserialize_with = "count")]
     pub(super) max_entries: Option<u32>,
 }
 
+/// A static answer.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct Response {
+    /// The status.
     #[serde(default, deserialize_with = "count")]
     pub(super) status: Option<u32>,
+    /// The headers.
     pub(super) headers: Option<BTreeMap<String, String>>,
+    /// The body.
     pub(super) body: Option<String>,
 }
 
+/// How many calls may be under way at a time, over all workers.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct Bulkhead {
+    /// How many calls may be under way. Required, here or in the defaults.
     #[serde(default, deserialize_with = "count")]
     pub(super) max_concurrent_calls: Option<u32>,
+    /// What becomes of a call that finds no place.
     pub(super) on_full: Option<OnFull>,
+    /// Classes of calls; the first that matches has a call.
     pub(super) partitions: Option<Vec<Partition>>,
 }
 
 /// What becomes of a call that finds every place taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum OnFull {
     Fallback,
     Reject,
 }
 
+/// A class of calls that may take only a part of the places.
 #[derive(Clone, Debug, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct Partition {
+    /// Names it, over all configurations.
     pub(super) name: String,
+    /// Which calls belong to it.
     #[serde(rename = "match")]
     pub(super) matches: Option<Match>,
+    /// How many of its calls may be under way: at most the service's own.
     #[serde(default, deserialize_with = "count")]
     pub(super) max_concurrent_calls: Option<u32>,
 }
 
 /// When answers tell the breaker's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ExposeState {
     Always,
@@ -288,22 +424,34 @@ pub(crate) enum ExposeState {
     Never,
 }
 
+/// Where each transition is posted, once for all workers.
 #[derive(Debug, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct Notify {
+    /// Where it is sent: a cluster of the proxy.
     pub(super) cluster: Option<String>,
+    /// The `:authority` of the call. Left out: the cluster's name.
     pub(super) host: Option<String>,
+    /// The path.
     pub(super) path: Option<String>,
+    /// Further headers, such as a credential.
     pub(super) headers: Option<BTreeMap<String, String>>,
+    /// A call without an answer by then has failed.
     pub(super) timeout: Option<Span>,
+    /// Further attempts at a call that failed.
     #[serde(default, deserialize_with = "count")]
     pub(super) num_retries: Option<u32>,
 }
 
+/// Where the admin API answers.
 #[derive(Debug, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct Admin {
+    /// What the paths of the API begin with.
     pub(super) path_prefix: Option<String>,
+    /// Where given, every request needs `authorization: Bearer <token>`. A secret.
     pub(super) token: Option<String>,
 }
 

@@ -1,0 +1,23 @@
+//! `breakerctl schema`.
+
+use std::fs;
+
+use crate::support::{repository, run};
+
+#[test]
+fn it_prints_the_schema_that_is_handed_out() {
+    let ran = run(&["schema"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+    let file = fs::read_to_string(repository().join("envoy/edge-breaker.schema.json")).unwrap();
+    assert_eq!(ran.stdout, file);
+    let schema = ran.json();
+    assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+    assert!(schema["properties"]["services"].is_object());
+}
+
+#[test]
+fn it_helps_with_an_example_of_itself() {
+    let ran = run(&["schema", "--help"]);
+    assert_eq!(ran.code, Some(0));
+    assert!(ran.stdout.contains("  breakerctl schema >"), "{ran:?}");
+}
