@@ -7,6 +7,10 @@ WASM_TARGET := wasm32-wasip1
 WASM := target/wasm/edge_breaker.wasm
 BUILT := $${CARGO_TARGET_DIR:-target}/$(WASM_TARGET)/module
 SHELLS := -p breaker-proxy-wasm -p empty-filter
+# The same bytes wherever they are built: no folder of this machine is named in them.
+REMAP := --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=cargo
+export CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS := $(REMAP)
+export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS := $(REMAP)
 # The component is built without a system, and so asks for none.
 COMPONENT_TARGET := wasm32-unknown-unknown
 COMPONENT := target/wasm/edge_breaker_component.wasm

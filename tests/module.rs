@@ -82,6 +82,16 @@ fn the_module_offers_the_callbacks_it_lives_by_and_no_others() {
     assert_eq!(exports, EXPORTS);
 }
 
+/// Or it would be another one on each machine.
+#[test]
+fn no_folder_of_the_machine_that_built_it_is_in_the_module() {
+    let module = module();
+    let text = String::from_utf8_lossy(&module);
+    for folder in ["/.cargo/", "/home/", "/root/", env!("CARGO_MANIFEST_DIR")] {
+        assert!(!text.contains(folder), "{folder}");
+    }
+}
+
 #[test]
 fn the_module_stays_small() {
     let size = module().len();

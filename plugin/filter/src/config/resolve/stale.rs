@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use super::{SECOND, at_least_one};
-use crate::config::duration::written;
+use crate::config::duration::{LONGEST, written};
 use crate::config::wire;
 use crate::config::{ConfigError, Stale};
 use crate::stale::{ENTRY_OVERHEAD, MOST_ENTRIES};
 
-const OLDEST: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 const DEFAULT_AGE: Duration = Duration::from_secs(300);
 const LARGEST_RESPONSE: u32 = 16 * 1024 * 1024;
 const DEFAULT_RESPONSE: u32 = 64 * 1024;
@@ -19,8 +18,9 @@ const MOST_BYTES: u64 = 256 * 1024 * 1024;
 pub(super) fn stale(wire: &wire::Stale, path: &str) -> Result<Stale, ConfigError> {
     let path = |field: &str| format!("{path}.{field}");
     let max_age = wire.max_age.map_or(DEFAULT_AGE, |span| span.0);
-    if !(SECOND..=OLDEST).contains(&max_age) {
-        let remedy = format!("give from \"1s\" to {}", written(OLDEST));
+    // No duration is longer.
+    if max_age < SECOND {
+        let remedy = format!("give from \"1s\" to {}", written(LONGEST));
         return Err(ConfigError::at(path("max_age"), written(max_age), remedy));
     }
     let bytes = wire.max_response_bytes.unwrap_or(DEFAULT_RESPONSE);
