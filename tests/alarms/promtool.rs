@@ -3,12 +3,13 @@
 use std::process::Command;
 
 use anyhow::Result;
+use edge_breaker_tests::debian::run;
 use envoy_harness::repo_root;
 
-use crate::install::{promtool, run};
+use crate::install::promtool;
 
 fn say(arguments: &[&str]) -> Result<()> {
-    run(Command::new(promtool()).args(arguments).current_dir(repo_root()))
+    run(Command::new(promtool()).args(arguments).current_dir(repo_root())).map(drop)
 }
 
 #[test]

@@ -3,7 +3,6 @@
 
 mod bill;
 mod content;
-mod debian;
 mod docs;
 mod puller;
 mod registry;

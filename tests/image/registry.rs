@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use edge_breaker_tests::PATIENCE;
+use edge_breaker_tests::debian::{Tool, run};
 use envoy_harness::client::{Client, Response, empty};
 use module_image::Digest;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::debian::{Tool, run};
 use crate::puller;
 
 /// What a client says that it takes.
@@ -29,7 +29,9 @@ pub(crate) struct Registry {
 
 impl Registry {
     pub(crate) async fn start() -> Result<Self> {
-        let tool = tokio::task::spawn_blocking(|| Tool::named("docker-registry")).await??;
+        let tool =
+            tokio::task::spawn_blocking(|| Tool::named("docker-registry", "docker-registry"))
+                .await??;
         let folder = tempfile::tempdir()?;
         let config = folder.path().join("config.yaml");
         let storage = folder.path().join("storage");
@@ -119,7 +121,7 @@ impl Drop for Registry {
 /// Runs skopeo, which on a machine that has not been set up has no policy.
 pub(crate) async fn skopeo(arguments: Vec<String>) -> Result<()> {
     tokio::task::spawn_blocking(move || {
-        let tool = Tool::named("skopeo")?;
+        let tool = Tool::named("skopeo", "skopeo")?;
         run(tool.command().arg("--insecure-policy").args(arguments))?;
         anyhow::Ok(())
     })

@@ -1,6 +1,7 @@
 //! What the tests in a real Envoy stand on: the filter between a client and the recipe's
 //! services, and the breaker as its admin API shows it.
 
+pub mod debian;
 mod setup;
 
 use std::net::SocketAddr;

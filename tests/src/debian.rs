@@ -9,26 +9,38 @@ use anyhow::{Context, Result, ensure};
 use envoy_harness::repo_root;
 
 /// A program, and how to run it.
-pub(crate) struct Tool {
+#[derive(Debug)]
+pub struct Tool {
     program: PathBuf,
     libraries: Option<PathBuf>,
 }
 
 impl Tool {
-    /// The program of this name on PATH, or from the package of this name.
-    pub(crate) fn named(name: &str) -> Result<Self> {
+    /// The program of this name on PATH, or from this package.
+    ///
+    /// # Errors
+    /// When it is neither there nor to be had.
+    pub fn named(name: &str, package: &str) -> Result<Self> {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let there = std::env::split_paths(&path).map(|folder| folder.join(name));
         if let Some(program) = there.into_iter().find(|program| program.is_file()) {
             return Ok(Self { program, libraries: None });
         }
-        let root = unpacked(name).with_context(|| {
+        let root = unpacked(package).with_context(|| {
             format!("{name} is neither on PATH nor can it be had from Debian: install it")
         })?;
         Ok(Self { program: root.join("usr/bin").join(name), libraries: Some(root.join("usr/lib")) })
     }
 
-    pub(crate) fn command(&self) -> Command {
+    /// Where it is.
+    #[must_use]
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// A command that runs it, with nothing on its input.
+    #[must_use]
+    pub fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
         if let Some(libraries) = &self.libraries {
             let folders = fs::read_dir(libraries).into_iter().flatten().flatten();
@@ -83,7 +95,10 @@ fn needed(package: &str) -> Result<Vec<String>> {
 }
 
 /// What a command says.
-pub(crate) fn run(command: &mut Command) -> Result<String> {
+///
+/// # Errors
+/// When it does not end well; the message has what it said.
+pub fn run(command: &mut Command) -> Result<String> {
     let output = command
         .stdin(Stdio::null())
         .output()
