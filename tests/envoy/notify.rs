@@ -1,48 +1,35 @@
 //! Transitions are posted to an operator's endpoint, by a real proxy to a real server.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use bytes::Bytes;
 use edge_breaker_tests::{Edge, PATIENCE, PAYMENT};
 use envoy_harness::config::cluster;
-use http_body_util::{BodyExt, Empty};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+
+use crate::upstream::{self, Upstream};
 
 /// What was posted: path, headers of interest, and event.
 type Posted = Arc<Mutex<Vec<(String, BTreeMap<String, String>, Value)>>>;
 
 /// An endpoint that refuses the first posts, and takes all others.
-async fn endpoint(refuses: usize) -> Result<(std::net::SocketAddr, Posted)> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let address = listener.local_addr()?;
+async fn endpoint(refuses: usize) -> Result<(Upstream, Posted)> {
     let posted = Posted::default();
     let seen = posted.clone();
-    tokio::spawn(async move {
-        while let Ok((connection, _)) = listener.accept().await {
-            let seen = seen.clone();
-            let answer = move |request: Request<Incoming>| {
-                let seen = seen.clone();
-                async move {
-                    let status = take(request, &seen, refuses).await;
-                    let mut response = Response::new(Empty::<Bytes>::new());
-                    *response.status_mut() = status;
-                    Ok::<_, Infallible>(response)
-                }
-            };
-            let service = hyper::service::service_fn(answer);
-            let server = hyper::server::conn::http1::Builder::new();
-            tokio::spawn(server.serve_connection(TokioIo::new(connection), service));
+    let answer = move |request| {
+        let seen = seen.clone();
+        async move {
+            let mut response = Response::new(upstream::empty());
+            *response.status_mut() = take(request, &seen, refuses).await;
+            Ok(response)
         }
-    });
-    Ok((address, posted))
+    };
+    Ok((Upstream::start(answer).await?, posted))
 }
 
 async fn take(request: Request<Incoming>, seen: &Posted, refuses: usize) -> http::StatusCode {
@@ -74,7 +61,8 @@ async fn each_transition_is_posted_once_for_all_workers_and_again_while_it_is_re
         },
         "admin": {},
     });
-    let edge = Edge::setup(plugin).workers(4).cluster(cluster("ops", ops)).start().await?;
+    let edge =
+        Edge::setup(plugin).workers(4).cluster(cluster("ops", ops.address())).start().await?;
     let service = edge.services.service(PAYMENT);
     service.set_failure_rate(1.0);
     for _ in 0..3 {

@@ -4,9 +4,9 @@ mod health;
 mod page;
 mod view;
 
-use breaker::{Breaker, Command};
+use breaker::{Breaker, Command, Now};
 
-use self::view::{Counters, Events, Services, View};
+use self::view::{Events, Services, View};
 
 use crate::bulkhead;
 use crate::config::Admin;
@@ -161,9 +161,7 @@ fn services(filter: &Filter, host: &impl Host, effects: &mut Effects) -> Reply {
     let now = host.now();
     let views = filter.records().map(|record| {
         let breaker = record.load(host, effects)?;
-        let in_flight = bulkhead::in_flight(&record, host)?;
-        let status = ServiceStatus::of(&record, &breaker, in_flight, now);
-        Ok(View::of(&status, Counters::of(record.number, host)))
+        view(&record, &breaker, now, host)
     });
     match views.collect::<Result<Vec<_>, _>>() {
         Ok(services) => Reply::json(200, &Services { now: rfc3339(now.wall), services }),
@@ -172,14 +170,21 @@ fn services(filter: &Filter, host: &impl Host, effects: &mut Effects) -> Reply {
 }
 
 fn show(record: &Record<'_>, breaker: &Breaker, host: &impl Host) -> Reply {
-    let now = host.now();
-    match bulkhead::in_flight(record, host) {
-        Ok(in_flight) => {
-            let status = ServiceStatus::of(record, breaker, in_flight, now);
-            Reply::json(200, &View::of(&status, Counters::of(record.number, host)))
-        }
+    match view(record, breaker, host.now(), host) {
+        Ok(view) => Reply::json(200, &view),
         Err(fault) => unreadable(fault),
     }
+}
+
+fn view<'a>(
+    record: &Record<'a>,
+    breaker: &Breaker,
+    now: Now,
+    host: &impl Host,
+) -> Result<View<'a>, StoreFault> {
+    let in_flight = bulkhead::in_flight(record, host)?;
+    let status = ServiceStatus::of(record, breaker, in_flight, now);
+    Ok(View::of(&status, record.number, host))
 }
 
 /// Does as the operator asks, for all workers at once, and shows what has become of it.
@@ -198,10 +203,7 @@ fn steer(record: &Record<'_>, command: Command, host: &impl Host, effects: &mut 
 
 fn events(filter: &Filter, host: &impl Host) -> Reply {
     match filter.events(host) {
-        Ok(ring) => {
-            let events = ring.newest_first().map(|(number, event)| event.view(ring.id(number)));
-            Reply::json(200, &Events { events: events.collect() })
-        }
+        Ok(ring) => Reply::json(200, &Events { events: ring.newest_first().collect() }),
         Err(fault) => unreadable(fault),
     }
 }

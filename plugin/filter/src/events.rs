@@ -55,9 +55,9 @@ impl fmt::Debug for Unwritten {
 /// An event as the admin API shows it, and as a notification has it.
 #[derive(serde::Serialize)]
 pub(crate) struct View<'a> {
-    id: String,
-    time: String,
-    service_name: &'a str,
+    pub(crate) id: String,
+    pub(crate) time: String,
+    pub(crate) service_name: &'a str,
     from: &'static str,
     to: &'static str,
     reason: &'static str,
@@ -70,7 +70,7 @@ pub(crate) struct View<'a> {
 }
 
 impl Event {
-    pub(crate) fn view(&self, id: String) -> View<'_> {
+    fn view(&self, id: String) -> View<'_> {
         let calls = Some(self.calls).filter(|calls| calls.calls > 0);
         View {
             id,

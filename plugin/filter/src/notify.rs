@@ -14,7 +14,6 @@ use crate::effects::Effects;
 use crate::events::{Ring, View};
 use crate::filter::Filter;
 use crate::host::{Host, SwapError};
-use crate::reply::rfc3339;
 use crate::store::ATTEMPTS;
 use crate::telemetry::{Metric, NotificationResult};
 
@@ -33,13 +32,13 @@ pub(crate) struct PendingNotification {
 #[derive(serde::Serialize)]
 struct CloudEvent<'a> {
     specversion: &'static str,
-    id: String,
+    id: &'a str,
     source: &'static str,
     r#type: &'static str,
     subject: &'a str,
-    time: String,
+    time: &'a str,
     datacontenttype: &'static str,
-    data: View<'a>,
+    data: &'a View<'a>,
 }
 
 impl Filter {
@@ -49,7 +48,7 @@ impl Filter {
             return;
         }
         if let Ok(ring) = self.events(host) {
-            // Another was faster, or it is tried again by the first tick.
+            // Another was faster; or it is lost, and begins with what there is.
             let _ = host.swap(KEY, &Outbox::after(ring.epoch(), ring.next()).encode(), None);
         }
     }
@@ -148,16 +147,16 @@ fn calls(
     }
     let (epoch, attempt) = (ring.epoch(), outbox.attempt());
     let call = |number: u64| {
-        let event = ring.get(number)?;
+        let event = ring.view(number)?;
         let body = CloudEvent {
             specversion: "1.0",
-            id: ring.id(number),
+            id: &event.id,
             source: "/edge-breaker",
             r#type: "edge-breaker.transition",
-            subject: &event.service,
-            time: rfc3339(event.at),
+            subject: event.service_name,
+            time: &event.time,
             datacontenttype: "application/json",
-            data: event.view(ring.id(number)),
+            data: &event,
         };
         let callout = Callout {
             cluster: notify.cluster.clone(),

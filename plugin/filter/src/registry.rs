@@ -9,7 +9,7 @@ use std::cell::Cell;
 use crate::effects::Effects;
 use crate::filter::Filter;
 use crate::host::{Host, SwapError, Version};
-use crate::naming::{LONGEST_NAME, is_name_byte};
+use crate::naming::{is_name_byte, push_text, take_text};
 use crate::store::{ATTEMPTS, Lost};
 use crate::telemetry::Metric;
 
@@ -197,12 +197,6 @@ impl Filter {
     }
 }
 
-/// Both texts have at most [`LONGEST_NAME`] bytes.
-fn push_text(list: &mut Vec<u8>, text: &str) {
-    list.push(u8::try_from(text.len()).unwrap_or(u8::MAX));
-    list.extend_from_slice(text.as_bytes());
-}
-
 /// The entries of a list; `None`: it is none.
 fn decode(list: &[u8]) -> Option<Vec<Entry<'_>>> {
     let (format, mut rest) = list.split_first()?;
@@ -215,13 +209,6 @@ fn decode(list: &[u8]) -> Option<Vec<Entry<'_>>> {
         rest = after;
     }
     (*format == FORMAT && entries.len() <= MOST_NAMES).then_some(entries)
-}
-
-fn take_text(bytes: &[u8], allowed: impl Fn(u8) -> bool) -> Option<(&str, &[u8])> {
-    let (len, rest) = bytes.split_first()?;
-    let (text, rest) = rest.split_at_checked(usize::from(*len))?;
-    let well_formed = (1..=LONGEST_NAME).contains(&text.len()) && text.iter().copied().all(allowed);
-    Some((std::str::from_utf8(text).ok().filter(|_| well_formed)?, rest))
 }
 
 #[cfg(test)]

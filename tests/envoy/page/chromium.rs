@@ -3,9 +3,10 @@
 use std::env;
 use std::fs::File;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result};
+use edge_breaker_tests::debian::run;
 use envoy_harness::repo_root;
 
 /// `$CHROMIUM`, else `chromium` on the PATH, else Debian's package, installed by whoever may.
@@ -32,22 +33,7 @@ fn on_path() -> Option<PathBuf> {
 }
 
 fn apt(arguments: &[&str]) -> Result<()> {
-    let output = Command::new("apt-get")
-        .args(arguments)
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .stdin(Stdio::null())
-        .output();
-    let output = match output {
-        Ok(output) => output,
-        Err(error) => {
-            bail!("the page is tested in Chromium: install it, or set CHROMIUM ({error})")
-        }
-    };
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(
-        output.status.success(),
-        "the page is tested in Chromium, which apt-get {arguments:?} could not bring: install it, \
-         or set CHROMIUM\n{said}"
-    );
-    Ok(())
+    run(Command::new("apt-get").args(arguments).env("DEBIAN_FRONTEND", "noninteractive"))
+        .map(drop)
+        .context("the page is tested in Chromium: install it, or set CHROMIUM")
 }

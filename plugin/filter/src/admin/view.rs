@@ -37,18 +37,22 @@ pub(super) struct View<'a> {
     buffered_calls: Option<u32>,
     in_flight: Option<u32>,
     generation: u64,
+    /// What was counted since the proxy was started, over all workers; null where the proxy does not
+    /// tell what its counters stand at.
     calls: Option<Calls>,
     slow_calls: Option<u64>,
     not_permitted: Option<u64>,
 }
 
 impl<'a> View<'a> {
-    pub(super) fn of(status: &ServiceStatus<'a>, counters: Counters) -> Self {
+    pub(super) fn of(status: &ServiceStatus<'a>, number: usize, host: &impl Host) -> Self {
         let counts = status.counts;
         let percent = |part: fn(&Counts) -> u32| {
             let counts = counts.filter(|counts| counts.calls > 0)?;
             Some(percent(part(&counts), counts.calls))
         };
+        let count = |metric| host.metric(Metric::Of(number, metric));
+        let diverted = DivertReason::ALL.map(|reason| count(ServiceMetric::NotPermitted(reason)));
         let written = |at: Option<UnixTime>| at.map(rfc3339);
         Self {
             service_name: status.service_name,
@@ -65,19 +69,13 @@ impl<'a> View<'a> {
             buffered_calls: counts.map(|counts| counts.calls),
             in_flight: status.in_flight,
             generation: status.generation,
-            calls: counters.calls,
-            slow_calls: counters.slow_calls,
-            not_permitted: counters.not_permitted,
+            calls: Calls::of(count),
+            slow_calls: count(ServiceMetric::SlowCalls),
+            not_permitted: diverted
+                .into_iter()
+                .try_fold(0, |sum: u64, count| Some(sum.saturating_add(count?))),
         }
     }
-}
-
-/// What was counted of a service since the proxy was started, over all workers. Null where the proxy
-/// does not tell what its counters stand at.
-pub(super) struct Counters {
-    calls: Option<Calls>,
-    slow_calls: Option<u64>,
-    not_permitted: Option<u64>,
 }
 
 #[derive(serde::Serialize)]
@@ -88,24 +86,13 @@ struct Calls {
     aborted: u64,
 }
 
-impl Counters {
-    pub(super) fn of(number: usize, host: &impl Host) -> Self {
-        let count = |metric| host.metric(Metric::Of(number, metric));
-        let calls = || {
-            Some(Calls {
-                success: count(ServiceMetric::Calls(Outcome::Success))?,
-                failure: count(ServiceMetric::Calls(Outcome::FAILURE))?,
-                ignored: count(ServiceMetric::Calls(Outcome::Ignored))?,
-                aborted: count(ServiceMetric::Calls(Outcome::Aborted))?,
-            })
-        };
-        let diverted = DivertReason::ALL.map(|reason| count(ServiceMetric::NotPermitted(reason)));
-        Self {
-            calls: calls(),
-            slow_calls: count(ServiceMetric::SlowCalls),
-            not_permitted: diverted
-                .into_iter()
-                .try_fold(0, |sum: u64, count| Some(sum.saturating_add(count?))),
-        }
+impl Calls {
+    fn of(count: impl Fn(ServiceMetric) -> Option<u64>) -> Option<Self> {
+        Some(Self {
+            success: count(ServiceMetric::Calls(Outcome::Success))?,
+            failure: count(ServiceMetric::Calls(Outcome::FAILURE))?,
+            ignored: count(ServiceMetric::Calls(Outcome::Ignored))?,
+            aborted: count(ServiceMetric::Calls(Outcome::Aborted))?,
+        })
     }
 }

@@ -8,8 +8,8 @@ use std::collections::VecDeque;
 
 use breaker::{Counts, Mode, Reason, StateName, UnixTime};
 
-use super::Event;
-use crate::naming::{LONGEST_NAME, is_name_byte};
+use super::{Event, View};
+use crate::naming::{is_name_byte, push_text, take_text};
 
 /// How many are kept.
 pub(crate) const MOST_EVENTS: usize = 128;
@@ -68,15 +68,14 @@ impl Ring {
         self.events.get(usize::try_from(index).ok()?)
     }
 
-    /// A text that stands for an event, and for no other of any process.
-    pub(crate) fn id(&self, number: u64) -> String {
-        format!("{:x}-{number}", self.epoch)
+    /// An event as it is shown, with a text that stands for it and for no other of any process.
+    pub(crate) fn view(&self, number: u64) -> Option<View<'_>> {
+        Some(self.get(number)?.view(format!("{:x}-{number}", self.epoch)))
     }
 
-    /// All of them, newest first, with their numbers.
-    pub(crate) fn newest_first(&self) -> impl Iterator<Item = (u64, &Event)> {
-        let numbers = (self.oldest()..self.next).rev();
-        numbers.zip(self.events.iter().rev())
+    /// All of them as they are shown, newest first.
+    pub(crate) fn newest_first(&self) -> impl Iterator<Item = View<'_>> {
+        (self.oldest()..self.next).rev().filter_map(|number| self.view(number))
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
@@ -98,8 +97,7 @@ impl Ring {
                 event.mode.name(),
             ];
             for name in names {
-                bytes.push(u8::try_from(name.len()).unwrap_or(u8::MAX));
-                bytes.extend_from_slice(name.as_bytes());
+                push_text(&mut bytes, name);
             }
         }
         bytes
@@ -126,14 +124,14 @@ fn read_event(rest: &mut &[u8]) -> Option<Event> {
     let (at, generation) = (UnixTime::from_nanos(take_u64(rest)?), take_u64(rest)?);
     let failures = take_u32(rest)?;
     let calls = Counts { calls: take_u32(rest)?, failures: take_u32(rest)?, slow: take_u32(rest)? };
-    let service = take_text(rest)?;
-    let well_formed = (1..=LONGEST_NAME).contains(&service.len());
-    let from = take_text(rest)?;
-    let to = take_text(rest)?;
-    let reason = take_text(rest)?;
-    let mode = take_text(rest)?;
+    let mut name = || {
+        let (name, after) = take_text(rest, is_name_byte)?;
+        *rest = after;
+        Some(name)
+    };
+    let (service, from, to, reason, mode) = (name()?, name()?, name()?, name()?, name()?);
     let state = |name| StateName::ALL.into_iter().find(|state| state.name() == name);
-    well_formed.then_some(Event {
+    Some(Event {
         at,
         service: service.to_owned(),
         from: state(from)?,
@@ -156,13 +154,6 @@ fn take_u32(rest: &mut &[u8]) -> Option<u32> {
     let (bytes, after) = rest.split_first_chunk()?;
     *rest = after;
     Some(u32::from_le_bytes(*bytes))
-}
-
-fn take_text<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
-    let (len, after) = rest.split_first()?;
-    let (text, after) = after.split_at_checked(usize::from(*len))?;
-    *rest = after;
-    std::str::from_utf8(text).ok().filter(|text| text.bytes().all(is_name_byte))
 }
 
 #[cfg(test)]
@@ -193,7 +184,7 @@ mod tests {
         ring.push(event(3));
         let read = Ring::decode(&ring.encode()).unwrap();
         assert_eq!(read, ring);
-        assert_eq!((read.id(1), read.get(1)), ("ff-1".to_owned(), Some(&event(3))));
+        assert_eq!((read.view(1).unwrap().id, read.get(1)), ("ff-1".to_owned(), Some(&event(3))));
         assert_eq!(read.get(2), None);
     }
 
@@ -205,8 +196,8 @@ mod tests {
         }
         assert_eq!((ring.oldest(), ring.next()), (72, 200));
         assert_eq!(ring.newest_first().count(), MOST_EVENTS);
-        assert!(ring.newest_first().all(|(number, event)| event.generation == number));
-        assert_eq!(ring.newest_first().next().unwrap().0, 199);
+        assert!((72..200).all(|number| ring.get(number).unwrap().generation == number));
+        assert_eq!(ring.newest_first().next().unwrap().id, "0-199");
         assert_eq!(ring.get(71), None);
     }
 
