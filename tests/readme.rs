@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use edge_breaker_tests::pages::Page;
 use edge_breaker_tests::{answered_by, protected};
 use envoy_harness::client::Client;
 use envoy_harness::config::{Bootstrap, Route, cluster};
@@ -12,27 +13,14 @@ use envoy_harness::{EnvoyOptions, parse_yaml, repo_root};
 use recipe_services::{Ports, Services};
 use serde_json::Value;
 
-fn readme() -> Result<String> {
-    Ok(std::fs::read_to_string(repo_root().join("README.md"))?)
-}
-
-/// The contents of the README's code blocks in a language.
-fn blocks(language: &str) -> Result<Vec<String>> {
-    let text = readme()?;
-    let opening = format!("```{language}\n");
-    let blocks = text.split(&opening).skip(1);
-    Ok(blocks.filter_map(|rest| Some(rest.split_once("```")?.0.to_owned())).collect())
-}
-
-fn only<T>(blocks: Vec<T>) -> Result<T> {
-    let [block] = <[T; 1]>::try_from(blocks).ok().context("not one block of that language")?;
-    Ok(block)
+fn readme() -> Result<Page> {
+    Page::read("README.md")
 }
 
 #[tokio::test]
 async fn the_configuration_of_the_readme_diverts_a_failing_service() -> Result<()> {
-    let plugin: Value = serde_json::from_str(&only(blocks("json")?)?)?;
-    let route = parse_yaml(&only(blocks("yaml")?)?)?;
+    let plugin: Value = serde_json::from_str(readme()?.block("json")?)?;
+    let route = parse_yaml(readme()?.block("yaml")?)?;
     let services = Services::start(Ports::default()).await?;
     let nobody = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
     let listener = protected(&plugin, Route::prefix("/").cluster("payment"))?;
@@ -62,7 +50,8 @@ async fn the_configuration_of_the_readme_diverts_a_failing_service() -> Result<(
 
 #[test]
 fn the_readme_names_no_command_that_is_not_run() -> Result<()> {
-    let mut commands: Vec<_> = blocks("sh")?.iter().map(|block| block.trim().to_owned()).collect();
+    let readme = readme()?;
+    let mut commands: Vec<_> = readme.blocks_of("sh").map(str::trim).collect();
     commands.sort_unstable();
     // The demo is run below, the tests are running.
     assert_eq!(commands, ["make demo", "make test"]);
@@ -90,13 +79,9 @@ fn the_demo_goes_as_the_recipe_says() -> Result<()> {
 
 #[test]
 fn every_page_that_the_readme_points_to_is_there() -> Result<()> {
-    let text = readme()?;
-    for rest in text.split("](").skip(1) {
-        let target = rest.split(')').next().unwrap_or_default();
+    for target in readme()?.links() {
         let file = target.split('#').next().unwrap_or_default();
-        if !file.contains("://") {
-            assert!(repo_root().join(file).exists(), "{target}");
-        }
+        assert!(repo_root().join(file).exists(), "{target}");
     }
     Ok(())
 }

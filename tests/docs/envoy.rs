@@ -1,19 +1,18 @@
 //! What is there to copy into an Envoy is run in one.
 
 use anyhow::{Context, Result};
+use edge_breaker_tests::pages::Page;
 use edge_breaker_tests::{Edge, PATIENCE, PAYMENT, clusters, module};
 use envoy_harness::config::{Bootstrap, Listener, Route, Wasm, cluster};
 use envoy_harness::{EnvoyOptions, parse_yaml};
 use recipe_services::{Ports, Services};
 use serde_json::{Value, json};
 
-use crate::blocks::block;
-
 const PATH: &str = "/payment-service/charge";
 
 #[tokio::test]
 async fn the_access_log_tells_all_there_is() -> Result<()> {
-    let log = parse_yaml(&block("operations.md", "yaml access-log")?)?;
+    let log = parse_yaml(Page::read("docs/operations.md")?.block("yaml access-log")?)?;
     let plugin = json!({
         "expose_state": "always",
         "services": [{
@@ -42,7 +41,7 @@ async fn the_access_log_tells_all_there_is() -> Result<()> {
 
 #[tokio::test]
 async fn a_balancer_sees_health_and_nothing_else() -> Result<()> {
-    let filters = parse_yaml(&block("operations.md", "yaml health-filters")?)?;
+    let filters = parse_yaml(Page::read("docs/operations.md")?.block("yaml health-filters")?)?;
     let services = Services::start(Ports::default()).await?;
     let configured = json!([{ "name": PAYMENT, "open": { "wait_duration": "5m" } }]);
     let plugin = |fields: Value| {
@@ -92,8 +91,8 @@ async fn a_balancer_sees_health_and_nothing_else() -> Result<()> {
 /// The filter and the route of the page, in an Envoy: at first it only tells, and then it acts.
 #[tokio::test]
 async fn the_steps_for_envoy_lead_there() -> Result<()> {
-    let mut filter = parse_yaml(&block("envoy.md", "yaml filter")?)?;
-    let route = parse_yaml(&block("envoy.md", "yaml route")?)?;
+    let mut filter = parse_yaml(Page::read("docs/envoy.md")?.block("yaml filter")?)?;
+    let route = parse_yaml(Page::read("docs/envoy.md")?.block("yaml route")?)?;
     let services = Services::start(Ports::default()).await?;
     module()?;
     let value = "/typed_config/config/configuration/value";

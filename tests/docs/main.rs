@@ -1,13 +1,11 @@
 //! The pages, taken at their word: what is written in them parses, leads somewhere, and works.
 
-mod blocks;
 mod envoy;
-mod page;
+mod events;
 
 use anyhow::{Context, Result, ensure};
+use edge_breaker_tests::pages::{Page, pages};
 use envoy_harness::{parse_yaml, parse_yaml_documents, repo_root};
-
-use crate::blocks::{block, pages};
 
 #[test]
 fn every_block_of_yaml_and_json_parses() -> Result<()> {
@@ -88,8 +86,9 @@ fn every_link_leads_to_a_page_and_a_heading() -> Result<()> {
 /// The target group checks what the listener for it lets through.
 #[test]
 fn the_target_group_checks_the_path_that_is_let_through() -> Result<()> {
-    let group = parse_yaml(&block("operations.md", "yaml target-group")?)?;
-    let filters = block("operations.md", "yaml health-filters")?;
+    let page = Page::read("docs/operations.md")?;
+    let group = parse_yaml(page.block("yaml target-group")?)?;
+    let filters = page.block("yaml health-filters")?;
     let path = group["Properties"]["HealthCheckPath"].as_str().context("no path")?;
     ensure!(filters.contains(&format!("exact: {path} ")), "{path}");
     Ok(())

@@ -4,6 +4,7 @@ use std::fs;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use breaker_filter::Config;
+use edge_breaker_tests::pages::Page;
 use envoy_harness::{parse_yaml, parse_yaml_documents, repo_root};
 use serde_json::{Value, json};
 
@@ -18,10 +19,8 @@ fn page(path: &str) -> Result<String> {
 
 /// The documents in the YAML blocks of a page.
 fn documents(path: &str) -> Result<Vec<Value>> {
-    let text = page(path)?;
     let mut documents = Vec::new();
-    for block in text.split("```yaml\n").skip(1) {
-        let block = block.split("```").next().unwrap_or_default();
+    for block in Page::read(path)?.blocks_of("yaml") {
         documents.extend(parse_yaml_documents(block).with_context(|| format!("{path}\n{block}"))?);
     }
     Ok(documents)

@@ -1,10 +1,9 @@
 //! What the page on operations says of events is what there is.
 
 use anyhow::{Context, Result};
+use edge_breaker_tests::pages::Page;
 use edge_breaker_tests::{Edge, PAYMENT};
 use serde_json::{Map, Value, json};
-
-use crate::blocks::block;
 
 fn kinds(object: &Map<String, Value>) -> Vec<(&str, &'static str)> {
     let kind = |value: &Value| match value {
@@ -17,7 +16,8 @@ fn kinds(object: &Map<String, Value>) -> Vec<(&str, &'static str)> {
 
 #[tokio::test]
 async fn an_event_has_the_fields_that_are_described() -> Result<()> {
-    let described: Value = serde_json::from_str(&block("operations.md", "json event")?)?;
+    let described: Value =
+        serde_json::from_str(Page::read("docs/operations.md")?.block("json event")?)?;
     let trip = json!({ "failure_rate_threshold": 50, "minimum_number_of_calls": 4 });
     let plugin = json!({ "services": [{ "name": PAYMENT, "trip": trip }] });
     let edge = Edge::start(plugin, 1).await?;
