@@ -63,6 +63,7 @@ const PLACES: &[Place] = &[
             "envoy-harness",
             "module-host",
             "module-image",
+            "module-trim",
             "node-packages",
             "recipe-services",
             "scenario",

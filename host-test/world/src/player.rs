@@ -5,7 +5,7 @@ use std::sync::Arc;
 use wasm_host::{Call, CallAnswer, CallToken, Event, Headers, Part, StreamId, Worker};
 
 use crate::rules::Rules;
-use crate::service::Answer;
+use crate::service::{Answer, VIA_UPSTREAM};
 use crate::stage::Stage;
 use crate::trace::Doing;
 use crate::world::{CheckAnswer, Step};
@@ -122,7 +122,7 @@ impl Player<'_> {
             let mut events = Vec::new();
             if fallback {
                 worker.set_property(stream, &["xds", "cluster_name"], Rules::FALLBACK);
-                tell(worker, stream, ("via_upstream", 0));
+                tell(worker, stream, (VIA_UPSTREAM, 0));
                 let headers = Headers::from_iter([(":status", "200")]);
                 events.extend(worker.response_headers(stream, headers, true));
             }
@@ -139,6 +139,9 @@ impl Player<'_> {
         let events = self.callback(Doing::Head(id, answer), |worker| {
             tell(worker, stream, answer.told_at_head());
             let mut headers = Headers::from_iter([(":status", status)]);
+            if answer.told_at_head().0 == VIA_UPSTREAM {
+                headers.add("x-envoy-upstream-service-time", "0");
+            }
             if let Some(seconds) = answer.retry_after() {
                 headers.add("retry-after", seconds);
             }

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
+/// What Envoy says of an answer that came from a service.
+pub(crate) const VIA_UPSTREAM: &str = "via_upstream";
+
 /// How the service feels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mood {
@@ -139,7 +142,7 @@ impl Answer {
             }
             Self::Timeout => ("response_timeout", TIMEOUT),
             Self::Refused => ("request_rate_limited", 0),
-            _ => ("via_upstream", 0),
+            _ => (VIA_UPSTREAM, 0),
         }
     }
 
@@ -156,9 +159,9 @@ impl Answer {
         }
     }
 
-    /// Whether its head already says that the call has failed.
-    pub(crate) const fn fails_at_head(self) -> bool {
-        matches!(self, Self::Failure | Self::Busy | Self::Reset | Self::Timeout)
+    /// Whether its head says already what there is to say: it is all of the answer, too.
+    pub(crate) const fn settles_at_head(self) -> bool {
+        self.status().is_some() && !self.is_in_parts()
     }
 
     /// The seconds after which it wants to be asked again.

@@ -95,8 +95,8 @@ impl Doing {
     /// The answer by which this callback settles a call, if it does.
     pub(crate) fn settles(self) -> Option<Answer> {
         match self {
-            Self::Head(_, answer) => answer.fails_at_head().then_some(answer),
-            Self::End(_, answer) => (!answer.fails_at_head()).then_some(answer),
+            Self::Head(_, answer) => answer.settles_at_head().then_some(answer),
+            Self::End(_, answer) => (!answer.settles_at_head()).then_some(answer),
             _ => None,
         }
     }

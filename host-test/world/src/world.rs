@@ -402,7 +402,7 @@ impl World {
         if answer.is_in_parts() {
             flight.due = self.now + Duration::from_micros(self.rng.u64(100..20_000));
         }
-        self.settled(worker, grant, answer, answer.fails_at_head());
+        self.settled(worker, grant, answer, answer.settles_at_head());
     }
 
     /// A stream has ended.
@@ -411,7 +411,7 @@ impl World {
             return self.ended(worker);
         };
         let Flight { grant, answer, .. } = flight;
-        self.settled(worker, grant, answer, !answer.fails_at_head());
+        self.settled(worker, grant, answer, !answer.settles_at_head());
     }
 
     fn settled(&mut self, worker: usize, grant: Grant, answer: Answer, here: bool) {

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use breaker_filter::{
-    Config, Effects, ErrandAnswer, Exchange, FallbackAnswer, Filter, RequestVerdict,
+    AnswerHead, Config, Effects, ErrandAnswer, Exchange, FallbackAnswer, Filter, RequestVerdict,
 };
 
 use crate::bindings::Component;
@@ -57,8 +57,9 @@ impl Guest for Component {
                     fields: &fields,
                     trailers: &[],
                 };
-                let status = Some(status);
-                let verdict = filter.on_response(exchange, status, end_of_stream, &facts, effects);
+                // Who gave it is known: there is no need to guess.
+                let head = || AnswerHead { status: Some(status), of_service: false };
+                let verdict = filter.on_response(exchange, head, end_of_stream, &facts, effects);
                 *known = fields;
                 convert::response_verdict(verdict)
             })

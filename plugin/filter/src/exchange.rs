@@ -1,15 +1,17 @@
 //! The life of one request: admitted or diverted here, judged by its [answer] and settled once.
 //!
-//! An admitted call is settled when its head shows that it failed, or else when its stream has
-//! ended, and it is known whether all of the answer came. Settling takes the permit out of the
-//! exchange, so that there is no second time.
+//! An admitted call is settled when the answer's head shows that it failed, or else when all of the
+//! answer has come, or its stream has ended without. Settling takes the permit out of the exchange,
+//! so that there is no second time.
 
 mod admission;
 mod answer;
+mod head;
 
 use breaker::{DivertReason, Permit, StateName, Timestamp};
 
 use self::admission::{Entry, Standing};
+pub use self::head::AnswerHead;
 use crate::bulkhead::Place;
 use crate::classify::Head;
 use crate::config::{ExposeState, OnFull, Service};
@@ -76,8 +78,8 @@ pub(crate) struct Call {
     copy: Option<Box<Copy>>,
     /// When it began, if it matters how long it takes.
     began: Option<Timestamp>,
-    /// The status of the answer, once its head has come.
-    status: Option<u16>,
+    /// The head of the answer, once it has come.
+    head: Option<AnswerHead>,
     /// Whether its head was long in coming, once it has come. What follows may take its time: it
     /// is a stream, perhaps.
     slow: Option<bool>,
@@ -329,8 +331,8 @@ impl Call {
             }
             _ => None,
         };
-        let (wanted, copy, status, slow) = (None, None, None, None);
-        Self { service: number, permit, protocol, capture, wanted, copy, began, status, slow }
+        let (wanted, copy, head, slow) = (None, None, None, None);
+        Self { service: number, permit, protocol, capture, wanted, copy, began, head, slow }
     }
 
     /// Whether an answer that begins now is slow.
@@ -342,10 +344,13 @@ impl Call {
     }
 
     fn head<'a>(&self, grpc_status: Option<&'a [u8]>) -> Head<'a> {
-        match (self.status, self.protocol) {
-            (None, _) => Head::None,
-            (Some(status), Protocol::Grpc) => Head::Grpc(status, grpc_status),
-            (Some(status), _) => Head::Http(status),
+        let Some(head) = self.head else {
+            return Head::None;
+        };
+        let status = head.status.unwrap_or_default();
+        match self.protocol {
+            Protocol::Grpc => Head::Grpc(status, grpc_status),
+            Protocol::Connect | Protocol::Http | Protocol::Upgrade => Head::Http(status),
         }
     }
 }

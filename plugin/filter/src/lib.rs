@@ -47,7 +47,7 @@ mod timer;
 pub use breaker::{Mode, Now, Reason, StateName, Timestamp, UnixTime};
 pub use config::{Config, ConfigError};
 pub use effects::{Change, Effects, Level};
-pub use exchange::{Exchange, RequestAction, RequestVerdict, ResponseVerdict};
+pub use exchange::{AnswerHead, Exchange, RequestAction, RequestVerdict, ResponseVerdict};
 pub use filter::Filter;
 pub use headers::Headers;
 pub use host::{Host, Property, StoreFault, SwapError, Version};

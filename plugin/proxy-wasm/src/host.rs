@@ -2,8 +2,8 @@
 //!
 //! The SDK's own wrappers panic on statuses they do not expect, and some on header values that
 //! are not UTF-8; a client can bring about both. So the functions are declared here again, and
-//! return what the proxy said. One is the SDK's, [`call`]: only the SDK can tell its dispatcher
-//! which context a call's answer is for.
+//! return what the proxy said. One is the SDK's, [`call_for_root`]: it looks after the plugin's
+//! own contexts, and has to know whom of them a call's answer is for.
 
 #![allow(unsafe_code, reason = "the proxy's functions are C functions")]
 
@@ -42,6 +42,14 @@ pub(crate) enum Buffer {
     ResponseBody = 1,
     CallResponseBody = 4,
     Configuration = 7,
+}
+
+/// What becomes of what is at hand: it goes on, or waits.
+#[derive(Clone, Copy)]
+#[repr(u32)]
+pub(crate) enum Action {
+    Continue = 0,
+    Pause = 1,
 }
 
 /// How much a log line matters.
@@ -120,6 +128,19 @@ unsafe extern "C" {
         grpc_status: i32,
     ) -> u32;
     fn proxy_continue_stream(stream: u32) -> u32;
+    fn proxy_set_effective_context(context: u32) -> u32;
+    fn proxy_http_call(
+        cluster: *const u8,
+        cluster_size: usize,
+        headers: *const u8,
+        headers_size: usize,
+        body: *const u8,
+        body_size: usize,
+        trailers: *const u8,
+        trailers_size: usize,
+        timeout: u32,
+        call: *mut u32,
+    ) -> u32;
     fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
     fn proxy_increment_metric(id: u32, offset: i64) -> u32;
     fn proxy_record_metric(id: u32, value: u64) -> u32;
@@ -348,19 +369,52 @@ pub(crate) fn resume_response() {
     unsafe { proxy_continue_stream(RESPONSE) };
 }
 
-/// Makes a call; its answer comes to the context that is at work now. `None`: it could not be
-/// made, and no answer will come.
-pub(crate) fn call(callout: &Callout) -> Option<u32> {
+/// Has what follows happen to this stream: a call's answer comes to the plugin's context.
+pub(crate) fn act_for(stream: u32) {
+    // SAFETY: a plain call.
+    unsafe { proxy_set_effective_context(stream) };
+}
+
+/// Makes a call for a stream: the proxy's number of it. `None`: it could not be made, and no answer
+/// will come.
+pub(crate) fn call_for_stream(callout: &Callout) -> Option<u32> {
+    let headers = Headers::from_pairs(&callout.headers).into_serialized();
+    let trailers = Headers::from_pairs::<&str, &str>(&[]).into_serialized();
+    let mut call = 0;
+    // SAFETY: pointers and sizes are of values that live until the call returns.
+    let status = unsafe {
+        proxy_http_call(
+            callout.cluster.as_ptr(),
+            callout.cluster.len(),
+            headers.as_ptr(),
+            headers.len(),
+            callout.body.as_ptr(),
+            callout.body.len(),
+            trailers.as_ptr(),
+            trailers.len(),
+            millis(callout.timeout),
+            &raw mut call,
+        )
+    };
+    (status == OK).then_some(call)
+}
+
+/// Makes a call for the plugin's context that is at work now, as [`call_for_stream`].
+pub(crate) fn call_for_root(callout: &Callout) -> Option<u32> {
     let headers = callout.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let timeout = callout.timeout.max(Duration::from_millis(1));
     proxy_wasm::hostcalls::dispatch_http_call(
         &callout.cluster,
         headers.collect(),
         Some(&callout.body),
         Vec::new(),
-        timeout,
+        Duration::from_millis(millis(callout.timeout).into()),
     )
     .ok()
+}
+
+/// As the proxy takes it: none of it is zero, which would be "for ever".
+fn millis(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX).max(1)
 }
 
 /// Writes a line to the proxy's log.
@@ -371,9 +425,8 @@ pub(crate) fn log(level: LogLevel, line: &str) {
 
 /// Asks to be called back this often.
 pub(crate) fn set_tick_period(period: Duration) {
-    let millis = u32::try_from(period.as_millis()).unwrap_or(u32::MAX).max(1);
     // SAFETY: a plain call.
-    unsafe { proxy_set_tick_period_milliseconds(millis) };
+    unsafe { proxy_set_tick_period_milliseconds(millis(period)) };
 }
 
 /// Defines a metric, or finds one that another worker has defined.

@@ -5,12 +5,11 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use breaker_filter::{Config, Effects, ErrandAnswer, Filter, PendingErrand};
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::ContextType;
+use proxy_wasm::traits::{Context, RootContext};
 
+use crate::contexts;
 use crate::host::{self, Buffer, LogLevel, Map, Proxy};
 use crate::metrics::MetricIds;
-use crate::stream::Stream;
 
 /// What the streams of a configuration share on a worker.
 pub(crate) struct Worker {
@@ -35,11 +34,18 @@ impl Worker {
     }
 }
 
-#[derive(Default)]
 pub(crate) struct Root {
+    number: u32,
     worker: Option<Rc<Worker>>,
     /// Calls of the timer under way, by the proxy's numbers.
     errands: BTreeMap<u32, PendingErrand>,
+}
+
+impl Root {
+    pub(crate) fn new(number: u32) -> Self {
+        contexts::set_root(number, None);
+        Self { number, worker: None, errands: BTreeMap::new() }
+    }
 }
 
 impl Context for Root {
@@ -79,6 +85,7 @@ impl RootContext for Root {
         metrics.apply(&mut effects);
         host::set_tick_period(filter.tick_period());
         self.worker = Some(Rc::new(Worker { filter, metrics, effects: Cell::new(effects) }));
+        contexts::set_root(self.number, self.worker.clone());
         true
     }
 
@@ -89,7 +96,7 @@ impl RootContext for Root {
         worker.run(|effects| {
             for errand in worker.filter.on_tick(&worker.proxy(), effects) {
                 let (pending, callout) = errand.into_parts();
-                match host::call(&callout) {
+                match host::call_for_root(&callout) {
                     Some(call) => {
                         self.errands.insert(call, pending);
                     }
@@ -100,13 +107,5 @@ impl RootContext for Root {
                 }
             }
         });
-    }
-
-    fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Stream::new(self.worker.clone())))
-    }
-
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
     }
 }

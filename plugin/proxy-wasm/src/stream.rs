@@ -3,40 +3,31 @@
 use std::rc::Rc;
 
 use breaker_filter::{
-    Effects, Exchange, FallbackAnswer, FallbackVerdict, RequestAction, ResponseVerdict,
+    AnswerHead, Effects, Exchange, FallbackAnswer, FallbackVerdict, RequestAction, ResponseVerdict,
 };
-use proxy_wasm::traits::{Context, HttpContext};
-use proxy_wasm::types::Action;
 
-use crate::host::{self, Buffer, Map};
+use crate::contexts;
+use crate::host::{self, Action, Buffer, Map};
 use crate::root::Worker;
 
 pub(crate) struct Stream {
-    /// `None` only if the configuration was refused, and then no stream is created.
-    worker: Option<Rc<Worker>>,
+    number: u32,
+    worker: Rc<Worker>,
     exchange: Exchange,
 }
 
 impl Stream {
-    pub(crate) fn new(worker: Option<Rc<Worker>>) -> Self {
-        Self { worker, exchange: Exchange::default() }
+    pub(crate) fn new(number: u32, worker: Rc<Worker>) -> Self {
+        Self { number, worker, exchange: Exchange::default() }
     }
 
     /// Runs the filter, and applies what it wants done besides its verdict.
-    fn run<R>(&mut self, f: impl FnOnce(&Worker, &mut Exchange, &mut Effects) -> R) -> Option<R> {
-        let worker = self.worker.as_deref()?;
-        Some(worker.run(|effects| f(worker, &mut self.exchange, effects)))
+    fn run<R>(&mut self, f: impl FnOnce(&Worker, &mut Exchange, &mut Effects) -> R) -> R {
+        let (worker, exchange) = (&*self.worker, &mut self.exchange);
+        worker.run(|effects| f(worker, exchange, effects))
     }
 
-    fn settle_leftover(&mut self) {
-        self.run(|worker, exchange, effects| {
-            worker.filter.on_stream_end(exchange, &worker.proxy(), effects);
-        });
-    }
-}
-
-impl HttpContext for Stream {
-    fn on_http_request_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
+    pub(crate) fn on_request_headers(&mut self, end_of_stream: bool) -> Action {
         let verdict = self.run(|worker, exchange, effects| {
             let headers = host::headers(Map::Request);
             let (begun, verdict) =
@@ -44,9 +35,6 @@ impl HttpContext for Stream {
             *exchange = begun;
             verdict
         });
-        let Some(verdict) = verdict else {
-            return Action::Continue;
-        };
         for name in &verdict.remove {
             host::remove_header(Map::Request, name);
         }
@@ -71,32 +59,31 @@ impl HttpContext for Stream {
         }
     }
 
-    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+    pub(crate) fn on_request_body(&mut self, size: usize, end_of_stream: bool) {
         self.run(|worker, exchange, _| {
             let bytes = || host::buffer(Buffer::RequestBody, size);
             worker.filter.on_request_body(exchange, size, end_of_stream, bytes);
         });
-        Action::Continue
     }
 
-    fn on_http_response_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
+    pub(crate) fn on_response_headers(&mut self, end_of_stream: bool) -> Action {
         let verdict = self.run(|worker, exchange, effects| {
-            if !worker.filter.wants_response(exchange) {
-                return None;
-            }
-            let status = host::header(Map::Response, ":status")
-                .and_then(|status| std::str::from_utf8(&status).ok()?.parse().ok());
-            let filter = &worker.filter;
-            Some(filter.on_response(exchange, status, end_of_stream, &worker.proxy(), effects))
+            let head = || AnswerHead::read(&host::headers(Map::Response));
+            worker.filter.on_response(exchange, head, end_of_stream, &worker.proxy(), effects)
         });
-        match verdict.flatten() {
-            None => Action::Continue,
-            Some(ResponseVerdict::Continue(headers)) => {
+        match verdict {
+            ResponseVerdict::Continue(headers) => {
                 tell(&headers);
+                if end_of_stream {
+                    self.on_answer_end();
+                }
                 Action::Continue
             }
-            Some(ResponseVerdict::Ask(callout)) => match host::call(&callout) {
-                Some(_) => Action::Pause,
+            ResponseVerdict::Ask(callout) => match host::call_for_stream(&callout) {
+                Some(call) => {
+                    contexts::await_call(call, self.number);
+                    Action::Pause
+                }
                 None => {
                     if let FallbackVerdict::Resume(headers) = self.fallback_verdict(None) {
                         tell(&headers);
@@ -104,44 +91,36 @@ impl HttpContext for Stream {
                     Action::Continue
                 }
             },
-            Some(ResponseVerdict::Reply(reply)) => {
+            ResponseVerdict::Reply(reply) => {
                 host::reply(&reply);
                 Action::Pause
             }
         }
     }
 
-    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        self.run(|worker, exchange, _| {
+    pub(crate) fn on_response_body(&mut self, size: usize, end_of_stream: bool) {
+        self.run(|worker, exchange, effects| {
             let bytes = || host::buffer(Buffer::ResponseBody, size);
             worker.filter.on_response_body(exchange, size, end_of_stream, bytes);
+            if end_of_stream {
+                worker.filter.on_answer_end(exchange, &worker.proxy(), effects);
+            }
         });
-        Action::Continue
     }
 
-    fn on_log(&mut self) {
-        self.settle_leftover();
+    /// Trailers come last, if there are any.
+    pub(crate) fn on_response_trailers(&mut self) {
+        self.on_answer_end();
     }
-}
 
-impl Stream {
-    fn fallback_verdict(&mut self, answer: Option<FallbackAnswer>) -> FallbackVerdict {
+    fn on_answer_end(&mut self) {
         self.run(|worker, exchange, effects| {
-            worker.filter.on_fallback_answer(exchange, answer, effects)
-        })
-        .unwrap_or(FallbackVerdict::Nothing)
+            worker.filter.on_answer_end(exchange, &worker.proxy(), effects);
+        });
     }
-}
 
-/// Sets headers of the answer.
-fn tell(headers: &[(&'static str, &'static str)]) {
-    for (name, value) in headers {
-        host::set_header(Map::Response, name, value);
-    }
-}
-
-impl Context for Stream {
-    fn on_http_call_response(&mut self, _: u32, headers: usize, body: usize, _: usize) {
+    /// The call to the fallback has been answered, or has failed.
+    pub(crate) fn on_call_answer(&mut self, headers: usize, body: usize) {
         // No headers: the call was reset, or its answer too large.
         let answer = (headers > 0).then(|| FallbackAnswer {
             headers: host::headers(Map::CallResponse),
@@ -159,11 +138,23 @@ impl Context for Stream {
             }
         }
     }
+
+    pub(crate) fn on_end(&mut self) {
+        self.run(|worker, exchange, effects| {
+            worker.filter.on_stream_end(exchange, &worker.proxy(), effects);
+        });
+    }
+
+    fn fallback_verdict(&mut self, answer: Option<FallbackAnswer>) -> FallbackVerdict {
+        self.run(|worker, exchange, effects| {
+            worker.filter.on_fallback_answer(exchange, answer, effects)
+        })
+    }
 }
 
-impl Drop for Stream {
-    /// The backstop of the backstop, where a proxy ends a stream without a log callback.
-    fn drop(&mut self) {
-        self.settle_leftover();
+/// Sets headers of the answer.
+fn tell(headers: &[(&'static str, &'static str)]) {
+    for (name, value) in headers {
+        host::set_header(Map::Response, name, value);
     }
 }

@@ -3,7 +3,8 @@
 use std::rc::{Rc, Weak};
 
 use breaker_filter::{
-    Callout, Exchange, FallbackAnswer, FallbackVerdict, Headers, RequestAction, ResponseVerdict,
+    AnswerHead, Callout, Exchange, FallbackAnswer, FallbackVerdict, Headers, RequestAction,
+    ResponseVerdict,
 };
 use scenario::{Answer, CLIENT_GONE, CalloutAnswer, Grpc, Head, Received, Reply, Request, Worker};
 
@@ -144,8 +145,10 @@ impl Stream {
             return Next::Waiting;
         }
         let Self { plugin, exchange, facts, .. } = self;
+        let of_service = details == "via_upstream";
+        let read = || AnswerHead { status: Some(head.status), of_service };
         let verdict = proxy.run(&plugin.metrics, facts, |host, effects| {
-            plugin.filter.on_response(exchange, Some(head.status), is_all, host, effects)
+            plugin.filter.on_response(exchange, read, is_all, host, effects)
         });
         match verdict {
             ResponseVerdict::Continue(headers) => {
@@ -170,6 +173,10 @@ impl Stream {
         let (len, end) = (ANSWER.len(), self.facts.head.grpc.is_none());
         let bytes = || Some(ANSWER.to_vec());
         self.plugin.filter.on_response_body(&mut self.exchange, len, end, bytes);
+        let Self { plugin, exchange, facts, .. } = self;
+        proxy.run(&plugin.metrics, facts, |host, effects| {
+            plugin.filter.on_answer_end(exchange, host, effects)
+        });
         self.over(proxy);
         Next::Done(self.begun.take().map_or(Received::Nothing, Received::Passed))
     }

@@ -2,7 +2,7 @@
 
 use breaker::{Ended, Outcome, Permit, Settlement, StateName};
 
-use super::{Call, Exchange, Held, Phase, Protocol, ResponseVerdict};
+use super::{AnswerHead, Call, Exchange, Held, Phase, Protocol, ResponseVerdict};
 use crate::classify::Origin;
 use crate::config::{ExposeState, Service};
 use crate::effects::Effects;
@@ -30,22 +30,20 @@ impl Filter {
         !matches!(exchange.phase, Phase::Idle) || exchange.held.is_some()
     }
 
-    /// Judges an answer when its head has come. `status` is `None` if the proxy gave none.
+    /// Judges an answer when its head has come. `head` is asked for only if it matters.
     pub fn on_response(
         &self,
         exchange: &mut Exchange,
-        status: Option<u16>,
+        head: impl FnOnce() -> AnswerHead,
         end_of_stream: bool,
         host: &impl Host,
         effects: &mut Effects,
     ) -> ResponseVerdict {
-        match std::mem::take(&mut exchange.phase) {
-            Phase::Idle => ResponseVerdict::PASS,
-            Phase::Replaying { service, state } => {
-                exchange.phase = Phase::Replaying { service, state };
-                ResponseVerdict::PASS
-            }
+        match &mut exchange.phase {
+            Phase::Idle | Phase::Replaying { .. } => ResponseVerdict::PASS,
             Phase::Diverted { service, state } => {
+                let (service, state) = (*service, *state);
+                exchange.phase = Phase::Idle;
                 self.check_route(service, host, effects);
                 match self.config.expose_state {
                     ExposeState::Never => ResponseVerdict::PASS,
@@ -56,8 +54,24 @@ impl Filter {
                 }
             }
             Phase::Admitted(call) => {
-                let status = status.unwrap_or_default();
-                self.on_service_response(exchange, call, status, end_of_stream, host, effects)
+                let Some(record) = self.record(call.service) else {
+                    return ResponseVerdict::PASS;
+                };
+                let head = head();
+                call.head = Some(head);
+                let slow = call.is_slow(record.service, host);
+                call.slow = Some(slow);
+                let status = head.status.unwrap_or_default();
+                match judge_head(call, status, record.service, end_of_stream, host) {
+                    Some(outcome) => {
+                        let ended = Ended { outcome, slow };
+                        self.on_judged(exchange, &record, ended, host, effects)
+                    }
+                    None => {
+                        call.await_end(&record, status, end_of_stream, host);
+                        self.told(|| record.state(host, effects))
+                    }
+                }
             }
         }
     }
@@ -79,15 +93,70 @@ impl Filter {
         }
     }
 
-    /// Settles whatever is not settled when the stream has ended. Call it as often as you like.
-    pub fn on_stream_end(&self, exchange: &mut Exchange, host: &impl Host, effects: &mut Effects) {
-        self.let_go(exchange, host, effects);
-        let Phase::Admitted(mut call) = std::mem::take(&mut exchange.phase) else {
+    /// Settles an admitted call when all of its answer has come. A host that does not know when
+    /// leaves this out, and the call is settled when the stream has ended.
+    pub fn on_answer_end(&self, exchange: &mut Exchange, host: &impl Host, effects: &mut Effects) {
+        let Phase::Admitted(call) = &exchange.phase else {
             return;
         };
         let Some(record) = self.record(call.service) else {
             return;
         };
+        if self.settle_plain_success(&record, call, host, effects) {
+            exchange.phase = Phase::Idle;
+        } else if let Phase::Admitted(call) = std::mem::take(&mut exchange.phase) {
+            self.settle_ended(&record, call, host, effects);
+        }
+    }
+
+    /// Settles whatever is not settled when the stream has ended. Call it as often as you like.
+    pub fn on_stream_end(&self, exchange: &mut Exchange, host: &impl Host, effects: &mut Effects) {
+        self.let_go(exchange, host, effects);
+        if let Phase::Admitted(call) = std::mem::take(&mut exchange.phase)
+            && let Some(record) = self.record(call.service)
+        {
+            self.settle_ended(&record, call, host, effects);
+        }
+    }
+
+    /// Settles what most calls are, all of whose answer has come: good, as far as its head tells, and
+    /// of no consequence, since there is nothing that a success would make the breaker forget.
+    /// Only then the head's word is enough for who gave the answer: a filter behind this one
+    /// that repeats a service's old answer repeats its headers, too.
+    fn settle_plain_success(
+        &self,
+        record: &Record<'_>,
+        call: &Call,
+        host: &impl Host,
+        effects: &mut Effects,
+    ) -> bool {
+        let of_service = call.head.is_some_and(|head| head.of_service);
+        let plain = of_service
+            && call.protocol != Protocol::Grpc
+            && call.slow == Some(false)
+            && call.copy.is_none()
+            && !call.permit.is_trial();
+        let good = || {
+            let judged = record.service.classify.judge(call.head(None), Origin::Service, false);
+            judged == Outcome::Success
+        };
+        if !plain || !good() || record.is_overdue() || record.clean(host).is_none() {
+            return false;
+        }
+        effects.count_of(record.number, ServiceMetric::Calls(Outcome::Success));
+        self.note_success(record.number);
+        record.keep(&call.permit, host);
+        true
+    }
+
+    /// Settles a call by its answer and by how that came about.
+    fn settle_ended(
+        &self,
+        record: &Record<'_>,
+        mut call: Call,
+        host: &impl Host,
+        effects: &mut Effects,
+    ) {
         let code = match call.protocol {
             Protocol::Grpc => {
                 host.response_trailer(GRPC_STATUS).or_else(|| host.response_header(GRPC_STATUS))
@@ -106,7 +175,7 @@ impl Filter {
         }
         // A call that was never answered has taken until now.
         let slow = call.slow.unwrap_or_else(|| call.is_slow(record.service, host));
-        self.settle(&record, call.permit, Ended { outcome, slow }, host, effects);
+        self.settle(record, call.permit, Ended { outcome, slow }, host, effects);
     }
 
     /// Gives a place of the bulkhead back.
@@ -130,59 +199,35 @@ impl Filter {
         }
     }
 
-    fn on_service_response(
+    /// Settles a call whose answer's head was all that had to be waited for.
+    fn on_judged(
         &self,
         exchange: &mut Exchange,
-        mut call: Call,
-        status: u16,
-        end_of_stream: bool,
+        record: &Record<'_>,
+        Ended { outcome, slow }: Ended,
         host: &impl Host,
         effects: &mut Effects,
     ) -> ResponseVerdict {
-        let Some(record) = self.record(call.service) else {
+        let Phase::Admitted(call) = std::mem::take(&mut exchange.phase) else {
             return ResponseVerdict::PASS;
         };
         let service = record.service;
-        call.status = Some(status);
-        let slow = call.is_slow(service, host);
-        call.slow = Some(slow);
-        match judge_head(&call, service, end_of_stream, host) {
-            Some(outcome @ Outcome::Failure { .. }) => {
-                let outcome = with_pushback(outcome, call.protocol, service, host);
-                let (protocol, capture, wanted) = (call.protocol, call.capture, call.wanted);
-                let ended = Ended { outcome, slow };
-                let state = self.settle(&record, call.permit, ended, host, effects);
-                if let Some(state) = state
-                    && protocol == Protocol::Http
-                    && service.fallback.on_failure
-                    && state.diverts_failures()
-                {
-                    let kept = (capture, wanted);
-                    let verdict =
-                        self.answer_failure(exchange, &record, state, kept, host, effects);
-                    if let Some(verdict) = verdict {
-                        return verdict;
-                    }
-                }
-                self.told(|| state)
-            }
-            Some(outcome) => {
-                let ended = Ended { outcome, slow };
-                let state = self.settle(&record, call.permit, ended, host, effects);
-                self.told(|| state)
-            }
-            None => {
-                // The answer is there, and not a failure: the request will not be sent again.
-                call.capture = None;
-                if let (Some(stale), Some(wanted)) = (&service.fallback.stale, call.wanted.take()) {
-                    call.copy = record
-                        .begin_copy(stale, *wanted, status, end_of_stream, host)
-                        .map(Box::new);
-                }
-                exchange.phase = Phase::Admitted(call);
-                self.told(|| record.state(host, effects))
+        let outcome = with_pushback(outcome, call.protocol, service, host);
+        let ended = Ended { outcome, slow };
+        let state = self.settle(record, call.permit, ended, host, effects);
+        if let Outcome::Failure { .. } = outcome
+            && let Some(state) = state
+            && call.protocol == Protocol::Http
+            && service.fallback.on_failure
+            && state.diverts_failures()
+        {
+            let kept = (call.capture, call.wanted);
+            let verdict = self.answer_failure(exchange, record, state, kept, host, effects);
+            if let Some(verdict) = verdict {
+                return verdict;
             }
         }
+        self.told(|| state)
     }
 
     /// Answers a failed call by the fallback, if that can be done.
@@ -310,16 +355,36 @@ impl Filter {
     }
 }
 
+impl Call {
+    /// The answer is there, and not a failure: the request will not be sent again, and what the answer
+    /// says of the service is known when it has ended.
+    fn await_end(
+        &mut self,
+        record: &Record<'_>,
+        status: u16,
+        end_of_stream: bool,
+        host: &impl Host,
+    ) {
+        self.capture = None;
+        if let Some(stale) = &record.service.fallback.stale
+            && let Some(wanted) = self.wanted.take()
+        {
+            let copy = record.begin_copy(stale, *wanted, status, end_of_stream, host);
+            self.copy = copy.map(Box::new);
+        }
+    }
+}
+
 /// What the head of an answer says, if that is all that is waited for: a failure, since the
 /// fallback may answer in its stead, and a good answer that has no end of its own. The rest is
 /// judged when the stream has ended.
 fn judge_head(
     call: &Call,
+    status: u16,
     service: &Service,
     end_of_stream: bool,
     host: &impl Host,
 ) -> Option<Outcome> {
-    let status = call.status?;
     // Envoy's own replies to gRPC calls are gRPC, too: 200, and a head that is all there is.
     let whole_grpc = call.protocol == Protocol::Grpc && end_of_stream;
     let endless = is_endless(call, status, host);

@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use breaker_filter::{
-    Callout, Exchange, FallbackAnswer, FallbackVerdict, Filter, Headers, Reply, RequestAction,
-    RequestVerdict, ResponseVerdict,
+    AnswerHead, Callout, Exchange, FallbackAnswer, FallbackVerdict, Filter, Headers, Reply,
+    RequestAction, RequestVerdict, ResponseVerdict,
 };
 
 use super::{Facts, World};
@@ -171,7 +171,16 @@ impl Request {
         if admitted {
             world.0.admitted.set(world.0.admitted.get() + 1);
         }
-        Call { world, filter, exchange, facts, verdict, admitted, asked: None }
+        Call {
+            world,
+            filter,
+            exchange,
+            facts,
+            verdict,
+            admitted,
+            asked: None,
+            tells_of_service: None,
+        }
     }
 }
 
@@ -185,6 +194,8 @@ pub(crate) struct Call {
     admitted: bool,
     /// What the fallback was asked in the service's stead, and not answered yet.
     asked: Option<(Callout, u16)>,
+    /// Whether the answer's head looks as if the service had given it; `None`: if it did.
+    tells_of_service: Option<bool>,
 }
 
 impl Call {
@@ -264,11 +275,20 @@ impl Call {
         self
     }
 
+    /// Whether the head of the answer has the header that Envoy gives a service's, be it as it may.
+    pub(crate) fn head_tells_of_service(mut self, tells: bool) -> Self {
+        self.tells_of_service = Some(tells);
+        self
+    }
+
     /// The head of an answer, with whatever facts there are.
     pub(crate) fn head(&mut self, status: Option<u16>, end: bool) -> ResponseVerdict {
-        let Self { world, filter, exchange, facts, .. } = self;
+        let Self { world, filter, exchange, facts, tells_of_service, .. } = self;
+        let of_service =
+            tells_of_service.unwrap_or_else(|| facts.details.as_deref() == Some(b"via_upstream"));
+        let head = || AnswerHead { status, of_service };
         let verdict = world
-            .apply(|host, effects| filter.on_response(exchange, status, end, host, effects), facts);
+            .apply(|host, effects| filter.on_response(exchange, head, end, host, effects), facts);
         if let ResponseVerdict::Ask(callout) = &verdict {
             self.asked = Some((callout.clone(), status.unwrap_or_default()));
         }
@@ -297,6 +317,12 @@ impl Call {
     pub(crate) fn trailer(mut self, name: &'static str, value: &str) -> Self {
         self.facts.response_trailers.push((name, value.into()));
         self
+    }
+
+    /// All of the answer has come.
+    pub(crate) fn answer_end(&mut self) {
+        let Self { world, filter, exchange, facts, .. } = self;
+        world.apply(|host, effects| filter.on_answer_end(exchange, host, effects), facts);
     }
 
     /// The stream is over.
@@ -353,6 +379,7 @@ impl Call {
     pub(crate) fn respond_grpc(mut self, grpc_status: Option<&str>) {
         self.begin(200);
         self.trailers(grpc_status);
+        self.answer_end();
         self.over();
     }
 
@@ -390,6 +417,7 @@ impl Call {
                 let cluster = headers.iter().find(|(name, _)| *name == "x-circuit-breaker-cluster");
                 self.facts.cluster = cluster.map(|(_, cluster)| cluster.clone().into());
                 let verdict = self.head(Some(200), false);
+                self.answer_end();
                 self.over();
                 let ResponseVerdict::Continue(headers) = verdict else {
                     panic!("the fallback's answer was not let through: {verdict:?}");
@@ -408,6 +436,7 @@ impl Call {
         };
         match self.head(Some(status), false) {
             ResponseVerdict::Continue(headers) => {
+                self.answer_end();
                 self.over();
                 service(&headers)
             }

@@ -1,0 +1,106 @@
+//! Who is who by the proxy's numbers: configurations at work, streams under way, and the calls
+//! that streams wait for.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::rc::Rc;
+
+use crate::host;
+use crate::root::Worker;
+use crate::stream::Stream;
+
+struct Contexts {
+    /// The plugin's contexts that there are. `None`: not configured yet.
+    roots: BTreeMap<u32, Option<Rc<Worker>>>,
+    streams: HashMap<u32, Stream, BuildHasherDefault<Spread>>,
+}
+
+thread_local! {
+    static CONTEXTS: RefCell<Contexts> = const {
+        let streams = HashMap::with_hasher(BuildHasherDefault::new());
+        RefCell::new(Contexts { roots: BTreeMap::new(), streams })
+    };
+    /// Who waits for a call, by the call's number.
+    static CALLS: RefCell<BTreeMap<u32, u32>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// Works on the contexts. The proxy does not call in while it is called, but for memory, so they
+/// are always there; if ever they were not, nothing would happen.
+fn with_contexts<R>(f: impl FnOnce(&mut Contexts) -> R) -> Option<R> {
+    CONTEXTS.try_with(|contexts| Some(f(&mut *contexts.try_borrow_mut().ok()?))).ok().flatten()
+}
+
+fn with_calls<R>(f: impl FnOnce(&mut BTreeMap<u32, u32>) -> R) -> Option<R> {
+    CALLS.try_with(|calls| Some(f(&mut *calls.try_borrow_mut().ok()?))).ok().flatten()
+}
+
+/// One of the plugin's contexts is there, and now has this configuration, if any.
+pub(crate) fn set_root(root: u32, worker: Option<Rc<Worker>>) {
+    with_contexts(|contexts| contexts.roots.insert(root, worker));
+}
+
+/// One of the plugin's contexts is gone; whether there was one.
+pub(crate) fn forget_root(root: u32) -> bool {
+    with_contexts(|contexts| contexts.roots.remove(&root).is_some()).unwrap_or(false)
+}
+
+/// A stream begins. Without a configuration there is nothing to do for it.
+pub(crate) fn begin_stream(stream: u32, root: u32) {
+    with_contexts(|contexts| {
+        if let Some(Some(worker)) = contexts.roots.get(&root) {
+            contexts.streams.insert(stream, Stream::new(stream, Rc::clone(worker)));
+        }
+    });
+}
+
+/// Takes a stream a step further.
+pub(crate) fn with_stream<R>(stream: u32, step: impl FnOnce(&mut Stream) -> R) -> Option<R> {
+    with_contexts(|contexts| contexts.streams.get_mut(&stream).map(step)).flatten()
+}
+
+/// A stream has ended; whether there was one.
+pub(crate) fn end_stream(stream: u32) -> bool {
+    let ended = with_contexts(|contexts| contexts.streams.remove(&stream)).flatten();
+    ended.map(|mut stream| stream.on_end()).is_some()
+}
+
+/// A stream waits for a call.
+pub(crate) fn await_call(call: u32, stream: u32) {
+    with_calls(|calls| calls.insert(call, stream));
+}
+
+/// The answer to a call is there; whether it is a stream's. If that has ended meanwhile, nobody
+/// wants to know any more.
+pub(crate) fn on_call_answer(call: u32, headers: usize, body: usize) -> bool {
+    let Some(stream) = with_calls(|calls| calls.remove(&call)).flatten() else {
+        return false;
+    };
+    with_stream(stream, |it| {
+        host::act_for(stream);
+        it.on_call_answer(headers, body);
+    });
+    true
+}
+
+/// Spreads the proxy's numbers, which are given out in their order.
+#[derive(Default)]
+struct Spread(u64);
+
+impl Hasher for Spread {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u32(u32::from(*byte));
+        }
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        /// The golden ratio, as a fraction of 2 to the 64th.
+        const RATIO: u64 = 0x9e37_79b9_7f4a_7c15;
+        self.0 = (self.0 ^ u64::from(number)).wrapping_mul(RATIO);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
