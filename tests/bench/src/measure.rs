@@ -124,7 +124,7 @@ impl Sample {
     async fn of(subject: &Subject) -> Result<Self> {
         let (name, kind) = (subject.name.clone(), subject.kind);
         let crossings = match kind {
-            Kind::Empty | Kind::Ours => Some(Crossings::count(subject).await?),
+            Kind::Empty | Kind::Calls | Kind::Ours => Some(Crossings::count(subject).await?),
             Kind::Plain | Kind::Lua => None,
         };
         Ok(Self { name, kind, crossings, starts: Vec::new() })

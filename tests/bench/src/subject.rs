@@ -2,12 +2,12 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use envoy_harness::Envoy;
 use envoy_harness::config::{Bootstrap, Listener, Route, Wasm, cluster, lua};
+use envoy_harness::{Envoy, repo_root};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
@@ -19,6 +19,9 @@ const LUA: &str = "\
 function envoy_on_request(handle) handle:headers():get('x-circuit-breaker-cluster') end
 function envoy_on_response(handle) handle:headers():get(':status') end
 ";
+
+/// What the closed path asks of the proxy, without anything that is done with it.
+const CALLS: &str = include_str!("calls.wat");
 
 const SERVICE: &str = "payment-service";
 const CLUSTER: &str = "upstream";
@@ -37,6 +40,7 @@ pub(crate) enum Kind {
     Plain,
     Empty,
     Lua,
+    Calls,
     Ours,
 }
 
@@ -53,6 +57,11 @@ pub(crate) fn subjects(args: &Args) -> Result<Vec<Subject>> {
         },
         Subject { name: "two lines of Lua".to_owned(), kind: Kind::Lua, filter: Some(lua(LUA)) },
     ];
+    subjects.push(Subject {
+        name: "the calls alone".to_owned(),
+        kind: Kind::Calls,
+        filter: Some(Wasm::new("calls", &calls()?).build()),
+    });
     let configuration = configuration(args)?;
     for module in args.modules() {
         let filter = Wasm::new("edge_breaker", existing(&module.path)?).vm_id("edge-breaker");
@@ -94,6 +103,10 @@ impl Subject {
                 let (executions, expected) = (count("executions"), 2 * requests);
                 ensure!(executions == expected, "{executions} of {expected} executions of Lua");
             }
+            Kind::Calls => {
+                let counted = envoy.stats().await?.get("wasmcustom.calls").unwrap_or(0);
+                ensure!(counted == requests, "the module counted {counted} of {requests} calls");
+            }
             Kind::Ours => check_calls(envoy, requests).await?,
         }
         Ok(())
@@ -132,6 +145,14 @@ fn configuration(args: &Args) -> Result<Value> {
             "fallback": { "cluster": "fallback", "on_failure": true },
         }],
     }))
+}
+
+/// Builds the module that makes the calls.
+fn calls() -> Result<PathBuf> {
+    let path = repo_root().join("target/bench/calls.wasm");
+    fs::create_dir_all(repo_root().join("target/bench"))?;
+    fs::write(&path, wat::parse_str(CALLS)?).with_context(|| path.display().to_string())?;
+    Ok(path)
 }
 
 fn existing(module: &Path) -> Result<&Path> {

@@ -33,7 +33,8 @@ impl Display for Report {
             out,
             "\nadded: to the plain route, the median of the differences round by round.\n\
              [ ]: where the median, or the ratio of two, lies in 95 of 100 cases.\n\
-             two lines of Lua: one header read in each direction.\n\n\
+             two lines of Lua: one header read in each direction.\n\
+             the calls alone: what the closed path asks of the proxy, and no code besides.\n\n\
              between proxy and module, per request:"
         )?;
         for row in &self.rows {
