@@ -56,12 +56,12 @@ pub(crate) fn subjects(args: &Args) -> Result<Vec<Subject>> {
             filter: Some(Wasm::new("empty", existing(&args.empty)?).build()),
         },
         Subject { name: "two lines of Lua".to_owned(), kind: Kind::Lua, filter: Some(lua(LUA)) },
+        Subject {
+            name: "the calls alone".to_owned(),
+            kind: Kind::Calls,
+            filter: Some(Wasm::new("calls", &calls()?).build()),
+        },
     ];
-    subjects.push(Subject {
-        name: "the calls alone".to_owned(),
-        kind: Kind::Calls,
-        filter: Some(Wasm::new("calls", &calls()?).build()),
-    });
     let configuration = configuration(args)?;
     for module in args.modules() {
         let filter = Wasm::new("edge_breaker", existing(&module.path)?).vm_id("edge-breaker");

@@ -1,6 +1,6 @@
 //! What becomes of an answer, and what it says of the service.
 
-use breaker::{Ended, Outcome, Permit, Settlement, StateName};
+use breaker::{Clean, Ended, Outcome, Permit, Settlement, StateName};
 
 use super::{AnswerHead, Call, Exchange, Held, Phase, Protocol, ResponseVerdict};
 use crate::classify::Origin;
@@ -140,12 +140,11 @@ impl Filter {
             let judged = record.service.classify.judge(call.head(None), Origin::Service, false);
             judged == Outcome::Success
         };
-        if !plain || !good() || record.is_overdue() || record.clean(host).is_none() {
+        let ended = Ended::from(Outcome::Success);
+        if !plain || !good() || unmoved(record, &call.permit, ended, host).is_none() {
             return false;
         }
-        effects.count_of(record.number, ServiceMetric::Calls(Outcome::Success));
-        self.note_success(record.number);
-        record.keep(&call.permit, host);
+        self.count(record, ended, effects);
         true
     }
 
@@ -265,6 +264,18 @@ impl Filter {
         ResponseVerdict::Continue(state.map(|s| (STATE_HEADER, s.name())).into_iter().collect())
     }
 
+    /// Counts what became of a call. In line, as below: the closed path is held to its instructions.
+    #[inline(always)]
+    fn count(&self, record: &Record<'_>, ended: Ended, effects: &mut Effects) {
+        effects.count_of(record.number, ServiceMetric::Calls(ended.outcome));
+        if ended.slow {
+            effects.count_of(record.number, ServiceMetric::SlowCalls);
+        }
+        if ended.outcome == Outcome::Success {
+            self.note_success(record.number);
+        }
+    }
+
     /// Writes down what became of a call, and tells the state the breaker is in now. What changes
     /// nothing is only counted.
     fn settle(
@@ -275,22 +286,8 @@ impl Filter {
         host: &impl Host,
         effects: &mut Effects,
     ) -> Option<StateName> {
-        effects.count_of(record.number, ServiceMetric::Calls(ended.outcome));
-        if ended.slow {
-            effects.count_of(record.number, ServiceMetric::SlowCalls);
-        }
-        let succeeded = ended.outcome == Outcome::Success;
-        if succeeded {
-            self.note_success(record.number);
-        }
-        let overdue = succeeded && record.is_overdue();
-        if !ended.is_remarkable()
-            && !overdue
-            && let Some(clean) = record.clean(host)
-        {
-            if succeeded {
-                record.keep(&permit, host);
-            }
+        self.count(record, ended, effects);
+        if let Some(clean) = unmoved(record, &permit, ended, host) {
             return Some(clean.state());
         }
         let policy = &record.service.policy;
@@ -318,7 +315,7 @@ impl Filter {
             Ok((state, None)) => Some(state),
             Err(_) => None,
         };
-        if succeeded {
+        if ended.outcome == Outcome::Success {
             record.keep(&permit, host);
         }
         // What could not be written down has happened all the same, and is told and answered so.
@@ -373,6 +370,20 @@ impl Call {
             self.copy = copy.map(Box::new);
         }
     }
+}
+
+/// The breaker, if it is known to be clean and what became of a call changes nothing of it. A good
+/// call is kept for its window.
+fn unmoved(record: &Record<'_>, permit: &Permit, ended: Ended, host: &impl Host) -> Option<Clean> {
+    let succeeded = ended.outcome == Outcome::Success;
+    if ended.is_remarkable() || (succeeded && record.is_overdue()) {
+        return None;
+    }
+    let clean = record.clean(host)?;
+    if succeeded {
+        record.keep(permit, host);
+    }
+    Some(clean)
 }
 
 /// What the head of an answer says, if that is all that is waited for: a failure, since the
