@@ -17,6 +17,7 @@ use wasmparser::{
     ExportSectionReader, FunctionBody, GlobalSectionReader, KnownCustom, Name, Parser, Payload,
     TypeRef,
 };
+use wasmtime::{AsContextMut, Global, Val};
 
 /// How many allocations there were, as the copy exports it.
 pub(crate) const NUMBER: &str = "wasm-host allocations";
@@ -33,6 +34,25 @@ const ALLOCATORS: &[(&str, &[u32])] = &[
     ("posix_memalign", &[2]),
     ("realloc", &[1]),
 ];
+
+/// The two sums of an instance of such a copy.
+#[derive(Clone, Copy)]
+pub(crate) struct Sums(Global, Global);
+
+impl From<(Global, Global)> for Sums {
+    fn from((number, bytes): (Global, Global)) -> Self {
+        Self(number, bytes)
+    }
+}
+
+impl Sums {
+    pub(crate) fn read(self, mut store: impl AsContextMut) -> [u64; 2] {
+        [self.0, self.1].map(|sum| match sum.get(&mut store) {
+            Val::I64(sum) => sum.cast_unsigned(),
+            _ => 0,
+        })
+    }
+}
 
 /// A copy of a module that counts its allocations.
 ///

@@ -126,8 +126,15 @@ impl Hostcall<'_> {
         let mut at = 0;
         if length > 0 {
             let allocate = self.state().allocate.clone().ok_or(Status::InvalidMemoryAccess)?;
+            let sums = self.state().sums;
+            let before = sums.map(|sums| sums.read(&mut self.0));
             at = allocate.call(&mut self.0, length).map_err(Stop::Trap)?;
+            let after = sums.map(|sums| sums.read(&mut self.0));
             let state = self.state();
+            for (before, after) in before.into_iter().zip(after) {
+                state.given[0] += after[0] - before[0];
+                state.given[1] += after[1] - before[1];
+            }
             let usage = state.usage.entry(state.callback).or_default();
             usage.allocations += 1;
             usage.allocated_bytes += u64::from(length);

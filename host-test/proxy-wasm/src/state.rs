@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use wasmtime::{Memory, StoreLimits, TypedFunc};
 
+use crate::allocations::Sums;
 use crate::counters::Usage;
 use crate::event::Event;
 use crate::headers::Headers;
@@ -28,6 +29,10 @@ pub(crate) struct State {
     /// What the module exports for the host to use within host calls.
     pub(crate) memory: Option<Memory>,
     pub(crate) allocate: Option<TypedFunc<u32, u32>>,
+    /// Where it counts its allocations, if it does.
+    pub(crate) sums: Option<Sums>,
+    /// How many of these, and of their bytes, were made because the host asked.
+    pub(crate) given: [u64; 2],
     pub(crate) limits: StoreLimits,
 
     pub(crate) streams: BTreeMap<u32, Stream>,
@@ -143,6 +148,8 @@ impl State {
             hook: None,
             memory: None,
             allocate: None,
+            sums: None,
+            given: [0; 2],
             limits: StoreLimits::default(),
             streams: BTreeMap::new(),
             roots: BTreeMap::new(),
@@ -162,12 +169,6 @@ impl State {
             usage: BTreeMap::new(),
             random: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (u64::from(worker) << 32) | 1,
         }
-    }
-
-    /// What a callback was asked to allocate by the host so far: how often, and how many bytes.
-    pub(crate) fn asked_for(&self, callback: &str) -> [u64; 2] {
-        let usage = self.usage.get(callback);
-        usage.map_or([0; 2], |usage| [usage.allocations, usage.allocated_bytes])
     }
 
     pub(crate) fn next_context(&mut self) -> u32 {

@@ -1,10 +1,8 @@
 //! One instance of a module, and the callbacks it exports.
 
-use wasmtime::{
-    Global, Instance, Store, StoreLimitsBuilder, TypedFunc, Val, WasmParams, WasmResults,
-};
+use wasmtime::{Instance, Store, StoreLimitsBuilder, TypedFunc, WasmParams, WasmResults};
 
-use crate::allocations;
+use crate::allocations::{self, Sums};
 use crate::module::Module;
 use crate::state::State;
 use crate::stream::Way;
@@ -14,8 +12,6 @@ pub(crate) struct Vm {
     pub(crate) callbacks: Callbacks,
     /// The limit of instructions of a callback, if they are counted.
     fuel: Option<u64>,
-    /// Where the module counts its allocations and their bytes, if it does.
-    allocated: Option<[Global; 2]>,
 }
 
 /// What the module exports for the host to call. A callback that it does not export is as one
@@ -61,7 +57,7 @@ impl Vm {
         let fuel = options.metered.then_some(options.instruction_limit);
         let started = Self::instantiate(module, &mut store, fuel);
         match started {
-            Ok((callbacks, allocated)) => Ok(Self { store, callbacks, fuel, allocated }),
+            Ok(callbacks) => Ok(Self { store, callbacks, fuel }),
             Err(error) => Err((Box::new(reclaim(store)), message(&error))),
         }
     }
@@ -70,7 +66,7 @@ impl Vm {
         module: &Module,
         store: &mut Store<State>,
         fuel: Option<u64>,
-    ) -> wasmtime::Result<(Callbacks, Option<[Global; 2]>)> {
+    ) -> wasmtime::Result<Callbacks> {
         if let Some(fuel) = fuel {
             store.set_fuel(fuel)?;
         }
@@ -91,8 +87,9 @@ impl Vm {
             entry.call(&mut *store, ())?;
         }
         let mut sum = |name| instance.get_global(&mut *store, name);
-        let allocated = sum(allocations::NUMBER).zip(sum(allocations::BYTES));
-        Ok((callbacks, allocated.map(<[Global; 2]>::from)))
+        let sums = sum(allocations::NUMBER).zip(sum(allocations::BYTES)).map(Sums::from);
+        store.data_mut().sums = sums;
+        Ok(callbacks)
     }
 
     /// Calls a callback for a context, and counts what it costs. `None`: the module does not
@@ -119,12 +116,10 @@ impl Vm {
             self.store.set_fuel(fuel).map_err(|error| message(&error))?;
         }
         let before = self.allocated();
-        let asked = self.store.data().asked_for(name);
         let result = function.call(&mut self.store, parameters);
         let left = self.store.get_fuel().ok();
         let after = self.allocated();
-        let asked_after = self.store.data().asked_for(name);
-        let own = |of: usize| (after[of] - before[of]).saturating_sub(asked_after[of] - asked[of]);
+        let own = |of: usize| after[of] - before[of];
         let state = self.store.data_mut();
         let usage = state.usage.entry(name).or_default();
         usage.calls += 1;
@@ -134,15 +129,14 @@ impl Vm {
         result.map(Some).map_err(|error| message(&error))
     }
 
-    /// What the module has allocated so far: how often, and how many bytes.
+    /// What the module has allocated so far of its own will: how often, and how many bytes.
     fn allocated(&mut self) -> [u64; 2] {
-        let Some(sums) = self.allocated else {
+        let Some(sums) = self.store.data().sums else {
             return [0; 2];
         };
-        sums.map(|sum| match sum.get(&mut self.store) {
-            Val::I64(sum) => sum.cast_unsigned(),
-            _ => 0,
-        })
+        let all = sums.read(&mut self.store);
+        let given = self.store.data().given;
+        [all[0] - given[0], all[1] - given[1]]
     }
 
     pub(crate) fn state(&self) -> &State {
@@ -161,7 +155,8 @@ impl Vm {
 
 fn reclaim(store: Store<State>) -> State {
     let mut state = store.into_data();
-    (state.memory, state.allocate) = (None, None);
+    (state.memory, state.allocate, state.sums) = (None, None, None);
+    state.given = [0; 2];
     state
 }
 

@@ -96,7 +96,7 @@ pub(crate) fn request_verdict(action: RequestAction) -> wit::RequestVerdict {
 
 pub(crate) fn response_verdict(verdict: ResponseVerdict) -> wit::ResponseVerdict {
     match verdict {
-        ResponseVerdict::Continue(headers) => wit::ResponseVerdict::Pass(fields(headers)),
+        ResponseVerdict::Continue(told) => wit::ResponseVerdict::Pass(fields(told.headers())),
         ResponseVerdict::Ask(call) => wit::ResponseVerdict::Ask(callout(call)),
         ResponseVerdict::Reply(answer) => wit::ResponseVerdict::Reply(reply(answer)),
     }
@@ -104,7 +104,7 @@ pub(crate) fn response_verdict(verdict: ResponseVerdict) -> wit::ResponseVerdict
 
 pub(crate) fn fallback_verdict(verdict: FallbackVerdict) -> wit::ResponseVerdict {
     match verdict {
-        FallbackVerdict::Resume(headers) => wit::ResponseVerdict::Pass(fields(headers)),
+        FallbackVerdict::Resume(told) => wit::ResponseVerdict::Pass(fields(told.headers())),
         FallbackVerdict::Reply(answer) => wit::ResponseVerdict::Reply(reply(answer)),
         FallbackVerdict::Nothing => wit::ResponseVerdict::Pass(Vec::new()),
     }

@@ -138,8 +138,10 @@ fn request(instance: &mut Instance, head: &RequestHead) -> Admission {
         ..Facts::default()
     };
     let headers = convert::headers(&head.fields);
-    let (exchange, RequestVerdict { remove, action }) =
-        worker.filter.on_request(headers, head.end_of_stream, &facts, &mut effects);
+    let (mut exchange, end_of_stream) = (Exchange::default(), head.end_of_stream);
+    let filter = &worker.filter;
+    let RequestVerdict { remove, action } =
+        filter.on_request(&mut exchange, headers, end_of_stream, &facts, &mut effects);
     let effects = worker.effects(effects);
     let call = worker.filter.wants_response(&exchange).then(|| {
         let number = instance.next_number();
@@ -148,7 +150,7 @@ fn request(instance: &mut Instance, head: &RequestHead) -> Admission {
     });
     Admission {
         call,
-        remove: remove.into_iter().map(str::to_owned).collect(),
+        remove: remove.names().map(str::to_owned).collect(),
         verdict: convert::request_verdict(action),
         effects,
     }

@@ -29,9 +29,21 @@ pub(crate) fn answer(
     let admin = filter.config.admin.as_ref()?;
     let path = facts.path?.split(|byte| *byte == b'?').next()?;
     let rest = path.strip_prefix(admin.path_prefix.as_bytes())?;
-    if !matches!(rest.first(), None | Some(b'/')) {
-        return None;
-    }
+    matches!(rest.first(), None | Some(b'/'))
+        .then(|| answer_for(admin, rest, filter, headers, facts, host, effects))
+}
+
+/// The answer to a request for the admin API, by what follows its prefix.
+#[inline(never)]
+fn answer_for(
+    admin: &Admin,
+    rest: &[u8],
+    filter: &Filter,
+    headers: &Headers,
+    facts: &Facts<'_>,
+    host: &impl Host,
+    effects: &mut Effects,
+) -> Reply {
     let resource = Resource::of(rest);
     let reply = match resource {
         // A load balancer has no token, and learns no names.
@@ -45,7 +57,7 @@ pub(crate) fn answer(
         _ => error(401, "give the admin token as `authorization: Bearer <token>`")
             .with("www-authenticate", "Bearer"),
     };
-    Some(reply.with("cache-control", "no-store"))
+    reply.with("cache-control", "no-store")
 }
 
 /// What is asked for, and by which method.

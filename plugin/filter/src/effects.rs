@@ -32,6 +32,12 @@ pub enum Level {
 }
 
 impl Effects {
+    /// Whether there is nothing to be done.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.metrics.is_empty() && self.lines.is_empty()
+    }
+
     pub(crate) fn count(&mut self, metric: Metric) {
         self.metrics.push((metric, Change::Count));
     }

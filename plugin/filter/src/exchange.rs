@@ -17,13 +17,15 @@ use crate::classify::Head;
 use crate::config::{ExposeState, OnFull, Service};
 use crate::effects::Effects;
 use crate::filter::Filter;
-use crate::headers::{CLUSTER_HEADER, Facts, Headers, REASON_HEADER, SERVICE_HEADER, STATE_HEADER};
+use crate::headers::{
+    CLUSTER_HEADER, Facts, Headers, OwnHeaders, REASON_HEADER, SERVICE_HEADER, STATE_HEADER,
+};
 use crate::host::{Host, Property};
 use crate::matching::{Subject, without_port};
 use crate::naming::Placeholder;
 use crate::registry::Nameless;
 use crate::replay::Capture;
-use crate::reply::Reply;
+use crate::reply::{Reply, Told};
 use crate::stale::{Copy, Wanted};
 use crate::store::{Lost, Record};
 use crate::telemetry::{FallbackKind, Metric, ServiceMetric};
@@ -42,6 +44,12 @@ pub struct Exchange {
 struct Held {
     service: usize,
     place: Place,
+}
+
+/// A request.
+struct Asked<'a> {
+    headers: &'a Headers,
+    facts: &'a Facts<'a>,
 }
 
 /// Where a request belongs.
@@ -83,12 +91,14 @@ pub(crate) struct Call {
     /// Whether its head was long in coming, once it has come. What follows may take its time: it
     /// is a stream, perhaps.
     slow: Option<bool>,
+    /// Whether its head makes it what most calls are: good, and settled by an end alone.
+    plain: bool,
 }
 
 /// Whether the route, and with it the cluster, was chosen by the client's own header: the proxy
 /// chooses another only after this callback.
 fn is_steered(facts: &Facts<'_>) -> bool {
-    facts.own.contains(&CLUSTER_HEADER)
+    facts.own.has_cluster()
 }
 
 /// What the request asks for, as far as it matters here.
@@ -106,7 +116,7 @@ enum Protocol {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct RequestVerdict {
     /// Headers to remove before all else: a client's own copies of the filter's.
-    pub remove: Vec<&'static str>,
+    pub remove: OwnHeaders,
     /// What is done then.
     pub action: RequestAction,
 }
@@ -126,8 +136,8 @@ pub enum RequestAction {
 /// What becomes of an answer.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ResponseVerdict {
-    /// It goes on, with these headers set.
-    Continue(Vec<(&'static str, &'static str)>),
+    /// It goes on, and tells this.
+    Continue(Told),
     /// It is held back until this call is answered. If the call cannot be made, it goes on.
     Ask(Callout),
     /// It is replaced.
@@ -135,65 +145,85 @@ pub enum ResponseVerdict {
 }
 
 impl Filter {
-    /// Decides on a request when its headers have come.
+    /// Decides on a request when its headers have come, and begins its exchange.
     pub fn on_request(
         &self,
+        exchange: &mut Exchange,
         headers: Headers,
         end_of_stream: bool,
         host: &impl Host,
         effects: &mut Effects,
-    ) -> (Exchange, RequestVerdict) {
+    ) -> RequestVerdict {
         let facts = headers.facts();
-        let remove = facts.own.to_vec();
-        let done =
-            |action| (Exchange::default(), RequestVerdict { remove: remove.clone(), action });
+        let remove = facts.own;
+        let verdict = |action| RequestVerdict { remove, action };
         if let Some(reply) = admin::answer(self, &headers, &facts, host, effects) {
-            return done(RequestAction::Reply(reply));
+            return verdict(RequestAction::Reply(reply));
         }
         let Some(Found { record, class }) = self.find_service(&headers, &facts, host, effects)
         else {
-            return done(RequestAction::Continue);
+            return verdict(RequestAction::Continue);
         };
         let Record { number, service, .. } = record;
         match record.enter(class, host, effects) {
-            Entry::Unguarded => done(RequestAction::Continue),
+            Entry::Unguarded => verdict(RequestAction::Continue),
             Entry::Admitted(permit, place) => {
                 let protocol = Protocol::of(&facts);
-                let began = service.slow_after.map(|_| host.now().monotonic);
-                let wanted = service.wanted(protocol, &headers, &facts);
-                let admitted = (permit, began);
-                let call = Call::new(number, service, admitted, protocol, headers, end_of_stream);
-                let call = Call { wanted: wanted.map(Box::new), ..call };
-                let held = place.map(|place| Held { service: number, place });
-                let action = RequestAction::Continue;
-                let exchange = Exchange { phase: Phase::Admitted(call), held };
-                (exchange, RequestVerdict { remove, action })
-            }
-            Entry::Diverted(reason, standing) if service.rejects(reason) => {
-                done(RequestAction::Reply(self.rejection(reason, standing, host)))
+                exchange.held = place.map(|place| Held { service: number, place });
+                exchange.phase = Phase::Admitted(Call {
+                    service: number,
+                    permit,
+                    protocol,
+                    wanted: service.wanted(protocol, &headers, &facts).map(Box::new),
+                    capture: service.capture(protocol, headers, end_of_stream),
+                    copy: None,
+                    began: service.slow_after.map(|_| host.now().monotonic),
+                    head: None,
+                    slow: None,
+                    plain: false,
+                });
+                verdict(RequestAction::Continue)
             }
             Entry::Diverted(reason, standing) => {
-                let Some(cluster) = &service.fallback.cluster else {
-                    let wanted = service.wanted(Protocol::of(&facts), &headers, &facts);
-                    let (reply, kind) = match self.stale(&record, wanted.as_ref(), host) {
-                        Some(stale) => (stale, FallbackKind::Stale),
-                        None => (service.reply(reason, standing, host), FallbackKind::Response),
-                    };
-                    effects.count_of(number, ServiceMetric::Fallback(kind));
-                    let reply = reply.telling(self.config.expose_state, standing.state, kind);
-                    return done(RequestAction::Reply(reply));
-                };
-                effects.count_of(number, ServiceMetric::Fallback(FallbackKind::Cluster));
-                let action = RequestAction::Divert(vec![
-                    (CLUSTER_HEADER, cluster.name.clone()),
-                    (SERVICE_HEADER, record.instance.name.clone()),
-                    (STATE_HEADER, standing.state.name().to_owned()),
-                    (REASON_HEADER, reason.name().to_owned()),
-                ]);
-                let phase = Phase::Diverted { service: number, state: standing.state };
-                (Exchange { phase, held: None }, RequestVerdict { remove, action })
+                let asked = Asked { headers: &headers, facts: &facts };
+                verdict(self.divert(exchange, &record, (reason, standing), &asked, host, effects))
             }
         }
+    }
+
+    /// What becomes of a request that does not go to its service.
+    #[inline(never)]
+    fn divert(
+        &self,
+        exchange: &mut Exchange,
+        record: &Record<'_>,
+        (reason, standing): (DivertReason, Standing),
+        Asked { headers, facts }: &Asked<'_>,
+        host: &impl Host,
+        effects: &mut Effects,
+    ) -> RequestAction {
+        let Record { number, service, .. } = *record;
+        if service.rejects(reason) {
+            return RequestAction::Reply(self.rejection(reason, standing, host));
+        }
+        let Some(cluster) = &service.fallback.cluster else {
+            let wanted = service.wanted(Protocol::of(facts), headers, facts);
+            let (reply, kind) = match self.stale(record, wanted.as_ref(), host) {
+                Some(stale) => (stale, FallbackKind::Stale),
+                None => (service.reply(reason, standing, host), FallbackKind::Response),
+            };
+            effects.count_of(number, ServiceMetric::Fallback(kind));
+            let reply = reply.telling(self.config.expose_state, standing.state, kind);
+            return RequestAction::Reply(reply);
+        };
+        effects.count_of(number, ServiceMetric::Fallback(FallbackKind::Cluster));
+        exchange.phase = Phase::Diverted { service: number, state: standing.state };
+        RequestAction::Divert(vec![
+            (CLUSTER_HEADER, cluster.name.clone()),
+            (SERVICE_HEADER, record.instance.name.clone()),
+            (STATE_HEADER, standing.state.name().to_owned()),
+            (REASON_HEADER, reason.name().to_owned()),
+        ])
     }
 
     /// Takes a piece of the request's body, `len` bytes long. `bytes` are asked for only if the
@@ -241,6 +271,7 @@ impl Filter {
 
     /// The number of the breaker whose name is made of what is known of the request. One that has
     /// no breaker is left alone, and counted.
+    #[inline(never)]
     fn find_made(
         &self,
         service: usize,
@@ -293,6 +324,13 @@ impl Filter {
 }
 
 impl Service {
+    /// What a replay needs of a request, where failed calls are sent again.
+    fn capture(&self, protocol: Protocol, headers: Headers, complete: bool) -> Option<Capture> {
+        let cluster = self.fallback.cluster.as_ref()?;
+        let kept = self.fallback.on_failure && protocol == Protocol::Http;
+        kept.then(|| Capture::new(headers, complete, cluster.max_request_bytes))
+    }
+
     /// What a request asks for, where answers are kept.
     fn wanted(&self, protocol: Protocol, headers: &Headers, facts: &Facts<'_>) -> Option<Wanted> {
         let kept = self.fallback.stale.is_some() && protocol == Protocol::Http;
@@ -315,26 +353,6 @@ impl Service {
 }
 
 impl Call {
-    fn new(
-        number: usize,
-        service: &Service,
-        (permit, began): (Permit, Option<Timestamp>),
-        protocol: Protocol,
-        headers: Headers,
-        end_of_stream: bool,
-    ) -> Self {
-        let fallback = &service.fallback;
-        let capture = match &fallback.cluster {
-            Some(cluster) if fallback.on_failure && protocol == Protocol::Http => {
-                let limit = cluster.max_request_bytes;
-                Some(Capture::new(headers, end_of_stream, limit))
-            }
-            _ => None,
-        };
-        let (wanted, copy, head, slow) = (None, None, None, None);
-        Self { service: number, permit, protocol, capture, wanted, copy, began, head, slow }
-    }
-
     /// Whether an answer that begins now is slow.
     fn is_slow(&self, service: &Service, host: &impl Host) -> bool {
         match (self.began, service.slow_after) {

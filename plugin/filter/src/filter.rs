@@ -102,12 +102,6 @@ impl Filter {
         shortest.map_or(LONGEST_TICK, |wait| (wait / 4).clamp(SHORTEST_TICK, LONGEST_TICK))
     }
 
-    pub(crate) fn note_success(&self, number: usize) {
-        if let Some(instance) = self.instances.get(number) {
-            instance.succeeded.set(true);
-        }
-    }
-
     /// Whether a service has answered well since this was last asked.
     pub(crate) fn take_success(&self, number: usize) -> bool {
         self.instances.get(number).is_some_and(|instance| instance.succeeded.replace(false))

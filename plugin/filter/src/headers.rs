@@ -5,6 +5,10 @@
 //! Reading it in place costs no allocation, and keeping it for a replay costs no copy. Whatever
 //! the bytes are, reading them ends and never panics.
 
+mod spare;
+
+use std::mem;
+
 /// The request headers of the contract, which the filter sets and a client may not. Routes match
 /// on the first. The third is a response header, too.
 pub(crate) const CLUSTER_HEADER: &str = "x-circuit-breaker-cluster";
@@ -22,18 +26,65 @@ pub(crate) struct Facts<'a> {
     /// Whether another protocol is offered.
     pub(crate) upgrade: bool,
     /// Which of the filter's own headers the client has sent.
-    pub(crate) own: Vec<&'static str>,
+    pub(crate) own: OwnHeaders,
+}
+
+/// Which of the filter's own request headers a client has sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OwnHeaders(u8);
+
+impl OwnHeaders {
+    const PREFIX: &[u8] = b"x-circuit-breaker-";
+    const NAMES: [&str; 4] = [CLUSTER_HEADER, SERVICE_HEADER, STATE_HEADER, REASON_HEADER];
+
+    fn note(&mut self, name: &[u8]) {
+        if name.starts_with(Self::PREFIX)
+            && let Some(place) = Self::NAMES.iter().position(|own| own.as_bytes() == name)
+        {
+            self.0 |= 1 << place;
+        }
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Their names.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        let sent = move |(place, name)| (self.0 >> place & 1 != 0).then_some(name);
+        (0_u8..).zip(Self::NAMES).filter_map(sent)
+    }
+
+    /// Whether the one is among them that routes match on.
+    pub(crate) const fn has_cluster(self) -> bool {
+        self.0 & 1 != 0
+    }
 }
 
 /// The headers of one message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Headers(Vec<u8>);
 
+impl Drop for Headers {
+    fn drop(&mut self) {
+        spare::give(mem::take(&mut self.0));
+    }
+}
+
 impl Headers {
     /// From proxy-wasm's serialised map.
     #[must_use]
     pub const fn from_serialized(bytes: Vec<u8>) -> Self {
         Self(bytes)
+    }
+
+    /// An empty buffer with room for so many bytes: one that other headers have left, if there is
+    /// one that will do.
+    #[must_use]
+    pub fn buffer(size: usize) -> Vec<u8> {
+        spare::take(size)
     }
 
     /// From pairs of names, in lower case, and values.
@@ -55,8 +106,8 @@ impl Headers {
 
     /// The serialised map.
     #[must_use]
-    pub fn into_serialized(self) -> Vec<u8> {
-        self.0
+    pub fn into_serialized(mut self) -> Vec<u8> {
+        mem::take(&mut self.0)
     }
 
     /// Names and values, in their order.
@@ -84,36 +135,21 @@ impl Headers {
     pub(crate) fn facts(&self) -> Facts<'_> {
         let mut facts = Facts::default();
         for (name, value) in self.iter() {
-            let own = match name {
-                b":method" => {
-                    facts.method.get_or_insert(value);
-                    continue;
-                }
-                b":authority" => {
-                    facts.authority.get_or_insert(value);
-                    continue;
-                }
-                b":path" => {
-                    facts.path.get_or_insert(value);
-                    continue;
-                }
-                b"content-type" => {
-                    facts.content_type.get_or_insert(value);
-                    continue;
-                }
-                b"upgrade" => {
-                    facts.upgrade = true;
-                    continue;
-                }
-                b"x-circuit-breaker-cluster" => CLUSTER_HEADER,
-                b"x-circuit-breaker-service" => SERVICE_HEADER,
-                b"x-circuit-breaker-state" => STATE_HEADER,
-                b"x-circuit-breaker-reason" => REASON_HEADER,
-                _ => continue,
+            // Compared as wholes: patterns would be compared byte by byte, each by code of its own.
+            let fact = if name == b":method" {
+                &mut facts.method
+            } else if name == b":authority" {
+                &mut facts.authority
+            } else if name == b":path" {
+                &mut facts.path
+            } else if name == b"content-type" {
+                &mut facts.content_type
+            } else {
+                facts.upgrade |= name == b"upgrade";
+                facts.own.note(name);
+                continue;
             };
-            if !facts.own.contains(&own) {
-                facts.own.push(own);
-            }
+            fact.get_or_insert(value);
         }
         facts
     }
@@ -188,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_damaged_buffer_reads_as_fewer_headers() {
-        let whole = sample().0;
+        let whole = sample().into_serialized();
         for len in 0..whole.len() {
             let cut = Headers(whole.get(..len).unwrap().to_vec());
             assert!(cut.iter().count() < 4, "cut at {len}");

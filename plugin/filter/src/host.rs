@@ -50,7 +50,8 @@ pub trait Host {
     /// What a gauge or counter stands at, over all workers; `None` if the proxy keeps none.
     fn metric(&self, metric: Metric) -> Option<u64>;
 
-    /// Moves a gauge, over all workers, in one step that no other can come into.
+    /// Moves a gauge or a counter, over all workers, in one step that no other can come into. A
+    /// counter goes up only.
     fn adjust(&self, metric: Metric, by: i64);
 }
 

@@ -9,7 +9,7 @@ use crate::effects::Effects;
 use crate::exchange::Exchange;
 use crate::filter::Filter;
 use crate::headers::{CLUSTER_HEADER, Headers, REASON_HEADER, SERVICE_HEADER, STATE_HEADER};
-use crate::reply::{FALLBACK_HEADER, Reply};
+use crate::reply::{FALLBACK_HEADER, Reply, Told};
 use crate::telemetry::{FallbackKind, ServiceMetric};
 
 /// Headers that belong to a connection or to the framing of a message, not to the message.
@@ -129,8 +129,8 @@ pub struct FallbackAnswer {
 /// What becomes of the failed answer that is held back.
 #[derive(Debug, PartialEq, Eq)]
 pub enum FallbackVerdict {
-    /// It goes on, with these headers set.
-    Resume(Vec<(&'static str, &'static str)>),
+    /// It goes on, and tells this.
+    Resume(Told),
     /// It is replaced.
     Reply(Reply),
     /// Nothing is held back.
@@ -152,8 +152,8 @@ impl Filter {
         let reply = answer.and_then(reply_of);
         let Some(reply) = reply else {
             let told = self.config.expose_state == ExposeState::Always;
-            let header = told.then_some((STATE_HEADER, state.name()));
-            return FallbackVerdict::Resume(header.into_iter().collect());
+            let state = told.then_some(state);
+            return FallbackVerdict::Resume(Told { state, fallback: None });
         };
         effects.count_of(number, ServiceMetric::Fallback(FallbackKind::Replay));
         FallbackVerdict::Reply(reply.telling(self.config.expose_state, state, FallbackKind::Replay))

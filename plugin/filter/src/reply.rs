@@ -2,7 +2,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use breaker::{DivertReason, Now, Timestamp, UnixTime};
+use breaker::{DivertReason, Now, StateName, Timestamp, UnixTime};
 
 use crate::config::{ExposeState, StaticResponse};
 use crate::headers::STATE_HEADER;
@@ -10,6 +10,26 @@ use crate::telemetry::FallbackKind;
 
 /// The header of the contract that tells who answered.
 pub(crate) const FALLBACK_HEADER: &str = "x-circuit-breaker-fallback";
+
+/// What an answer that goes on tells of the breaker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// The state.
+    pub state: Option<StateName>,
+    /// Who answered, if it was not the service.
+    pub fallback: Option<FallbackKind>,
+}
+
+impl Told {
+    /// Nothing.
+    pub const NOTHING: Self = Self { state: None, fallback: None };
+
+    /// The headers to set, with their values.
+    pub fn headers(self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let state = self.state.map(|state| (STATE_HEADER, state.name()));
+        state.into_iter().chain(self.fallback.map(|kind| (FALLBACK_HEADER, kind.name())))
+    }
+}
 
 /// An answer to send instead of any other.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,12 +93,7 @@ impl Reply {
     }
 
     /// Adds the headers that tell of the breaker, where answers may tell.
-    pub(crate) fn telling(
-        self,
-        expose: ExposeState,
-        state: breaker::StateName,
-        kind: FallbackKind,
-    ) -> Self {
+    pub(crate) fn telling(self, expose: ExposeState, state: StateName, kind: FallbackKind) -> Self {
         match expose {
             ExposeState::Never => self,
             ExposeState::Always | ExposeState::Fallback => {

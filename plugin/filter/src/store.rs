@@ -186,7 +186,9 @@ impl Record<'_> {
         self.instance.memory.tally.set(tally);
     }
 
-    /// The breaker, if it is known to be clean without reading it.
+    /// The breaker, if it is known to be clean without reading it. In line: it is all that most
+    /// calls want to know.
+    #[inline(always)]
     pub(crate) fn clean(&self, host: &impl Host) -> Option<Clean> {
         let (version, clean) = self.instance.memory.clean.get()?;
         (host.metric(self.gauge()) == Some(version)).then_some(clean)

@@ -2,25 +2,23 @@
 //! that streams wait for.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::host;
 use crate::root::Worker;
 use crate::stream::Stream;
+use crate::streams::Streams;
 
 struct Contexts {
-    /// The plugin's contexts that there are. `None`: not configured yet.
-    roots: BTreeMap<u32, Option<Rc<Worker>>>,
-    streams: HashMap<u32, Stream, BuildHasherDefault<Spread>>,
+    /// The plugin's contexts that there are, which are few. `None`: not configured yet.
+    roots: Vec<(u32, Option<Rc<Worker>>)>,
+    streams: Streams,
 }
 
 thread_local! {
-    static CONTEXTS: RefCell<Contexts> = const {
-        let streams = HashMap::with_hasher(BuildHasherDefault::new());
-        RefCell::new(Contexts { roots: BTreeMap::new(), streams })
-    };
+    static CONTEXTS: RefCell<Contexts> =
+        const { RefCell::new(Contexts { roots: Vec::new(), streams: Streams::new() }) };
     /// Who waits for a call, by the call's number.
     static CALLS: RefCell<BTreeMap<u32, u32>> = const { RefCell::new(BTreeMap::new()) };
 }
@@ -37,31 +35,39 @@ fn with_calls<R>(f: impl FnOnce(&mut BTreeMap<u32, u32>) -> R) -> Option<R> {
 
 /// One of the plugin's contexts is there, and now has this configuration, if any.
 pub(crate) fn set_root(root: u32, worker: Option<Rc<Worker>>) {
-    with_contexts(|contexts| contexts.roots.insert(root, worker));
+    with_contexts(|contexts| {
+        contexts.roots.retain(|(number, _)| *number != root);
+        contexts.roots.push((root, worker));
+    });
 }
 
 /// One of the plugin's contexts is gone; whether there was one.
 pub(crate) fn forget_root(root: u32) -> bool {
-    with_contexts(|contexts| contexts.roots.remove(&root).is_some()).unwrap_or(false)
+    let forget = |contexts: &mut Contexts| {
+        let before = contexts.roots.len();
+        contexts.roots.retain(|(number, _)| *number != root);
+        contexts.roots.len() < before
+    };
+    with_contexts(forget).unwrap_or(false)
 }
 
 /// A stream begins. Without a configuration there is nothing to do for it.
 pub(crate) fn begin_stream(stream: u32, root: u32) {
-    with_contexts(|contexts| {
-        if let Some(Some(worker)) = contexts.roots.get(&root) {
-            contexts.streams.insert(stream, Stream::new(stream, Rc::clone(worker)));
+    with_contexts(|Contexts { roots, streams }| {
+        if let Some((_, Some(worker))) = roots.iter().find(|(number, _)| *number == root) {
+            streams.insert(Stream::new(stream, Rc::clone(worker)));
         }
     });
 }
 
 /// Takes a stream a step further.
 pub(crate) fn with_stream<R>(stream: u32, step: impl FnOnce(&mut Stream) -> R) -> Option<R> {
-    with_contexts(|contexts| contexts.streams.get_mut(&stream).map(step)).flatten()
+    with_contexts(|contexts| contexts.streams.get_mut(stream).map(step)).flatten()
 }
 
 /// A stream has ended; whether there was one.
 pub(crate) fn end_stream(stream: u32) -> bool {
-    let ended = with_contexts(|contexts| contexts.streams.remove(&stream)).flatten();
+    let ended = with_contexts(|contexts| contexts.streams.remove(stream)).flatten();
     ended.map(|mut stream| stream.on_end()).is_some()
 }
 
@@ -81,26 +87,4 @@ pub(crate) fn on_call_answer(call: u32, headers: usize, body: usize) -> bool {
         it.on_call_answer(headers, body);
     });
     true
-}
-
-/// Spreads the proxy's numbers, which are given out in their order.
-#[derive(Default)]
-struct Spread(u64);
-
-impl Hasher for Spread {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u32(u32::from(*byte));
-        }
-    }
-
-    fn write_u32(&mut self, number: u32) {
-        /// The golden ratio, as a fraction of 2 to the 64th.
-        const RATIO: u64 = 0x9e37_79b9_7f4a_7c15;
-        self.0 = (self.0 ^ u64::from(number)).wrapping_mul(RATIO);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
 }

@@ -15,6 +15,7 @@ use breaker_filter::{
     UnixTime, Version,
 };
 
+use crate::memory;
 use crate::metrics::MetricIds;
 
 const OK: u32 = 0;
@@ -45,7 +46,7 @@ pub(crate) enum Buffer {
 }
 
 /// What becomes of what is at hand: it goes on, or waits.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub(crate) enum Action {
     Continue = 0,
@@ -160,7 +161,7 @@ unsafe extern "C" {
     fn clock_time_get(clock: u32, precision: u64, time: *mut u64) -> u32;
 }
 
-/// Bytes that the proxy put into the module's memory, by the allocator that the SDK exports.
+/// Bytes that the proxy put into the module's memory.
 struct Returned {
     data: *mut u8,
     size: usize,
@@ -172,13 +173,7 @@ impl Returned {
     }
 
     fn into_vec(self) -> Vec<u8> {
-        if self.data.is_null() {
-            return Vec::new();
-        }
-        // SAFETY: the proxy asked the SDK's `proxy_on_memory_allocate` for `size` bytes, which
-        // makes a boxed slice of just that length with the global allocator, filled it, and
-        // handed it over.
-        unsafe { Vec::from_raw_parts(self.data, self.size, self.size) }
+        if self.data.is_null() { Vec::new() } else { memory::fetch(self.data, self.size) }
     }
 }
 
@@ -259,6 +254,7 @@ impl Host for Proxy<'_> {
         self.metrics.of_service(number, name);
     }
 
+    #[inline(always)]
     fn metric(&self, metric: Metric) -> Option<u64> {
         let id = self.metrics.id(metric)?;
         let mut value = 0;
@@ -267,6 +263,7 @@ impl Host for Proxy<'_> {
         (status == OK).then_some(value)
     }
 
+    #[inline(always)]
     fn adjust(&self, metric: Metric, by: i64) {
         if let Some(id) = self.metrics.id(metric) {
             // SAFETY: a plain call.

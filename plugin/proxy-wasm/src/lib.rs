@@ -12,9 +12,11 @@
 mod callbacks;
 mod contexts;
 mod host;
+mod memory;
 mod metrics;
 mod root;
 mod stream;
+mod streams;
 
 #[allow(
     unsafe_code,

@@ -1,19 +1,19 @@
 //! The ids of the metrics, defined once for each configuration and worker: those of the module at
 //! the start, those of each breaker when it comes to be.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 
 use breaker_filter::{Change, Effects, Level, Metric, MetricKind};
 
 use crate::host::{self, LogLevel, MetricType};
 
 /// The proxy's ids, by the metrics' own numbers.
-pub(crate) struct MetricIds(Cell<Vec<Option<u32>>>);
+pub(crate) struct MetricIds(RefCell<Vec<Option<u32>>>);
 
 impl MetricIds {
     /// Defines the metrics of the module.
     pub(crate) fn of_module() -> Self {
-        let ids = Self(Cell::new(Vec::new()));
+        let ids = Self(RefCell::default());
         ids.define(0, Metric::of_module(), "");
         ids
     }
@@ -25,8 +25,12 @@ impl MetricIds {
     }
 
     fn define(&self, services: usize, metrics: impl Iterator<Item = Metric>, service: &str) {
-        let mut ids = self.0.take();
-        ids.resize(ids.len().max(Metric::count(services)), None);
+        // Borrowed for no longer than this, here and below, so that it is never refused.
+        let Ok(mut ids) = self.0.try_borrow_mut() else {
+            return;
+        };
+        let len = ids.len().max(Metric::count(services));
+        ids.resize(len, None);
         for metric in metrics {
             let kind = match metric.kind() {
                 MetricKind::Counter => MetricType::Counter,
@@ -36,15 +40,12 @@ impl MetricIds {
                 *id = host::define_metric(kind, &metric.stat_name(service));
             }
         }
-        self.0.set(ids);
     }
 
     /// The proxy's id of a metric.
+    #[inline(always)]
     pub(crate) fn id(&self, metric: Metric) -> Option<u32> {
-        let ids = self.0.take();
-        let id = ids.get(metric.index()).copied().flatten();
-        self.0.set(ids);
-        id
+        self.0.try_borrow().ok()?.get(metric.index()).copied().flatten()
     }
 
     /// Applies what a callback wants done, and leaves nothing of it but the memory.

@@ -16,7 +16,7 @@ pub(crate) struct Worker {
     pub(crate) filter: Filter,
     pub(crate) metrics: MetricIds,
     /// Empty, and taken while a callback is at work: what it wants done takes no memory anew.
-    effects: Cell<Effects>,
+    effects: Cell<Option<Box<Effects>>>,
 }
 
 impl Worker {
@@ -26,10 +26,12 @@ impl Worker {
 
     /// Runs the filter, and applies what it wants done besides what it returns.
     pub(crate) fn run<R>(&self, f: impl FnOnce(&mut Effects) -> R) -> R {
-        let mut effects = self.effects.take();
+        let mut effects = self.effects.take().unwrap_or_default();
         let result = f(&mut effects);
-        self.metrics.apply(&mut effects);
-        self.effects.set(effects);
+        if !effects.is_empty() {
+            self.metrics.apply(&mut effects);
+        }
+        self.effects.set(Some(effects));
         result
     }
 }
@@ -84,7 +86,7 @@ impl RootContext for Root {
         let filter = Filter::new(config, &Proxy { metrics: &metrics }, &mut effects);
         metrics.apply(&mut effects);
         host::set_tick_period(filter.tick_period());
-        self.worker = Some(Rc::new(Worker { filter, metrics, effects: Cell::new(effects) }));
+        self.worker = Some(Rc::new(Worker { filter, metrics, effects: Cell::default() }));
         contexts::set_root(self.number, self.worker.clone());
         true
     }

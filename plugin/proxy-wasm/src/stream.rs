@@ -3,7 +3,8 @@
 use std::rc::Rc;
 
 use breaker_filter::{
-    AnswerHead, Effects, Exchange, FallbackAnswer, FallbackVerdict, RequestAction, ResponseVerdict,
+    AnswerHead, Effects, Exchange, FallbackAnswer, FallbackVerdict, RequestAction, RequestVerdict,
+    ResponseVerdict, Told,
 };
 
 use crate::contexts;
@@ -11,7 +12,7 @@ use crate::host::{self, Action, Buffer, Map};
 use crate::root::Worker;
 
 pub(crate) struct Stream {
-    number: u32,
+    pub(crate) number: u32,
     worker: Rc<Worker>,
     exchange: Exchange,
 }
@@ -30,32 +31,13 @@ impl Stream {
     pub(crate) fn on_request_headers(&mut self, end_of_stream: bool) -> Action {
         let verdict = self.run(|worker, exchange, effects| {
             let headers = host::headers(Map::Request);
-            let (begun, verdict) =
-                worker.filter.on_request(headers, end_of_stream, &worker.proxy(), effects);
-            *exchange = begun;
-            verdict
+            worker.filter.on_request(exchange, headers, end_of_stream, &worker.proxy(), effects)
         });
-        for name in &verdict.remove {
-            host::remove_header(Map::Request, name);
-        }
-        match verdict.action {
-            RequestAction::Continue => {
-                if !verdict.remove.is_empty() {
-                    host::clear_route_cache();
-                }
+        match verdict {
+            RequestVerdict { action: RequestAction::Continue, remove } if remove.is_empty() => {
                 Action::Continue
             }
-            RequestAction::Divert(headers) => {
-                for (name, value) in headers {
-                    host::set_header(Map::Request, name, &value);
-                }
-                host::clear_route_cache();
-                Action::Continue
-            }
-            RequestAction::Reply(reply) => {
-                host::reply(&reply);
-                Action::Pause
-            }
+            verdict => carry_out(verdict),
         }
     }
 
@@ -71,31 +53,38 @@ impl Stream {
             let head = || AnswerHead::read(&host::headers(Map::Response));
             worker.filter.on_response(exchange, head, end_of_stream, &worker.proxy(), effects)
         });
+        let action = match verdict {
+            ResponseVerdict::Continue(Told::NOTHING) => Action::Continue,
+            verdict => self.carry_out(verdict),
+        };
+        if end_of_stream && action == Action::Continue {
+            self.on_answer_end();
+        }
+        action
+    }
+
+    /// Does to an answer what was decided.
+    #[inline(never)]
+    fn carry_out(&mut self, verdict: ResponseVerdict) -> Action {
         match verdict {
-            ResponseVerdict::Continue(headers) => {
-                tell(&headers);
-                if end_of_stream {
-                    self.on_answer_end();
-                }
-                Action::Continue
-            }
+            ResponseVerdict::Continue(told) => tell(told),
             ResponseVerdict::Ask(callout) => match host::call_for_stream(&callout) {
                 Some(call) => {
                     contexts::await_call(call, self.number);
-                    Action::Pause
+                    return Action::Pause;
                 }
                 None => {
-                    if let FallbackVerdict::Resume(headers) = self.fallback_verdict(None) {
-                        tell(&headers);
+                    if let FallbackVerdict::Resume(told) = self.fallback_verdict(None) {
+                        tell(told);
                     }
-                    Action::Continue
                 }
             },
             ResponseVerdict::Reply(reply) => {
                 host::reply(&reply);
-                Action::Pause
+                return Action::Pause;
             }
         }
+        Action::Continue
     }
 
     pub(crate) fn on_response_body(&mut self, size: usize, end_of_stream: bool) {
@@ -113,6 +102,7 @@ impl Stream {
         self.on_answer_end();
     }
 
+    #[inline(never)]
     fn on_answer_end(&mut self) {
         self.run(|worker, exchange, effects| {
             worker.filter.on_answer_end(exchange, &worker.proxy(), effects);
@@ -132,14 +122,17 @@ impl Stream {
         match self.fallback_verdict(answer) {
             FallbackVerdict::Nothing => {}
             FallbackVerdict::Reply(reply) => host::reply(&reply),
-            FallbackVerdict::Resume(headers) => {
-                tell(&headers);
+            FallbackVerdict::Resume(told) => {
+                tell(told);
                 host::resume_response();
             }
         }
     }
 
     pub(crate) fn on_end(&mut self) {
+        if !self.worker.filter.wants_response(&self.exchange) {
+            return;
+        }
         self.run(|worker, exchange, effects| {
             worker.filter.on_stream_end(exchange, &worker.proxy(), effects);
         });
@@ -152,9 +145,31 @@ impl Stream {
     }
 }
 
+/// Does to a request what was decided.
+#[inline(never)]
+fn carry_out(verdict: RequestVerdict) -> Action {
+    for name in verdict.remove.names() {
+        host::remove_header(Map::Request, name);
+    }
+    match verdict.action {
+        RequestAction::Continue => {}
+        RequestAction::Divert(headers) => {
+            for (name, value) in headers {
+                host::set_header(Map::Request, name, &value);
+            }
+        }
+        RequestAction::Reply(reply) => {
+            host::reply(&reply);
+            return Action::Pause;
+        }
+    }
+    host::clear_route_cache();
+    Action::Continue
+}
+
 /// Sets headers of the answer.
-fn tell(headers: &[(&'static str, &'static str)]) {
-    for (name, value) in headers {
+fn tell(told: Told) {
+    for (name, value) in told.headers() {
         host::set_header(Map::Response, name, value);
     }
 }

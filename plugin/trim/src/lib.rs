@@ -17,7 +17,6 @@ const KEPT: &[&str] = &[
     "memory",
     "proxy_abi_version_0_2_1",
     "proxy_on_configure",
-    "proxy_on_memory_allocate",
     "proxy_on_tick",
     "proxy_on_vm_start",
 ];
@@ -27,6 +26,7 @@ const OWN: &[(&str, &str)] = &[
     ("edge_breaker_on_context_create", "proxy_on_context_create"),
     ("edge_breaker_on_delete", "proxy_on_delete"),
     ("edge_breaker_on_http_call_response", "proxy_on_http_call_response"),
+    ("edge_breaker_on_memory_allocate", "proxy_on_memory_allocate"),
     ("edge_breaker_on_request_body", "proxy_on_request_body"),
     ("edge_breaker_on_request_headers", "proxy_on_request_headers"),
     ("edge_breaker_on_response_body", "proxy_on_response_body"),

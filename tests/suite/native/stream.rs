@@ -4,7 +4,7 @@ use std::rc::{Rc, Weak};
 
 use breaker_filter::{
     AnswerHead, Callout, Exchange, FallbackAnswer, FallbackVerdict, Headers, RequestAction,
-    ResponseVerdict,
+    ResponseVerdict, Told,
 };
 use scenario::{Answer, CLIENT_GONE, CalloutAnswer, Grpc, Head, Received, Reply, Request, Worker};
 
@@ -50,8 +50,9 @@ impl Stream {
             ..Facts::default()
         };
         let no_body = request.body.is_empty();
-        let (exchange, verdict) = proxy.run(&plugin.metrics, &facts, |host, effects| {
-            plugin.filter.on_request(Headers::from_pairs(&pairs), no_body, host, effects)
+        let (mut exchange, headers) = (Exchange::default(), Headers::from_pairs(&pairs));
+        let verdict = proxy.run(&plugin.metrics, &facts, |host, effects| {
+            plugin.filter.on_request(&mut exchange, headers, no_body, host, effects)
         });
         let mut stream = Self {
             worker: request.worker,
@@ -151,8 +152,8 @@ impl Stream {
             plugin.filter.on_response(exchange, read, is_all, host, effects)
         });
         match verdict {
-            ResponseVerdict::Continue(headers) => {
-                add(&mut reply, &headers);
+            ResponseVerdict::Continue(told) => {
+                add(&mut reply, told);
                 self.begun = Some(reply);
                 Next::Waiting
             }
@@ -196,10 +197,10 @@ impl Stream {
         self.over(proxy);
         match verdict {
             FallbackVerdict::Reply(reply) => Received::Replayed(reply_of(&reply)),
-            FallbackVerdict::Resume(headers) => {
+            FallbackVerdict::Resume(told) => {
                 let head = &self.facts.head;
                 let mut reply = Reply { status: head.status, headers: head.headers.clone() };
-                add(&mut reply, &headers);
+                add(&mut reply, told);
                 Received::Passed(reply)
             }
             FallbackVerdict::Nothing => Received::Nothing,
@@ -217,7 +218,7 @@ impl Stream {
     }
 }
 
-fn add(reply: &mut Reply, headers: &[(&'static str, &'static str)]) {
-    let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+fn add(reply: &mut Reply, told: Told) {
+    let headers = told.headers().map(|(name, value)| (name.to_owned(), value.to_owned()));
     reply.headers.extend(headers);
 }

@@ -1,6 +1,8 @@
 //! Whether a request goes to its service: its breaker is asked first, then its bulkhead.
 
-use breaker::{Admission, Breaker, DivertReason, Mode, Outcome, Permit, StateName, Timestamp};
+use breaker::{
+    Admission, Breaker, Clean, DivertReason, Mode, Outcome, Permit, StateName, Timestamp,
+};
 
 use crate::bulkhead::{Place, Taken};
 use crate::effects::Effects;
@@ -37,12 +39,30 @@ impl Standing {
 }
 
 impl Record<'_> {
-    /// Decides on a call of a class.
+    /// Decides on a call of a class. Where the breaker is closed and clean, and no place has to be
+    /// found, that is all there is to it.
     pub(super) fn enter(&self, class: usize, host: &impl Host, effects: &mut Effects) -> Entry {
+        match self.clean(host) {
+            Some(clean) if self.service.bulkhead.is_none() => match clean.permit() {
+                Some(permit) => Entry::Admitted(permit, None),
+                None => Entry::Unguarded,
+            },
+            clean => self.ask_for_entry(clean, class, host, effects),
+        }
+    }
+
+    #[inline(never)]
+    fn ask_for_entry(
+        &self,
+        clean: Option<Clean>,
+        class: usize,
+        host: &impl Host,
+        effects: &mut Effects,
+    ) -> Entry {
         let not_permitted = |reason, effects: &mut Effects| {
             effects.count_of(self.number, ServiceMetric::NotPermitted(reason));
         };
-        let Some((admission, standing)) = self.ask(host, effects) else {
+        let Some((admission, standing)) = self.ask(clean, host, effects) else {
             effects.count(Metric::Unprotected);
             return Entry::Unguarded;
         };
@@ -83,9 +103,14 @@ impl Record<'_> {
 
     /// Asks the breaker. A closed one answers from its record alone. `None`: there is no record to be
     /// had, and the breaker must not be what stops traffic.
-    fn ask(&self, host: &impl Host, effects: &mut Effects) -> Option<(Admission, Standing)> {
+    fn ask(
+        &self,
+        clean: Option<Clean>,
+        host: &impl Host,
+        effects: &mut Effects,
+    ) -> Option<(Admission, Standing)> {
         let policy = &self.service.policy;
-        if let Some(clean) = self.clean(host) {
+        if let Some(clean) = clean {
             let admission = clean.permit().map_or(Admission::Unguarded, Admission::Admitted);
             let standing = Standing { state: clean.state(), retry_at: None, mode: clean.mode() };
             return Some((admission, standing));

@@ -7,12 +7,12 @@ use crate::classify::Origin;
 use crate::config::{ExposeState, Service};
 use crate::effects::Effects;
 use crate::filter::Filter;
-use crate::headers::{CLUSTER_HEADER, STATE_HEADER};
+use crate::headers::CLUSTER_HEADER;
 use crate::host::{Host, Property};
 use crate::pushback;
 use crate::random::scrambled;
 use crate::replay::Capture;
-use crate::reply::{FALLBACK_HEADER, Reply};
+use crate::reply::{Reply, Told};
 use crate::stale::Wanted;
 use crate::store::{Complaint, Record, Update};
 use crate::telemetry::{FallbackKind, Metric, ServiceMetric};
@@ -20,7 +20,7 @@ use crate::telemetry::{FallbackKind, Metric, ServiceMetric};
 const GRPC_STATUS: &str = "grpc-status";
 
 impl ResponseVerdict {
-    const PASS: Self = Self::Continue(Vec::new());
+    const PASS: Self = Self::Continue(Told::NOTHING);
 }
 
 impl Filter {
@@ -47,10 +47,10 @@ impl Filter {
                 self.check_route(service, host, effects);
                 match self.config.expose_state {
                     ExposeState::Never => ResponseVerdict::PASS,
-                    ExposeState::Always | ExposeState::Fallback => ResponseVerdict::Continue(vec![
-                        (STATE_HEADER, state.name()),
-                        (FALLBACK_HEADER, FallbackKind::Cluster.name()),
-                    ]),
+                    ExposeState::Always | ExposeState::Fallback => {
+                        let fallback = Some(FallbackKind::Cluster);
+                        ResponseVerdict::Continue(Told { state: Some(state), fallback })
+                    }
                 }
             }
             Phase::Admitted(call) => {
@@ -68,7 +68,7 @@ impl Filter {
                         self.on_judged(exchange, &record, ended, host, effects)
                     }
                     None => {
-                        call.await_end(&record, status, end_of_stream, host);
+                        call.await_end(&record, head, end_of_stream, host);
                         self.told(|| record.state(host, effects))
                     }
                 }
@@ -102,7 +102,7 @@ impl Filter {
         let Some(record) = self.record(call.service) else {
             return;
         };
-        if self.settle_plain_success(&record, call, host, effects) {
+        if Self::settle_plain(&record, call, host) {
             exchange.phase = Phase::Idle;
         } else if let Phase::Admitted(call) = std::mem::take(&mut exchange.phase) {
             self.settle_ended(&record, call, host, effects);
@@ -119,36 +119,22 @@ impl Filter {
         }
     }
 
-    /// Settles what most calls are, all of whose answer has come: good, as far as its head tells, and
-    /// of no consequence, since there is nothing that a success would make the breaker forget.
-    /// Only then the head's word is enough for who gave the answer: a filter behind this one
-    /// that repeats a service's old answer repeats its headers, too.
-    fn settle_plain_success(
-        &self,
-        record: &Record<'_>,
-        call: &Call,
-        host: &impl Host,
-        effects: &mut Effects,
-    ) -> bool {
-        let of_service = call.head.is_some_and(|head| head.of_service);
-        let plain = of_service
-            && call.protocol != Protocol::Grpc
-            && call.slow == Some(false)
-            && call.copy.is_none()
-            && !call.permit.is_trial();
-        let good = || {
-            let judged = record.service.classify.judge(call.head(None), Origin::Service, false);
-            judged == Outcome::Success
-        };
-        let ended = Ended::from(Outcome::Success);
-        if !plain || !good() || unmoved(record, &call.permit, ended, host).is_none() {
+    /// Settles a call that has ended well, where that is of no consequence: there is nothing
+    /// that a success would make the breaker forget. It is counted on the spot: what most calls
+    /// want done is not worth being written down first.
+    fn settle_plain(record: &Record<'_>, call: &Call, host: &impl Host) -> bool {
+        if !call.plain || record.is_overdue() || record.clean(host).is_none() {
             return false;
         }
-        self.count(record, ended, effects);
+        record.keep(&call.permit, host);
+        record.instance.succeeded.set(true);
+        let calls = ServiceMetric::Calls(Outcome::Success);
+        host.adjust(Metric::Of(record.number, calls), 1);
         true
     }
 
     /// Settles a call by its answer and by how that came about.
+    #[inline(never)]
     fn settle_ended(
         &self,
         record: &Record<'_>,
@@ -199,6 +185,7 @@ impl Filter {
     }
 
     /// Settles a call whose answer's head was all that had to be waited for.
+    #[inline(never)]
     fn on_judged(
         &self,
         exchange: &mut Exchange,
@@ -261,19 +248,7 @@ impl Filter {
     fn told(&self, state: impl FnOnce() -> Option<StateName>) -> ResponseVerdict {
         let told = self.config.expose_state == ExposeState::Always;
         let state = told.then(state).flatten();
-        ResponseVerdict::Continue(state.map(|s| (STATE_HEADER, s.name())).into_iter().collect())
-    }
-
-    /// Counts what became of a call. In line, as below: the closed path is held to its instructions.
-    #[inline(always)]
-    fn count(&self, record: &Record<'_>, ended: Ended, effects: &mut Effects) {
-        effects.count_of(record.number, ServiceMetric::Calls(ended.outcome));
-        if ended.slow {
-            effects.count_of(record.number, ServiceMetric::SlowCalls);
-        }
-        if ended.outcome == Outcome::Success {
-            self.note_success(record.number);
-        }
+        ResponseVerdict::Continue(Told { state, fallback: None })
     }
 
     /// Writes down what became of a call, and tells the state the breaker is in now. What changes
@@ -286,7 +261,7 @@ impl Filter {
         host: &impl Host,
         effects: &mut Effects,
     ) -> Option<StateName> {
-        self.count(record, ended, effects);
+        count(record, ended, effects);
         if let Some(clean) = unmoved(record, &permit, ended, host) {
             return Some(clean.state());
         }
@@ -325,6 +300,7 @@ impl Filter {
     /// Says so when a diverted call went to another cluster than it was diverted to: then no
     /// route matches on the header, and the failing service gets the traffic that was to be kept
     /// away from it.
+    #[inline(never)]
     fn check_route(&self, number: usize, host: &impl Host, effects: &mut Effects) {
         let Some(record) = self.record(number) else {
             return;
@@ -355,13 +331,17 @@ impl Filter {
 impl Call {
     /// The answer is there, and not a failure: the request will not be sent again, and what the answer
     /// says of the service is known when it has ended.
+    ///
+    /// A filter behind this one that repeats a service's old answer repeats its headers, too. So
+    /// the head's word for who gave it is enough only where nothing depends on it.
     fn await_end(
         &mut self,
         record: &Record<'_>,
-        status: u16,
+        head: AnswerHead,
         end_of_stream: bool,
         host: &impl Host,
     ) {
+        let status = head.status.unwrap_or_default();
         self.capture = None;
         if let Some(stale) = &record.service.fallback.stale
             && let Some(wanted) = self.wanted.take()
@@ -369,6 +349,24 @@ impl Call {
             let copy = record.begin_copy(stale, *wanted, status, end_of_stream, host);
             self.copy = copy.map(Box::new);
         }
+        self.plain = head.of_service
+            && self.protocol != Protocol::Grpc
+            && self.slow == Some(false)
+            && self.copy.is_none()
+            && !self.permit.is_trial()
+            && record.service.classify.is_success(status);
+    }
+}
+
+/// Counts what became of a call. In line, as below: the closed path is held to its instructions.
+#[inline(always)]
+fn count(record: &Record<'_>, ended: Ended, effects: &mut Effects) {
+    effects.count_of(record.number, ServiceMetric::Calls(ended.outcome));
+    if ended.slow {
+        effects.count_of(record.number, ServiceMetric::SlowCalls);
+    }
+    if ended.outcome == Outcome::Success {
+        record.instance.succeeded.set(true);
     }
 }
 

@@ -2,6 +2,8 @@
 
 use crate::headers::Headers;
 
+const STATUS: &[u8] = b":status";
+
 /// Set by Envoy's router on each answer of a service, however it began: the time that it took.
 /// Replies of the proxy's own do not have it, nor do any where `suppress_envoy_headers` is set.
 const SERVICE_TIME: &[u8] = b"x-envoy-upstream-service-time";
@@ -21,10 +23,11 @@ impl AnswerHead {
     pub fn read(headers: &Headers) -> Self {
         let mut head = Self::default();
         for (name, value) in headers.iter() {
-            match name {
-                b":status" => head.status = number(value),
-                SERVICE_TIME => head.of_service = true,
-                _ => {}
+            // Compared as wholes: patterns would be compared byte by byte, each by code of its own.
+            if name == STATUS {
+                head.status = number(value);
+            } else if name == SERVICE_TIME {
+                head.of_service = true;
             }
         }
         head

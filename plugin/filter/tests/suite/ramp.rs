@@ -59,5 +59,5 @@ fn after_the_ramp_the_closed_path_is_as_cheap_as_before() {
     world.call().respond(200);
     world.call().respond(200);
     let asked = world.asked(|| drop(world.call().respond(200)));
-    assert_eq!(asked, [("gauge", 2)].into());
+    assert_eq!(asked, [("adjust", 1), ("gauge", 2)].into());
 }

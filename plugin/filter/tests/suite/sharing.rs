@@ -289,10 +289,12 @@ fn cost(world: &World, answer: impl FnOnce(Call)) -> [Vec<(&'static str, usize)>
 fn the_closed_and_clean_path_asks_the_proxy_for_next_to_nothing() {
     let world = World::with(&json!({}));
     let good = |call: Call| drop(call.respond(200));
-    assert_eq!(cost(&world, good), [vec![("gauge", 1), ("load", 1)], vec![("gauge", 1)]]);
+    let answered = vec![("adjust", 1), ("gauge", 1)];
+    assert_eq!(cost(&world, good), [vec![("gauge", 1), ("load", 1)], answered.clone()]);
     for _ in 0..10 {
-        assert_eq!(cost(&world, good), [vec![("gauge", 1)], vec![("gauge", 1)]]);
+        assert_eq!(cost(&world, good), [vec![("gauge", 1)], answered.clone()]);
     }
+    assert_eq!(world.outcomes(), [11, 0, 0, 0]);
     assert_eq!(world.asked(|| drop(world.request("another").send())).len(), 0);
     let config = json!({"services": [service(PAYMENT, &json!({}))]});
     for gauges in [Gauges::Dropped, Gauges::None] {
@@ -340,7 +342,7 @@ fn a_clean_state_is_told_without_a_read() {
     let world = World::configured(1, &config);
     let good = |call: Call| drop(call.respond(200));
     drop(cost(&world, good));
-    assert_eq!(cost(&world, good), [vec![("gauge", 1)], vec![("gauge", 2)]]);
+    assert_eq!(cost(&world, good), [vec![("gauge", 1)], vec![("adjust", 1), ("gauge", 2)]]);
 }
 
 /// A pinned budget.

@@ -18,7 +18,7 @@ fn a_clients_copies_are_removed_and_the_call_goes_on() {
     let world = World::with(&json!({}));
     for name in OWN {
         let call = world.request(PAYMENT).header(name, "payment-fallback").send();
-        assert_eq!(call.verdict.remove, [name]);
+        assert_eq!(call.removed(), [name]);
         assert!(call.is_admitted());
     }
 }
@@ -32,7 +32,7 @@ fn each_name_is_removed_once_however_often_it_is_sent() {
             request = request.header(name, [0xff, 0x00]);
         }
     }
-    let mut removed = request.send().verdict.remove.clone();
+    let mut removed = request.send().removed();
     removed.sort_unstable();
     let mut own = OWN;
     own.sort_unstable();
@@ -44,7 +44,7 @@ fn they_are_removed_from_requests_that_match_no_service() {
     let world = World::with(&json!({}));
     let call = world.request("another").header(OWN[0], "payment-fallback").send();
     assert!(call.is_left_alone());
-    assert_eq!(call.verdict.remove, [OWN[0]]);
+    assert_eq!(call.removed(), [OWN[0]]);
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn they_are_removed_from_requests_to_the_admin_api() {
     let world = World::configured(1, &config);
     let request = world.request("localhost").path("/circuit-breaker/services");
     let call = request.header(OWN[0], "payment-fallback").send();
-    assert_eq!(call.verdict.remove, [OWN[0]]);
+    assert_eq!(call.removed(), [OWN[0]]);
     assert!(matches!(call.verdict.action, RequestAction::Reply(_)));
 }
 
@@ -62,7 +62,7 @@ fn a_diverted_request_carries_the_filters_values_alone() {
     let world = World::with(&recipe());
     world.trip();
     let call = world.request(PAYMENT).header(OWN[0], "mine").header(OWN[2], "CLOSED").send();
-    assert_eq!(call.verdict.remove, [OWN[0], OWN[2]]);
+    assert_eq!(call.removed(), [OWN[0], OWN[2]]);
     assert_eq!(call.diversion()[0], (OWN[0], "payment-fallback".to_owned()));
 }
 
@@ -70,7 +70,7 @@ fn a_diverted_request_carries_the_filters_values_alone() {
 fn a_name_that_only_begins_like_one_is_left_alone() {
     let world = World::with(&json!({}));
     let call = world.request(PAYMENT).header("x-circuit-breaker-cluster-2", "a").send();
-    assert!(call.verdict.remove.is_empty());
+    assert!(call.removed().is_empty());
 }
 
 /// The proxy chose the route by the client's header, so its cluster says nothing of where the

@@ -107,7 +107,7 @@ fn a_good_call_costs_no_write() {
         let world = world_of(1, &halves(&window));
         respond(&world, 0, &[200]);
         let asked = world.asked(|| respond(&world, 0, &[200]));
-        let expected = [("gauge", 2), ("now", usize::from(clock))];
+        let expected = [("adjust", 1), ("gauge", 2), ("now", usize::from(clock))];
         let expected = expected.into_iter().filter(|(_, times)| *times > 0).collect();
         assert_eq!(asked, expected);
     }

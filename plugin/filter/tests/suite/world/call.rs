@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use breaker_filter::{
     AnswerHead, Callout, Exchange, FallbackAnswer, FallbackVerdict, Filter, Headers, Reply,
-    RequestAction, RequestVerdict, ResponseVerdict,
+    RequestAction, RequestVerdict, ResponseVerdict, Told,
 };
 
 use super::{Facts, World};
@@ -72,8 +72,8 @@ impl Answer {
     }
 }
 
-fn owned(headers: &[(&'static str, &'static str)]) -> Vec<(String, String)> {
-    headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+fn owned(told: Told) -> Vec<(String, String)> {
+    told.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 fn answer_of(by: By, reply: &Reply) -> Answer {
@@ -161,8 +161,9 @@ impl Request {
     pub(crate) fn send_raw(self, headers: Headers) -> Call {
         let Self { world, worker, body_follows, facts, .. } = self;
         let filter = world.filter(worker);
-        let (exchange, verdict) = world.apply(
-            |host, effects| filter.on_request(headers, !body_follows, host, effects),
+        let mut exchange = Exchange::default();
+        let verdict = world.apply(
+            |host, effects| filter.on_request(&mut exchange, headers, !body_follows, host, effects),
             &facts,
         );
         // Only an admitted call is both let through and of interest.
@@ -207,6 +208,11 @@ impl Call {
     /// Whether it goes to its service, and nobody looks.
     pub(crate) fn is_left_alone(&self) -> bool {
         !self.admitted && self.verdict.action == RequestAction::Continue
+    }
+
+    /// The headers of the client's that are removed.
+    pub(crate) fn removed(&self) -> Vec<&'static str> {
+        self.verdict.remove.names().collect()
     }
 
     pub(crate) fn is_diverted(&self) -> bool {
@@ -419,31 +425,27 @@ impl Call {
                 let verdict = self.head(Some(200), false);
                 self.answer_end();
                 self.over();
-                let ResponseVerdict::Continue(headers) = verdict else {
+                let ResponseVerdict::Continue(told) = verdict else {
                     panic!("the fallback's answer was not let through: {verdict:?}");
                 };
-                let headers = owned(&headers);
+                let headers = owned(told);
                 return Answer { by: By::Cluster, status: 200, headers, body: Vec::new() };
             }
             RequestAction::Continue => {}
         }
         let status = status.unwrap_or_default();
-        let service = |headers: &[_]| Answer {
-            by: By::Service,
-            status,
-            headers: owned(headers),
-            body: Vec::new(),
-        };
+        let service =
+            |told| Answer { by: By::Service, status, headers: owned(told), body: Vec::new() };
         match self.head(Some(status), false) {
-            ResponseVerdict::Continue(headers) => {
+            ResponseVerdict::Continue(told) => {
                 self.answer_end();
                 self.over();
-                service(&headers)
+                service(told)
             }
             ResponseVerdict::Reply(reply) => answer_of(By::Response, &reply),
             ResponseVerdict::Ask(_) => match self.fallback_answers("200", &[]) {
                 FallbackVerdict::Reply(reply) => answer_of(By::Replay, &reply),
-                FallbackVerdict::Resume(headers) => service(&headers),
+                FallbackVerdict::Resume(told) => service(told),
                 FallbackVerdict::Nothing => panic!("nothing was held back"),
             },
         }
