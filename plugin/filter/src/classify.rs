@@ -107,11 +107,6 @@ impl Classify {
         status >= 500 || self.failure_status.contains(status)
     }
 
-    /// Whether an answer of the service with this status is a good one, if it is not gRPC's.
-    pub(crate) fn is_success(&self, status: u16) -> bool {
-        !self.ignore_status.contains(status) && !self.failure_status.contains(status)
-    }
-
     /// What an answer says, by its head and how it came about.
     pub(crate) fn judge(&self, head: Head<'_>, origin: Origin, trial: bool) -> Outcome {
         match (origin, head) {

@@ -32,6 +32,12 @@ pub enum Level {
 }
 
 impl Effects {
+    /// Nothing.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { metrics: Vec::new(), lines: Vec::new() }
+    }
+
     /// Whether there is nothing to be done.
     #[must_use]
     pub const fn is_empty(&self) -> bool {

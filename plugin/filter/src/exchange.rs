@@ -325,6 +325,7 @@ impl Filter {
 
 impl Service {
     /// What a replay needs of a request, where failed calls are sent again.
+    #[inline(always)]
     fn capture(&self, protocol: Protocol, headers: Headers, complete: bool) -> Option<Capture> {
         let cluster = self.fallback.cluster.as_ref()?;
         let kept = self.fallback.on_failure && protocol == Protocol::Http;
@@ -332,6 +333,7 @@ impl Service {
     }
 
     /// What a request asks for, where answers are kept.
+    #[inline(always)]
     fn wanted(&self, protocol: Protocol, headers: &Headers, facts: &Facts<'_>) -> Option<Wanted> {
         let kept = self.fallback.stale.is_some() && protocol == Protocol::Http;
         kept.then(|| Wanted::of(headers, facts)).flatten()
@@ -374,6 +376,7 @@ impl Call {
 }
 
 impl Protocol {
+    #[inline(always)]
     fn of(facts: &Facts<'_>) -> Self {
         let grpc = facts.content_type.is_some_and(|value| {
             let rest = value.strip_prefix(b"application/grpc");

@@ -132,6 +132,7 @@ impl Headers {
     }
 
     /// What is looked at in every request.
+    #[inline(never)]
     pub(crate) fn facts(&self) -> Facts<'_> {
         let mut facts = Facts::default();
         for (name, value) in self.iter() {

@@ -49,6 +49,7 @@ pub(crate) struct Wanted {
 pub(crate) struct Copied(RefCell<BTreeMap<u32, (u64, Timestamp)>>);
 
 impl Wanted {
+    #[inline(never)]
     pub(crate) fn of(headers: &Headers, facts: &Facts<'_>) -> Option<Self> {
         let head = match facts.method? {
             b"GET" => false,

@@ -166,10 +166,10 @@ impl Metric {
             Self::Notifications(NotificationResult::Delivered) => 7,
             Self::Notifications(NotificationResult::Failed) => 8,
             Self::Notifications(NotificationResult::Dropped) => 9,
-            Self::Of(service, metric) => service
-                .saturating_mul(SERVICE_METRICS)
-                .saturating_add(MODULE_METRICS)
-                .saturating_add(metric.index()),
+            // No table is so long that this would wrap.
+            Self::Of(service, metric) => {
+                service.wrapping_mul(SERVICE_METRICS).wrapping_add(MODULE_METRICS + metric.index())
+            }
         }
     }
 

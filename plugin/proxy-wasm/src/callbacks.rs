@@ -38,31 +38,35 @@ extern "C" fn on_context_create(context: u32, root: u32) {
 
 #[unsafe(export_name = "edge_breaker_on_request_headers")]
 extern "C" fn on_request_headers(context: u32, _: usize, end_of_stream: u32) -> Action {
-    contexts::with_stream(context, |it| it.on_request_headers(end_of_stream != 0))
+    contexts::with_stream(context, |it, effects| it.on_request_headers(end_of_stream != 0, effects))
         .unwrap_or(Action::Continue)
 }
 
 #[unsafe(export_name = "edge_breaker_on_request_body")]
 extern "C" fn on_request_body(context: u32, size: usize, end_of_stream: u32) -> Action {
-    contexts::with_stream(context, |it| it.on_request_body(size, end_of_stream != 0));
+    contexts::with_stream(context, |it, _| it.on_request_body(size, end_of_stream != 0));
     Action::Continue
 }
 
 #[unsafe(export_name = "edge_breaker_on_response_headers")]
 extern "C" fn on_response_headers(context: u32, _: usize, end_of_stream: u32) -> Action {
-    contexts::with_stream(context, |it| it.on_response_headers(end_of_stream != 0))
-        .unwrap_or(Action::Continue)
+    contexts::with_stream(context, |it, effects| {
+        it.on_response_headers(end_of_stream != 0, effects)
+    })
+    .unwrap_or(Action::Continue)
 }
 
 #[unsafe(export_name = "edge_breaker_on_response_body")]
 extern "C" fn on_response_body(context: u32, size: usize, end_of_stream: u32) -> Action {
-    contexts::with_stream(context, |it| it.on_response_body(size, end_of_stream != 0));
+    contexts::with_stream(context, |it, effects| {
+        it.on_response_body(size, end_of_stream != 0, effects)
+    });
     Action::Continue
 }
 
 #[unsafe(export_name = "edge_breaker_on_response_trailers")]
 extern "C" fn on_response_trailers(context: u32, _: usize) -> Action {
-    contexts::with_stream(context, |it| it.on_response_trailers());
+    contexts::with_stream(context, |it, effects| it.on_response_trailers(effects));
     Action::Continue
 }
 

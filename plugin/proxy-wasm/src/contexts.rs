@@ -5,6 +5,8 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use breaker_filter::Effects;
+
 use crate::host;
 use crate::root::Worker;
 use crate::stream::Stream;
@@ -14,11 +16,18 @@ struct Contexts {
     /// The plugin's contexts that there are, which are few. `None`: not configured yet.
     roots: Vec<(u32, Option<Rc<Worker>>)>,
     streams: Streams,
+    /// Empty, but while a callback is at work: what it wants done takes no memory anew.
+    effects: Effects,
+}
+
+impl Contexts {
+    const fn new() -> Self {
+        Self { roots: Vec::new(), streams: Streams::new(), effects: Effects::new() }
+    }
 }
 
 thread_local! {
-    static CONTEXTS: RefCell<Contexts> =
-        const { RefCell::new(Contexts { roots: Vec::new(), streams: Streams::new() }) };
+    static CONTEXTS: RefCell<Contexts> = const { RefCell::new(Contexts::new()) };
     /// Who waits for a call, by the call's number.
     static CALLS: RefCell<BTreeMap<u32, u32>> = const { RefCell::new(BTreeMap::new()) };
 }
@@ -53,22 +62,42 @@ pub(crate) fn forget_root(root: u32) -> bool {
 
 /// A stream begins. Without a configuration there is nothing to do for it.
 pub(crate) fn begin_stream(stream: u32, root: u32) {
-    with_contexts(|Contexts { roots, streams }| {
+    with_contexts(|Contexts { roots, streams, .. }| {
         if let Some((_, Some(worker))) = roots.iter().find(|(number, _)| *number == root) {
-            streams.insert(Stream::new(stream, Rc::clone(worker)));
+            streams.begin(stream, worker);
         }
     });
 }
 
-/// Takes a stream a step further.
-pub(crate) fn with_stream<R>(stream: u32, step: impl FnOnce(&mut Stream) -> R) -> Option<R> {
-    with_contexts(|contexts| contexts.streams.get_mut(stream).map(step)).flatten()
+/// Takes a stream a step further, and does what the filter wants done besides.
+pub(crate) fn with_stream<R>(
+    stream: u32,
+    step: impl FnOnce(&mut Stream, &mut Effects) -> R,
+) -> Option<R> {
+    with_contexts(|Contexts { streams, effects, .. }| {
+        let stream = streams.get_mut(stream)?;
+        let result = step(stream, effects);
+        stream.apply(effects);
+        Some(result)
+    })
+    .flatten()
 }
 
 /// A stream has ended; whether there was one.
 pub(crate) fn end_stream(stream: u32) -> bool {
-    let ended = with_contexts(|contexts| contexts.streams.remove(stream)).flatten();
-    ended.map(|mut stream| stream.on_end()).is_some()
+    let end = |Contexts { streams, effects, .. }: &mut Contexts| {
+        let ending = streams.get_mut(stream)?;
+        ending.on_end(effects);
+        ending.apply(effects);
+        streams.remove(stream);
+        Some(())
+    };
+    with_contexts(end).flatten().is_some()
+}
+
+/// Lends what a callback of one of the plugin's contexts collects in.
+pub(crate) fn with_effects<R>(f: impl FnOnce(&mut Effects) -> R) -> Option<R> {
+    with_contexts(|contexts| f(&mut contexts.effects))
 }
 
 /// A stream waits for a call.
@@ -82,9 +111,9 @@ pub(crate) fn on_call_answer(call: u32, headers: usize, body: usize) -> bool {
     let Some(stream) = with_calls(|calls| calls.remove(&call)).flatten() else {
         return false;
     };
-    with_stream(stream, |it| {
+    with_stream(stream, |it, effects| {
         host::act_for(stream);
-        it.on_call_answer(headers, body);
+        it.on_call_answer(headers, body, effects);
     });
     true
 }

@@ -50,6 +50,13 @@ impl MetricIds {
 
     /// Applies what a callback wants done, and leaves nothing of it but the memory.
     pub(crate) fn apply(&self, effects: &mut Effects) {
+        if !effects.is_empty() {
+            self.apply_all(effects);
+        }
+    }
+
+    #[inline(never)]
+    fn apply_all(&self, effects: &mut Effects) {
         for (metric, change) in effects.metrics.drain(..) {
             let Some(id) = self.id(metric) else {
                 continue;

@@ -1,6 +1,5 @@
 //! One plugin configuration on one worker: configured once, ticking from then on.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -15,8 +14,6 @@ use crate::metrics::MetricIds;
 pub(crate) struct Worker {
     pub(crate) filter: Filter,
     pub(crate) metrics: MetricIds,
-    /// Empty, and taken while a callback is at work: what it wants done takes no memory anew.
-    effects: Cell<Option<Box<Effects>>>,
 }
 
 impl Worker {
@@ -25,14 +22,12 @@ impl Worker {
     }
 
     /// Runs the filter, and applies what it wants done besides what it returns.
-    pub(crate) fn run<R>(&self, f: impl FnOnce(&mut Effects) -> R) -> R {
-        let mut effects = self.effects.take().unwrap_or_default();
-        let result = f(&mut effects);
-        if !effects.is_empty() {
-            self.metrics.apply(&mut effects);
-        }
-        self.effects.set(Some(effects));
-        result
+    fn run<R>(&self, f: impl FnOnce(&mut Effects) -> R) -> Option<R> {
+        contexts::with_effects(|effects| {
+            let result = f(effects);
+            self.metrics.apply(effects);
+            result
+        })
     }
 }
 
@@ -86,7 +81,7 @@ impl RootContext for Root {
         let filter = Filter::new(config, &Proxy { metrics: &metrics }, &mut effects);
         metrics.apply(&mut effects);
         host::set_tick_period(filter.tick_period());
-        self.worker = Some(Rc::new(Worker { filter, metrics, effects: Cell::default() }));
+        self.worker = Some(Rc::new(Worker { filter, metrics }));
         contexts::set_root(self.number, self.worker.clone());
         true
     }

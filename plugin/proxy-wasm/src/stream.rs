@@ -22,17 +22,20 @@ impl Stream {
         Self { number, worker, exchange: Exchange::default() }
     }
 
-    /// Runs the filter, and applies what it wants done besides its verdict.
-    fn run<R>(&mut self, f: impl FnOnce(&Worker, &mut Exchange, &mut Effects) -> R) -> R {
-        let (worker, exchange) = (&*self.worker, &mut self.exchange);
-        worker.run(|effects| f(worker, exchange, effects))
+    /// Does what the filter wants done besides its verdict.
+    pub(crate) fn apply(&self, effects: &mut Effects) {
+        self.worker.metrics.apply(effects);
     }
 
-    pub(crate) fn on_request_headers(&mut self, end_of_stream: bool) -> Action {
-        let verdict = self.run(|worker, exchange, effects| {
-            let headers = host::headers(Map::Request);
-            worker.filter.on_request(exchange, headers, end_of_stream, &worker.proxy(), effects)
-        });
+    pub(crate) fn on_request_headers(
+        &mut self,
+        end_of_stream: bool,
+        effects: &mut Effects,
+    ) -> Action {
+        let Self { worker, exchange, .. } = self;
+        let headers = host::headers(Map::Request);
+        let filter = &worker.filter;
+        let verdict = filter.on_request(exchange, headers, end_of_stream, &worker.proxy(), effects);
         match verdict {
             RequestVerdict { action: RequestAction::Continue, remove } if remove.is_empty() => {
                 Action::Continue
@@ -42,30 +45,32 @@ impl Stream {
     }
 
     pub(crate) fn on_request_body(&mut self, size: usize, end_of_stream: bool) {
-        self.run(|worker, exchange, _| {
-            let bytes = || host::buffer(Buffer::RequestBody, size);
-            worker.filter.on_request_body(exchange, size, end_of_stream, bytes);
-        });
+        let bytes = || host::buffer(Buffer::RequestBody, size);
+        self.worker.filter.on_request_body(&mut self.exchange, size, end_of_stream, bytes);
     }
 
-    pub(crate) fn on_response_headers(&mut self, end_of_stream: bool) -> Action {
-        let verdict = self.run(|worker, exchange, effects| {
-            let head = || AnswerHead::read(&host::headers(Map::Response));
-            worker.filter.on_response(exchange, head, end_of_stream, &worker.proxy(), effects)
-        });
+    pub(crate) fn on_response_headers(
+        &mut self,
+        end_of_stream: bool,
+        effects: &mut Effects,
+    ) -> Action {
+        let Self { worker, exchange, .. } = self;
+        let head = || AnswerHead::read(&host::headers(Map::Response));
+        let verdict =
+            worker.filter.on_response(exchange, head, end_of_stream, &worker.proxy(), effects);
         let action = match verdict {
             ResponseVerdict::Continue(Told::NOTHING) => Action::Continue,
-            verdict => self.carry_out(verdict),
+            verdict => self.carry_out(verdict, effects),
         };
         if end_of_stream && action == Action::Continue {
-            self.on_answer_end();
+            self.on_answer_end(effects);
         }
         action
     }
 
     /// Does to an answer what was decided.
     #[inline(never)]
-    fn carry_out(&mut self, verdict: ResponseVerdict) -> Action {
+    fn carry_out(&mut self, verdict: ResponseVerdict, effects: &mut Effects) -> Action {
         match verdict {
             ResponseVerdict::Continue(told) => tell(told),
             ResponseVerdict::Ask(callout) => match host::call_for_stream(&callout) {
@@ -74,7 +79,7 @@ impl Stream {
                     return Action::Pause;
                 }
                 None => {
-                    if let FallbackVerdict::Resume(told) = self.fallback_verdict(None) {
+                    if let FallbackVerdict::Resume(told) = self.fallback_verdict(None, effects) {
                         tell(told);
                     }
                 }
@@ -87,30 +92,32 @@ impl Stream {
         Action::Continue
     }
 
-    pub(crate) fn on_response_body(&mut self, size: usize, end_of_stream: bool) {
-        self.run(|worker, exchange, effects| {
-            let bytes = || host::buffer(Buffer::ResponseBody, size);
-            worker.filter.on_response_body(exchange, size, end_of_stream, bytes);
-            if end_of_stream {
-                worker.filter.on_answer_end(exchange, &worker.proxy(), effects);
-            }
-        });
+    pub(crate) fn on_response_body(
+        &mut self,
+        size: usize,
+        end_of_stream: bool,
+        effects: &mut Effects,
+    ) {
+        let bytes = || host::buffer(Buffer::ResponseBody, size);
+        self.worker.filter.on_response_body(&mut self.exchange, size, end_of_stream, bytes);
+        if end_of_stream {
+            self.on_answer_end(effects);
+        }
     }
 
     /// Trailers come last, if there are any.
-    pub(crate) fn on_response_trailers(&mut self) {
-        self.on_answer_end();
+    pub(crate) fn on_response_trailers(&mut self, effects: &mut Effects) {
+        self.on_answer_end(effects);
     }
 
     #[inline(never)]
-    fn on_answer_end(&mut self) {
-        self.run(|worker, exchange, effects| {
-            worker.filter.on_answer_end(exchange, &worker.proxy(), effects);
-        });
+    fn on_answer_end(&mut self, effects: &mut Effects) {
+        let Self { worker, exchange, .. } = self;
+        worker.filter.on_answer_end(exchange, &worker.proxy(), effects);
     }
 
     /// The call to the fallback has been answered, or has failed.
-    pub(crate) fn on_call_answer(&mut self, headers: usize, body: usize) {
+    pub(crate) fn on_call_answer(&mut self, headers: usize, body: usize, effects: &mut Effects) {
         // No headers: the call was reset, or its answer too large.
         let answer = (headers > 0).then(|| FallbackAnswer {
             headers: host::headers(Map::CallResponse),
@@ -119,7 +126,7 @@ impl Stream {
                 size => host::buffer(Buffer::CallResponseBody, size).unwrap_or_default(),
             },
         });
-        match self.fallback_verdict(answer) {
+        match self.fallback_verdict(answer, effects) {
             FallbackVerdict::Nothing => {}
             FallbackVerdict::Reply(reply) => host::reply(&reply),
             FallbackVerdict::Resume(told) => {
@@ -129,19 +136,19 @@ impl Stream {
         }
     }
 
-    pub(crate) fn on_end(&mut self) {
-        if !self.worker.filter.wants_response(&self.exchange) {
-            return;
-        }
-        self.run(|worker, exchange, effects| {
+    pub(crate) fn on_end(&mut self, effects: &mut Effects) {
+        let Self { worker, exchange, .. } = self;
+        if worker.filter.wants_response(exchange) {
             worker.filter.on_stream_end(exchange, &worker.proxy(), effects);
-        });
+        }
     }
 
-    fn fallback_verdict(&mut self, answer: Option<FallbackAnswer>) -> FallbackVerdict {
-        self.run(|worker, exchange, effects| {
-            worker.filter.on_fallback_answer(exchange, answer, effects)
-        })
+    fn fallback_verdict(
+        &mut self,
+        answer: Option<FallbackAnswer>,
+        effects: &mut Effects,
+    ) -> FallbackVerdict {
+        self.worker.filter.on_fallback_answer(&mut self.exchange, answer, effects)
     }
 }
 

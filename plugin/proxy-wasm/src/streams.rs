@@ -5,7 +5,9 @@
 //! the same took a twentieth of what the closed path runs through.
 
 use std::mem;
+use std::rc::Rc;
 
+use crate::root::Worker;
 use crate::stream::Stream;
 
 const FEWEST: usize = 16;
@@ -23,14 +25,15 @@ impl Streams {
     }
 
     /// Adds a stream, in place of one with the same number.
-    pub(crate) fn insert(&mut self, stream: Stream) {
+    pub(crate) fn begin(&mut self, number: u32, worker: &Rc<Worker>) {
         if self.len >= self.places.len() / 2 {
             self.grow();
         }
-        let place = self.place(stream.number);
+        let place = self.place(number);
         if let Some(place) = self.places.get_mut(place) {
             self.len = self.len.saturating_add(usize::from(place.is_none()));
-            *place = Some(stream);
+            // Made where it stays: to be moved there took longer than all else.
+            *place = Some(Stream::new(number, Rc::clone(worker)));
         }
     }
 
@@ -39,11 +42,14 @@ impl Streams {
         self.places.get_mut(place)?.as_mut()
     }
 
-    /// Takes a stream out, and moves those up that it has kept from their places.
-    pub(crate) fn remove(&mut self, number: u32) -> Option<Stream> {
+    /// Drops a stream, and moves those up that it has kept from their places.
+    pub(crate) fn remove(&mut self, number: u32) {
         let mut gap = self.place(number);
-        let stream = self.places.get_mut(gap)?.take()?;
-        self.len = self.len.saturating_sub(1);
+        let Some(stream) = self.places.get_mut(gap) else {
+            return;
+        };
+        self.len = self.len.saturating_sub(usize::from(stream.is_some()));
+        *stream = None;
         let mut place = self.after(gap);
         while let Some(Some(other)) = self.places.get(place) {
             let wanted = self.first_place(other.number);
@@ -53,7 +59,6 @@ impl Streams {
             }
             place = self.after(place);
         }
-        Some(stream)
     }
 
     /// The place of a number: where its stream is, or would be. Shared by all callbacks, so that
@@ -90,9 +95,11 @@ impl Streams {
     fn grow(&mut self) {
         let len = self.places.len().saturating_mul(2).max(FEWEST);
         let streams = mem::replace(&mut self.places, (0..len).map(|_| None).collect());
-        self.len = 0;
         for stream in streams.into_iter().flatten() {
-            self.insert(stream);
+            let place = self.place(stream.number);
+            if let Some(place) = self.places.get_mut(place) {
+                *place = Some(stream);
+            }
         }
     }
 }

@@ -62,16 +62,17 @@ impl Filter {
                 let slow = call.is_slow(record.service, host);
                 call.slow = Some(slow);
                 let status = head.status.unwrap_or_default();
-                match judge_head(call, status, record.service, end_of_stream, host) {
-                    Some(outcome) => {
-                        let ended = Ended { outcome, slow };
-                        self.on_judged(exchange, &record, ended, host, effects)
-                    }
-                    None => {
-                        call.await_end(&record, head, end_of_stream, host);
-                        self.told(|| record.state(host, effects))
-                    }
+                let good = call.is_good(head, slow, record.service);
+                if !good
+                    && let Some(outcome) =
+                        judge_head(call, status, record.service, end_of_stream, host)
+                {
+                    let ended = Ended { outcome, slow };
+                    return self.on_judged(exchange, &record, ended, host, effects);
                 }
+                call.await_end(&record, status, end_of_stream, host);
+                call.plain = good && call.copy.is_none();
+                self.told(|| record.state(host, effects))
             }
         }
     }
@@ -329,19 +330,30 @@ impl Filter {
 }
 
 impl Call {
-    /// The answer is there, and not a failure: the request will not be sent again, and what the answer
-    /// says of the service is known when it has ended.
+    /// Whether the head says all that there is to know of an answer, if all of it comes: what
+    /// most of them are.
     ///
     /// A filter behind this one that repeats a service's old answer repeats its headers, too. So
     /// the head's word for who gave it is enough only where nothing depends on it.
+    fn is_good(&self, head: AnswerHead, slow: bool, service: &Service) -> bool {
+        let status = head.status.unwrap_or_default();
+        head.of_service
+            && self.protocol == Protocol::Http
+            && !slow
+            && !self.permit.is_trial()
+            && !service.classify.may_have_failed(status)
+            && !service.classify.ignore_status.contains(status)
+    }
+
+    /// The answer is there, and not a failure: the request will not be sent again, and what the answer
+    /// says of the service is known when it has ended.
     fn await_end(
         &mut self,
         record: &Record<'_>,
-        head: AnswerHead,
+        status: u16,
         end_of_stream: bool,
         host: &impl Host,
     ) {
-        let status = head.status.unwrap_or_default();
         self.capture = None;
         if let Some(stale) = &record.service.fallback.stale
             && let Some(wanted) = self.wanted.take()
@@ -349,12 +361,6 @@ impl Call {
             let copy = record.begin_copy(stale, *wanted, status, end_of_stream, host);
             self.copy = copy.map(Box::new);
         }
-        self.plain = head.of_service
-            && self.protocol != Protocol::Grpc
-            && self.slow == Some(false)
-            && self.copy.is_none()
-            && !self.permit.is_trial()
-            && record.service.classify.is_success(status);
     }
 }
 

@@ -36,11 +36,14 @@ impl AnswerHead {
 
 /// Three digits.
 fn number(text: &[u8]) -> Option<u16> {
-    let [a, b, c] = text else {
+    if text.len() != 3 {
         return None;
-    };
-    let digit = |byte: &u8| byte.is_ascii_digit().then(|| u16::from(byte - b'0'));
-    Some(digit(a)? * 100 + digit(b)? * 10 + digit(c)?)
+    }
+    let mut number = 0;
+    for byte in text {
+        number = number * 10 + u16::from(byte.is_ascii_digit().then(|| byte - b'0')?);
+    }
+    Some(number)
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@ use std::cell::RefCell;
 const MOST: usize = 64;
 /// The room of each: most messages' headers fit.
 const ROOM: usize = 1024;
-/// What is smaller is a name, or the headers of a test.
-const SMALLEST: usize = 128;
+/// What is smaller is a name or a value.
+const SMALLEST: usize = 64;
 
 thread_local! {
     static SPARE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
