@@ -43,7 +43,7 @@ pub(crate) fn update(costs: &Costs) {
 /// A row for each path.
 pub(crate) fn table(costs: &Costs) -> String {
     let mut table = "\
-| path | callbacks | host calls | reads, writes of shared data | instructions | allocated for replies | allocated beyond |
+| path | callbacks | host calls | reads, writes of shared data | instructions | asked for, for replies | allocated beyond |
 | --- | --- | --- | --- | --- | --- | --- |
 "
     .to_owned();

@@ -75,9 +75,6 @@ fn the_closed_path_makes_five_host_calls_and_touches_no_shared_data() {
     assert_eq!((total.shared_reads(), total.shared_writes()), (0, 0));
 }
 
-/// From the request's headers to the end of the log. Before that, once for each stream, the SDK
-/// has its context made in a box: it owns all contexts by their trait.
-///
 /// One request shows little: a table that grows now and then would not be seen.
 #[test]
 fn the_closed_path_allocates_nothing_beyond_what_the_proxys_replies_need() {

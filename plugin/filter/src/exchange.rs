@@ -327,9 +327,12 @@ impl Service {
     /// What a replay needs of a request, where failed calls are sent again.
     #[inline(always)]
     fn capture(&self, protocol: Protocol, headers: Headers, complete: bool) -> Option<Capture> {
-        let cluster = self.fallback.cluster.as_ref()?;
-        let kept = self.fallback.on_failure && protocol == Protocol::Http;
-        kept.then(|| Capture::new(headers, complete, cluster.max_request_bytes))
+        match &self.fallback.cluster {
+            Some(cluster) if self.fallback.on_failure && protocol == Protocol::Http => {
+                Some(Capture::new(headers, complete, cluster.max_request_bytes))
+            }
+            _ => None,
+        }
     }
 
     /// What a request asks for, where answers are kept.

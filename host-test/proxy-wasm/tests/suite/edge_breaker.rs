@@ -351,6 +351,58 @@ fn the_closed_path_of_a_call_is_counted_exactly() {
     assert!(!writes("proxy_set_shared_data"));
 }
 
+/// Whatever is settled is settled by the stream that it belongs to: none is mistaken for another,
+/// lost, or met twice, in a table that grows, shrinks and has its streams end in any order.
+#[test]
+fn streams_that_come_and_go_in_any_order_are_told_apart() {
+    let process = Process::new();
+    let config = r#"{"services": [{"name": "payment-service",
+        "trip": {"consecutive_failures": 1000000}, "fallback": {"on_failure": false}}]}"#;
+    let mut worker = worker(&process, config);
+    let (mut open, mut expected, mut random) = (Vec::new(), [0, 0, 0], 1_u64);
+    for step in 0..6_000_u64 {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(step | 1);
+        let pick = usize::try_from(random >> 40).unwrap();
+        // Many come at first, then as many as go, and in the end all have gone.
+        let comes = step < 3_000 && (step < 400 || pick % 2 == 0);
+        if comes || open.is_empty() {
+            let stream = worker.open_stream();
+            // Some streams end before they have said anything.
+            if pick % 7 > 0 {
+                worker.request_headers(stream, request("GET", "/pay"), true);
+            }
+            open.push((stream, pick % 7, step % 3));
+        } else {
+            let (stream, said, ends) = open.swap_remove(pick % open.len());
+            if said > 0 {
+                expected[usize::try_from(ends).unwrap()] += 1;
+                match ends {
+                    0 => drop(answer(&mut worker, stream, 200)),
+                    1 => drop(answer(&mut worker, stream, 503)),
+                    _ => {
+                        worker.set_property(stream, &["response", "code_details"], "reset");
+                        worker.set_property(
+                            stream,
+                            &["response", "flags"],
+                            (1_u64 << 14).to_le_bytes(),
+                        );
+                    }
+                }
+            }
+            worker.end_stream(stream);
+        }
+    }
+    assert!(open.is_empty());
+    let counted = ["success", "failure", "aborted"].map(|outcome| {
+        let name = format!(
+            "cb_service=.=payment-service;.;cb_outcome=.={outcome};.;edge_breaker_calls_total"
+        );
+        process.metric(&name).unwrap()
+    });
+    assert_eq!(counted, expected);
+    assert!(expected.iter().all(|calls| *calls > 300), "{expected:?}");
+}
+
 #[test]
 fn a_hook_sees_each_host_call_and_may_act_between_them() {
     let process = Process::new();
