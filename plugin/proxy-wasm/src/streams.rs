@@ -1,8 +1,8 @@
 //! The streams under way, by the proxy's numbers, which are given out in their order.
 //!
-//! Each has its place by its number, or the next that is free. No number is mixed, as a general
-//! table would, so that between a callback and its stream stands a comparison: general code for
-//! the same took a twentieth of what the closed path runs through.
+//! Each has its place by its number, or the next that is free, and is made, found and dropped
+//! there. A general table took twice as many instructions to begin and to end a stream: it mixes
+//! the numbers, and moves what it keeps.
 
 use std::mem;
 use std::rc::Rc;

@@ -1,7 +1,7 @@
 //! Memory that headers have left, for the next ones.
 //!
 //! Headers come with each request and each answer, and are gone soon after. To have them
-//! allocated and freed was a fifth of what the closed path ran through.
+//! allocated and freed was a tenth of what the closed path ran through.
 
 use std::cell::RefCell;
 
