@@ -124,12 +124,12 @@ impl Filter {
     /// that a success would make the breaker forget. It is counted on the spot: what most calls
     /// want done is not worth being written down first.
     fn settle_plain(record: &Record<'_>, call: &Call, host: &impl Host) -> bool {
-        if !call.plain || record.is_overdue() || record.clean(host).is_none() {
+        let ended = Ended::from(Outcome::Success);
+        if !call.plain || unmoved(record, &call.permit, ended, host).is_none() {
             return false;
         }
-        record.keep(&call.permit, host);
         record.instance.succeeded.set(true);
-        let calls = ServiceMetric::Calls(Outcome::Success);
+        let calls = ServiceMetric::Calls(ended.outcome);
         host.adjust(Metric::Of(record.number, calls), 1);
         true
     }
@@ -364,8 +364,7 @@ impl Call {
     }
 }
 
-/// Counts what became of a call. In line, as below: the closed path is held to its instructions.
-#[inline(always)]
+/// Counts what became of a call.
 fn count(record: &Record<'_>, ended: Ended, effects: &mut Effects) {
     effects.count_of(record.number, ServiceMetric::Calls(ended.outcome));
     if ended.slow {
@@ -377,7 +376,8 @@ fn count(record: &Record<'_>, ended: Ended, effects: &mut Effects) {
 }
 
 /// The breaker, if it is known to be clean and what became of a call changes nothing of it. A good
-/// call is kept for its window.
+/// call is kept for its window. In line: the closed path is held to its instructions.
+#[inline(always)]
 fn unmoved(record: &Record<'_>, permit: &Permit, ended: Ended, host: &impl Host) -> Option<Clean> {
     let succeeded = ended.outcome == Outcome::Success;
     if ended.is_remarkable() || (succeeded && record.is_overdue()) {
