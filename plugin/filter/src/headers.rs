@@ -166,6 +166,26 @@ impl Headers {
     pub(crate) fn method(&self) -> Option<&[u8]> {
         self.get(b":method")
     }
+
+    /// The HTTP status of an answer, if it has one.
+    pub(crate) fn status(&self) -> Option<u16> {
+        self.get(STATUS).and_then(status)
+    }
+}
+
+/// The name of the header that has an answer's status.
+pub(crate) const STATUS: &[u8] = b":status";
+
+/// An HTTP status: three digits.
+pub(crate) fn status(text: &[u8]) -> Option<u16> {
+    if text.len() != 3 {
+        return None;
+    }
+    let mut number = 0;
+    for byte in text {
+        number = number * 10 + u16::from(byte.is_ascii_digit().then(|| byte - b'0')?);
+    }
+    Some(number)
 }
 
 pub(crate) struct Iter<'a> {
@@ -221,6 +241,14 @@ mod tests {
         assert_eq!(headers.all(b"x-odd").collect::<Vec<_>>(), [&b"\xff\x00\xfe"[..], b""]);
         assert_eq!(headers.method(), None);
         assert_eq!(headers.iter().count(), 4);
+    }
+
+    #[test]
+    fn a_status_that_is_none_is_not_guessed() {
+        assert_eq!(Headers::from_pairs(&[(":status", "204")]).status(), Some(204));
+        for status in ["", "20", "2000", "2x0", "+20", "\u{b2}0"] {
+            assert_eq!(Headers::from_pairs(&[(":status", status)]).status(), None, "{status}");
+        }
     }
 
     #[test]

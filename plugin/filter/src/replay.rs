@@ -162,7 +162,7 @@ impl Filter {
 
 /// The fallback's answer as our own, unless it failed itself.
 fn reply_of(answer: FallbackAnswer) -> Option<Reply> {
-    let status = text(answer.headers.get(b":status")?)?.parse::<u16>().ok()?;
+    let status = answer.headers.status()?;
     if !(200..500).contains(&status) {
         return None;
     }

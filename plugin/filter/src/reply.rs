@@ -12,7 +12,7 @@ use crate::telemetry::FallbackKind;
 pub(crate) const FALLBACK_HEADER: &str = "x-circuit-breaker-fallback";
 
 /// What an answer that goes on tells of the breaker.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Told {
     /// The state.
     pub state: Option<StateName>,

@@ -59,9 +59,7 @@ impl ErrandAnswer {
     /// The HTTP status, if there is one.
     fn status(&self) -> Option<u16> {
         match self {
-            Self::Answered(headers) => {
-                std::str::from_utf8(headers.get(b":status")?).ok()?.parse().ok()
-            }
+            Self::Answered(headers) => headers.status(),
             Self::Failed => None,
         }
     }

@@ -138,9 +138,7 @@ impl Stream {
 
     pub(crate) fn on_end(&mut self, effects: &mut Effects) {
         let Self { worker, exchange, .. } = self;
-        if worker.filter.wants_response(exchange) {
-            worker.filter.on_stream_end(exchange, &worker.proxy(), effects);
-        }
+        worker.filter.on_stream_end(exchange, &worker.proxy(), effects);
     }
 
     fn fallback_verdict(

@@ -112,6 +112,14 @@ impl Filter {
 
     /// Settles whatever is not settled when the stream has ended. Call it as often as you like.
     pub fn on_stream_end(&self, exchange: &mut Exchange, host: &impl Host, effects: &mut Effects) {
+        if self.wants_response(exchange) {
+            self.end(exchange, host, effects);
+        }
+    }
+
+    /// Seldom come to: most answers were settled when all of them had come.
+    #[inline(never)]
+    fn end(&self, exchange: &mut Exchange, host: &impl Host, effects: &mut Effects) {
         self.let_go(exchange, host, effects);
         if let Phase::Admitted(call) = std::mem::take(&mut exchange.phase)
             && let Some(record) = self.record(call.service)
