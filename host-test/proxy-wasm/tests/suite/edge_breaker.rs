@@ -403,6 +403,65 @@ fn streams_that_come_and_go_in_any_order_are_told_apart() {
     assert!(expected.iter().all(|calls| *calls > 300), "{expected:?}");
 }
 
+/// What only one client sends, or gets: of any size, since memory is used again by size.
+fn secret(number: usize) -> String {
+    let size = number % 97;
+    format!("<{number}>").repeat(1 + size * size / 20)
+}
+
+/// Whether these headers have a secret under this name, and no other's anywhere.
+fn tell_only(headers: &Headers, name: &str, secret: &str) -> bool {
+    let others =
+        headers.iter().filter(|(known, value)| *known != name.as_bytes() && value.contains(&b'<'));
+    headers.text(name) == Some(secret) && others.count() == 0
+}
+
+#[test]
+fn no_stream_sees_what_another_has_sent_or_got() {
+    let process = Process::new();
+    let patient = "\"trip\": { \"consecutive_failures\": 1000000 }, \"match\"";
+    let mut worker = worker(&process, &CONFIG.replace("\"match\"", patient));
+    let (mut open, mut asked, mut random) = (Vec::new(), Vec::new(), 1_u64);
+    let (mut came, mut answered) = (0, 0);
+    while answered < 1_500 {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let pick = usize::try_from(random >> 40).unwrap();
+        match pick % 3 {
+            0 => {
+                let (stream, secret) = (worker.open_stream(), secret(came));
+                came += 1;
+                worker.set_property(stream, &["xds", "cluster_name"], "payment");
+                let mut headers = request("POST", "/pay");
+                headers.add("authorization", &secret);
+                worker.request_headers(stream, headers, false);
+                worker.request_body(stream, secret.as_str(), true);
+                open.push((stream, secret));
+            }
+            1 if !open.is_empty() => {
+                let (stream, secret) = open.swap_remove(pick % open.len());
+                let call = Outcome::from(answer(&mut worker, stream, 503)).calls.remove(0);
+                assert!(tell_only(&call.headers, "authorization", &secret), "{call:?}");
+                assert_eq!(call.body, secret.as_bytes());
+                asked.push((stream, secret, call.token));
+            }
+            2 if !asked.is_empty() => {
+                let (stream, secret, call) = asked.swap_remove(pick % asked.len());
+                let mut headers = response(200);
+                headers.add("set-cookie", &secret);
+                let (body, trailers) = (secret.clone().into_bytes(), Headers::new());
+                let paid = CallAnswer::Response { headers, body, trailers };
+                let outcome = Outcome::from(worker.answer_call(call, paid));
+                let headers = outcome.response.unwrap();
+                assert!(tell_only(&headers, "set-cookie", &secret), "{headers:?}");
+                assert_eq!(outcome.response_body, secret.as_bytes());
+                worker.end_stream(stream);
+                answered += 1;
+            }
+            _ => {}
+        }
+    }
+}
+
 #[test]
 fn a_hook_sees_each_host_call_and_may_act_between_them() {
     let process = Process::new();
