@@ -16,6 +16,9 @@ pub(crate) const SERVICE_HEADER: &str = "x-circuit-breaker-service";
 pub(crate) const STATE_HEADER: &str = "x-circuit-breaker-state";
 pub(crate) const REASON_HEADER: &str = "x-circuit-breaker-reason";
 
+/// The header that has an answer's status.
+pub(crate) const STATUS: &[u8] = b":status";
+
 /// What is looked at in every request, found in one pass. Of several values, the first.
 #[derive(Debug, Default)]
 pub(crate) struct Facts<'a> {
@@ -172,9 +175,6 @@ impl Headers {
         self.get(STATUS).and_then(status)
     }
 }
-
-/// The name of the header that has an answer's status.
-pub(crate) const STATUS: &[u8] = b":status";
 
 /// An HTTP status: three digits.
 pub(crate) fn status(text: &[u8]) -> Option<u16> {

@@ -359,22 +359,22 @@ fn streams_that_come_and_go_in_any_order_are_told_apart() {
     let config = r#"{"services": [{"name": "payment-service",
         "trip": {"consecutive_failures": 1000000}, "fallback": {"on_failure": false}}]}"#;
     let mut worker = worker(&process, config);
-    let (mut open, mut expected, mut random) = (Vec::new(), [0, 0, 0], 1_u64);
+    let (mut open, mut expected) = (Vec::new(), [0, 0, 0]);
+    let mut random = fastrand::Rng::with_seed(1);
     for step in 0..6_000_u64 {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(step | 1);
-        let pick = usize::try_from(random >> 40).unwrap();
         // Many come at first, then as many as go, and in the end all have gone.
-        let comes = step < 3_000 && (step < 400 || pick % 2 == 0);
+        let comes = step < 3_000 && (step < 400 || random.bool());
         if comes || open.is_empty() {
             let stream = worker.open_stream();
             // Some streams end before they have said anything.
-            if pick % 7 > 0 {
+            let says = random.usize(..7) > 0;
+            if says {
                 worker.request_headers(stream, request("GET", "/pay"), true);
             }
-            open.push((stream, pick % 7, step % 3));
+            open.push((stream, says, step % 3));
         } else {
-            let (stream, said, ends) = open.swap_remove(pick % open.len());
-            if said > 0 {
+            let (stream, said, ends) = open.swap_remove(random.usize(..open.len()));
+            if said {
                 expected[usize::try_from(ends).unwrap()] += 1;
                 match ends {
                     0 => drop(answer(&mut worker, stream, 200)),
@@ -421,12 +421,11 @@ fn no_stream_sees_what_another_has_sent_or_got() {
     let process = Process::new();
     let patient = "\"trip\": { \"consecutive_failures\": 1000000 }, \"match\"";
     let mut worker = worker(&process, &CONFIG.replace("\"match\"", patient));
-    let (mut open, mut asked, mut random) = (Vec::new(), Vec::new(), 1_u64);
+    let (mut open, mut asked) = (Vec::new(), Vec::new());
     let (mut came, mut answered) = (0, 0);
+    let mut random = fastrand::Rng::with_seed(1);
     while answered < 1_500 {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        let pick = usize::try_from(random >> 40).unwrap();
-        match pick % 3 {
+        match random.usize(..3) {
             0 => {
                 let (stream, secret) = (worker.open_stream(), secret(came));
                 came += 1;
@@ -438,14 +437,14 @@ fn no_stream_sees_what_another_has_sent_or_got() {
                 open.push((stream, secret));
             }
             1 if !open.is_empty() => {
-                let (stream, secret) = open.swap_remove(pick % open.len());
+                let (stream, secret) = open.swap_remove(random.usize(..open.len()));
                 let call = Outcome::from(answer(&mut worker, stream, 503)).calls.remove(0);
                 assert!(tell_only(&call.headers, "authorization", &secret), "{call:?}");
                 assert_eq!(call.body, secret.as_bytes());
                 asked.push((stream, secret, call.token));
             }
             2 if !asked.is_empty() => {
-                let (stream, secret, call) = asked.swap_remove(pick % asked.len());
+                let (stream, secret, call) = asked.swap_remove(random.usize(..asked.len()));
                 let mut headers = response(200);
                 headers.add("set-cookie", &secret);
                 let (body, trailers) = (secret.clone().into_bytes(), Headers::new());
