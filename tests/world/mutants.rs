@@ -174,7 +174,6 @@ const fn with_a_rate(rules: &Rules) -> bool {
 }
 
 #[test]
-#[ignore = "builds the module a dozen times: make test-deep"]
 fn every_bug_of_the_module_is_found() {
     let workshop = Workshop::open().unwrap();
     let (begun, mut escaped) = (Instant::now(), Vec::new());
