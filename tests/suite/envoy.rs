@@ -223,6 +223,21 @@ impl RealEnvoy {
         Ok(Some(Received::Nothing))
     }
 
+    /// The rest of a request comes: whether that is answered at once.
+    async fn complete(&mut self, call: CallId) -> Result<Option<Received>> {
+        self.scene.change(|state| {
+            drop(state.calls.get_mut(&call).context("there is no such call")?.rest.take());
+            anyhow::Ok(())
+        })?;
+        // The proxy has it when it has answered what came after it on the same connection.
+        self.connections.are_responsive().await?;
+        let over = |state: &mut scene::State| {
+            let call = state.calls.get(&call)?;
+            call.is_over().then(|| received(call))
+        };
+        Ok(self.scene.change(over))
+    }
+
     /// Something is about to happen.
     fn begin(&mut self) {
         self.seen = None;
@@ -261,6 +276,8 @@ impl Host for RealEnvoy {
         let instruction = match answer {
             Answer::Whole(head) => Instruction::Answer { head: head.clone(), goes_on: false },
             Answer::Begin(head) => Instruction::Answer { head: head.clone(), goes_on: true },
+            Answer::More(bytes) => Instruction::More(*bytes),
+            Answer::RequestEnd => return self.run(async |host| host.complete(call).await),
             Answer::End => Instruction::End,
             Answer::Fault(Fault::Reset) => Instruction::Reset,
             Answer::Fault(fault) => bail!("no way to bring about {}", fault.name()),

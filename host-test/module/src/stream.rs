@@ -46,10 +46,10 @@ impl Stream {
         if let Some(route) = &request.route {
             vm.set_property(id, &["xds", "route_name"], route.as_str());
         }
-        let no_body = request.body.is_empty();
+        let no_body = request.ends_with_head();
         let mut events = vm.request_headers(id, request.header_pairs().collect(), no_body);
         if !no_body {
-            events.extend(vm.request_body(id, request.body.as_bytes(), true));
+            events.extend(vm.request_body(id, request.body.as_bytes(), !request.incomplete));
         }
         let mut stream = Self {
             worker: request.worker,
@@ -88,6 +88,17 @@ impl Stream {
                 next => Ok(next),
             },
             Answer::Begin(head) => Ok(self.head(vm, head, "via_upstream", 0)),
+            Answer::RequestEnd => match local_reply(&vm.request_body(self.id, "", true)) {
+                None => Ok(Next::Waiting),
+                Some(reply) => {
+                    vm.end_stream(self.id);
+                    Ok(Next::Done(Received::Replied(reply)))
+                }
+            },
+            Answer::More(bytes) => {
+                vm.response_body(self.id, vec![b'.'; *bytes], false);
+                Ok(Next::Waiting)
+            }
             Answer::End => Ok(self.end(vm)),
             Answer::Fault(fault) => match self.begun.take() {
                 Some(begun) => {

@@ -91,6 +91,8 @@ pub struct Request {
     pub headers: BTreeMap<String, String>,
     /// Its body; empty: there is none.
     pub body: String,
+    /// Whether more of its body is to come, until [`Answer::RequestEnd`].
+    pub incomplete: bool,
     /// The cluster of its route, if that matters.
     pub cluster: Option<String>,
     /// The name of its route, if that matters.
@@ -107,6 +109,12 @@ impl Request {
             path: "/".to_owned(),
             ..Self::default()
         }
+    }
+
+    /// Whether its head is all there is of it.
+    #[must_use]
+    pub const fn ends_with_head(&self) -> bool {
+        self.body.is_empty() && !self.incomplete
     }
 
     /// Whether it is a gRPC call.
@@ -135,12 +143,24 @@ pub enum Answer {
     Whole(Head),
     /// The service begins its answer, and goes on.
     Begin(Head),
+    /// So many bytes more of an answer that was begun.
+    More(usize),
     /// An answer that was begun comes to its end.
     End,
+    /// The client sends what was missing of its request.
+    RequestEnd,
     /// The proxy says that the call failed, or that it was never made.
     Fault(Fault),
     /// The client goes away.
     ClientGone,
+}
+
+impl Answer {
+    /// Whether more is to happen to the request, if nothing goes wrong.
+    #[must_use]
+    pub const fn goes_on(&self) -> bool {
+        matches!(self, Self::Begin(_) | Self::More(_) | Self::RequestEnd)
+    }
 }
 
 /// The head of an answer, and gRPC's verdict wherever it is.
@@ -152,6 +172,15 @@ pub struct Head {
     pub headers: BTreeMap<String, String>,
     /// The status of a gRPC call.
     pub grpc: Option<Grpc>,
+}
+
+impl Head {
+    /// The head of a good answer in gRPC.
+    #[must_use]
+    pub fn in_grpc(grpc: Grpc) -> Self {
+        let typed = ("content-type".to_owned(), "application/grpc".to_owned());
+        Self { status: 200, headers: BTreeMap::from([typed]), grpc: Some(grpc) }
+    }
 }
 
 /// Where the status of a gRPC call is.
@@ -176,6 +205,12 @@ pub enum Fault {
     Timeout,
     /// There is no healthy host.
     NoHealthyUpstream,
+    /// There is no such cluster.
+    NoCluster,
+    /// Nothing came or went for longer than the proxy waits.
+    IdleTimeout,
+    /// The exchange took longer than one may.
+    MaxDuration,
     /// The proxy's own limits refused the call.
     Overflow,
     /// Another filter turned the request away: too many.
@@ -188,11 +223,14 @@ pub enum Fault {
 
 impl Fault {
     /// All of them, by name.
-    pub const ALL: [(&'static str, Self); 8] = [
+    pub const ALL: [(&'static str, Self); 11] = [
         ("refused", Self::Refused),
         ("reset", Self::Reset),
         ("timeout", Self::Timeout),
         ("no-healthy-upstream", Self::NoHealthyUpstream),
+        ("no-cluster", Self::NoCluster),
+        ("idle-timeout", Self::IdleTimeout),
+        ("max-duration", Self::MaxDuration),
         ("overflow", Self::Overflow),
         ("rate-limited", Self::RateLimited),
         ("unauthorized", Self::Unauthorized),
@@ -215,6 +253,9 @@ impl Fault {
         const UC: u64 = 1 << 6;
         const UO: u64 = 1 << 7;
         const NR: u64 = 1 << 8;
+        const SI: u64 = 1 << 16;
+        const DT: u64 = 1 << 22;
+        const NC: u64 = 1 << 24;
         const RL: u64 = 1 << 11;
         const UAEX: u64 = 1 << 12;
         match self {
@@ -226,6 +267,9 @@ impl Fault {
             }
             Self::Timeout => (504, "response_timeout", UT),
             Self::NoHealthyUpstream => (503, "no_healthy_upstream", UH),
+            Self::NoCluster => (503, "cluster_not_found", NC),
+            Self::IdleTimeout => (504, "stream_idle_timeout", SI),
+            Self::MaxDuration => (504, "max_duration_timeout", DT),
             Self::Overflow => (503, "upstream_reset_before_response_started{overflow}", UO),
             Self::RateLimited => (429, "request_rate_limited", RL),
             Self::Unauthorized => (403, "ext_authz_denied", UAEX),
@@ -245,7 +289,7 @@ impl Fault {
             404 => 12,
             _ => 14,
         };
-        Head { status: 200, grpc: Some(Grpc::Head(code)), ..Head::default() }
+        Head::in_grpc(Grpc::Head(code))
     }
 
     /// What Envoy notes of it once an answer has begun: details and flags.
@@ -253,6 +297,8 @@ impl Fault {
     pub const fn in_envoy_mid_answer(self) -> (&'static str, u64) {
         match self {
             Self::Timeout => ("response_timeout", 1 << 2),
+            Self::IdleTimeout => ("stream_idle_timeout", 1 << 16),
+            Self::MaxDuration => ("max_duration_timeout", 1 << 22),
             _ => ("upstream_reset_after_response_started{connection_termination}", 1 << 6),
         }
     }

@@ -225,7 +225,7 @@ impl Story<'_> {
                 1 if fails => Grpc::Missing,
                 _ => Grpc::Trailers(code),
             };
-            return Answer::Whole(Head { status: 200, grpc: Some(grpc), ..Head::default() });
+            return Answer::Whole(Head::in_grpc(grpc));
         }
         if fails && self.may(Need::ProxyFaults) && self.rng.bool() {
             let (_, fault) = *pick(&mut self.rng, &Fault::ALL);

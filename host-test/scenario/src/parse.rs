@@ -93,6 +93,12 @@ fn step_of(file: &Path, step: Spanned<wire::Step>, service: &str) -> Result<Step
             Err((problem, remedy)) => return refuse(&problem, &remedy),
         }
     }
+    if let Some(wire::More { to, bytes }) = step.more {
+        events.push(Event::Answer { to, answer: crate::Answer::More(bytes) });
+    }
+    if let Some(to) = step.complete {
+        events.push(Event::Answer { to, answer: crate::Answer::RequestEnd });
+    }
     if let Some(to) = step.finish {
         events.push(Event::Answer { to, answer: crate::Answer::End });
     }
@@ -148,6 +154,7 @@ fn request_of(wire: wire::Request, service: &str) -> Request {
         path: wire.path.unwrap_or(default.path),
         headers: wire.headers,
         body: wire.body.unwrap_or_default(),
+        incomplete: wire.incomplete,
         cluster: wire.cluster,
         route: wire.route,
     }

@@ -223,7 +223,7 @@ impl Player<'_> {
             received = self.host.answer(call, answer)?;
             let phase = match (&received, answer) {
                 (Some(_), _) => Phase::Over,
-                (None, Answer::Begin(_)) => Phase::AtService,
+                (None, answer) if answer.goes_on() => Phase::AtService,
                 (None, _) => Phase::Held,
             };
             if let Some(call) = self.calls.get_mut(call) {

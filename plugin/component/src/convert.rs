@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use breaker_filter::{
     Callout, Change, ConfigError, FallbackVerdict, Headers, Level, MetricKind, Mode, Reason, Reply,
-    RequestAction, ResponseVerdict, ServiceStatus, StateName, UnixTime,
+    RequestAction, ResponseVerdict, ServiceStatus, StateName, Told, UnixTime,
 };
 
 use crate::bindings::exports::edge_breaker::guard::breaker as wit;
@@ -96,7 +96,7 @@ pub(crate) fn request_verdict(action: RequestAction) -> wit::RequestVerdict {
 
 pub(crate) fn response_verdict(verdict: ResponseVerdict) -> wit::ResponseVerdict {
     match verdict {
-        ResponseVerdict::Continue(told) => wit::ResponseVerdict::Pass(fields(told.headers())),
+        ResponseVerdict::Continue(told) => wit::ResponseVerdict::Pass(told_fields(told)),
         ResponseVerdict::Ask(call) => wit::ResponseVerdict::Ask(callout(call)),
         ResponseVerdict::Reply(answer) => wit::ResponseVerdict::Reply(reply(answer)),
     }
@@ -104,10 +104,17 @@ pub(crate) fn response_verdict(verdict: ResponseVerdict) -> wit::ResponseVerdict
 
 pub(crate) fn fallback_verdict(verdict: FallbackVerdict) -> wit::ResponseVerdict {
     match verdict {
-        FallbackVerdict::Resume(told) => wit::ResponseVerdict::Pass(fields(told.headers())),
+        FallbackVerdict::Resume(told) => wit::ResponseVerdict::Pass(told_fields(told)),
         FallbackVerdict::Reply(answer) => wit::ResponseVerdict::Reply(reply(answer)),
         FallbackVerdict::Nothing => wit::ResponseVerdict::Pass(Vec::new()),
     }
+}
+
+/// The headers to set, and those to remove, which have no value.
+fn told_fields(told: Told) -> Vec<wit::Field> {
+    let is_set = |name| told.headers().any(|(set, _)| set == name);
+    let removed = told.removed().filter(|name| !is_set(*name)).map(|name| (name, ""));
+    fields(told.headers().chain(removed))
 }
 
 pub(crate) fn callout(callout: Callout) -> wit::Callout {

@@ -9,8 +9,8 @@ use breaker_filter::{
 use crate::bindings::Component;
 use crate::bindings::exports::edge_breaker::guard::breaker::{
     Admission, Answer, CallId, ConfigError, Configured, Effects as Done, Ending, Errand, ErrandId,
-    Field, Guest, Judgement, RequestHead, RequestVerdict as Verdict, ResponseHead, ResponseVerdict,
-    ServiceStatus, StatusError, Ticked,
+    Field, Guest, Judgement, Origin, RequestHead, RequestVerdict as Verdict, ResponseHead,
+    ResponseVerdict, ServiceStatus, StatusError, Ticked,
 };
 use crate::convert;
 use crate::facts::{CameAbout, Facts};
@@ -39,9 +39,12 @@ impl Guest for Component {
 
     fn request_body(call: CallId, piece: Vec<u8>, end_of_stream: bool) {
         with_instance(|instance| {
-            if let Some(Call { worker, exchange, .. }) = instance.calls.get_mut(&call) {
+            if let Some(Call { worker, exchange, effects, .. }) = instance.calls.get_mut(&call) {
                 let len = piece.len();
                 worker.filter.on_request_body(exchange, len, end_of_stream, || Some(piece));
+                if end_of_stream {
+                    worker.filter.on_request_end(exchange, &Facts::default(), effects);
+                }
             }
         });
     }
@@ -49,6 +52,7 @@ impl Guest for Component {
     fn response(call: CallId, head: ResponseHead) -> Judgement {
         let ResponseHead { status, fields, origin, cluster, end_of_stream } = head;
         let judged = with_instance(|instance| {
+            instance.calls.get_mut(&call)?.answered = true;
             instance.carry_on(call, |filter, exchange, known, effects| {
                 let facts = Facts {
                     cluster: cluster.as_deref(),
@@ -58,7 +62,13 @@ impl Guest for Component {
                     trailers: &[],
                 };
                 // Who gave it is known: there is no need to guess.
-                let head = || AnswerHead { status: Some(status), of_service: false };
+                let head = || {
+                    let mut head = AnswerHead::of_status(status);
+                    for field in &fields {
+                        head.note(field.name.as_bytes(), &field.value);
+                    }
+                    head
+                };
                 let verdict = filter.on_response(exchange, head, end_of_stream, &facts, effects);
                 *known = fields;
                 convert::response_verdict(verdict)
@@ -69,9 +79,17 @@ impl Guest for Component {
 
     fn response_body(call: CallId, piece: Vec<u8>, end_of_stream: bool) {
         with_instance(|instance| {
-            if let Some(Call { worker, exchange, .. }) = instance.calls.get_mut(&call) {
+            if let Some(Call { worker, exchange, effects, fields, .. }) =
+                instance.calls.get_mut(&call)
+            {
                 let len = piece.len();
-                worker.filter.on_response_body(exchange, len, end_of_stream, || Some(piece));
+                let facts = Facts {
+                    came_about: CameAbout::By(Origin::Service),
+                    fields,
+                    ..Facts::default()
+                };
+                let (filter, piece) = (&worker.filter, || Some(piece));
+                filter.on_response_body(exchange, len, end_of_stream, piece, &facts, effects);
             }
         });
     }
@@ -145,7 +163,8 @@ fn request(instance: &mut Instance, head: &RequestHead) -> Admission {
     let effects = worker.effects(effects);
     let call = worker.filter.wants_response(&exchange).then(|| {
         let number = instance.next_number();
-        instance.calls.insert(number, Call { worker, exchange, fields: Vec::new() });
+        let (answered, fields, effects) = (false, Vec::new(), Effects::default());
+        instance.calls.insert(number, Call { worker, exchange, answered, fields, effects });
         number
     });
     Admission {
@@ -176,8 +195,12 @@ fn tick(instance: &mut Instance) -> Ticked {
 
 fn end(call: CallId, came_about: CameAbout, trailers: &[Field]) -> Done {
     let done = with_instance(|instance| {
-        let Call { worker, mut exchange, fields } = instance.calls.remove(&call)?;
-        let mut effects = Effects::default();
+        let Call { worker, mut exchange, answered, fields, mut effects } =
+            instance.calls.remove(&call)?;
+        let came_about = match came_about {
+            CameAbout::By(Origin::Fault) if answered => CameAbout::BrokenOff,
+            came_about => came_about,
+        };
         let facts = Facts { came_about, fields: &fields, trailers, ..Facts::default() };
         worker.filter.on_stream_end(&mut exchange, &facts, &mut effects);
         Some(worker.effects(effects))
@@ -193,7 +216,7 @@ impl Instance {
         step: impl FnOnce(&Filter, &mut Exchange, &mut Vec<Field>, &mut Effects) -> R,
     ) -> Option<(R, Done)> {
         let call = self.calls.get_mut(&number)?;
-        let mut effects = Effects::default();
+        let mut effects = std::mem::take(&mut call.effects);
         let filter = &call.worker.filter;
         let result = step(filter, &mut call.exchange, &mut call.fields, &mut effects);
         let done = call.worker.effects(effects);

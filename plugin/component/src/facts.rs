@@ -11,6 +11,7 @@ use crate::convert;
 /// The positions of Envoy's response flags that stand for an [`Origin`].
 mod flag {
     pub(super) const UPSTREAM_CONNECTION_FAILURE: u64 = 1 << 5;
+    pub(super) const UPSTREAM_CONNECTION_TERMINATION: u64 = 1 << 6;
     pub(super) const UPSTREAM_OVERFLOW: u64 = 1 << 7;
     pub(super) const CLIENT_GONE: u64 = 1 << 14;
     pub(super) const STREAM_TOO_LONG: u64 = 1 << 19;
@@ -32,6 +33,8 @@ pub(crate) enum CameAbout {
     #[default]
     Unknown,
     By(Origin),
+    /// The service began to answer, and broke off.
+    BrokenOff,
     /// There is none, and will be none: nobody waits for it any more.
     Abandoned,
 }
@@ -43,6 +46,7 @@ impl CameAbout {
             Self::Unknown => return None,
             Self::By(Origin::Service) => ("via_upstream", 0),
             Self::By(Origin::Fault) => ("upstream_fault", flag::UPSTREAM_CONNECTION_FAILURE),
+            Self::BrokenOff => ("upstream_broken_off", flag::UPSTREAM_CONNECTION_TERMINATION),
             Self::By(Origin::TooLong) => ("too_long", flag::STREAM_TOO_LONG),
             Self::By(Origin::Overflow) => ("overflow", flag::UPSTREAM_OVERFLOW),
             Self::By(Origin::Host) => ("host", 0),

@@ -75,8 +75,12 @@ impl Worker {
 pub(crate) struct Call {
     pub(crate) worker: Rc<Worker>,
     pub(crate) exchange: Exchange,
+    /// Whether the head of an answer has come.
+    pub(crate) answered: bool,
     /// The headers of the answer, once they have come: its end may be judged by them.
     pub(crate) fields: Vec<wit::Field>,
+    /// What is to be done that could not be told yet: taking a piece of a body tells nothing.
+    pub(crate) effects: Effects,
 }
 
 /// A call of the timer that is waited for.

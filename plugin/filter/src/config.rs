@@ -107,6 +107,8 @@ pub(crate) struct Classify {
     pub(crate) ignore_status: StatusSet,
     pub(crate) failure_grpc_status: GrpcSet,
     pub(crate) ignore_grpc_status: GrpcSet,
+    /// A client's own deadline that is shorter says nothing of the service.
+    pub(crate) min_client_deadline: Duration,
     pub(crate) overflow: Overflow,
 }
 

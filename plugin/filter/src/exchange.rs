@@ -7,18 +7,21 @@
 mod admission;
 mod answer;
 mod head;
+mod passing;
 
 use breaker::{DivertReason, Permit, StateName, Timestamp};
 
 use self::admission::{Entry, Standing};
 pub use self::head::AnswerHead;
+use self::passing::Passing;
 use crate::bulkhead::Place;
-use crate::classify::Head;
+use crate::classify::{Course, Head};
 use crate::config::{ExposeState, OnFull, Service};
 use crate::effects::Effects;
 use crate::filter::Filter;
 use crate::headers::{
-    CLUSTER_HEADER, Facts, Headers, OwnHeaders, REASON_HEADER, SERVICE_HEADER, STATE_HEADER,
+    self, CLUSTER_HEADER, Facts, Headers, OwnHeaders, OwnResponseHeaders, REASON_HEADER,
+    SERVICE_HEADER, STATE_HEADER,
 };
 use crate::host::{Host, Property};
 use crate::matching::{Subject, without_port};
@@ -30,6 +33,8 @@ use crate::stale::{Copy, Wanted};
 use crate::store::{Lost, Record};
 use crate::telemetry::{FallbackKind, Metric, ServiceMetric};
 use crate::{Callout, admin};
+
+const GRPC_STATUS: &str = "grpc-status";
 
 /// What is remembered of one request.
 #[derive(Debug, Default)]
@@ -69,7 +74,17 @@ enum Phase {
     /// The service answers, and its answer counts.
     Admitted(Call),
     /// The service failed, and the fallback cluster is asked in its stead.
-    Replaying { service: usize, state: StateName },
+    Replaying(Replaying),
+}
+
+/// A failed answer that is held back while the fallback cluster is asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Replaying {
+    pub(crate) service: usize,
+    /// The state to tell.
+    pub(crate) state: StateName,
+    /// What the answer itself says of the breaker, and may not.
+    pub(crate) foreign: OwnResponseHeaders,
 }
 
 /// An admitted call.
@@ -84,10 +99,16 @@ pub(crate) struct Call {
     wanted: Option<Box<Wanted>>,
     /// The answer, as it is being kept.
     copy: Option<Box<Copy>>,
-    /// When it began, if it matters how long it takes.
+    /// Whether all of the request has come.
+    complete: bool,
+    /// Whether the client set terms of its own that can be why a time was over.
+    own_terms: bool,
+    /// Since when the service has all of the request, if it matters how long it takes.
     began: Option<Timestamp>,
     /// The head of the answer, once it has come.
     head: Option<AnswerHead>,
+    /// What has passed of its body.
+    passing: Passing,
     /// Whether its head was long in coming, once it has come. What follows may take its time: it
     /// is a stream, perhaps.
     slow: Option<bool>,
@@ -169,6 +190,9 @@ impl Filter {
             Entry::Unguarded => verdict(RequestAction::Continue),
             Entry::Admitted(permit, place) => {
                 let protocol = Protocol::of(&facts);
+                let shortest = service.classify.min_client_deadline;
+                let own_terms = protocol.terms(&headers, &facts).may_end_early(shortest);
+                let timed = end_of_stream && service.slow_after.is_some();
                 exchange.held = place.map(|place| Held { service: number, place });
                 exchange.phase = Phase::Admitted(Call {
                     service: number,
@@ -177,8 +201,11 @@ impl Filter {
                     wanted: service.wanted(protocol, &headers, &facts).map(Box::new),
                     capture: service.capture(protocol, headers, end_of_stream),
                     copy: None,
-                    began: service.slow_after.map(|_| host.now().monotonic),
+                    complete: end_of_stream,
+                    own_terms,
+                    began: timed.then(|| host.now().monotonic),
                     head: None,
+                    passing: Passing::default(),
                     slow: None,
                     plain: false,
                 });
@@ -241,6 +268,24 @@ impl Filter {
         {
             call.capture = None;
         }
+    }
+
+    /// All of the request has come: the last piece of its body, or its trailers. An answer replaces
+    /// whatever would have come of it.
+    pub fn on_request_end(
+        &self,
+        exchange: &mut Exchange,
+        host: &impl Host,
+        _effects: &mut Effects,
+    ) -> Option<Reply> {
+        if let Phase::Admitted(call) = &mut exchange.phase
+            && !call.complete
+        {
+            call.complete = true;
+            let service = self.config.services.get(self.record(call.service)?.instance.service)?;
+            call.began = service.slow_after.map(|_| host.now().monotonic);
+        }
+        None
     }
 
     fn find_service(
@@ -366,14 +411,22 @@ impl Call {
         }
     }
 
-    fn head<'a>(&self, grpc_status: Option<&'a [u8]>) -> Head<'a> {
+    /// What the answer's head says, given gRPC's status in its trailers, if there is one.
+    fn judged_head(&self, trailer: Option<u8>) -> Head {
         let Some(head) = self.head else {
             return Head::None;
         };
-        let status = head.status.unwrap_or_default();
-        match self.protocol {
-            Protocol::Grpc => Head::Grpc(status, grpc_status),
-            Protocol::Connect | Protocol::Http | Protocol::Upgrade => Head::Http(status),
+        let grpc = (self.protocol == Protocol::Grpc).then(|| head.grpc(trailer)).flatten();
+        grpc.map_or(Head::Http(head.status), |code| Head::Grpc(head.status, code))
+    }
+
+    fn course(&self, host: &impl Host) -> Course {
+        Course {
+            complete: self.complete,
+            own_terms: self.own_terms,
+            trial: self.permit.is_trial(),
+            endless: self.head.is_some_and(|head| head.is_endless()),
+            flow: self.passing.flow(host),
         }
     }
 }
@@ -381,11 +434,7 @@ impl Call {
 impl Protocol {
     #[inline(always)]
     fn of(facts: &Facts<'_>) -> Self {
-        let grpc = facts.content_type.is_some_and(|value| {
-            let rest = value.strip_prefix(b"application/grpc");
-            rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
-        });
-        if grpc {
+        if facts.content_type.and_then(headers::grpc_flavour).is_some() {
             Self::Grpc
         } else if facts.method == Some(b"CONNECT") {
             Self::Connect
@@ -394,5 +443,16 @@ impl Protocol {
         } else {
             Self::Http
         }
+    }
+    /// The terms that a request sets for itself.
+    #[inline(always)]
+    fn terms(self, headers: &Headers, facts: &Facts<'_>) -> headers::Terms {
+        let mut terms = facts.terms;
+        if self == Self::Grpc
+            && let Some(timeout) = headers.get(b"grpc-timeout")
+        {
+            terms.note_grpc_timeout(timeout);
+        }
+        terms
     }
 }

@@ -6,8 +6,11 @@
 //! the bytes are, reading them ends and never panics.
 
 mod spare;
+mod terms;
 
 use std::mem;
+
+pub(crate) use terms::Terms;
 
 /// The request headers of the contract, which the filter sets and a client may not. Routes match
 /// on the first. The third is a response header, too.
@@ -15,6 +18,9 @@ pub(crate) const CLUSTER_HEADER: &str = "x-circuit-breaker-cluster";
 pub(crate) const SERVICE_HEADER: &str = "x-circuit-breaker-service";
 pub(crate) const STATE_HEADER: &str = "x-circuit-breaker-state";
 pub(crate) const REASON_HEADER: &str = "x-circuit-breaker-reason";
+
+/// The header that tells who answered, in the service's stead.
+pub(crate) const FALLBACK_HEADER: &str = "x-circuit-breaker-fallback";
 
 /// The header that has an answer's status.
 pub(crate) const STATUS: &[u8] = b":status";
@@ -30,18 +36,22 @@ pub(crate) struct Facts<'a> {
     pub(crate) upgrade: bool,
     /// Which of the filter's own headers the client has sent.
     pub(crate) own: OwnHeaders,
+    /// What the request asks of the proxy's router.
+    pub(crate) terms: Terms,
 }
 
 /// Which of the filter's own request headers a client has sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OwnHeaders(u8);
 
+/// What all headers of the filter's own begin with.
+const OWN_PREFIX: &[u8] = b"x-circuit-breaker-";
+
 impl OwnHeaders {
-    const PREFIX: &[u8] = b"x-circuit-breaker-";
     const NAMES: [&str; 4] = [CLUSTER_HEADER, SERVICE_HEADER, STATE_HEADER, REASON_HEADER];
 
     fn note(&mut self, name: &[u8]) {
-        if name.starts_with(Self::PREFIX)
+        if name.starts_with(OWN_PREFIX)
             && let Some(place) = Self::NAMES.iter().position(|own| own.as_bytes() == name)
         {
             self.0 |= 1 << place;
@@ -63,6 +73,33 @@ impl OwnHeaders {
     /// Whether the one is among them that routes match on.
     pub(crate) const fn has_cluster(self) -> bool {
         self.0 & 1 != 0
+    }
+}
+
+/// Which of the filter's own response headers a service has sent, which only the filter may.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OwnResponseHeaders(u8);
+
+impl OwnResponseHeaders {
+    pub(crate) const NONE: Self = Self(0);
+    const NAMES: [&str; 2] = [STATE_HEADER, FALLBACK_HEADER];
+
+    #[inline(always)]
+    pub(crate) fn note(&mut self, name: &[u8]) {
+        if name.starts_with(OWN_PREFIX)
+            && let Some(place) = Self::NAMES.iter().position(|own| own.as_bytes() == name)
+        {
+            self.0 |= 1 << place;
+        }
+    }
+
+    /// All of them, where nobody has looked.
+    pub(crate) const ALL: Self = Self(3);
+
+    /// Their names.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        let sent = move |(place, name)| (self.0 >> place & 1 != 0).then_some(name);
+        (0_u8..).zip(Self::NAMES).filter_map(sent)
     }
 }
 
@@ -151,6 +188,7 @@ impl Headers {
             } else {
                 facts.upgrade |= name == b"upgrade";
                 facts.own.note(name);
+                facts.terms.note(name, value);
                 continue;
             };
             fact.get_or_insert(value);
@@ -176,7 +214,7 @@ impl Headers {
     }
 }
 
-/// An HTTP status: three digits.
+/// An HTTP status: three digits, from 100 to 599 (RFC 9110, section 15).
 pub(crate) fn status(text: &[u8]) -> Option<u16> {
     if text.len() != 3 {
         return None;
@@ -185,7 +223,38 @@ pub(crate) fn status(text: &[u8]) -> Option<u16> {
     for byte in text {
         number = number * 10 + u16::from(byte.is_ascii_digit().then(|| byte - b'0')?);
     }
-    Some(number)
+    is_status(number).then_some(number)
+}
+
+/// Whether a number is an HTTP status.
+pub(crate) const fn is_status(number: u16) -> bool {
+    matches!(number, 100..=599)
+}
+
+/// How gRPC is carried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GrpcFlavour {
+    /// Over HTTP/2, with its status in trailers.
+    Plain,
+    /// gRPC-Web: over any HTTP, with its status in the last piece of the body.
+    Web,
+}
+
+/// The flavour of gRPC that a content type names; `None`: none.
+pub(crate) fn grpc_flavour(content_type: &[u8]) -> Option<GrpcFlavour> {
+    const GRPC: &[u8] = b"application/grpc";
+    let (head, rest) = content_type.split_at_checked(GRPC.len())?;
+    if !head.eq_ignore_ascii_case(GRPC) {
+        return None;
+    }
+    let (flavour, rest) = match rest.split_at_checked(4) {
+        Some((web, rest)) if web.eq_ignore_ascii_case(b"-web") => {
+            let text = rest.split_at_checked(5).filter(|(it, _)| it.eq_ignore_ascii_case(b"-text"));
+            (GrpcFlavour::Web, text.map_or(rest, |(_, rest)| rest))
+        }
+        _ => (GrpcFlavour::Plain, rest),
+    };
+    matches!(rest.first(), None | Some(b'+' | b';' | b' ')).then_some(flavour)
 }
 
 pub(crate) struct Iter<'a> {

@@ -6,10 +6,12 @@ use breaker::StateName;
 use crate::Callout;
 use crate::config::{ExposeState, FallbackCluster};
 use crate::effects::Effects;
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, Replaying};
 use crate::filter::Filter;
-use crate::headers::{CLUSTER_HEADER, Headers, REASON_HEADER, SERVICE_HEADER, STATE_HEADER};
-use crate::reply::{FALLBACK_HEADER, Reply, Told};
+use crate::headers::{
+    CLUSTER_HEADER, FALLBACK_HEADER, Headers, REASON_HEADER, SERVICE_HEADER, STATE_HEADER,
+};
+use crate::reply::{Reply, Told};
 use crate::telemetry::{FallbackKind, ServiceMetric};
 
 /// Headers that belong to a connection or to the framing of a message, not to the message.
@@ -146,14 +148,14 @@ impl Filter {
         answer: Option<FallbackAnswer>,
         effects: &mut Effects,
     ) -> FallbackVerdict {
-        let Some((number, state)) = self.end_replay(exchange) else {
+        let Some(Replaying { service: number, state, foreign }) = self.end_replay(exchange) else {
             return FallbackVerdict::Nothing;
         };
         let reply = answer.and_then(reply_of);
         let Some(reply) = reply else {
             let told = self.config.expose_state == ExposeState::Always;
             let state = told.then_some(state);
-            return FallbackVerdict::Resume(Told { state, fallback: None });
+            return FallbackVerdict::Resume(Told { state, fallback: None, foreign });
         };
         effects.count_of(number, ServiceMetric::Fallback(FallbackKind::Replay));
         FallbackVerdict::Reply(reply.telling(self.config.expose_state, state, FallbackKind::Replay))

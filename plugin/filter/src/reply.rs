@@ -5,11 +5,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use breaker::{DivertReason, Now, StateName, Timestamp, UnixTime};
 
 use crate::config::{ExposeState, StaticResponse};
-use crate::headers::STATE_HEADER;
+use crate::headers::{FALLBACK_HEADER, OwnResponseHeaders, STATE_HEADER};
 use crate::telemetry::FallbackKind;
-
-/// The header of the contract that tells who answered.
-pub(crate) const FALLBACK_HEADER: &str = "x-circuit-breaker-fallback";
 
 /// What an answer that goes on tells of the breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,11 +15,19 @@ pub struct Told {
     pub state: Option<StateName>,
     /// Who answered, if it was not the service.
     pub fallback: Option<FallbackKind>,
+    /// What the answer itself says of it, which is not its own to say.
+    pub foreign: OwnResponseHeaders,
 }
 
 impl Told {
     /// Nothing.
-    pub const NOTHING: Self = Self { state: None, fallback: None };
+    pub const NOTHING: Self =
+        Self { state: None, fallback: None, foreign: OwnResponseHeaders::NONE };
+
+    /// The headers to remove, before others are set.
+    pub fn removed(self) -> impl Iterator<Item = &'static str> {
+        self.foreign.names()
+    }
 
     /// The headers to set, with their values.
     pub fn headers(self) -> impl Iterator<Item = (&'static str, &'static str)> {

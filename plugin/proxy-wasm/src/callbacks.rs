@@ -44,8 +44,16 @@ extern "C" fn on_request_headers(context: u32, _: usize, end_of_stream: u32) -> 
 
 #[unsafe(export_name = "edge_breaker_on_request_body")]
 extern "C" fn on_request_body(context: u32, size: usize, end_of_stream: u32) -> Action {
-    contexts::with_stream(context, |it, _| it.on_request_body(size, end_of_stream != 0));
-    Action::Continue
+    contexts::with_stream(context, |it, effects| {
+        it.on_request_body(size, end_of_stream != 0, effects)
+    })
+    .unwrap_or(Action::Continue)
+}
+
+#[unsafe(export_name = "edge_breaker_on_request_trailers")]
+extern "C" fn on_request_trailers(context: u32, _: usize) -> Action {
+    contexts::with_stream(context, |it, effects| it.on_request_end(effects))
+        .unwrap_or(Action::Continue)
 }
 
 #[unsafe(export_name = "edge_breaker_on_response_headers")]

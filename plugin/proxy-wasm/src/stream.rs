@@ -44,9 +44,27 @@ impl Stream {
         }
     }
 
-    pub(crate) fn on_request_body(&mut self, size: usize, end_of_stream: bool) {
+    pub(crate) fn on_request_body(
+        &mut self,
+        size: usize,
+        end_of_stream: bool,
+        effects: &mut Effects,
+    ) -> Action {
         let bytes = || host::buffer(Buffer::RequestBody, size);
         self.worker.filter.on_request_body(&mut self.exchange, size, end_of_stream, bytes);
+        if end_of_stream { self.on_request_end(effects) } else { Action::Continue }
+    }
+
+    /// All of the request has come. Trailers come last, if there are any.
+    pub(crate) fn on_request_end(&mut self, effects: &mut Effects) -> Action {
+        let Self { worker, exchange, .. } = self;
+        match worker.filter.on_request_end(exchange, &worker.proxy(), effects) {
+            None => Action::Continue,
+            Some(reply) => {
+                host::reply(&reply);
+                Action::Pause
+            }
+        }
     }
 
     pub(crate) fn on_response_headers(
@@ -99,7 +117,9 @@ impl Stream {
         effects: &mut Effects,
     ) {
         let bytes = || host::buffer(Buffer::ResponseBody, size);
-        self.worker.filter.on_response_body(&mut self.exchange, size, end_of_stream, bytes);
+        let Self { worker, exchange, .. } = self;
+        let (filter, proxy) = (&worker.filter, worker.proxy());
+        filter.on_response_body(exchange, size, end_of_stream, bytes, &proxy, effects);
         if end_of_stream {
             self.on_answer_end(effects);
         }
@@ -172,8 +192,11 @@ fn carry_out(verdict: RequestVerdict) -> Action {
     Action::Continue
 }
 
-/// Sets headers of the answer.
+/// Sets headers of the answer, and removes what it says itself in the filter's name.
 fn tell(told: Told) {
+    for name in told.removed() {
+        host::remove_header(Map::Response, name);
+    }
     for (name, value) in told.headers() {
         host::set_header(Map::Response, name, value);
     }

@@ -29,6 +29,7 @@ const OWN: &[(&str, &str)] = &[
     ("edge_breaker_on_memory_allocate", "proxy_on_memory_allocate"),
     ("edge_breaker_on_request_body", "proxy_on_request_body"),
     ("edge_breaker_on_request_headers", "proxy_on_request_headers"),
+    ("edge_breaker_on_request_trailers", "proxy_on_request_trailers"),
     ("edge_breaker_on_response_body", "proxy_on_response_body"),
     ("edge_breaker_on_response_headers", "proxy_on_response_headers"),
     ("edge_breaker_on_response_trailers", "proxy_on_response_trailers"),

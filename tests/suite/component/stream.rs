@@ -15,6 +15,8 @@ pub(super) struct Stream {
     /// The number of the call; `None`: the instance does not want to hear of it.
     call: Option<types::CallId>,
     is_grpc: bool,
+    /// Whether all of the request has come.
+    is_complete: bool,
     /// Where the request went, as far as that is known.
     cluster: Option<String>,
     origin: Origin,
@@ -40,7 +42,7 @@ impl Stream {
         request: &Request,
         cluster_of: impl FnOnce(&str) -> CalloutAnswer,
     ) -> Result<(Self, Next)> {
-        let no_body = request.body.is_empty();
+        let no_body = request.ends_with_head();
         let admission = guard.request(&RequestHead {
             fields: request.header_pairs().map(|(name, value)| field(name, value)).collect(),
             cluster: request.cluster.clone(),
@@ -51,6 +53,7 @@ impl Stream {
             worker: request.worker,
             call: admission.call,
             is_grpc: request.is_grpc(),
+            is_complete: !request.incomplete,
             cluster: request.cluster.clone(),
             origin: Origin::Service,
             head: Head::default(),
@@ -61,7 +64,7 @@ impl Stream {
                 if let Some(call) = stream.call
                     && !no_body
                 {
-                    guard.request_body(call, request.body.as_bytes(), true)?;
+                    guard.request_body(call, request.body.as_bytes(), !request.incomplete)?;
                 }
                 Next::Waiting
             }
@@ -85,10 +88,33 @@ impl Stream {
         match answer {
             Answer::Whole(head) => self.whole(guard, head, Origin::Service),
             Answer::Begin(head) => self.head(guard, head, Origin::Service),
+            Answer::RequestEnd => {
+                self.is_complete = true;
+                if let Some(call) = self.call {
+                    guard.request_body(call, b"", true)?;
+                }
+                Ok(Next::Waiting)
+            }
+            Answer::More(bytes) => {
+                if let Some(call) = self.call {
+                    guard.response_body(call, &vec![b'.'; *bytes], false)?;
+                }
+                Ok(Next::Waiting)
+            }
             Answer::End => self.end(guard),
+            // Nobody can tell whose fault it is.
+            Answer::Fault(fault) if !self.is_complete && !says_of_service(*fault) => {
+                if let Some(call) = self.call.take() {
+                    guard.abandon(call)?;
+                }
+                Ok(Next::Done(match self.begun.take() {
+                    Some(begun) => Received::Cut(begun),
+                    None => Received::Passed(passed(&fault.reply(self.is_grpc), &[])),
+                }))
+            }
             Answer::Fault(fault) => match self.begun.take() {
                 Some(begun) => {
-                    self.origin = Origin::Fault;
+                    self.origin = origin(*fault);
                     self.finish(guard, Vec::new())?;
                     Ok(Next::Done(Received::Cut(begun)))
                 }
@@ -189,10 +215,21 @@ impl Stream {
     }
 }
 
+/// Whether a gateway knows whose fault it is before it has all of the request.
+const fn says_of_service(fault: Fault) -> bool {
+    !matches!(fault, Fault::Reset | Fault::Timeout | Fault::IdleTimeout | Fault::MaxDuration)
+}
+
 /// How an answer came about that the gateway made of a fault.
 const fn origin(fault: Fault) -> Origin {
     match fault {
-        Fault::Refused | Fault::Reset | Fault::Timeout | Fault::NoHealthyUpstream => Origin::Fault,
+        Fault::Refused
+        | Fault::Reset
+        | Fault::Timeout
+        | Fault::NoHealthyUpstream
+        | Fault::NoCluster
+        | Fault::IdleTimeout => Origin::Fault,
+        Fault::MaxDuration => Origin::TooLong,
         Fault::Overflow => Origin::Overflow,
         Fault::RateLimited | Fault::Unauthorized | Fault::NoRoute => Origin::Host,
     }
@@ -201,7 +238,13 @@ const fn origin(fault: Fault) -> Origin {
 /// An answer that goes on to the client, with what the instance adds to it.
 fn passed(head: &Head, told: &[Field]) -> Reply {
     let mut reply = Reply { status: head.status, headers: head.headers.clone() };
-    reply.headers.extend(told.iter().map(pair));
+    for (name, value) in told.iter().map(pair) {
+        if value.is_empty() {
+            reply.headers.remove(&name);
+        } else {
+            reply.headers.insert(name, value);
+        }
+    }
     reply
 }
 

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
 use http::Request as HttpRequest;
+use http_body_util::channel::Channel;
+use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{SendRequest, handshake};
@@ -21,11 +23,17 @@ use super::names::Names;
 use super::proxy::Proxy;
 use super::received::reply;
 use super::scene::{Call, Got, Scene};
-use super::upstream::CALL;
+use super::upstream::{CALL, INCOMPLETE};
+
+type Body = UnsyncBoxBody<Bytes, anyhow::Error>;
+
+fn body(bytes: impl Into<Bytes>) -> Body {
+    Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
+}
 
 /// An HTTP/2 connection, which stays with its worker. A client that goes away resets its stream.
 pub(super) struct Connection {
-    requests: SendRequest<Full<Bytes>>,
+    requests: SendRequest<Body>,
     admin: Admin,
 }
 
@@ -138,7 +146,7 @@ impl Connection {
         if let Some(authorization) = &self.admin.authorization {
             request = request.header("authorization", authorization);
         }
-        let request = request.body(Full::default())?;
+        let request = request.body(body(""))?;
         let response = self.requests.clone().send_request(request).await?;
         let mark = response.headers().get("server").map(|mark| mark.as_bytes().to_vec());
         let (status, body) = (response.status(), response.into_body().collect().await?.to_bytes());
@@ -160,7 +168,14 @@ pub(super) fn send(
     for (name, value) in &request.headers {
         http = http.header(name, value);
     }
-    let http = http.header(CALL, call).body(Full::from(request.body.clone()))?;
+    let http = http.header(CALL, call);
+    // What the client has not sent yet keeps its request open.
+    let (http, rest) = if request.incomplete {
+        let (rest, body) = Channel::<Bytes, anyhow::Error>::new(1);
+        (http.header(INCOMPLETE, "yes").body(body.boxed_unsync())?, Some(rest))
+    } else {
+        (http.body(body(request.body.clone()))?, None)
+    };
     let answer = connection.requests.clone().send_request(http);
     let noting = Arc::clone(scene);
     // The client is noted before it can have got anything.
@@ -169,7 +184,7 @@ pub(super) fn send(
             let got = whole(&noting, call, answer).await;
             noting.got(call, got);
         });
-        state.calls.insert(call, Call::new(request.worker, client.abort_handle()));
+        state.calls.insert(call, Call::new(request.worker, client.abort_handle(), rest));
     });
     Ok(())
 }

@@ -5,6 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use bytes::Bytes;
+use http_body_util::channel::Sender;
 use scenario::{CallId, CalloutAnswer, Made, Reply, Worker};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::AbortHandle;
@@ -42,6 +44,8 @@ pub(super) struct Call {
     pub(super) worker: Worker,
     /// Ends the client.
     pub(super) client: AbortHandle,
+    /// What the client has not sent yet, if anything: dropped, its request has come to its end.
+    pub(super) rest: Option<Sender<Bytes, anyhow::Error>>,
     /// What the client has got.
     pub(super) got: Got,
     /// The service, if it has the request.
@@ -70,10 +74,15 @@ struct Held {
 }
 
 impl Call {
-    pub(super) const fn new(worker: Worker, client: AbortHandle) -> Self {
+    pub(super) const fn new(
+        worker: Worker,
+        client: AbortHandle,
+        rest: Option<Sender<Bytes, anyhow::Error>>,
+    ) -> Self {
         Self {
             worker,
             client,
+            rest,
             got: Got::Nothing,
             service: None,
             begun: false,
@@ -136,7 +145,10 @@ impl Scene {
     pub(super) fn instruct(&self, call: CallId, instruction: Instruction) -> Result<()> {
         self.change(|state| {
             let call = state.calls.get_mut(&call).context("there is no such call")?;
-            call.begun = matches!(instruction, Instruction::Answer { goes_on: true, .. });
+            call.begun = matches!(
+                instruction,
+                Instruction::Answer { goes_on: true, .. } | Instruction::More(_)
+            );
             let service = call.service.as_ref().context("the service does not have it")?;
             service.send(instruction).ok().context("the service has given it up")
         })

@@ -26,12 +26,16 @@ use super::scene::Scene;
 /// Which call a request is of.
 pub(super) const CALL: &str = "x-call";
 
+/// Says that the rest of a request comes later.
+pub(super) const INCOMPLETE: &str = "x-incomplete";
+
 type Body = UnsyncBoxBody<Bytes, Error>;
 
 /// What the service is to do about a call.
 #[derive(Clone, Debug)]
 pub(super) enum Instruction {
     Answer { head: Head, goes_on: bool },
+    More(usize),
     End,
     Reset,
 }
@@ -141,7 +145,12 @@ async fn serve(stream: TcpStream, scene: Arc<Scene>, answers: Answers) {
         let (scene, answers, cut) = (Arc::clone(&scene), answers.clone(), Arc::clone(&cut));
         async move {
             let (head, body) = request.into_parts();
-            body.collect().await?;
+            let rest = body.collect();
+            if head.headers.contains_key(INCOMPLETE) {
+                tokio::spawn(rest);
+            } else {
+                rest.await?;
+            }
             match &answers {
                 Answers::Service => scripted(&scene, &head.headers, &cut).await,
                 Answers::Cluster { name, with } => {
@@ -238,7 +247,12 @@ async fn go_on(
     trailers: Option<HeaderMap>,
 ) {
     let _ = frames.send_data(Bytes::from_static(b"answer")).await;
-    match instructions.recv().await {
+    let mut instruction = instructions.recv().await;
+    while let Some(Instruction::More(bytes)) = instruction {
+        let _ = frames.send_data(vec![b'.'; bytes].into()).await;
+        instruction = instructions.recv().await;
+    }
+    match instruction {
         Some(Instruction::End) => {
             if let Some(trailers) = trailers {
                 let _ = frames.send_trailers(trailers).await;

@@ -49,7 +49,7 @@ impl Stream {
             route: request.route.clone(),
             ..Facts::default()
         };
-        let no_body = request.body.is_empty();
+        let no_body = request.ends_with_head();
         let (mut exchange, headers) = (Exchange::default(), Headers::from_pairs(&pairs));
         let verdict = proxy.run(&plugin.metrics, &facts, |host, effects| {
             plugin.filter.on_request(&mut exchange, headers, no_body, host, effects)
@@ -64,12 +64,13 @@ impl Stream {
         };
         let next = match verdict.action {
             RequestAction::Continue => {
-                if !no_body {
-                    let bytes = || Some(request.body.clone().into_bytes());
-                    let len = request.body.len();
-                    plugin.filter.on_request_body(&mut stream.exchange, len, true, bytes);
+                if no_body {
+                    return (stream, Next::Waiting);
                 }
-                Next::Waiting
+                let bytes = || Some(request.body.clone().into_bytes());
+                let (len, end) = (request.body.len(), !request.incomplete);
+                plugin.filter.on_request_body(&mut stream.exchange, len, end, bytes);
+                if end { stream.request_end(proxy) } else { Next::Waiting }
             }
             RequestAction::Reply(reply) => {
                 stream.over(proxy);
@@ -94,6 +95,21 @@ impl Stream {
         (stream, next)
     }
 
+    /// All of the request has come.
+    fn request_end(&mut self, proxy: &Proxy) -> Next {
+        let Self { plugin, exchange, facts, .. } = self;
+        let reply = proxy.run(&plugin.metrics, facts, |host, effects| {
+            plugin.filter.on_request_end(exchange, host, effects)
+        });
+        match reply {
+            None => Next::Waiting,
+            Some(reply) => {
+                self.over(proxy);
+                Next::Done(Received::Replied(reply_of(&reply)))
+            }
+        }
+    }
+
     /// Whether this configuration waits for the answer.
     pub(super) fn waits_for(&self, plugin: &Weak<Plugin>) -> bool {
         plugin.as_ptr() == Rc::as_ptr(&self.plugin)
@@ -107,6 +123,15 @@ impl Stream {
                 next => next,
             },
             Answer::Begin(head) => self.head(proxy, head, "via_upstream", 0),
+            Answer::RequestEnd => {
+                let no_more = || Some(Vec::new());
+                self.plugin.filter.on_request_body(&mut self.exchange, 0, true, no_more);
+                self.request_end(proxy)
+            }
+            Answer::More(bytes) => {
+                self.body(proxy, *bytes, false);
+                Next::Waiting
+            }
             Answer::End => self.end(proxy),
             Answer::Fault(fault) => match self.begun.take() {
                 Some(begun) => {
@@ -147,7 +172,18 @@ impl Stream {
         }
         let Self { plugin, exchange, facts, .. } = self;
         let of_service = details == "via_upstream";
-        let read = || AnswerHead { status: Some(head.status), of_service };
+        let read = || {
+            let mut read = AnswerHead::of_status(head.status);
+            let headers = head.headers.iter();
+            headers.for_each(|(name, value)| read.note(name.as_bytes(), value.as_bytes()));
+            if let Some(Grpc::Head(code)) = head.grpc {
+                read.note(b"grpc-status", code.to_string().as_bytes());
+            }
+            if of_service {
+                read.note(b"x-envoy-upstream-service-time", b"0");
+            }
+            read
+        };
         let verdict = proxy.run(&plugin.metrics, facts, |host, effects| {
             plugin.filter.on_response(exchange, read, is_all, host, effects)
         });
@@ -171,15 +207,22 @@ impl Stream {
             Some(Grpc::Trailers(code)) => Some(code),
             _ => None,
         };
-        let (len, end) = (ANSWER.len(), self.facts.head.grpc.is_none());
-        let bytes = || Some(ANSWER.to_vec());
-        self.plugin.filter.on_response_body(&mut self.exchange, len, end, bytes);
+        self.body(proxy, ANSWER.len(), self.facts.head.grpc.is_none());
         let Self { plugin, exchange, facts, .. } = self;
         proxy.run(&plugin.metrics, facts, |host, effects| {
             plugin.filter.on_answer_end(exchange, host, effects)
         });
         self.over(proxy);
         Next::Done(self.begun.take().map_or(Received::Nothing, Received::Passed))
+    }
+
+    /// A piece of the answer's body.
+    fn body(&mut self, proxy: &Proxy, len: usize, end: bool) {
+        let bytes = || Some(ANSWER.iter().copied().cycle().take(len).collect());
+        let Self { plugin, exchange, facts, .. } = self;
+        proxy.run(&plugin.metrics, facts, |host, effects| {
+            plugin.filter.on_response_body(exchange, len, end, bytes, host, effects)
+        });
     }
 
     /// The fallback answers the replayed call, or does not.
@@ -219,6 +262,7 @@ impl Stream {
 }
 
 fn add(reply: &mut Reply, told: Told) {
+    told.removed().for_each(|name| drop(reply.headers.remove(name)));
     let headers = told.headers().map(|(name, value)| (name.to_owned(), value.to_owned()));
     reply.headers.extend(headers);
 }

@@ -61,7 +61,7 @@ fn fault(name: &str) -> Option<Fault> {
 }
 
 const fn is_status(status: u16) -> bool {
-    matches!(status, 200..=599)
+    matches!(status, 200..=999)
 }
 
 #[derive(serde::Deserialize)]
@@ -91,12 +91,12 @@ enum GrpcIn {
 
 fn head(
     status: u16,
-    headers: BTreeMap<String, String>,
+    mut headers: BTreeMap<String, String>,
     grpc_status: Option<u8>,
     grpc_in: Option<GrpcIn>,
 ) -> Result<Head, String> {
     if !is_status(status) {
-        return Err(format!("status {status}, expected a number from 200 to 599"));
+        return Err(format!("status {status}, expected a number from 200 to 999"));
     }
     let grpc = match (grpc_status, grpc_in) {
         (None, None) => None,
@@ -111,6 +111,10 @@ fn head(
             );
         }
     };
+    if grpc.is_some() {
+        // As gRPC's servers do.
+        headers.entry("content-type".to_owned()).or_insert_with(|| "application/grpc".to_owned());
+    }
     Ok(Head { status, headers, grpc })
 }
 

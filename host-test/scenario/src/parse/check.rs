@@ -9,9 +9,11 @@ use crate::format::{Clock, Expect, Need, Scenario, Step, makes_names, service_na
 
 const STATES: [&str; 6] =
     ["CLOSED", "OPEN", "HALF_OPEN", "FORCED_OPEN", "DISABLED", "METRICS_ONLY"];
-const ROWS: std::ops::RangeInclusive<u8> = 1..=24;
+const ROWS: std::ops::RangeInclusive<u8> = 1..=37;
 const MOST_WORKERS: usize = 16;
 const MOST_CALLS: u32 = 10_000;
+/// As much of an answer as a host's buffers surely hold.
+const MOST_BYTES: usize = 1 << 20;
 /// What a scenario may take where time cannot be hurried.
 const LONGEST_IN_REAL_TIME: Duration = Duration::from_secs(20);
 
@@ -62,7 +64,7 @@ fn whole(scenario: &Scenario) -> Result<(), Wrong> {
         return wrong(format!("title `{title}`"), "write a sentence, with a full stop");
     }
     if let Some(row) = scenario.semantics.iter().find(|row| !ROWS.contains(row)) {
-        return wrong(format!("there is no row {row} of semantics"), "give 1 to 24");
+        return wrong(format!("there is no row {row} of semantics"), "give 1 to 37");
     }
     if !(1..=MOST_WORKERS).contains(&scenario.workers) {
         return wrong(format!("{} workers", scenario.workers), format!("give 1 to {MOST_WORKERS}"));
@@ -134,7 +136,12 @@ impl Progress {
                     let remedy = "have one thing end it";
                     return wrong(format!("`{to}` has ended before"), remedy);
                 }
-                if !matches!(answer, Answer::Begin(_)) {
+                if let Answer::More(bytes) = answer
+                    && !(1..=MOST_BYTES).contains(bytes)
+                {
+                    return wrong(format!("bytes: {bytes}"), format!("give 1 to {MOST_BYTES}"));
+                }
+                if !answer.goes_on() {
                     self.over.insert(to.clone());
                 }
             }

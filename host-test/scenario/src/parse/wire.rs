@@ -33,7 +33,9 @@ pub(super) struct Step {
     pub(super) request: Option<Request>,
     pub(super) call: Option<Call>,
     pub(super) answer: Option<AnswerTo>,
+    pub(super) more: Option<More>,
     pub(super) finish: Option<String>,
+    pub(super) complete: Option<String>,
     pub(super) abort: Option<String>,
     pub(super) cluster: Option<Upstream>,
     pub(super) release: Option<Release>,
@@ -58,6 +60,8 @@ pub(super) struct Request {
     #[serde(default)]
     pub(super) headers: BTreeMap<String, String>,
     pub(super) body: Option<String>,
+    #[serde(default)]
+    pub(super) incomplete: bool,
     pub(super) cluster: Option<String>,
     pub(super) route: Option<String>,
 }
@@ -82,8 +86,26 @@ pub(super) struct Call {
 impl From<Call> for Request {
     fn from(call: Call) -> Self {
         let Call { worker, method, host, path, headers, body, cluster, route, .. } = call;
-        Self { name: String::new(), worker, method, host, path, headers, body, cluster, route }
+        Self {
+            name: String::new(),
+            worker,
+            method,
+            host,
+            path,
+            headers,
+            body,
+            incomplete: false,
+            cluster,
+            route,
+        }
     }
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields, expecting = "more of an answer, such as {to: first, bytes: 100000}")]
+pub(super) struct More {
+    pub(super) to: String,
+    pub(super) bytes: usize,
 }
 
 #[derive(serde::Deserialize)]

@@ -67,7 +67,9 @@ fn answer(answer: &Answer) -> String {
     match answer {
         Answer::Whole(head) => head_of(head),
         Answer::Begin(head) => format!("{}...", head_of(head)),
+        Answer::More(bytes) => format!("{bytes} bytes"),
         Answer::End => "end".to_owned(),
+        Answer::RequestEnd => "all of the request".to_owned(),
         Answer::Fault(fault) => fault.name().to_owned(),
         Answer::ClientGone => "client gone".to_owned(),
     }

@@ -20,6 +20,12 @@ impl StatusSet {
         set
     }
 
+    /// The set, and this code.
+    pub(crate) fn with(mut self, code: u16) -> Self {
+        self.insert(code);
+        self
+    }
+
     pub(crate) fn contains(&self, code: u16) -> bool {
         let (word, bit) = position(code);
         self.0.get(word).is_some_and(|bits| bits & bit != 0)

@@ -223,6 +223,9 @@ pub(super) struct Classify {
     pub(super) failure_grpc_status: Option<GrpcSet>,
     /// gRPC statuses that say nothing; beats `failure_grpc_status`.
     pub(super) ignore_grpc_status: Option<GrpcSet>,
+    /// A call that was too late by a deadline of its client's own counts as a failure only if that
+    /// deadline is at least this long. Give more than the slowest good answer of the service takes.
+    pub(super) min_client_deadline: Option<Span>,
     /// What it is that the proxy's own limits refused a call.
     pub(super) overflow: Option<Overflow>,
 }

@@ -2,13 +2,14 @@
 
 use breaker::{Clean, Ended, Outcome, Permit, Settlement, StateName};
 
-use super::{AnswerHead, Call, Exchange, Held, Phase, Protocol, ResponseVerdict};
-use crate::classify::Origin;
+use super::head::{self, AnswerHead, Form};
+use super::{Call, Exchange, GRPC_STATUS, Held, Phase, Protocol, Replaying, ResponseVerdict};
 use crate::config::{ExposeState, Service};
 use crate::effects::Effects;
 use crate::filter::Filter;
-use crate::headers::CLUSTER_HEADER;
+use crate::headers::{CLUSTER_HEADER, OwnResponseHeaders};
 use crate::host::{Host, Property};
+use crate::origin::Origin;
 use crate::pushback;
 use crate::random::scrambled;
 use crate::replay::Capture;
@@ -16,8 +17,6 @@ use crate::reply::{Reply, Told};
 use crate::stale::Wanted;
 use crate::store::{Complaint, Record, Update};
 use crate::telemetry::{FallbackKind, Metric, ServiceMetric};
-
-const GRPC_STATUS: &str = "grpc-status";
 
 impl ResponseVerdict {
     const PASS: Self = Self::Continue(Told::NOTHING);
@@ -40,39 +39,45 @@ impl Filter {
         effects: &mut Effects,
     ) -> ResponseVerdict {
         match &mut exchange.phase {
-            Phase::Idle | Phase::Replaying { .. } => ResponseVerdict::PASS,
+            Phase::Idle | Phase::Replaying(_) => ResponseVerdict::PASS,
             Phase::Diverted { service, state } => {
                 let (service, state) = (*service, *state);
                 exchange.phase = Phase::Idle;
                 self.check_route(service, host, effects);
-                match self.config.expose_state {
-                    ExposeState::Never => ResponseVerdict::PASS,
+                // What the fallback says of another breaker is replaced, or removed unseen.
+                let (nothing, all) = (OwnResponseHeaders::NONE, OwnResponseHeaders::ALL);
+                let told = match self.config.expose_state {
+                    ExposeState::Never => Told { state: None, fallback: None, foreign: all },
                     ExposeState::Always | ExposeState::Fallback => {
                         let fallback = Some(FallbackKind::Cluster);
-                        ResponseVerdict::Continue(Told { state: Some(state), fallback })
+                        Told { state: Some(state), fallback, foreign: nothing }
                     }
-                }
+                };
+                ResponseVerdict::Continue(told)
             }
             Phase::Admitted(call) => {
                 let Some(record) = self.record(call.service) else {
                     return ResponseVerdict::PASS;
                 };
-                let head = head();
+                let mut head = head();
+                // Trailers that are all there is have no type; with a body after it, it is no gRPC.
+                if head.form == Form::Any && !end_of_stream {
+                    head.grpc_status = None;
+                }
                 call.head = Some(head);
                 let slow = call.is_slow(record.service, host);
                 call.slow = Some(slow);
-                let status = head.status.unwrap_or_default();
                 let good = call.is_good(head, slow, record.service);
                 if !good
                     && let Some(outcome) =
-                        judge_head(call, status, record.service, end_of_stream, host)
+                        judge_head(call, head, record.service, end_of_stream, host)
                 {
                     let ended = Ended { outcome, slow };
-                    return self.on_judged(exchange, &record, ended, host, effects);
+                    return self.on_judged(exchange, &record, head.own, ended, host, effects);
                 }
-                call.await_end(&record, status, end_of_stream, host);
+                call.await_end(&record, head.status.unwrap_or_default(), end_of_stream, host);
                 call.plain = good && call.copy.is_none();
-                self.told(|| record.state(host, effects))
+                self.told(head.own, || record.state(host, effects))
             }
         }
     }
@@ -85,12 +90,46 @@ impl Filter {
         len: usize,
         end_of_stream: bool,
         bytes: impl FnOnce() -> Option<Vec<u8>>,
+        host: &impl Host,
+        effects: &mut Effects,
     ) {
-        if let Phase::Admitted(call) = &mut exchange.phase
-            && let Some(copy) = &mut call.copy
+        let Phase::Admitted(call) = &mut exchange.phase else {
+            return;
+        };
+        if let Some(copy) = &mut call.copy
             && !copy.take(len, end_of_stream, bytes)
         {
             call.copy = None;
+        }
+        if call.passing.add(len, host) && call.permit.is_trial() {
+            self.on_much(exchange, host, effects);
+        }
+    }
+
+    /// Much of a trial's answer has passed: if it is a good one, that is enough. How it ends can be its
+    /// client's doing.
+    #[inline(never)]
+    fn on_much(&self, exchange: &mut Exchange, host: &impl Host, effects: &mut Effects) {
+        let Phase::Admitted(call) = &exchange.phase else {
+            return;
+        };
+        let Some(record) = self.record(call.service) else {
+            return;
+        };
+        let (head, course) = (call.judged_head(None), call.course(host));
+        let outcome = match call.head {
+            // Its status is still to come.
+            Some(AnswerHead { form: Form::Grpc, grpc_status: None, .. }) => Outcome::Success,
+            _ => record.service.classify.judge(head, Origin::ask(host), &course),
+        };
+        if outcome == Outcome::Success
+            && let Phase::Admitted(mut call) = std::mem::take(&mut exchange.phase)
+        {
+            if let Some(copy) = call.copy.take() {
+                record.forget_copy(&copy);
+            }
+            let ended = Ended { outcome, slow: call.slow.unwrap_or_default() };
+            self.settle(&record, call.permit, ended, host, effects);
         }
     }
 
@@ -151,15 +190,12 @@ impl Filter {
         host: &impl Host,
         effects: &mut Effects,
     ) {
-        let code = match call.protocol {
-            Protocol::Grpc => {
-                host.response_trailer(GRPC_STATUS).or_else(|| host.response_header(GRPC_STATUS))
-            }
+        let trailer = match call.protocol {
+            Protocol::Grpc => host.response_trailer(GRPC_STATUS).as_deref().map(head::code),
             Protocol::Connect | Protocol::Http | Protocol::Upgrade => None,
         };
-        let head = call.head(code.as_deref());
-        let trial = call.permit.is_trial();
-        let outcome = record.service.classify.judge(head, Origin::ask(host), trial);
+        let (head, course) = (call.judged_head(trailer), call.course(host));
+        let outcome = record.service.classify.judge(head, Origin::ask(host), &course);
         let outcome = with_pushback(outcome, call.protocol, record.service, host);
         if let Some(copy) = call.copy.take() {
             match outcome {
@@ -182,10 +218,10 @@ impl Filter {
         }
     }
 
-    /// Leaves the replaying phase: which service, and the state to tell.
-    pub(crate) fn end_replay(&self, exchange: &mut Exchange) -> Option<(usize, StateName)> {
+    /// Leaves the replaying phase, if the exchange is in it.
+    pub(crate) fn end_replay(&self, exchange: &mut Exchange) -> Option<Replaying> {
         match std::mem::take(&mut exchange.phase) {
-            Phase::Replaying { service, state } => Some((service, state)),
+            Phase::Replaying(replaying) => Some(replaying),
             phase => {
                 exchange.phase = phase;
                 None
@@ -199,6 +235,7 @@ impl Filter {
         &self,
         exchange: &mut Exchange,
         record: &Record<'_>,
+        foreign: OwnResponseHeaders,
         Ended { outcome, slow }: Ended,
         host: &impl Host,
         effects: &mut Effects,
@@ -216,13 +253,14 @@ impl Filter {
             && service.fallback.on_failure
             && state.diverts_failures()
         {
+            let held = Replaying { service: record.number, state, foreign };
             let kept = (call.capture, call.wanted);
-            let verdict = self.answer_failure(exchange, record, state, kept, host, effects);
+            let verdict = self.answer_failure(exchange, record, held, kept, host, effects);
             if let Some(verdict) = verdict {
                 return verdict;
             }
         }
-        self.told(|| state)
+        self.told(foreign, || state)
     }
 
     /// Answers a failed call by the fallback, if that can be done.
@@ -230,15 +268,15 @@ impl Filter {
         &self,
         exchange: &mut Exchange,
         record: &Record<'_>,
-        state: StateName,
+        held: Replaying,
         (capture, wanted): (Option<Capture>, Option<Box<Wanted>>),
         host: &impl Host,
         effects: &mut Effects,
     ) -> Option<ResponseVerdict> {
-        let (number, service) = (record.number, record.service);
+        let (service, state) = (record.service, held.state);
         if let Some(cluster) = &service.fallback.cluster {
             let callout = capture?.callout(cluster, &record.instance.name, state)?;
-            exchange.phase = Phase::Replaying { service: number, state };
+            exchange.phase = Phase::Replaying(held);
             return Some(ResponseVerdict::Ask(callout));
         }
         let (reply, kind) = match self.stale(record, wanted.as_deref(), host) {
@@ -248,16 +286,21 @@ impl Filter {
                 (Reply::configured(response), FallbackKind::Response)
             }
         };
-        effects.count_of(number, ServiceMetric::Fallback(kind));
+        effects.count_of(record.number, ServiceMetric::Fallback(kind));
         let reply = reply.telling(self.config.expose_state, state, kind);
         Some(ResponseVerdict::Reply(reply))
     }
 
-    /// Lets an answer pass, with the breaker's state if all answers tell it.
-    fn told(&self, state: impl FnOnce() -> Option<StateName>) -> ResponseVerdict {
+    /// Lets an answer pass, with the breaker's state if all answers tell it, and without what it says
+    /// of one itself.
+    fn told(
+        &self,
+        foreign: OwnResponseHeaders,
+        state: impl FnOnce() -> Option<StateName>,
+    ) -> ResponseVerdict {
         let told = self.config.expose_state == ExposeState::Always;
         let state = told.then(state).flatten();
-        ResponseVerdict::Continue(Told { state, fallback: None })
+        ResponseVerdict::Continue(Told { state, fallback: None, foreign })
     }
 
     /// Writes down what became of a call, and tells the state the breaker is in now. What changes
@@ -344,13 +387,12 @@ impl Call {
     /// A filter behind this one that repeats a service's old answer repeats its headers, too. So
     /// the head's word for who gave it is enough only where nothing depends on it.
     fn is_good(&self, head: AnswerHead, slow: bool, service: &Service) -> bool {
-        let status = head.status.unwrap_or_default();
         head.of_service
             && self.protocol == Protocol::Http
             && !slow
             && !self.permit.is_trial()
-            && !service.classify.may_have_failed(status)
-            && !service.classify.ignore_status.contains(status)
+            && !service.classify.may_have_failed(head.status)
+            && !head.status.is_some_and(|status| service.classify.ignore_status.contains(status))
     }
 
     /// The answer is there, and not a failure: the request will not be sent again, and what the answer
@@ -399,41 +441,41 @@ fn unmoved(record: &Record<'_>, permit: &Permit, ended: Ended, host: &impl Host)
 }
 
 /// What the head of an answer says, if that is all that is waited for: a failure, since the
-/// fallback may answer in its stead, and a good answer that has no end of its own. The rest is
-/// judged when the stream has ended.
+/// fallback may answer in its stead, an answer of the proxy's own, and a good answer that has no end
+/// of its own. The rest is judged when the stream has ended.
 fn judge_head(
     call: &Call,
-    status: u16,
+    head: AnswerHead,
     service: &Service,
     end_of_stream: bool,
     host: &impl Host,
 ) -> Option<Outcome> {
     // Envoy's own replies to gRPC calls are gRPC, too: 200, and a head that is all there is.
     let whole_grpc = call.protocol == Protocol::Grpc && end_of_stream;
-    let endless = is_endless(call, status, host);
-    if !whole_grpc && !endless && !service.classify.may_have_failed(status) {
+    let endless = is_endless(call, head);
+    if !whole_grpc && !endless && !service.classify.may_have_failed(head.status) {
         return None;
     }
-    let code = whole_grpc.then(|| host.response_header(GRPC_STATUS)).flatten();
-    let head = call.head(code.as_deref());
-    let outcome = service.classify.judge(head, Origin::ask(host), call.permit.is_trial());
-    let settled = endless || whole_grpc || matches!(outcome, Outcome::Failure { .. });
+    let origin = Origin::ask(host);
+    let outcome = service.classify.judge(call.judged_head(None), origin, &call.course(host));
+    let settled = endless
+        || whole_grpc
+        || origin != Origin::Service
+        || matches!(outcome, Outcome::Failure { .. });
     settled.then_some(outcome)
 }
 
 /// Whether a good answer is of a kind that goes on for as long as both sides like: its head is
-/// all that says whether the service works. Asked only for trials, whose places others wait for.
-fn is_endless(call: &Call, status: u16, host: &impl Host) -> bool {
+/// all that says whether the service works. An event stream only for trials, whose places others
+/// wait for.
+const fn is_endless(call: &Call, head: AnswerHead) -> bool {
     const SWITCHING_PROTOCOLS: u16 = 101;
-    match (call.protocol, status) {
-        (Protocol::Connect, 200..300) | (Protocol::Upgrade, SWITCHING_PROTOCOLS) => true,
-        (Protocol::Grpc, _) => false,
-        _ => {
-            call.permit.is_trial()
-                && host
-                    .response_header("content-type")
-                    .is_some_and(|value| value.starts_with(b"text/event-stream"))
+    match (call.protocol, head.status) {
+        (Protocol::Connect, Some(200..300)) | (Protocol::Upgrade, Some(SWITCHING_PROTOCOLS)) => {
+            true
         }
+        (Protocol::Grpc, _) => false,
+        _ => call.permit.is_trial() && head.is_endless(),
     }
 }
 

@@ -4,24 +4,16 @@ use serde_json::{Value, json};
 
 use crate::world::{Call, PAYMENT, World, flag};
 
-/// The outcome of the one call that is made.
-fn outcome_of(world: &World) -> &'static str {
-    let outcomes = world.outcomes();
-    assert_eq!(outcomes.iter().sum::<u64>(), 1, "{outcomes:?}");
-    let names = ["success", "failure", "ignored", "aborted"];
-    names[outcomes.iter().position(|count| *count == 1).unwrap()]
-}
-
 fn outcome(fields: &Value, answer: impl FnOnce(Call)) -> &'static str {
     let world = World::with(fields);
     answer(world.call());
-    outcome_of(&world)
+    world.only_outcome()
 }
 
 fn grpc_outcome(classify: &Value, answer: impl FnOnce(Call)) -> &'static str {
     let world = World::with(&json!({"classify": classify}));
     answer(world.request(PAYMENT).grpc().send());
-    outcome_of(&world)
+    world.only_outcome()
 }
 
 /// What a first trial of a half-open breaker comes to: the state after it, and the outcome.
@@ -38,11 +30,16 @@ fn trial(fields: &Value, answer: impl FnOnce(&World)) -> (&'static str, [u64; 4]
     (world.state(), [0, 1, 2, 3].map(|n| after[n] - before[n]))
 }
 
-/// Row 22: the whole 5xx class, not a list of some.
+/// Row 22: the whole 5xx class, but for what a client can ask for: a method or a version that the
+/// service does not know.
 #[test]
-fn every_5xx_is_a_failure_and_nothing_else_is() {
+fn every_5xx_is_a_failure_but_those_that_clients_choose() {
     for status in 200..600 {
-        let expected = if status >= 500 { "failure" } else { "success" };
+        let expected = match status {
+            501 | 505 => "ignored",
+            500.. => "failure",
+            _ => "success",
+        };
         let outcome = outcome(&json!({}), |call| drop(call.respond(status)));
         assert_eq!(outcome, expected, "{status}");
     }
@@ -60,6 +57,54 @@ fn what_is_a_failure_can_be_configured() {
         (200, "success"),
     ] {
         assert_eq!(outcome(&fields, |call| drop(call.respond(status))), expected, "{status}");
+    }
+}
+
+#[test]
+fn an_unknown_method_or_version_counts_where_it_is_listed() {
+    for covering in ["501", "5xx", "500-505"] {
+        let fields = json!({"classify": {"failure_status": [covering]}});
+        let outcome = outcome(&fields, |call| drop(call.respond(501)));
+        assert_eq!(outcome, "failure", "{covering}");
+    }
+    for classify in [
+        json!({"failure_status": ["503"]}),
+        json!({"failure_status": []}),
+        json!({"ignore_status": ["404"]}),
+        json!({"failure_status": ["501", "505"], "ignore_status": ["501", "505"]}),
+    ] {
+        for status in [501, 505] {
+            let fields = json!({"classify": classify});
+            let outcome = outcome(&fields, |call| drop(call.respond(status)));
+            assert_eq!(outcome, "ignored", "{status} {fields}");
+        }
+    }
+    let world = World::with(&json!({}));
+    world.fail(2);
+    world.call().respond(501);
+    assert_eq!(world.status().failures, 2, "it does not end a run of failures");
+}
+
+/// RFC 9110, section 15.
+#[test]
+fn a_status_that_is_none_is_a_failure() {
+    for status in [None, Some(0), Some(99), Some(600), Some(999), Some(u16::MAX)] {
+        for failures in [json!({}), json!({"failure_status": ["503"]})] {
+            let fields = json!({"classify": failures});
+            let invalid = |mut call: Call| {
+                call.came_by("via_upstream", &[]);
+                call.head(status, false);
+            };
+            assert_eq!(outcome(&fields, invalid), "failure", "{status:?} {fields}");
+        }
+    }
+    for text in ["999999", "20", "2000", "+200", "2 0", "abc", ""] {
+        let invalid = |call: Call| {
+            let mut call = call.response_header(":status", text);
+            call.came_by("via_upstream", &[]);
+            call.head(None, false);
+        };
+        assert_eq!(outcome(&json!({}), invalid), "failure", "{text}");
     }
 }
 
@@ -102,10 +147,14 @@ fn the_proxys_replies_for_a_failing_service_are_failures() {
         (504, "upstream_max_stream_duration_reached", &[flag::UMSDR]),
         (502, "upstream_reset_before_response_started{protocol_error}", &[flag::UPE]),
         (503, "dns_resolution_failure", &[flag::DF]),
+        (503, "upstream_reset_before_response_started{connection_timeout}", &[flag::UF]),
+        (503, "cluster_not_found", &[flag::NC]),
+        (504, "stream_idle_timeout", &[flag::SI]),
+        (504, "max_duration_timeout", &[flag::DT]),
     ] {
         let by_proxy = |call: Call| drop(call.respond_by_proxy(status, details, flags));
         assert_eq!(outcome(&json!({}), by_proxy), "failure", "{details}");
-        if flags == [flag::UMSDR] {
+        if flags == [flag::UMSDR] || flags == [flag::DT] {
             continue;
         }
         // Local replies may be mapped to any status.
@@ -120,6 +169,8 @@ fn the_proxys_own_limits_count_as_configured() {
         ("upstream_reset_before_response_started{overflow}", &[flag::UO][..]),
         ("overflow", &[flag::UO]),
         ("drop_overload", &[flag::DO]),
+        ("unconditional_drop_overload", &[flag::DROP_ALL]),
+        ("overload", &[flag::OM]),
         // An attempt failed before, and the retry was refused.
         ("upstream_reset_before_response_started{overflow}", &[flag::UF, flag::UO]),
     ] {
@@ -137,7 +188,6 @@ fn the_proxys_own_limits_count_as_configured() {
 fn replies_that_never_reached_the_service_say_nothing_of_it() {
     for (status, details, flags) in [
         (404, "route_not_found", &[flag::NR][..]),
-        (503, "cluster_not_found", &[flag::NC]),
         (429, "request_rate_limited", &[flag::RL]),
         (503, "request_rate_limited", &[flag::RL]),
         (403, "ext_authz_denied", &[flag::UAEX]),
@@ -145,10 +195,6 @@ fn replies_that_never_reached_the_service_say_nothing_of_it() {
         (503, "fault_filter_abort", &[flag::FI]),
         (503, "fault_filter_delay", &[flag::DI]),
         (400, "strict_header_check_failed", &[flag::IH]),
-        (408, "stream_idle_timeout", &[flag::SI]),
-        (504, "stream_idle_timeout", &[flag::SI]),
-        (408, "request_overall_timeout", &[]),
-        (504, "max_duration_timeout", &[flag::DT]),
         (503, "direct_response", &[]),
         (500, "lua_response", &[]),
         (413, "request_payload_too_large", &[]),
@@ -202,11 +248,15 @@ fn a_proxy_that_cannot_tell_where_an_answer_is_from_is_taken_at_its_status() {
     }
     let world = World::with(&json!({}));
     let mut call = world.call();
-    call.came_by("no_healthy_upstream", &[]);
+    call.came_by("lua_response", &[]);
     call.facts.flags = None;
     call.head(Some(503), true);
     drop(call);
-    assert_eq!(outcome_of(&world), "ignored", "details without flags: a reply of the proxy's own");
+    assert_eq!(
+        world.only_outcome(),
+        "ignored",
+        "details without flags: a reply of the proxy's own"
+    );
 }
 
 // === gRPC
@@ -246,10 +296,19 @@ fn grpc_is_judged_by_its_own_status() {
 fn a_grpc_status_in_the_head_counts_even_if_the_head_is_not_the_end() {
     for (code, expected) in [("0", "success"), ("14", "failure")] {
         let late_end = |call: Call| {
-            let mut call = call.response_header("grpc-status", code);
+            let mut call = call.in_grpc().response_header("grpc-status", code);
             call.begin(200);
         };
-        assert_eq!(grpc_outcome(&json!({}), late_end), expected);
+        assert_eq!(grpc_outcome(&json!({}), late_end), expected, "{code}");
+        let with_body = |call: Call| {
+            let mut call = call.in_grpc().response_header("grpc-status", code);
+            call.begin(200);
+            // A proxy shows no headers any more when the body has come.
+            call.facts.response_headers.clear();
+            call.response_body(b"message", true);
+            call.answer_end();
+        };
+        assert_eq!(grpc_outcome(&json!({}), with_body), expected, "{code}, then a body");
     }
 }
 
@@ -260,7 +319,8 @@ fn a_missing_or_impossible_grpc_status_is_unknown() {
         let head = |call: Call| call.respond_grpc_head(200, code);
         assert_eq!(grpc_outcome(&json!({}), head), "failure", "{code:?}");
     }
-    let no_trailers = |mut call: Call| {
+    let no_trailers = |call: Call| {
+        let mut call = call.in_grpc();
         call.begin(200);
         call.over();
     };
@@ -286,32 +346,98 @@ fn ignore_beats_failure_in_grpc_too() {
     assert_eq!(grpc_outcome(&classify, |call| call.respond_grpc(Some("2"))), "success");
 }
 
-/// An answer that is no gRPC at all, such as a gateway's error page, stands for the gRPC status
-/// that clients take it for.
+/// Row 25: an answer that is no gRPC at all, such as a gateway's error page or a service's that speaks
+/// plain HTTP, is judged by HTTP's rules, whatever the request says of itself.
 #[test]
-fn a_grpc_call_answered_in_plain_http_is_judged_as_its_client_does() {
+fn a_grpc_call_answered_in_plain_http_is_judged_by_the_rules_of_http() {
     for (status, expected) in [
-        (400, "failure"),
+        (200, "success"),
+        (204, "success"),
+        (400, "success"),
         (401, "success"),
-        (403, "success"),
         (404, "success"),
-        (418, "failure"),
-        (429, "failure"),
+        (418, "success"),
+        (429, "success"),
         (500, "failure"),
-        (502, "failure"),
+        (501, "ignored"),
         (503, "failure"),
         (504, "failure"),
     ] {
-        let head = |call: Call| call.respond_grpc_head(status, None);
-        assert_eq!(grpc_outcome(&json!({}), head), expected, "{status}");
-        let page = |mut call: Call| {
-            call.begin(status);
-            call.over();
-        };
-        assert_eq!(grpc_outcome(&json!({}), page), expected, "{status} with a body");
+        for content_type in
+            [None, Some("application/json"), Some("text/html"), Some("application/grpcx")]
+        {
+            let typed = |call: Call| match content_type {
+                Some(it) => call.response_header("content-type", it),
+                None => call,
+            };
+            let head = |call: Call| {
+                let mut call = typed(call);
+                call.came_by("via_upstream", &[]);
+                call.head(Some(status), true);
+            };
+            assert_eq!(grpc_outcome(&json!({}), head), expected, "{status} {content_type:?}");
+            let page = |call: Call| {
+                let mut call = typed(call);
+                call.begin(status);
+                call.response_body(b"{}", true);
+                call.answer_end();
+            };
+            assert_eq!(grpc_outcome(&json!({}), page), expected, "{status} {content_type:?}, body");
+        }
     }
     let not_found = |call: Call| call.respond_grpc_head(404, Some("14"));
-    assert_eq!(grpc_outcome(&json!({}), not_found), "failure", "its own status comes first");
+    assert_eq!(grpc_outcome(&json!({}), not_found), "failure", "gRPC's own status comes first");
+}
+
+#[test]
+fn trailers_that_are_all_there_is_need_no_content_type() {
+    for (code, expected) in [("0", "success"), ("14", "failure")] {
+        let trailers_only = |call: Call| {
+            let mut call = call.response_header("grpc-status", code);
+            call.came_by("via_upstream", &[]);
+            call.head(Some(200), true);
+        };
+        assert_eq!(grpc_outcome(&json!({}), trailers_only), expected, "{code}");
+    }
+    let stray = |call: Call| {
+        let mut call = call.response_header("grpc-status", "14");
+        call.begin(200);
+        call.response_body(b"{}", true);
+        call.answer_end();
+    };
+    assert_eq!(grpc_outcome(&json!({}), stray), "success", "with a body it is no gRPC");
+}
+
+#[test]
+fn an_answer_in_grpc_to_a_request_that_is_none_is_judged_by_the_rules_of_http() {
+    let answered = |call: Call| call.respond_grpc(Some("14"));
+    assert_eq!(outcome(&json!({}), answered), "success");
+}
+
+#[test]
+fn a_status_of_grpc_web_counts_in_the_head() {
+    for content_type in
+        ["application/grpc-web", "application/grpc-web+proto", "application/grpc-web-text"]
+    {
+        let outcome = |code: Option<&'static str>| {
+            let world = World::with(&json!({}));
+            let call = world.request(PAYMENT).method("POST").header("content-type", content_type);
+            let call = call.with_whole_body().send().response_header("content-type", content_type);
+            let mut call = match code {
+                Some(code) => call.response_header("grpc-status", code),
+                None => call,
+            };
+            call.begin(200);
+            call.response_body(b"frames", true);
+            call.answer_end();
+            drop(call);
+            world.only_outcome()
+        };
+        assert_eq!(outcome(Some("14")), "failure", "{content_type}");
+        assert_eq!(outcome(Some("0")), "success", "{content_type}");
+        // It is in the body, which is not looked at.
+        assert_eq!(outcome(None), "success", "{content_type}");
+    }
 }
 
 #[test]
@@ -344,14 +470,15 @@ fn grpc_goes_by_its_content_type() {
         ("application/grpc", true),
         ("application/grpc+proto", true),
         ("application/grpc;charset=utf-8", true),
-        ("application/grpc-web", false),
+        ("Application/GRPC", true),
+        ("application/grpcs", false),
         ("application/json", false),
     ] {
         let world = World::with(&json!({}));
         let call = world.request(PAYMENT).header("content-type", content_type).send();
         call.respond_grpc(Some("14"));
         let expected = if grpc { "failure" } else { "success" };
-        assert_eq!(outcome_of(&world), expected, "{content_type}");
+        assert_eq!(world.only_outcome(), expected, "{content_type}");
     }
 }
 

@@ -94,7 +94,8 @@ fn every_field_is_on_the_page() {
 fn the_defaults_on_the_page_are_the_defaults() {
     // Written out, they are taken together; `config.rs` shows what they do.
     for default in [
-        r#"`["5xx"]`"#,
+        r#"`["500", "502-504", "506-599"]`"#,
+        r#"`["501", "505"]`"#,
         "`UNKNOWN`, `DEADLINE_EXCEEDED`, `INTERNAL`, `UNAVAILABLE`, `DATA_LOSS`",
         r#"`"30s"`; `"0s"` with a health check"#,
         r#"`"5m"`, or `wait_duration` if that is longer"#,

@@ -15,6 +15,7 @@
 
 mod admin;
 mod admission;
+mod blame;
 mod bulkhead;
 mod classification;
 mod config;

@@ -323,7 +323,7 @@ fn where_the_fallback_fails_the_original_answer_passes() {
 #[test]
 fn where_the_fallback_does_not_answer_the_original_answer_passes() {
     let (world, mut call) = asked("always");
-    let told = Told { state: Some(StateName::Closed), fallback: None };
+    let told = Told { state: Some(StateName::Closed), ..Told::NOTHING };
     assert_eq!(call.fallback_verdict(None), FallbackVerdict::Resume(told));
     drop(call);
     assert_eq!(world.outcomes(), [0, 1, 0, 0]);

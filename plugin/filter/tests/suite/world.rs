@@ -327,6 +327,10 @@ impl World {
 
     // === Time
 
+    pub(crate) fn advance_millis(&self, by: u64) {
+        self.advance(Duration::from_millis(by));
+    }
+
     /// Both clocks move on.
     pub(crate) fn advance(&self, by: Duration) {
         self.0.monotonic.set(self.0.monotonic.get() + by.as_nanos() as u64);
@@ -502,6 +506,14 @@ impl World {
         let mut metrics = self.0.metrics.borrow_mut();
         let value = metrics.get_mut(&name).expect("the gauge is in use");
         *value = value.wrapping_add_signed(by);
+    }
+
+    /// The outcome of the one call that was made.
+    pub(crate) fn only_outcome(&self) -> &'static str {
+        let outcomes = self.outcomes();
+        assert_eq!(outcomes.iter().sum::<u64>(), 1, "{outcomes:?}");
+        let names = ["success", "failure", "ignored", "aborted"];
+        names[outcomes.iter().position(|count| *count == 1).unwrap()]
     }
 
     /// All settled calls, in the order success, failure, ignored, aborted.

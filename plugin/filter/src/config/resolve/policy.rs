@@ -85,12 +85,16 @@ pub(super) const fn mode(wire: Option<wire::Mode>) -> Mode {
 }
 
 pub(super) fn classify(own: wire::Classify, defaults: wire::Classify) -> Classify {
+    let failure_status = own.failure_status.or(defaults.failure_status);
+    let ignore_status = own.ignore_status.or(defaults.ignore_status).unwrap_or_default();
+    let min_client_deadline = own.min_client_deadline.or(defaults.min_client_deadline);
     Classify {
-        failure_status: own
-            .failure_status
-            .or(defaults.failure_status)
-            .unwrap_or_else(|| StatusSet::range(500, 599)),
-        ignore_status: own.ignore_status.or(defaults.ignore_status).unwrap_or_default(),
+        // A method or a version that the service does not know is the client's choice.
+        ignore_status: UNKNOWN_TO_SERVICE
+            .into_iter()
+            .filter(|status| !failure_status.is_some_and(|given| given.contains(*status)))
+            .fold(ignore_status, StatusSet::with),
+        failure_status: failure_status.unwrap_or_else(|| StatusSet::range(500, 599)),
         // UNKNOWN, DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE, DATA_LOSS
         failure_grpc_status: own
             .failure_grpc_status
@@ -100,6 +104,10 @@ pub(super) fn classify(own: wire::Classify, defaults: wire::Classify) -> Classif
             .ignore_grpc_status
             .or(defaults.ignore_grpc_status)
             .unwrap_or_default(),
+        min_client_deadline: min_client_deadline.map_or(5 * SECOND, |span| span.0),
         overflow: own.overflow.or(defaults.overflow).unwrap_or(Overflow::Ignore),
     }
 }
+
+/// 501 Not Implemented, 505 HTTP Version Not Supported.
+const UNKNOWN_TO_SERVICE: [u16; 2] = [501, 505];

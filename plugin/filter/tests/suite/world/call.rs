@@ -32,9 +32,11 @@ pub(crate) mod flag {
     pub(crate) const DT: u8 = 22;
     pub(crate) const UPE: u8 = 23;
     pub(crate) const NC: u8 = 24;
+    pub(crate) const OM: u8 = 25;
     pub(crate) const DF: u8 = 26;
     pub(crate) const DO: u8 = 27;
     pub(crate) const DR: u8 = 28;
+    pub(crate) const DROP_ALL: u8 = 29;
 }
 
 /// Who answered a request.
@@ -91,8 +93,18 @@ pub(crate) struct Request {
     world: World,
     worker: usize,
     headers: Vec<(String, Vec<u8>)>,
-    body_follows: bool,
+    body: Body,
     facts: Facts,
+}
+
+/// The body of a request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Body {
+    None,
+    /// It comes right after the headers.
+    Whole,
+    /// Its pieces follow one by one.
+    Follows,
 }
 
 impl Request {
@@ -100,7 +112,7 @@ impl Request {
         let headers = [(":method", "GET"), (":path", "/"), (":scheme", "http")];
         let mut headers: Vec<_> = headers.map(|(n, v)| (n.to_owned(), v.into())).into();
         headers.push((":authority".to_owned(), host.into()));
-        Self { world, worker: 0, headers, body_follows: false, facts: Facts::default() }
+        Self { world, worker: 0, headers, body: Body::None, facts: Facts::default() }
     }
 
     pub(crate) fn on(mut self, worker: usize) -> Self {
@@ -131,7 +143,7 @@ impl Request {
     }
 
     pub(crate) fn grpc(self) -> Self {
-        self.method("POST").header("content-type", "application/grpc").with_body()
+        self.method("POST").header("content-type", "application/grpc").with_whole_body()
     }
 
     /// The cluster of its route.
@@ -146,9 +158,15 @@ impl Request {
         self
     }
 
-    /// A body follows the headers.
+    /// A body follows the headers, piece by piece.
     pub(crate) fn with_body(mut self) -> Self {
-        self.body_follows = true;
+        self.body = Body::Follows;
+        self
+    }
+
+    /// A body comes right after the headers.
+    pub(crate) fn with_whole_body(mut self) -> Self {
+        self.body = Body::Whole;
         self
     }
 
@@ -159,11 +177,12 @@ impl Request {
     }
 
     pub(crate) fn send_raw(self, headers: Headers) -> Call {
-        let Self { world, worker, body_follows, facts, .. } = self;
+        let Self { world, worker, body, facts, .. } = self;
+        let no_body = body == Body::None;
         let filter = world.filter(worker);
         let mut exchange = Exchange::default();
         let verdict = world.apply(
-            |host, effects| filter.on_request(&mut exchange, headers, !body_follows, host, effects),
+            |host, effects| filter.on_request(&mut exchange, headers, no_body, host, effects),
             &facts,
         );
         // Only an admitted call is both let through and of interest.
@@ -172,7 +191,7 @@ impl Request {
         if admitted {
             world.0.admitted.set(world.0.admitted.get() + 1);
         }
-        Call {
+        let mut call = Call {
             world,
             filter,
             exchange,
@@ -181,7 +200,11 @@ impl Request {
             admitted,
             asked: None,
             tells_of_service: None,
+        };
+        if body == Body::Whole {
+            call.body(b"message", true);
         }
+        call
     }
 }
 
@@ -241,6 +264,15 @@ impl Call {
     pub(crate) fn body(&mut self, piece: &[u8], end: bool) -> &mut Self {
         let bytes = || Some(piece.to_vec());
         self.filter.on_request_body(&mut self.exchange, piece.len(), end, bytes);
+        if end { self.request_end() } else { self }
+    }
+
+    /// All of the request has come, perhaps with trailers.
+    pub(crate) fn request_end(&mut self) -> &mut Self {
+        let Self { world, filter, exchange, facts, .. } = self;
+        let reply =
+            world.apply(|host, effects| filter.on_request_end(exchange, host, effects), facts);
+        assert_eq!(reply, None, "the request goes on");
         self
     }
 
@@ -258,7 +290,7 @@ impl Call {
     /// A piece of the body which the proxy does not hand out.
     pub(crate) fn withheld_body(&mut self, len: usize, end: bool) -> &mut Self {
         self.filter.on_request_body(&mut self.exchange, len, end, || None);
-        self
+        if end { self.request_end() } else { self }
     }
 
     // === The answer, piece by piece
@@ -292,7 +324,15 @@ impl Call {
         let Self { world, filter, exchange, facts, tells_of_service, .. } = self;
         let of_service =
             tells_of_service.unwrap_or_else(|| facts.details.as_deref() == Some(b"via_upstream"));
-        let head = || AnswerHead { status, of_service };
+        let head = || {
+            let status = status.map(|status| (&b":status"[..], status.to_string().into_bytes()));
+            let of_service =
+                of_service.then(|| (&b"x-envoy-upstream-service-time"[..], b"0".to_vec()));
+            let others = facts.response_headers.iter();
+            let others = others.map(|(name, value)| (name.as_bytes(), value.clone()));
+            let all: Vec<_> = status.into_iter().chain(of_service).chain(others).collect();
+            AnswerHead::read(&Headers::from_pairs(&all))
+        };
         let verdict = world
             .apply(|host, effects| filter.on_response(exchange, head, end, host, effects), facts);
         if let ResponseVerdict::Ask(callout) = &verdict {
@@ -309,8 +349,12 @@ impl Call {
 
     /// A piece of the answer's body passes.
     pub(crate) fn response_body(&mut self, piece: &[u8], end: bool) {
-        let bytes = || Some(piece.to_vec());
-        self.filter.on_response_body(&mut self.exchange, piece.len(), end, bytes);
+        let (bytes, len) = (|| Some(piece.to_vec()), piece.len());
+        let Self { world, filter, exchange, facts, .. } = self;
+        world.apply(
+            |host, effects| filter.on_response_body(exchange, len, end, bytes, host, effects),
+            facts,
+        );
     }
 
     /// The trailers of the answer.
@@ -381,23 +425,30 @@ impl Call {
         self.finish(Some(status))
     }
 
+    /// The answer says that it is gRPC.
+    pub(crate) fn in_grpc(self) -> Self {
+        self.response_header("content-type", "application/grpc")
+    }
+
     /// The service answers a gRPC call, with a message and trailers.
-    pub(crate) fn respond_grpc(mut self, grpc_status: Option<&str>) {
-        self.begin(200);
-        self.trailers(grpc_status);
-        self.answer_end();
-        self.over();
+    pub(crate) fn respond_grpc(self, grpc_status: Option<&str>) {
+        let mut call = self.in_grpc();
+        call.begin(200);
+        call.trailers(grpc_status);
+        call.answer_end();
+        call.over();
     }
 
     /// The service answers a gRPC call with trailers only, which are its head.
-    pub(crate) fn respond_grpc_head(mut self, status: u16, grpc_status: Option<&str>) {
-        if self.facts.details.is_none() {
-            self.came_by("via_upstream", &[]);
+    pub(crate) fn respond_grpc_head(self, status: u16, grpc_status: Option<&str>) {
+        let mut call = self.in_grpc();
+        if call.facts.details.is_none() {
+            call.came_by("via_upstream", &[]);
         }
         if let Some(code) = grpc_status {
-            self.facts.response_headers.push(("grpc-status", code.into()));
+            call.facts.response_headers.push(("grpc-status", code.into()));
         }
-        self.head(Some(status), true);
+        call.head(Some(status), true);
     }
 
     /// The client goes away before there is an answer.

@@ -1,0 +1,125 @@
+//! How an answer, or the lack of one, came about: Envoy's response code details and flags.
+
+use crate::host::{Host, Property};
+
+/// Envoy's response flags, by the position of their bit.
+mod flag {
+    const fn bits<const N: usize>(positions: [u8; N]) -> u64 {
+        let mut bits = 0;
+        let mut rest: &[u8] = &positions;
+        while let [position, tail @ ..] = rest {
+            bits |= 1 << *position;
+            rest = tail;
+        }
+        bits
+    }
+
+    /// DC, DPE, DR: the client went away, or broke the protocol.
+    pub(super) const CLIENT_GONE: u64 = bits([14, 18, 28]);
+    /// UT: the service, or an attempt, took longer than it may.
+    pub(super) const TIMEOUT: u64 = bits([2]);
+    /// LR, UR, UC, UPE: a connection that stood was broken off.
+    pub(super) const BROKEN: u64 = bits([3, 4, 6, 23]);
+    /// UH, UF, NC, DF: there was nobody to send the request to.
+    pub(super) const UNREACHABLE: u64 = bits([1, 5, 24, 26]);
+    /// UMSDR, DT: the stream took longer than one may.
+    pub(super) const TOO_LONG: u64 = bits([19, 22]);
+    /// SI: nothing came or went for too long.
+    pub(super) const IDLE: u64 = bits([16]);
+    /// UO, OM, DO, and DO for all: the proxy's own limits refused the call.
+    pub(super) const OVERFLOW: u64 = bits([7, 25, 27, 29]);
+}
+
+/// How an answer, or the lack of one, came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The service gave it, and when the stream has ended, all of it.
+    Service,
+    /// The request never got to a host: there is none, or no connection to it. No client can be the
+    /// cause of that.
+    Unreachable,
+    /// The service broke off, before its answer or in the middle of it.
+    Broken,
+    /// The time that the route gives for the answer was over.
+    Timeout,
+    /// Nothing came or went for longer than the proxy waits.
+    Idle,
+    /// The whole of the exchange took longer than one may.
+    TooLong,
+    /// The proxy's own limits refused the call.
+    Overflow,
+    /// The client went away.
+    ClientGone,
+    /// The service answered with a redirect, which the proxy follows itself.
+    Redirect,
+    /// The proxy or another filter answered, for a reason of its own.
+    Proxy,
+}
+
+impl Origin {
+    /// Asks the proxy. One that cannot tell is taken to speak for the service.
+    pub(crate) fn ask(host: &impl Host) -> Self {
+        match host.property(Property::ResponseCodeDetails) {
+            None => Self::Service,
+            Some(details) if details == b"via_upstream" => Self::Service,
+            Some(details) => Self::of(&details, flags(host)),
+        }
+    }
+
+    /// The details tell of the last attempt, flags of all of them: they only add up.
+    fn of(details: &[u8], flags: u64) -> Self {
+        let has = |some: u64| flags & some != 0;
+        if details.ends_with(b"{overflow}") {
+            Self::Overflow
+        } else if has(flag::CLIENT_GONE) {
+            Self::ClientGone
+        } else if let Some(origin) = Self::told(details) {
+            origin
+        } else if has(flag::TIMEOUT) {
+            Self::Timeout
+        } else if has(flag::BROKEN) {
+            Self::Broken
+        } else if has(flag::UNREACHABLE) {
+            Self::Unreachable
+        } else if has(flag::TOO_LONG) {
+            Self::TooLong
+        } else if has(flag::IDLE) {
+            Self::Idle
+        } else if has(flag::OVERFLOW) {
+            Self::Overflow
+        } else {
+            Self::Proxy
+        }
+    }
+
+    /// What the details alone tell, where they do.
+    fn told(details: &[u8]) -> Option<Self> {
+        if let Some(reason) = details.strip_prefix(b"upstream_reset_before_response_started{") {
+            let unreachable = UNREACHABLE.iter().any(|known| reason.starts_with(known));
+            return Some(if unreachable { Self::Unreachable } else { Self::Broken });
+        }
+        match details {
+            b"no_healthy_upstream" | b"cluster_not_found" => Some(Self::Unreachable),
+            b"request_overall_timeout" | b"stream_idle_timeout" => Some(Self::Idle),
+            b"max_duration_timeout" => Some(Self::TooLong),
+            b"overload" => Some(Self::Overflow),
+            b"internal_redirect" => Some(Self::Redirect),
+            _ => None,
+        }
+    }
+}
+
+/// Why a request was reset that never had a connection. The names of Envoy's reasons, to which more
+/// may be added.
+const UNREACHABLE: [&[u8]; 4] = [
+    b"connection_failure",
+    b"connection_timeout",
+    b"local_connection_failure",
+    b"remote_connection_failure",
+];
+
+fn flags(host: &impl Host) -> u64 {
+    host.property(Property::ResponseFlags)
+        .and_then(|bytes| <[u8; 8]>::try_from(bytes).ok())
+        .map_or(0, u64::from_le_bytes)
+}
