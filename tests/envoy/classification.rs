@@ -1,5 +1,6 @@
 //! What counts against a service, what for it, and what says nothing of it: by real causes.
 
+mod blame;
 mod grpc;
 
 use std::time::Duration;

@@ -15,5 +15,6 @@ mod rates;
 mod recovery;
 mod reload;
 mod stale;
+mod stranger;
 mod trace;
 mod upstream;

@@ -16,6 +16,8 @@ use crate::convert;
 use crate::facts::{CameAbout, Facts};
 use crate::worker::{Call, Instance, UnderWay, Worker, with_instance};
 
+const GATEWAY_TIMEOUT: u16 = 504;
+
 impl Guest for Component {
     fn configure(json: String) -> Result<Configured, ConfigError> {
         let config = Config::parse(json.as_bytes()).map_err(|e| convert::config_error(&e))?;
@@ -39,7 +41,9 @@ impl Guest for Component {
 
     fn request_body(call: CallId, piece: Vec<u8>, end_of_stream: bool) {
         with_instance(|instance| {
-            if let Some(Call { worker, exchange, effects, .. }) = instance.calls.get_mut(&call) {
+            if let Some(call) = instance.calls.get_mut(&call) {
+                call.tells_body = true;
+                let Call { worker, exchange, effects, .. } = call;
                 let len = piece.len();
                 worker.filter.on_request_body(exchange, len, end_of_stream, || Some(piece));
                 if end_of_stream {
@@ -52,12 +56,15 @@ impl Guest for Component {
     fn response(call: CallId, head: ResponseHead) -> Judgement {
         let ResponseHead { status, fields, origin, cluster, end_of_stream } = head;
         let judged = with_instance(|instance| {
-            instance.calls.get_mut(&call)?.answered = true;
+            instance.calls.get_mut(&call)?.begin_answer();
             instance.carry_on(call, |filter, exchange, known, effects| {
                 let facts = Facts {
                     cluster: cluster.as_deref(),
                     route: None,
-                    came_about: CameAbout::By(origin),
+                    came_about: match (origin, status) {
+                        (Origin::Fault, GATEWAY_TIMEOUT) => CameAbout::TooLate,
+                        _ => CameAbout::By(origin),
+                    },
                     fields: &fields,
                     trailers: &[],
                 };
@@ -163,8 +170,10 @@ fn request(instance: &mut Instance, head: &RequestHead) -> Admission {
     let effects = worker.effects(effects);
     let call = worker.filter.wants_response(&exchange).then(|| {
         let number = instance.next_number();
-        let (answered, fields, effects) = (false, Vec::new(), Effects::default());
-        instance.calls.insert(number, Call { worker, exchange, answered, fields, effects });
+        let (fields, effects) = (Vec::new(), Effects::default());
+        let (tells_body, answered) = (false, false);
+        let call = Call { worker, exchange, tells_body, answered, fields, effects };
+        instance.calls.insert(number, call);
         number
     });
     Admission {
@@ -224,6 +233,18 @@ impl Instance {
             self.calls.remove(&number);
         }
         Some((result, done))
+    }
+}
+
+impl Call {
+    /// The head of an answer is there. Where nothing was told of the request's body, all of it has
+    /// come.
+    fn begin_answer(&mut self) {
+        self.answered = true;
+        if !self.tells_body {
+            let Self { worker, exchange, effects, .. } = self;
+            worker.filter.on_request_end(exchange, &Facts::default(), effects);
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use crate::convert;
 
 /// The positions of Envoy's response flags that stand for an [`Origin`].
 mod flag {
+    pub(super) const UPSTREAM_REQUEST_TIMEOUT: u64 = 1 << 2;
     pub(super) const UPSTREAM_CONNECTION_FAILURE: u64 = 1 << 5;
     pub(super) const UPSTREAM_CONNECTION_TERMINATION: u64 = 1 << 6;
     pub(super) const UPSTREAM_OVERFLOW: u64 = 1 << 7;
@@ -33,6 +34,8 @@ pub(crate) enum CameAbout {
     #[default]
     Unknown,
     By(Origin),
+    /// The service did not answer in time.
+    TooLate,
     /// The service began to answer, and broke off.
     BrokenOff,
     /// There is none, and will be none: nobody waits for it any more.
@@ -46,6 +49,7 @@ impl CameAbout {
             Self::Unknown => return None,
             Self::By(Origin::Service) => ("via_upstream", 0),
             Self::By(Origin::Fault) => ("upstream_fault", flag::UPSTREAM_CONNECTION_FAILURE),
+            Self::TooLate => ("response_timeout", flag::UPSTREAM_REQUEST_TIMEOUT),
             Self::BrokenOff => ("upstream_broken_off", flag::UPSTREAM_CONNECTION_TERMINATION),
             Self::By(Origin::TooLong) => ("too_long", flag::STREAM_TOO_LONG),
             Self::By(Origin::Overflow) => ("overflow", flag::UPSTREAM_OVERFLOW),

@@ -75,6 +75,8 @@ impl Worker {
 pub(crate) struct Call {
     pub(crate) worker: Rc<Worker>,
     pub(crate) exchange: Exchange,
+    /// Whether the host tells of the request's body.
+    pub(crate) tells_body: bool,
     /// Whether the head of an answer has come.
     pub(crate) answered: bool,
     /// The headers of the answer, once they have come: its end may be judged by them.
