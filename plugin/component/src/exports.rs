@@ -204,7 +204,7 @@ fn tick(instance: &mut Instance) -> Ticked {
 
 fn end(call: CallId, came_about: CameAbout, trailers: &[Field]) -> Done {
     let done = with_instance(|instance| {
-        let Call { worker, mut exchange, answered, fields, mut effects } =
+        let Call { worker, mut exchange, answered, fields, mut effects, .. } =
             instance.calls.remove(&call)?;
         let came_about = match came_about {
             CameAbout::By(Origin::Fault) if answered => CameAbout::BrokenOff,
