@@ -11,6 +11,7 @@ use std::fmt::{self, Write};
 
 use breaker::{Breaker, Counts, Mode, Reason, StateName, Transition, UnixTime};
 
+use self::ring::FORMAT;
 pub(crate) use self::ring::Ring;
 use crate::effects::Effects;
 use crate::filter::Filter;
@@ -18,6 +19,7 @@ use crate::host::{Host, StoreFault, SwapError};
 use crate::reply::rfc3339;
 use crate::store::{ATTEMPTS, Record};
 use crate::telemetry::{Metric, ServiceMetric};
+use crate::unreadable::{Unreadable, Watch};
 
 /// No service's name has a slash.
 const KEY: &str = "edge-breaker/v1/events/list";
@@ -44,7 +46,11 @@ pub(crate) struct Event {
 
 /// Events of one service that are not in the list yet.
 #[derive(Default)]
-pub(crate) struct Unwritten(Cell<Vec<Event>>);
+pub(crate) struct Unwritten {
+    events: Cell<Vec<Event>>,
+    /// The list, if it could not be read.
+    watch: Watch,
+}
 
 impl fmt::Debug for Unwritten {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -150,7 +156,7 @@ impl Record<'_> {
                 effects.info(event.line());
             }
         }
-        let unwritten = &self.instance.memory.unwritten.0;
+        let unwritten = &self.instance.memory.unwritten.events;
         let mut events = unwritten.take();
         events.push(event);
         while events.len() > MOST_UNWRITTEN {
@@ -163,31 +169,29 @@ impl Record<'_> {
 
     /// Adds what was told to the list, as far as it is not there yet.
     pub(crate) fn write_events(&self, host: &impl Host, effects: &mut Effects) {
-        let unwritten = &self.instance.memory.unwritten.0;
+        let Unwritten { events: unwritten, watch } = &self.instance.memory.unwritten;
         let events = unwritten.take();
-        if !events.is_empty() && append(&events, host, effects).is_none() {
+        if !events.is_empty() && append(&events, watch, host, effects).is_none() {
             unwritten.set(events);
         }
     }
 }
 
 /// Adds events to the list; `None`: they are not there.
-fn append(events: &[Event], host: &impl Host, effects: &mut Effects) -> Option<()> {
+fn append(events: &[Event], watch: &Watch, host: &impl Host, effects: &mut Effects) -> Option<()> {
     for _ in 0..ATTEMPTS {
         let stored = host.load(KEY).ok()?;
         let version = stored.as_ref().map(|(_, version)| *version);
-        let mut ring = match stored.map(|(bytes, _)| Ring::decode(&bytes)) {
-            Some(Ok(ring)) => ring,
-            None => Ring::begun(host.now().wall),
-            Some(Err(unreadable)) => {
-                effects.count(Metric::UnreadableRecords);
-                // A newer version may still be at work on it.
-                if unreadable.is_newer {
-                    return None;
-                }
-                Ring::begun(host.now().wall)
+        let read = stored.as_ref().and_then(|(bytes, _)| Ring::decode(bytes));
+        if let (Some((bytes, version)), None) = (&stored, &read) {
+            let problem = &"events";
+            let list =
+                Unreadable { bytes, version: *version, known: FORMAT, service: None, problem };
+            if !watch.may_replace(&list, host, effects) {
+                return None;
             }
-        };
+        }
+        let mut ring = read.unwrap_or_else(|| Ring::begun(host.now().wall));
         for event in events {
             ring.push(event.clone());
         }
@@ -201,14 +205,14 @@ fn append(events: &[Event], host: &impl Host, effects: &mut Effects) -> Option<(
 }
 
 impl Filter {
-    /// What has happened lately. A list that is damaged is as good as none.
+    /// What has happened lately. A list that cannot be read is as good as none.
     ///
     /// # Errors
     ///
     /// If the store cannot be read.
     pub(crate) fn events(&self, host: &impl Host) -> Result<Ring, StoreFault> {
         let stored = host.load(KEY)?;
-        let ring = stored.and_then(|(bytes, _)| Ring::decode(&bytes).ok());
+        let ring = stored.and_then(|(bytes, _)| Ring::decode(&bytes));
         Ok(ring.unwrap_or_else(|| Ring::begun(UnixTime::from_nanos(0))))
     }
 }

@@ -9,6 +9,7 @@ use crate::instances::Instances;
 use crate::matching::{Index, Subject};
 use crate::registry::Seen;
 use crate::store::Record;
+use crate::unreadable::Watch;
 
 /// The longest time between two ticks: half of what `last_success_time` may lag.
 const LONGEST_TICK: Duration = Duration::from_millis(500);
@@ -27,6 +28,8 @@ pub struct Filter {
     index: Option<Index>,
     pub(crate) instances: Instances,
     pub(crate) seen: Seen,
+    /// The outbox of notifications, if it could not be read.
+    pub(crate) outbox: Watch,
 }
 
 impl Filter {
@@ -38,6 +41,7 @@ impl Filter {
             index: Index::new(config.services.iter().map(|service| &service.matches)),
             instances: Instances::new(&config),
             seen: Seen::default(),
+            outbox: Watch::default(),
             config,
         };
         for record in filter.records() {

@@ -44,6 +44,7 @@ mod status;
 mod store;
 mod telemetry;
 mod timer;
+mod unreadable;
 
 pub use breaker::{Mode, Now, Reason, StateName, Timestamp, UnixTime};
 pub use config::{Config, ConfigError};

@@ -7,7 +7,7 @@
 
 mod outbox;
 
-use self::outbox::{Outbox, Taken};
+use self::outbox::{FORMAT, Outbox, Taken};
 use crate::Callout;
 use crate::config::Notify;
 use crate::effects::Effects;
@@ -16,6 +16,7 @@ use crate::filter::Filter;
 use crate::host::{Host, SwapError};
 use crate::store::ATTEMPTS;
 use crate::telemetry::{Metric, NotificationResult};
+use crate::unreadable::Unreadable;
 
 /// No service's name has a slash.
 const KEY: &str = "edge-breaker/v1/events/outbox";
@@ -68,7 +69,15 @@ impl Filter {
             };
             let now = host.now().monotonic;
             let version = stored.as_ref().map(|(_, version)| *version);
-            let outbox = stored.and_then(|(bytes, _)| Outbox::decode(&bytes));
+            let outbox = stored.as_ref().and_then(|(bytes, _)| Outbox::decode(bytes));
+            if let (Some((bytes, version)), None) = (&stored, &outbox) {
+                let problem = &"outbox";
+                let value =
+                    Unreadable { bytes, version: *version, known: FORMAT, service: None, problem };
+                if !self.outbox.may_replace(&value, host, effects) {
+                    return Vec::new();
+                }
+            }
             if outbox.as_ref().is_some_and(|outbox| outbox.is_busy(notify, now)) {
                 return Vec::new();
             }

@@ -14,7 +14,10 @@ use crate::naming::{is_name_byte, push_text, take_text};
 /// How many are kept.
 pub(crate) const MOST_EVENTS: usize = 128;
 
-const FORMAT: u8 = 1;
+pub(super) const FORMAT: u8 = 1;
+
+/// No number of an event comes near it.
+const MOST_NUMBERS: u64 = 1 << 62;
 
 /// The latest events of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,13 +27,6 @@ pub(crate) struct Ring {
     /// The number of the next event.
     next: u64,
     events: VecDeque<Event>,
-}
-
-/// The bytes are no list of events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Unreadable {
-    /// They may be one to a newer version.
-    pub(crate) is_newer: bool,
 }
 
 impl Ring {
@@ -103,19 +99,16 @@ impl Ring {
         bytes
     }
 
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Unreadable> {
-        let is_newer = bytes.first().is_some_and(|format| *format > FORMAT);
-        Self::read(bytes).ok_or(Unreadable { is_newer })
-    }
-
-    fn read(bytes: &[u8]) -> Option<Self> {
+    /// `None`: the bytes are no list of events.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let mut rest = bytes.strip_prefix(&[FORMAT])?;
         let (epoch, next) = (take_u64(&mut rest)?, take_u64(&mut rest)?);
         let mut events = VecDeque::new();
         while !rest.is_empty() {
             events.push_back(read_event(&mut rest)?);
         }
-        let possible = events.len() <= MOST_EVENTS && events.len() as u64 <= next;
+        let possible =
+            events.len() <= MOST_EVENTS && events.len() as u64 <= next && next <= MOST_NUMBERS;
         possible.then_some(Self { epoch, next, events })
     }
 }
@@ -179,7 +172,7 @@ mod tests {
     #[test]
     fn a_list_reads_as_it_was_written() {
         let mut ring = Ring::begun(UnixTime::from_nanos(255));
-        assert_eq!(Ring::decode(&ring.encode()), Ok(ring.clone()));
+        assert_eq!(Ring::decode(&ring.encode()), Some(ring.clone()));
         ring.push(event(2));
         ring.push(event(3));
         let read = Ring::decode(&ring.encode()).unwrap();
@@ -209,7 +202,7 @@ mod tests {
         let bytes = ring.encode();
         for len in 0..bytes.len() {
             let read = Ring::decode(bytes.get(..len).unwrap());
-            assert!(read.is_err_and(|it| !it.is_newer) || len > 16, "cut at {len}");
+            assert!(read.is_none() || len > 16, "cut at {len}");
         }
         for at in 0..bytes.len() {
             let mut damaged = bytes.clone();
@@ -217,6 +210,9 @@ mod tests {
             // Whatever is read, it is read without harm.
             let _ = Ring::decode(&damaged);
         }
-        assert_eq!(Ring::decode(&[FORMAT + 1]), Err(Unreadable { is_newer: true }));
+        let mut late = Ring::begun(UnixTime::from_nanos(0));
+        late.next = u64::MAX;
+        assert_eq!(Ring::decode(&late.encode()), None, "no other event would have a number");
+        assert_eq!(Ring::decode(&[FORMAT + 1]), None);
     }
 }

@@ -19,7 +19,7 @@ const SLACK: Duration = Duration::from_secs(1);
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-const FORMAT: u8 = 1;
+pub(super) const FORMAT: u8 = 1;
 
 /// Where the posting of events stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -69,8 +69,8 @@ impl Outbox {
 
     /// Takes what is due; `None`: there is nothing to do.
     pub(super) fn take(&mut self, ring: &Ring, notify: &Notify, now: Timestamp) -> Option<Taken> {
-        if self.epoch != ring.epoch() {
-            // There was no list yet, or it was lost and has begun anew.
+        if self.epoch != ring.epoch() || self.first > ring.next() {
+            // There was no list yet, or it was lost and has begun anew; or this is of no list.
             *self = Self::after(ring.epoch(), 0);
         }
         let mut taken = Taken { numbers: Vec::new(), dropped: 0, given_up: 0 };
@@ -176,7 +176,7 @@ impl Outbox {
         bytes
     }
 
-    /// `None`: the bytes are no outbox, and it begins anew.
+    /// `None`: the bytes are no outbox.
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let ([format, batch, attempt], rest) = bytes.split_first_chunk()?;
         let (done, rest) = rest.split_first_chunk()?;
@@ -302,6 +302,15 @@ mod tests {
         let mut outbox = Outbox::after(8, 50);
         let taken = outbox.take(&ring(2), &notify(), at(1)).unwrap();
         assert_eq!(taken, Taken { numbers: vec![0, 1], dropped: 0, given_up: 0 });
+    }
+
+    #[test]
+    fn a_number_that_no_event_has_yet_ends_nothing() {
+        for first in [3, 4, u64::MAX - 1, u64::MAX] {
+            let mut outbox = Outbox::after(9, first);
+            let taken = outbox.take(&ring(2), &notify(), at(1)).unwrap();
+            assert_eq!(taken.numbers, [0, 1], "{first}");
+        }
     }
 
     /// Workers that take, answer, refuse and vanish at random: each event is posted, none is left, and

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 
 use crate::world::{PAYMENT, World, service};
 
+const OUTBOX: &str = "edge-breaker/v1/events/outbox";
+
 fn config(notify: &Value) -> Value {
     let waiting = json!({"open": {"wait_duration": "10s", "jitter": 0}});
     let mut whole = json!({"services": [service(PAYMENT, &waiting)], "admin": {}});
@@ -160,18 +162,70 @@ fn nonsense_in_the_store_and_in_answers_is_borne() {
     let world = world(1, &json!({}));
     world.trip();
     for bytes in [vec![], vec![0xff; 43], vec![1; 31], vec![1, 16, 255, 0, 0, 0, 0]] {
-        world.store().put("edge-breaker/v1/events/outbox", bytes);
+        world.store().put(OUTBOX, bytes);
         world.advance(Duration::from_secs(600));
         world.tick_all();
         while world.pending_checks() > 0 {
             world.finish_check(&ErrandAnswer::Failed);
         }
     }
-    world.store().put("edge-breaker/v1/events/outbox", b"damage".to_vec());
+    world.store().put(OUTBOX, b"\x01damage".to_vec());
     world.tick_all();
     assert_eq!(world.pending_checks(), 1, "it begins anew with what there is");
     world.answer_check(200);
     assert!(told(&world, "delivered") >= 1);
+}
+
+#[test]
+fn a_damaged_outbox_begins_anew_at_once_with_the_events_that_there_are() {
+    for damage in [&b""[..], &[0; 31], &[1; 30], &[1; 32], b"\x01\x11"] {
+        let world = world(1, &json!({}));
+        world.store().put(OUTBOX, damage.to_vec());
+        world.trip();
+        world.tick_all();
+        assert_eq!(world.pending_checks(), 1, "{damage:?}");
+        let said = "event=unreadable_record problem=\"outbox\" action=replaced";
+        assert_eq!(world.logged("unreadable_record"), [said]);
+    }
+}
+
+/// Its posts are that module's; what this one has to tell waits for as long as it writes.
+#[test]
+fn a_newer_modules_outbox_is_left_alone_while_it_is_written() {
+    for newer in [vec![2], vec![255; 31], vec![7; 4_000]] {
+        let world = world(2, &json!({}));
+        world.trip();
+        for _ in 0..12 {
+            world.store().put(OUTBOX, newer.clone());
+            world.run(Duration::from_secs(10));
+            assert_eq!(world.pending_checks(), 0);
+            assert_eq!(world.store().get(OUTBOX), Some(newer.clone()));
+        }
+        world.run(Duration::from_millis(19_500));
+        assert_eq!(world.store().get(OUTBOX), Some(newer), "it has not stood still for 30 s");
+        world.run(Duration::from_secs(1));
+        assert_eq!(world.pending_checks(), 1);
+        world.answer_check(200);
+        world.run(Duration::from_secs(60));
+        assert_eq!((world.pending_checks(), told(&world, "delivered")), (0, 1));
+    }
+}
+
+/// Bytes that read as an outbox, and are none.
+#[test]
+fn an_outbox_of_events_that_never_were_ends_nothing() {
+    for first in [1, 200, u64::MAX] {
+        let world = world(1, &json!({}));
+        world.trip();
+        let mut bytes = world.store().get(OUTBOX).unwrap();
+        bytes[15..23].copy_from_slice(&(first + u64::from(first < u64::MAX)).to_le_bytes());
+        bytes[23..31].copy_from_slice(&[0xff; 8]);
+        world.store().put(OUTBOX, bytes);
+        world.advance(Duration::from_secs(10));
+        world.call().respond(200);
+        world.run(Duration::from_secs(1));
+        assert!(world.pending_checks() > 0, "{first}");
+    }
 }
 
 #[test]
