@@ -190,6 +190,27 @@ impl Breaker {
         !tally.knows(self.generation, self.remarkable())
     }
 
+    /// Cuts short what would last longer than this policy lets anything last. Such times come from
+    /// before the clock stepped back, from other settings, or from nobody: whatever a record says,
+    /// what waits for it waits for no longer. Until it is stored, the longest wait begins anew with
+    /// each look, so whoever looks stores it.
+    pub fn bound(&mut self, policy: &Policy, now: Timestamp) {
+        match &mut self.state {
+            State::Closed(closed) => closed.bound(now),
+            State::Open(open) => {
+                let max_wait = policy.open.max_wait;
+                open.retry_at = open.retry_at.min(now.after(max_wait));
+                if let Some(health_check) = &policy.health_check {
+                    match self.check_settings == health_check.settings {
+                        true => open.check.bound(health_check, max_wait, now),
+                        false => open.check.bound_of_others(health_check, max_wait, now),
+                    }
+                }
+            }
+            State::HalfOpen(half_open) => half_open.trials.bound(&policy.half_open, now),
+        }
+    }
+
     /// Admits or diverts a call. The wait of an open breaker without a health check ends here:
     /// the first call after it is the first trial. `random` is uniform and tells which calls are
     /// diverted while the service gets its traffic back.
@@ -307,6 +328,7 @@ impl Breaker {
         if check.settings == self.check_settings {
             return;
         }
+        self.bound(policy, now);
         self.check_settings = check.settings;
         if let State::Open(open) = &mut self.state {
             open.check.start_over(open.retry_at.max(now));
@@ -320,6 +342,11 @@ impl Breaker {
             return None;
         }
         let health_check = policy.health_check.as_ref()?;
+        if self.check_settings == 0 {
+            // Nobody's, so there is nobody to leave it to.
+            self.adopt_check(policy, now);
+        }
+        self.bound(policy, now);
         let State::Open(open) = &mut self.state else {
             return None;
         };
@@ -330,7 +357,7 @@ impl Breaker {
             self.check_settings = health_check.settings;
             open.check.start_over(now);
         }
-        let turn = open.check.take(health_check, policy.open.max_wait, now)?;
+        let turn = open.check.take(health_check, now)?;
         Some(CheckTicket { generation: self.generation, turn })
     }
 
@@ -418,11 +445,9 @@ impl Breaker {
 
     /// Leaves a state that only a call finds to be over.
     fn leave_if_over(&mut self, policy: &Policy, now: Timestamp) -> Option<Transition> {
+        self.bound(policy, now);
         match &mut self.state {
             State::Open(open) => {
-                // No wait is longer than the longest, even one from before the clock stepped back
-                // or the policy changed.
-                open.retry_at = open.retry_at.min(now.after(policy.open.max_wait));
                 if policy.health_check.is_some() || now < open.retry_at {
                     return None;
                 }

@@ -79,15 +79,8 @@ impl Check {
         last.after(GONE.saturating_add(policy.interval)) <= now
     }
 
-    /// Takes the lease, if a check is due and nobody else holds it. The first one is due after a
-    /// wait of at most `max_open_wait`.
-    pub(crate) fn take(
-        &mut self,
-        policy: &HealthCheckPolicy,
-        max_open_wait: Duration,
-        now: Timestamp,
-    ) -> Option<u32> {
-        self.bound_waits(policy, max_open_wait, now);
+    /// Takes the lease, if a check is due and nobody else holds it.
+    pub(crate) fn take(&mut self, policy: &HealthCheckPolicy, now: Timestamp) -> Option<u32> {
         if now < self.due || now < self.leased_until {
             return None;
         }
@@ -96,16 +89,36 @@ impl Check {
         Some(self.turn)
     }
 
-    /// No wait is longer than the longest, even one from before the clock stepped back or the
-    /// policy changed.
-    fn bound_waits(&mut self, policy: &HealthCheckPolicy, max_open_wait: Duration, now: Timestamp) {
+    /// No wait is longer than the longest, even one from before the clock stepped back or the policy
+    /// changed. The first check is due after a wait of at most `max_open_wait`.
+    pub(crate) fn bound(
+        &mut self,
+        policy: &HealthCheckPolicy,
+        max_open_wait: Duration,
+        now: Timestamp,
+    ) {
         let retry_wait = match (&policy.retry, self.attempts.checked_sub(1)) {
-            (Some(retry), Some(waits_before)) => wait_before_retry(retry, waits_before),
+            (Some(retry), Some(waits_before)) => {
+                wait_before_retry(retry, waits_before.min(retry.num_retries.saturating_sub(1)))
+            }
             _ => Duration::ZERO,
         };
         let longest = max_open_wait.max(policy.interval).max(retry_wait);
         self.due = self.due.min(now.after(longest));
         self.leased_until = self.leased_until.min(now.after(lease(policy)));
+    }
+
+    /// The same for a check by other settings, of which no more is known than that an open breaker
+    /// waits for at most `max_open_wait`.
+    pub(crate) fn bound_of_others(
+        &mut self,
+        policy: &HealthCheckPolicy,
+        max_open_wait: Duration,
+        now: Timestamp,
+    ) {
+        let latest = now.after(max_open_wait.max(policy.interval).max(lease(policy)));
+        self.due = self.due.min(latest);
+        self.leased_until = self.leased_until.min(latest);
     }
 
     /// Writes down a result. `true` if it is one check passed more, and they are enough in a row.

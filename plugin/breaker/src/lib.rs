@@ -57,7 +57,7 @@ pub use policy::{
     Policy, Rate, RatePolicy, RetryPolicy, TripPolicy, WindowPolicy,
 };
 pub use reason::{DivertReason, Reason, StateName, Transition};
-pub use record::{DecodeError, RECORD_LEN};
+pub use record::{DecodeError, RECORD_FORMAT, RECORD_LEN};
 pub use tally::Tally;
 pub use time::{Now, Timestamp, UnixTime};
 pub use window::{Counts, MAX_WINDOW_CALLS, WINDOW_BUCKETS};

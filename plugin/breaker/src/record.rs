@@ -16,7 +16,10 @@ use crate::time::{Timestamp, UnixTime};
 use crate::trials::{SLOTS, Trials};
 use crate::window::Window;
 
-const VERSION: u8 = 2;
+/// The newest format of a record that can be read, and the one in which it is written: its first byte.
+pub const RECORD_FORMAT: u8 = 2;
+
+const VERSION: u8 = RECORD_FORMAT;
 
 /// The version before: it had no window.
 const VERSION_1: u8 = 1;
@@ -110,18 +113,18 @@ impl Breaker {
     ///
     /// If the bytes were not written by [`encode`](Self::encode) of this format version.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let mut input = Reader(bytes);
-        let [version, state, reason, mode] = input.array()?;
-        let expected = match version {
-            VERSION => RECORD_LEN,
-            VERSION_1 => RECORD_LEN_1,
-            _ => return Err(DecodeError::Version { found: version }),
+        let expected = match bytes.first() {
+            Some(&VERSION) | None => RECORD_LEN,
+            Some(&VERSION_1) => RECORD_LEN_1,
+            Some(&found) => return Err(DecodeError::Version { found }),
         };
         if bytes.len() != expected {
             return Err(DecodeError::Length { found: bytes.len(), expected });
         }
+        let mut input = Reader(bytes);
+        let [version, state, reason, mode] = input.array()?;
         let failures = input.number_u32()?;
-        let generation = Generation::from_number(input.number_u64()?);
+        let generation = generation_of(input.number_u64()?)?;
         let last_failure = unix_time(input.number_u64()?);
         let last_success = unix_time(input.number_u64()?);
         let trips = input.number_u32()?;
@@ -222,6 +225,15 @@ impl Head {
                 ..empty
             },
         }
+    }
+}
+
+/// A period that nobody gets to is no period: the next one could not be told from it.
+const fn generation_of(number: u64) -> Result<Generation, DecodeError> {
+    const LATEST: u64 = u64::MAX >> 1;
+    match number {
+        1..=LATEST => Ok(Generation::from_number(number)),
+        _ => Err(DecodeError::Value { field: "generation" }),
     }
 }
 

@@ -50,13 +50,16 @@ impl Closed {
         self.ramp_began != Timestamp::default()
     }
 
+    /// No ramp is longer than its length, even one from before the clock stepped back.
+    pub(crate) fn bound(&mut self, now: Timestamp) {
+        self.ramp_began = self.ramp_began.min(now);
+    }
+
     /// Goes on with the ramp, if there is one: whether this call is admitted. `random` is uniform.
     pub(crate) fn ramp(&mut self, length: Duration, now: Timestamp, random: u32) -> bool {
         if !self.is_ramping() {
             return true;
         }
-        // No ramp is longer than its length, even one from before the clock stepped back.
-        self.ramp_began = self.ramp_began.min(now);
         let passed = now.since(self.ramp_began);
         if passed >= length {
             self.ramp_began = Timestamp::default();

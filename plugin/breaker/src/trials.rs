@@ -31,11 +31,19 @@ impl Trials {
         if self.in_flight().saturating_add(self.successes) >= policy.permitted_calls.get() {
             return None;
         }
-        // Even a trial without a deadline to speak of holds its place for a moment.
-        let deadline = now.after(policy.max_wait.max(Duration::from_millis(1)));
+        let deadline = deadline(policy, now);
         let (slot, free) = self.deadlines.iter_mut().enumerate().find(|(_, at)| **at == FREE)?;
         *free = deadline;
         Some(Place { slot, deadline })
+    }
+
+    /// No trial has its place for longer than one that begins now, even one from before the clock
+    /// stepped back or the policy changed. Its holder is not known any more then, and comes too late.
+    pub(crate) fn bound(&mut self, policy: &HalfOpenPolicy, now: Timestamp) {
+        let latest = deadline(policy, now);
+        for deadline in &mut self.deadlines {
+            *deadline = (*deadline).min(latest);
+        }
     }
 
     /// Gives a place back. `false` if it was no longer this trial's.
@@ -58,4 +66,10 @@ impl Trials {
         let taken = self.deadlines.iter().filter(|at| **at != FREE).count();
         u32::try_from(taken).unwrap_or(u32::MAX)
     }
+}
+
+/// When a trial that begins now has to have ended. Even one without a deadline to speak of holds its
+/// place for a moment.
+fn deadline(policy: &HalfOpenPolicy, now: Timestamp) -> Timestamp {
+    now.after(policy.max_wait.max(Duration::from_millis(1)))
 }

@@ -19,11 +19,12 @@ use crate::config::Bulkhead;
 use crate::effects::Effects;
 use crate::host::{Host, StoreFault, SwapError, Version};
 use crate::random::scrambled;
-use crate::store::{ATTEMPTS, Complaint, Record};
+use crate::store::{ATTEMPTS, Complaint, Lost, Record};
 use crate::telemetry::{Metric, ServiceMetric};
+use crate::unreadable::Unreadable;
 
 pub(crate) use leases::{ClassId, NO_CLASS};
-use leases::{LEASE, Leases};
+use leases::{FORMAT, LEASE, Leases};
 
 /// What one worker keeps of a service's bulkhead.
 #[derive(Debug, Default)]
@@ -182,8 +183,9 @@ impl Record<'_> {
         let left = places.until.get().since(host.now().monotonic);
         if places.untold.get() || (!places.is_idle() && left < LEASE / 2) {
             self.tell_all(bulkhead, host, effects);
-        } else if let Ok(Some(in_flight)) = in_flight(self, host) {
-            effects.set_of(self.number, ServiceMetric::InFlight, in_flight);
+        } else if let Ok(Loaded { mut leases, .. }) = self.load_leases(host, effects) {
+            leases.expire(host.now().monotonic);
+            effects.set_of(self.number, ServiceMetric::InFlight, leases.total());
         }
     }
 
@@ -223,18 +225,24 @@ impl Record<'_> {
         effects.set_of(self.number, ServiceMetric::InFlight, leases.total());
     }
 
-    fn load_leases(&self, host: &impl Host, effects: &mut Effects) -> Result<Loaded, StoreFault> {
-        let Some((bytes, version)) = host.load(&self.instance.calls_key)? else {
+    /// Those that cannot be read are as good as none, once they may be replaced.
+    fn load_leases(&self, host: &impl Host, effects: &mut Effects) -> Result<Loaded, Lost> {
+        let stored = host.load(&self.instance.calls_key).map_err(|_| Lost::Store)?;
+        let Some((bytes, version)) = stored else {
             return Ok(Loaded { leases: begun(host), version: None });
         };
-        let leases = Leases::decode(&bytes).unwrap_or_else(|_| {
-            effects.count(Metric::UnreadableRecords);
-            if self.is_news(Complaint::Unreadable) {
-                let name = &self.instance.name;
-                effects.warn(format!("service={name} event=unreadable_record problem=\"calls\""));
-            }
-            begun(host)
-        });
+        if let Ok(leases) = Leases::decode(&bytes) {
+            return Ok(Loaded { leases, version: Some(version) });
+        }
+        let service = Some(self.instance.name.as_str());
+        let value =
+            Unreadable { bytes: &bytes, version, known: FORMAT, service, problem: &"calls" };
+        if !self.instance.memory.calls_watch.may_replace(&value, host, effects) {
+            return Err(Lost::Newer);
+        }
+        let leases = begun(host);
+        // Lost, another was faster.
+        let _ = self.store_leases(&leases, Some(version), host);
         Ok(Loaded { leases, version: Some(version) })
     }
 

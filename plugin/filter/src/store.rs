@@ -20,9 +20,10 @@
 //! them anew in any case.
 
 use std::cell::Cell;
+use std::fmt::Display;
 
 use breaker::{
-    Breaker, Clean, DecodeError, Permit, StateName, Tally, Timestamp, Transition, WindowPolicy,
+    Breaker, Clean, Permit, RECORD_FORMAT, StateName, Tally, Timestamp, Transition, WindowPolicy,
 };
 
 use crate::bulkhead::Places;
@@ -33,6 +34,7 @@ use crate::host::{Host, StoreFault, SwapError, Version};
 use crate::instances::Instance;
 use crate::stale::Copied;
 use crate::telemetry::{Metric, ServiceMetric};
+use crate::unreadable::{Unreadable, Watch};
 
 /// How often an update that lost a race is tried again. Each loss means that another worker got
 /// its update through, so that even many workers get there in a few rounds.
@@ -57,6 +59,8 @@ pub(crate) enum Lost {
     Race,
     /// The store cannot be used.
     Store,
+    /// What is there may be a newer module's, and is left alone.
+    Newer,
 }
 
 /// What an update made of a breaker.
@@ -82,6 +86,10 @@ pub(crate) struct Memory {
     clean: Cell<Option<(u64, Clean)>>,
     /// Whether the window and the health check of this configuration were put in force.
     adopted: Cell<bool>,
+    /// The record, if it could not be read.
+    watch: Watch,
+    /// The calls under way, likewise.
+    pub(crate) calls_watch: Watch,
     /// What was complained of since the last tick, a bit each.
     said: Cell<u8>,
     /// Good calls that are not in the record yet.
@@ -110,8 +118,6 @@ pub(crate) enum Complaint {
     LostUpdate,
     /// A diverted call went to the service.
     Misrouted,
-    /// The record is unreadable.
-    Unreadable,
 }
 
 /// A service's record, as one worker knows it.
@@ -128,6 +134,8 @@ struct Loaded {
     /// Its bytes; `None` if there were none or they were no record.
     bytes: Option<Vec<u8>>,
     version: Option<Version>,
+    /// Whether it is not to be written.
+    left_alone: bool,
 }
 
 impl Record<'_> {
@@ -242,6 +250,7 @@ impl Record<'_> {
             };
             let (result, transition) = match change(&mut loaded.breaker) {
                 Update::Unchanged(result) => return Ok(result),
+                Update::Changed(..) if loaded.left_alone => return Err(Lost::Newer),
                 Update::Changed(result, transition) => (result, transition),
             };
             let bytes = loaded.breaker.encode();
@@ -302,35 +311,54 @@ impl Record<'_> {
         swapped
     }
 
-    /// An unreadable record is as good as none: it is said and replaced, never a reason to fail.
+    /// A breaker that has seen nothing, where there is none or none that can be read. It knows from the
+    /// first what this configuration wants kept and asked.
+    #[inline(never)]
+    fn begun(&self, host: &impl Host) -> Breaker {
+        let mut breaker = Breaker::new();
+        breaker.adopt(&self.service.policy, host.now().monotonic);
+        breaker
+    }
+
+    /// An unreadable record is as good as none, never a reason to fail.
     fn read(&self, host: &impl Host, effects: &mut Effects) -> Result<Loaded, StoreFault> {
         let gauge =
             self.instance.memory.versioned.get().then(|| host.metric(self.gauge())).flatten();
         let Some((bytes, version)) = host.load(&self.instance.key)? else {
-            return Ok(Loaded { breaker: Breaker::new(), bytes: None, version: None });
+            let breaker = self.begun(host);
+            return Ok(Loaded { breaker, bytes: None, version: None, left_alone: false });
         };
         match Breaker::decode(&bytes) {
             Ok(breaker) => {
                 self.instance.memory.overdue.set(breaker.has_news_for(&self.tally()));
                 let settled = gauge.filter(|version| version & WRITES_IN_PROGRESS == 0);
                 self.instance.memory.clean.set(settled.zip(breaker.clean(&self.service.policy)));
-                Ok(Loaded { breaker, bytes: Some(bytes), version: Some(version) })
+                let (bytes, version) = (Some(bytes), Some(version));
+                Ok(Loaded { breaker, bytes, version, left_alone: false })
             }
-            Err(error) => {
-                effects.count(Metric::UnreadableRecords);
-                if self.is_news(Complaint::Unreadable) {
-                    effects.warn(format!(
-                        "service={} event=unreadable_record problem=\"{error}\"",
-                        self.instance.name
-                    ));
-                }
-                // Repaired on sight, or it would be complained of until something changes. A newer
-                // version's record is no damage: that version may still be at work on it.
-                if !matches!(error, DecodeError::Version { .. }) {
-                    let _ = self.swap(host, &Breaker::new().encode(), Some(version));
-                }
-                Ok(Loaded { breaker: Breaker::new(), bytes: None, version: Some(version) })
-            }
+            Err(error) => Ok(self.unreadable(&bytes, version, &error, host, effects)),
         }
+    }
+
+    /// What there is in place of an unreadable record. It is replaced on sight if it may be, or it would
+    /// be complained of until something changes.
+    #[inline(never)]
+    fn unreadable(
+        &self,
+        bytes: &[u8],
+        version: Version,
+        problem: &dyn Display,
+        host: &impl Host,
+        effects: &mut Effects,
+    ) -> Loaded {
+        let service = Some(self.instance.name.as_str());
+        let value = Unreadable { bytes, version, known: RECORD_FORMAT, service, problem };
+        let left_alone = !self.instance.memory.watch.may_replace(&value, host, effects);
+        let breaker = self.begun(host);
+        if !left_alone {
+            // Lost, another was faster.
+            let _ = self.swap(host, &breaker.encode(), Some(version));
+        }
+        Loaded { breaker, bytes: None, version: Some(version), left_alone }
     }
 }

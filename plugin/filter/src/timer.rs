@@ -3,7 +3,7 @@
 //! Every worker ticks, and the main thread too. Who makes a call is settled in the shared store,
 //! by a lease; who finds it taken has nothing to do.
 
-use breaker::{Breaker, UnixTime};
+use breaker::{Breaker, StateName, UnixTime};
 
 use crate::Callout;
 use crate::effects::Effects;
@@ -87,6 +87,7 @@ impl Filter {
             if let Some(bulkhead) = &record.service.bulkhead {
                 record.renew_places(bulkhead, host, effects);
             }
+            bound_waits(&record, &breaker, host, effects);
             let check = record.take_check(&breaker, host, effects);
             let errand = |(pending, callout)| Errand { kind: Kind::Check(pending), callout };
             errands.extend(check.map(errand));
@@ -127,6 +128,23 @@ fn write_success(record: &Record<'_>, seen: &Breaker, host: &impl Host, effects:
         breaker.note_success(now);
         Update::Changed((), None)
     });
+}
+
+/// Waits that are longer than any may be are cut short, though nobody calls. Whoever takes a health
+/// check does the same.
+fn bound_waits(record: &Record<'_>, seen: &Breaker, host: &impl Host, effects: &mut Effects) {
+    if seen.state() == StateName::Closed {
+        return;
+    }
+    let policy = &record.service.policy;
+    let mut bounded = seen.clone();
+    bounded.bound(policy, host.now().monotonic);
+    if bounded != *seen {
+        let _ = record.update(host, effects, |breaker| {
+            breaker.bound(policy, host.now().monotonic);
+            Update::Changed((), None)
+        });
+    }
 }
 
 /// Good calls that this worker has kept to itself.

@@ -234,6 +234,11 @@ impl World {
         transition
     }
 
+    /// Somebody overwrites the record.
+    pub(crate) fn put(&mut self, breaker: &Breaker) {
+        self.record = breaker.encode();
+    }
+
     pub(crate) fn record(&self) -> [u8; RECORD_LEN] {
         self.record
     }

@@ -9,7 +9,8 @@ use breaker::Timestamp;
 /// timer.
 pub(crate) const LEASE: Duration = Duration::from_secs(5);
 
-const VERSION: u8 = 1;
+/// The format of the bytes.
+pub(crate) const FORMAT: u8 = 1;
 const HEAD_LEN: usize = 8;
 const ENTRY_LEN: usize = 24;
 
@@ -92,7 +93,7 @@ impl Leases {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let len = self.entries.len().saturating_mul(ENTRY_LEN).saturating_add(HEAD_LEN);
         let mut bytes = Vec::with_capacity(len);
-        bytes.extend([VERSION, 0, 0, 0]);
+        bytes.extend([FORMAT, 0, 0, 0]);
         bytes.extend(self.last.to_le_bytes());
         for Entry { worker, class, calls, until } in &self.entries {
             for number in [*worker, *class, *calls, 0] {
@@ -105,7 +106,7 @@ impl Leases {
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Unreadable> {
         let (head, rest) = bytes.split_first_chunk::<HEAD_LEN>().ok_or(Unreadable)?;
-        let [VERSION, _, _, _, last @ ..] = *head else {
+        let [FORMAT, _, _, _, last @ ..] = *head else {
             return Err(Unreadable);
         };
         let (entries, rest) = rest.as_chunks::<ENTRY_LEN>();

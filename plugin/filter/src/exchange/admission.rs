@@ -125,7 +125,7 @@ impl Record<'_> {
         });
         match asked {
             Ok(asked) => Some(asked),
-            Err(Lost::Store) => None,
+            Err(Lost::Store | Lost::Newer) => None,
             Err(Lost::Race) => {
                 let breaker = self.load(host, effects).ok()?;
                 Some((breaker.admit_unwritten(policy), Standing::of(&breaker, policy.mode)))

@@ -161,11 +161,65 @@ fn a_store_that_cannot_be_used_lets_calls_pass() {
 #[test]
 fn bytes_that_are_no_leases_count_as_none_and_are_said_and_replaced() {
     let world = limited(1);
-    world.store().put(CALLS, b"garbage".to_vec());
+    world.store().put(CALLS, b"\x01damage".to_vec());
     let _call = world.call();
     assert_eq!((in_flight(&world), full(&world)), (1, 0));
     assert_eq!(world.metric("edge_breaker_unreadable_records_total"), 1);
     assert_eq!(world.logged("event=unreadable_record").len(), 1);
+}
+
+/// How many calls a newer module has under way cannot be told, so the limit is not kept meanwhile.
+#[test]
+fn a_newer_modules_leases_are_left_alone_while_they_are_written() {
+    for newer in [vec![2], vec![255; 8], vec![9; 4_000]] {
+        let world = limited(1);
+        let held = world.call();
+        for _ in 0..12 {
+            world.store().put(CALLS, newer.clone());
+            world.run(Duration::from_secs(10));
+            assert!([world.call(), world.call()].iter().all(Call::is_admitted));
+            assert_eq!(world.store().get(CALLS), Some(newer.clone()));
+        }
+        world.run(Duration::from_millis(19_000));
+        assert_eq!(world.store().get(CALLS), Some(newer), "not for 30 s");
+        world.run(Duration::from_millis(1_500));
+        assert_eq!(in_flight(&world), 1, "and the timer has told of the call under way");
+        assert!(!world.call().is_admitted());
+        drop(held);
+        assert!(world.call().is_admitted());
+    }
+}
+
+/// A worker that has no call looks as well, so that its first one finds a limit.
+#[test]
+fn a_newer_modules_leases_are_replaced_though_nobody_calls() {
+    let world = limited(1);
+    world.store().put(CALLS, vec![2, 2, 2]);
+    world.run(Duration::from_secs(31));
+    let _held = world.call();
+    assert!(!world.call().is_admitted());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Leases that anybody may have written hold no place for longer than a lease may.
+    #[test]
+    fn no_bytes_hold_a_place_for_longer_than_a_lease(
+        format in prop::sample::select(vec![0_u8, 1, 1, 1]),
+        entries in prop::collection::vec(any::<[u8; 24]>(), 0..20),
+        until in prop::sample::select(vec![0, 1_001_000_000_000, u64::MAX / 2, u64::MAX]),
+    ) {
+        let mut bytes = vec![format, 0, 0, 0, 255, 255, 255, 255];
+        for mut entry in entries {
+            entry[16..].copy_from_slice(&until.to_le_bytes());
+            bytes.extend(entry);
+        }
+        let world = limited(1);
+        world.store().put(CALLS, bytes);
+        world.run(Duration::from_secs(5));
+        prop_assert!(world.call().is_admitted());
+    }
 }
 
 #[test]
@@ -173,7 +227,7 @@ fn workers_are_told_apart_after_their_leases_were_lost() {
     let world = World::configured(2, &config(&json!({"max_concurrent_calls": 3})));
     let on = |worker| world.request(PAYMENT).on(worker).send();
     let mut calls = vec![on(0)];
-    world.store().put(CALLS, b"garbage".to_vec());
+    world.store().put(CALLS, b"\x01damage".to_vec());
     world.advance(Duration::from_millis(1));
     calls.extend([on(1), on(0)]);
     assert!(calls.iter().all(Call::is_admitted));

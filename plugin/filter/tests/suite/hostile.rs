@@ -193,13 +193,15 @@ proptest! {
     fn any_record_is_read_or_taken_as_absent(
         bytes in prop::collection::vec(any::<u8>(), 0..400),
         state in 0_u8..4,
-        len in prop::sample::select(vec![0_usize, 1, 88, 343, 344, 345]),
+        (version, len) in prop::sample::select(vec![
+            (0_u8, 0_usize), (1, 1), (1, 88), (1, 343), (1, 344), (2, 345), (2, 367), (2, 368),
+        ]),
         calls in 1_usize..8,
     ) {
         let mut likely = bytes.clone();
         likely.resize(len, 0);
-        if let [version, known, reason, ..] = likely.as_mut_slice() {
-            (*version, *known, *reason) = (1, state, 1 + state);
+        if let [format, known, reason, ..] = likely.as_mut_slice() {
+            (*format, *known, *reason) = (version, state, 1 + state);
         }
         for record in [bytes, likely] {
             let world = World::configured(2, &config(true));
@@ -213,6 +215,41 @@ proptest! {
             }
             prop_assert_eq!(world.settled(), world.admitted() as u64);
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(64))]
+
+    /// Whatever a record's times, settings and window are, and whatever newer bytes are there: a service
+    /// that is well is closed again within its wait, the time after which a check of other settings is
+    /// taken for abandoned, and its interval.
+    #[test]
+    fn no_record_keeps_a_service_from_its_calls(
+        rest in prop::collection::vec(any::<u8>(), 364),
+        format in prop::sample::select(vec![2_u8, 2, 2, 2, 3, 255]),
+        state in 0_u8..3,
+        far in any::<bool>(),
+        checked in any::<bool>(),
+    ) {
+        let mut record = vec![format, state, 1, 0];
+        record.extend(rest);
+        record[15] = 0;
+        record[88..96].copy_from_slice(&[0; 8]);
+        if far {
+            record[40..72].copy_from_slice(&[255; 32]);
+            record[112..].copy_from_slice(&[255; 256]);
+        }
+        let world = World::configured(2, &config(checked));
+        world.store().put(&key(PAYMENT), record);
+        for _ in 0..1_300 {
+            world.run(Duration::from_millis(25));
+            while world.pending_checks() > 0 {
+                world.answer_check(200);
+            }
+            world.call().respond(200);
+        }
+        prop_assert_eq!(world.state(), "CLOSED");
     }
 }
 

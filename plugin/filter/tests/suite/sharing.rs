@@ -145,17 +145,17 @@ fn closed_record() -> Vec<u8> {
     Breaker::new().encode().to_vec()
 }
 
-/// Row 18: an unreadable record is treated as absent, counted and logged.
+/// Row 18: a damaged record is treated as absent, counted, logged and replaced.
 #[test]
-fn an_unreadable_record_is_taken_as_absent_and_said() {
-    for damage in [&b""[..], b"{}", &[1; 20], &[0xff; 344]] {
+fn a_damaged_record_is_taken_as_absent_and_said() {
+    for damage in [&b""[..], &[0], &[1; 20], &[1; 368], &[0; 368], &[2; 367]] {
         let world = World::with(&json!({}));
         world.trip();
         world.store().put(&key(PAYMENT), damage.to_vec());
         let call = world.call();
         assert!(call.is_admitted(), "{damage:?}");
-        assert!(world.metric(UNREADABLE) >= 1);
-        assert!(!world.logged("event=unreadable_record").is_empty());
+        assert_eq!(world.metric(UNREADABLE), 1);
+        assert!(world.logged("event=unreadable_record")[0].ends_with(" action=replaced"));
         call.respond(503);
         assert_eq!((world.state(), world.status().failures), ("CLOSED", 1), "{damage:?}");
     }
@@ -171,20 +171,95 @@ fn a_damaged_record_is_replaced_even_if_nothing_happens() {
     assert_eq!(world.state(), "CLOSED");
 }
 
+/// Or no check would be made for 35 s, and no rate be counted.
+#[test]
+fn a_damaged_record_that_was_replaced_knows_its_health_check_and_its_window_at_once() {
+    for damage in [&b""[..], &[0; 400], &[1; 3]] {
+        let mut fields = recipe();
+        fields["open"] = json!({"wait_duration": "1s", "jitter": 0});
+        fields["trip"] = json!({"failure_rate_threshold": 50, "minimum_number_of_calls": 4});
+        let world = World::with_workers(2, &json!(fields));
+        world.run(Duration::from_secs(60));
+        world.store().put(&key(PAYMENT), damage.to_vec());
+        for status in [200, 200, 503, 503] {
+            world.call().respond(status);
+        }
+        assert_eq!(world.state(), "OPEN", "{damage:?}");
+        assert!(world.until_next_check() <= Duration::from_secs(1), "{damage:?}");
+    }
+}
+
+/// What a newer module writes: its first byte tells, whatever follows.
+fn newer() -> [Vec<u8>; 4] {
+    let mut likely = closed_record();
+    likely[0] = 3;
+    [likely, vec![255], vec![255; 368], b"{}".to_vec()]
+}
+
 /// A newer version of the module may be at work beside this one until this one's last stream has
 /// ended. What it wrote is not damage.
 #[test]
-fn a_record_of_a_newer_version_is_left_to_it_while_nothing_changes() {
+fn a_newer_modules_record_is_left_alone_while_it_is_written() {
+    for newer in newer() {
+        let world = World::with_workers(2, &recipe());
+        for _ in 0..12 {
+            world.store().put(&key(PAYMENT), newer.clone());
+            world.fail(5);
+            world.call().respond(200);
+            world.run(Duration::from_secs(10));
+            assert_eq!(world.store().get(&key(PAYMENT)), Some(newer.clone()));
+        }
+        assert_eq!((world.transitions(), world.metric(LOST)), (0, 0));
+        let lines = world.logged("action=left_alone").len();
+        assert!((3..=15).contains(&lines), "{lines} lines of 3 threads in two minutes");
+        world.run(Duration::from_millis(19_000));
+        assert_eq!(world.store().get(&key(PAYMENT)), Some(newer), "not for 30 s");
+        world.run(Duration::from_millis(1_500));
+        assert_eq!(world.state(), "CLOSED", "by the timer, though nobody calls");
+        world.trip();
+        world.until_next_check();
+    }
+}
+
+/// The version in the store tells, be the bytes the same.
+#[test]
+fn a_newer_module_that_comes_back_wins() {
     let world = World::with(&json!({}));
-    let mut newer = closed_record();
-    newer[0] = 2;
-    world.store().put(&key(PAYMENT), newer.clone());
-    world.tick_all();
-    drop(world.call());
-    assert_eq!(world.store().get(&key(PAYMENT)), Some(newer));
-    // A module put back to this version takes over.
-    world.configure(1, &json!({"services": [service(PAYMENT, &json!({}))]}));
+    let [first, second, ..] = newer();
+    world.store().put(&key(PAYMENT), first);
+    world.run(Duration::from_millis(29_500));
+    let (rival, written) = (world.clone(), second.clone());
+    world.store().before_next_write(move || rival.store().put(&key(PAYMENT), written));
+    world.run(Duration::from_secs(29));
+    assert_eq!(world.store().get(&key(PAYMENT)), Some(second));
+    world.run(Duration::from_secs(2));
     assert_eq!(world.state(), "CLOSED");
+}
+
+/// A module that was put back to this version takes over from the newer one, which is gone.
+#[test]
+fn a_module_that_is_put_back_to_this_version_takes_over_after_thirty_seconds() {
+    let world = World::with(&json!({}));
+    let [first, ..] = newer();
+    world.store().put(&key(PAYMENT), first.clone());
+    world.configure(1, &json!({"services": [service(PAYMENT, &recipe())]}));
+    world.run(Duration::from_secs(29));
+    assert_eq!(world.store().get(&key(PAYMENT)), Some(first));
+    world.run(Duration::from_secs(2));
+    world.trip();
+    world.until_next_check();
+}
+
+#[test]
+fn an_operator_is_told_that_a_newer_modules_record_is_not_written() {
+    let config = json!({"services": [service(PAYMENT, &json!({}))], "admin": {"token": "t"}});
+    let world = World::configured(1, &config);
+    let [first, ..] = newer();
+    world.store().put(&key(PAYMENT), first.clone());
+    let request = world.request("localhost").method("POST").header("authorization", "Bearer t");
+    let reply = request.path("/circuit-breaker/services/payment-service/force-open").send().reply();
+    assert_eq!(reply.status, 503);
+    assert_eq!(world.store().get(&key(PAYMENT)), Some(first));
 }
 
 /// Row 23: the breaker must never be what stops traffic.
