@@ -12,7 +12,7 @@ use component_host::types::{self, Callout, ErrandId};
 use component_host::{Artefact, Guard, Shared};
 use envoy_harness::repo_root;
 use scenario::{
-    Answer, CallId, CalloutAnswer, Configured, Due, Event, GARBAGE, Host, Late, Made, Place,
+    Answer, CallId, CalloutAnswer, Configured, Due, Event, GARBAGE, Host, Late, Made, NEWER, Place,
     Received, Request, Sent, Status, Store, Worker, configured_mode,
 };
 use serde_json::Value;
@@ -232,6 +232,9 @@ impl Host for Component {
             Event::Store(Store::Unwritable) => self.shared.break_writes(true),
             Event::Store(Store::Garbage(service)) => {
                 self.shared.put(&record::key(service), GARBAGE);
+            }
+            Event::Store(Store::Newer(service)) => {
+                self.shared.put(&record::key(service), NEWER);
             }
             other => bail!("not a disturbance: {other:?}"),
         }

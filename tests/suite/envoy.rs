@@ -43,7 +43,7 @@ pub(crate) const LACKS: &[(Need, &str)] = &[
     (Need::Races, "nobody can say which write of a real store loses a race"),
     (Need::Crash, "the module has no way to crash that is known of"),
     (Need::ProxyFaults, "a real proxy fails a call for reasons of its own, not when it is told to"),
-    (Need::StoreFaults, "a real store neither fails nor holds garbage when it is told to"),
+    (Need::StoreFaults, "a real store neither fails nor holds other bytes when it is told to"),
     (Need::Routes, "here all requests go to one cluster, by one route"),
 ];
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use breaker_filter::{Callout, Config, ErrandAnswer, Filter, PendingErrand};
 use scenario::{
-    Answer, CallId, CalloutAnswer, Configured, Due, Event, GARBAGE, Host, Late, Made, Place,
+    Answer, CallId, CalloutAnswer, Configured, Due, Event, GARBAGE, Host, Late, Made, NEWER, Place,
     Received, Request, Sent, Status, Store, Worker, configured_mode,
 };
 use serde_json::Value;
@@ -253,6 +253,9 @@ impl Host for Native {
             Event::Store(Store::Unwritable) => store.unwritable.set(true),
             Event::Store(Store::Garbage(service)) => {
                 store.put(&record::key(service), GARBAGE.to_vec());
+            }
+            Event::Store(Store::Newer(service)) => {
+                store.put(&record::key(service), NEWER.to_vec());
             }
             other => bail!("not a disturbance: {other:?}"),
         }

@@ -102,13 +102,14 @@ const SEEN: [&str; 11] = [
 ];
 
 /// What comes only of more seeds, or of hosts that can do more than a real proxy.
-const SEEN_IN_VIRTUAL_TIME: [&str; 7] = [
+const SEEN_IN_VIRTUAL_TIME: [&str; 8] = [
     "-> diverted half_open",
     "-> diverted ramp",
     "crash",
     "wall clock",
     "lost races",
     "garbage",
+    "newer bytes",
     "unreadable",
 ];
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use scenario::{
     Answer, CallId, CalloutAnswer, Callouts, Configured, Due, Event, GARBAGE, Host, Late, Made,
-    Place, Received, Request, Sent, Status, Store, WALL_START, Worker,
+    NEWER, Place, Received, Request, Sent, Status, Store, WALL_START, Worker,
 };
 use serde_json::Value;
 use wasm_host::{Call, CallAnswer, CallToken, LogLevel, Module, Plugin, Process};
@@ -251,11 +251,8 @@ impl Host for ModuleHost {
             Event::Store(Store::Well) => self.process.clear_faults(),
             Event::Store(Store::Unreadable) => self.fail_store("proxy_get_shared_data"),
             Event::Store(Store::Unwritable) => self.fail_store("proxy_set_shared_data"),
-            Event::Store(Store::Garbage(service)) => {
-                let key = key(service);
-                let written = self.process.set_shared_data(VM_ID, key.as_bytes(), GARBAGE, 0);
-                written.map_err(|status| anyhow!("{status:?}"))?;
-            }
+            Event::Store(Store::Garbage(service)) => self.put(service, GARBAGE)?,
+            Event::Store(Store::Newer(service)) => self.put(service, NEWER)?,
             other => bail!("not a disturbance: {other:?}"),
         }
         Ok(())
@@ -283,6 +280,12 @@ impl Host for ModuleHost {
 }
 
 impl ModuleHost {
+    /// Overwrites a service's record.
+    fn put(&self, service: &str, bytes: &[u8]) -> Result<()> {
+        let written = self.process.set_shared_data(VM_ID, key(service).as_bytes(), bytes, 0);
+        written.map_err(|status| anyhow!("{status:?}"))
+    }
+
     fn fail_store(&self, function: &'static str) {
         self.process.fail_hostcalls(function, wasm_host::Status::InternalFailure, u64::MAX);
     }

@@ -318,8 +318,11 @@ pub enum CalloutAnswer {
     Held,
 }
 
-/// Bytes that are no record: too short for one.
-pub const GARBAGE: &[u8] = b"bad";
+/// Bytes that are no record: of a known format, and too short for one.
+pub const GARBAGE: &[u8] = b"\x01bad";
+
+/// Bytes that only a newer module knows, as their first one tells.
+pub const NEWER: &[u8] = b"\xffnew";
 
 /// What becomes of the shared store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -332,6 +335,8 @@ pub enum Store {
     Unwritable,
     /// The record of a service is overwritten with bytes that are no record.
     Garbage(String),
+    /// A newer module writes the record of a service.
+    Newer(String),
 }
 
 /// A duration as scenarios write it.

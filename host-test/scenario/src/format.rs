@@ -71,7 +71,7 @@ pub enum Need {
     Crash,
     /// Replies that the proxy makes itself when it is told to.
     ProxyFaults,
-    /// A store that fails or holds garbage when it is told to.
+    /// A store that fails or holds other bytes when it is told to.
     StoreFaults,
     /// Requests whose routes lead to clusters, and have names, that the scenario chooses.
     Routes,

@@ -271,7 +271,7 @@ impl Story<'_> {
     }
 
     fn disturbance(&mut self) -> Option<Event> {
-        let event = match self.rng.u8(0..7) {
+        let event = match self.rng.u8(0..8) {
             0 => Event::Crash { worker: self.rng.usize(0..self.workers) },
             1 => Event::LostRaces(*pick(&mut self.rng, &[1, 2, 5, 63, 64, 70])),
             2 => Event::LostRaces(0),
@@ -285,7 +285,8 @@ impl Story<'_> {
                 let stores = [Store::Well, Store::Well, Store::Unreadable, Store::Unwritable];
                 Event::Store(pick(&mut self.rng, &stores).clone())
             }
-            _ => Event::Store(Store::Garbage(pick(&mut self.rng, &self.services).clone())),
+            6 => Event::Store(Store::Garbage(pick(&mut self.rng, &self.services).clone())),
+            _ => Event::Store(Store::Newer(pick(&mut self.rng, &self.services).clone())),
         };
         event.need().is_none_or(|need| self.may(need)).then_some(event)
     }

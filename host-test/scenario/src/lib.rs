@@ -26,7 +26,8 @@ mod timers;
 
 pub use callouts::{Asked, Callouts, Made, diverted};
 pub use event::{
-    Answer, CLIENT_GONE, CalloutAnswer, Event, Fault, GARBAGE, Grpc, Head, Place, Request, Store,
+    Answer, CLIENT_GONE, CalloutAnswer, Event, Fault, GARBAGE, Grpc, Head, NEWER, Place, Request,
+    Store,
 };
 pub use format::{Clock, Expect, Need, Scenario, Step};
 pub use generate::generate;

@@ -132,6 +132,7 @@ fn step_of(file: &Path, step: Spanned<wire::Step>, service: &str) -> Result<Step
             wire::Store::Unreadable => Store::Unreadable,
             wire::Store::Unwritable => Store::Unwritable,
             wire::Store::Garbage => Store::Garbage(service.to_owned()),
+            wire::Store::Newer => Store::Newer(service.to_owned()),
         })
     }));
     let mut events = events.into_iter();

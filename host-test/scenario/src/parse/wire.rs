@@ -136,6 +136,7 @@ pub(super) enum Store {
     Unreadable,
     Unwritable,
     Garbage,
+    Newer,
 }
 
 /// A thread: a worker's number, or `main`.

@@ -55,6 +55,7 @@ pub(super) fn event(event: &Event) -> String {
         Event::Store(Store::Unreadable) => "store unreadable".to_owned(),
         Event::Store(Store::Unwritable) => "store unwritable".to_owned(),
         Event::Store(Store::Garbage(service)) => format!("garbage for {service}"),
+        Event::Store(Store::Newer(service)) => format!("newer bytes for {service}"),
     }
 }
 
