@@ -130,11 +130,14 @@ fn write_success(record: &Record<'_>, seen: &Breaker, host: &impl Host, effects:
     });
 }
 
-/// Waits that are longer than any may be are cut short, though nobody calls. Whoever takes a health
-/// check does the same.
+/// Waits that are longer than any may be are cut short, though nobody calls.
 fn bound_waits(record: &Record<'_>, seen: &Breaker, host: &impl Host, effects: &mut Effects) {
-    if seen.state() == StateName::Closed {
-        return;
+    match seen.state() {
+        // Its ramp is for calls alone.
+        StateName::Closed => return,
+        // Who looks whether a health check is due does the same.
+        StateName::Open if record.service.probe.is_some() => return,
+        _ => {}
     }
     let policy = &record.service.policy;
     let mut bounded = seen.clone();
