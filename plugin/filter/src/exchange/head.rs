@@ -98,8 +98,9 @@ impl AnswerHead {
 impl Form {
     #[inline(always)]
     fn of(content_type: &[u8]) -> Self {
-        match content_type.first() {
-            Some(b'a' | b'A' | b't' | b'T') => Self::of_candidate(content_type),
+        // By one letter most others are told from `application/grpc` and `text/event-stream`.
+        match (content_type.get(12), content_type.get(5)) {
+            (Some(b'g' | b'G'), _) | (_, Some(b'e' | b'E')) => Self::of_candidate(content_type),
             _ => Self::Any,
         }
     }
