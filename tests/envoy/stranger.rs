@@ -155,10 +155,14 @@ async fn no_stranger_opens_the_breaker_of_a_healthy_service() -> Result<()> {
         },
         "fallback": { "cluster": "fallback" },
     }] });
+    let trusted = json!({ "cidr_ranges": [{ "address_prefix": "127.0.0.0", "prefix_len": 8 }] });
     let edge = Edge::setup(plugin)
         .workers(2)
         .cluster(cluster("healthy", service.address()))
         .route(primary_route().cluster("healthy").timeout(Duration::from_secs(3)))
+        // It trusts them all, so that deadlines and retries of their own are heeded.
+        .option("use_remote_address", json!(true))
+        .option("internal_address_config", trusted)
         .option("request_timeout", json!("1s"))
         .option("stream_idle_timeout", json!("1s"))
         .start()

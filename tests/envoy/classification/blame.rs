@@ -19,6 +19,18 @@ const SHORT: Duration = Duration::from_millis(400);
 /// Three calls, none of which says anything.
 const ABORTED: Outcomes = Outcomes { success: 0, failure: 0, ignored: 0, aborted: 3 };
 
+/// An edge that trusts its clients, as one between an operator's own services does: it heeds what
+/// they ask of its router.
+async fn trusting() -> Result<Edge> {
+    let loopback = json!({ "cidr_ranges": [{ "address_prefix": "127.0.0.0", "prefix_len": 8 }] });
+    Edge::setup(plugin())
+        .route(primary_route().timeout(SHORT))
+        .option("use_remote_address", json!(true))
+        .option("internal_address_config", loopback)
+        .start()
+        .await
+}
+
 /// Begins three requests that never come to their end, and waits for what becomes of them.
 async fn three_unfinished(edge: &Edge) -> Result<()> {
     let mut connections = Vec::new();
@@ -116,7 +128,7 @@ async fn a_short_deadline_of_the_clients_own_says_nothing_of_the_service() -> Re
         (&[("x-envoy-upstream-rq-per-try-timeout-ms", "100")], ABORTED),
         (&[], Outcomes { failure: 3, ..Outcomes::default() }),
     ] {
-        let edge = Edge::start_with(plugin(), 1, primary_route().timeout(SHORT)).await?;
+        let edge = trusting().await?;
         edge.services.service(PAYMENT).set_mode(Mode::Hang);
         for _ in 0..3 {
             let mut request =
@@ -134,7 +146,7 @@ async fn a_short_deadline_of_the_clients_own_says_nothing_of_the_service() -> Re
 
 #[tokio::test]
 async fn retries_that_a_client_asks_for_make_no_failure_of_good_answers() -> Result<()> {
-    let edge = Edge::start_with(plugin(), 1, primary_route().timeout(SHORT)).await?;
+    let edge = trusting().await?;
     for _ in 0..3 {
         let mut request = edge.request("GET", &path(PAYMENT), envoy_harness::client::empty())?;
         for (name, value) in [
