@@ -36,7 +36,7 @@ wasm: ## Builds the proxy-wasm module and the component into target/wasm
 	@$(ADD_TARGET)
 	$(CARGO) build $(SHELLS) --target $(WASM_TARGET) --profile module
 	@mkdir -p target/wasm
-	@$(CARGO) run --quiet -p module-trim -- $(BUILT)/edge_breaker.wasm $(WASM)
+	@cp $(BUILT)/edge_breaker.wasm $(WASM)
 	@cp $(BUILT)/empty_filter.wasm target/wasm/empty_filter.wasm
 	@$(ADD_COMPONENT_TARGET)
 	$(CARGO) build -p breaker-component --target $(COMPONENT_TARGET) --profile module

@@ -2,6 +2,7 @@
 
 mod envoy;
 mod events;
+mod security;
 
 use anyhow::{Context, Result, ensure};
 use edge_breaker_tests::pages::{Page, pages};

@@ -11,6 +11,7 @@ mod load;
 mod names;
 mod notify;
 mod page;
+mod privilege;
 mod rates;
 mod recovery;
 mod reload;

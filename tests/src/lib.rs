@@ -3,6 +3,7 @@
 
 pub mod debian;
 pub mod pages;
+pub mod rights;
 mod setup;
 
 use std::net::SocketAddr;

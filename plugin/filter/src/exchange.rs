@@ -175,6 +175,7 @@ impl Filter {
         host: &impl Host,
         effects: &mut Effects,
     ) -> RequestVerdict {
+        self.witness.meet();
         let facts = headers.facts();
         let remove = facts.own;
         let verdict = |action| RequestVerdict { remove, action };
@@ -229,6 +230,7 @@ impl Filter {
         host: &impl Host,
         effects: &mut Effects,
     ) -> RequestAction {
+        self.watch_timer(host, effects);
         let Record { number, service, .. } = *record;
         if service.rejects(reason) {
             return RequestAction::Reply(self.rejection(reason, standing, host));

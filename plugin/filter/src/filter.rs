@@ -10,6 +10,7 @@ use crate::matching::{Index, Subject};
 use crate::registry::Seen;
 use crate::store::Record;
 use crate::unreadable::Watch;
+use crate::witness::Witness;
 
 /// The longest time between two ticks: half of what `last_success_time` may lag.
 const LONGEST_TICK: Duration = Duration::from_millis(500);
@@ -30,6 +31,7 @@ pub struct Filter {
     pub(crate) seen: Seen,
     /// The outbox of notifications, if it could not be read.
     pub(crate) outbox: Watch,
+    pub(crate) witness: Witness,
 }
 
 impl Filter {
@@ -42,6 +44,7 @@ impl Filter {
             instances: Instances::new(&config),
             seen: Seen::default(),
             outbox: Watch::default(),
+            witness: Witness::new(host.now().monotonic),
             config,
         };
         for record in filter.records() {

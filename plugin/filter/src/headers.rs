@@ -130,7 +130,11 @@ impl Headers {
     /// From pairs of names, in lower case, and values.
     pub fn from_pairs<N: AsRef<[u8]>, V: AsRef<[u8]>>(pairs: &[(N, V)]) -> Self {
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).to_le_bytes();
-        let mut bytes = number(pairs.len()).to_vec();
+        let sizes = pairs.iter().map(|(name, value)| {
+            name.as_ref().len().saturating_add(value.as_ref().len()).saturating_add(10)
+        });
+        let mut bytes = Vec::with_capacity(sizes.fold(4, usize::saturating_add));
+        bytes.extend_from_slice(&number(pairs.len()));
         for (name, value) in pairs {
             bytes.extend_from_slice(&number(name.as_ref().len()));
             bytes.extend_from_slice(&number(value.as_ref().len()));

@@ -19,7 +19,9 @@
 #![deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
 mod admin;
+mod awaited;
 mod bulkhead;
+mod capability;
 mod classify;
 mod config;
 mod effects;
@@ -45,8 +47,11 @@ mod store;
 mod telemetry;
 mod timer;
 mod unreadable;
+mod witness;
 
+pub use awaited::{Awaited, GivenUp};
 pub use breaker::{Mode, Now, Reason, StateName, Timestamp, UnixTime};
+pub use capability::{Capability, Withheld};
 pub use config::{Config, ConfigError};
 pub use effects::{Change, Effects, Level};
 pub use exchange::{AnswerHead, Exchange, RequestAction, RequestVerdict, ResponseVerdict};

@@ -68,6 +68,7 @@ impl ErrandAnswer {
 impl Filter {
     /// Takes the calls that are due, and writes down what may lag.
     pub fn on_tick(&self, host: &impl Host, effects: &mut Effects) -> Vec<Errand> {
+        self.witness.tick();
         self.learn_names(host, effects);
         let mut errands = Vec::new();
         for record in self.records() {

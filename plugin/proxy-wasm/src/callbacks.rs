@@ -1,48 +1,60 @@
-//! What the proxy calls.
+//! What the proxy calls, and not one callback more: each that is exported is called, into the sandbox
+//! and back, whether it does anything or not.
 //!
-//! The SDK exports every callback there is, and looks after the plugin's own contexts, which are
-//! few and seldom at work. Those of a stream are here, under names of their own that
-//! `plugin/trim` puts in place of the SDK's: between the proxy and a stream stands one lookup.
-//! A number that is not known, as when a proxy speaks of a stream once more that has ended, is
-//! no error: nothing happens.
+//! Between the proxy and a stream stands one lookup. A number that is not known, as when a proxy
+//! speaks of a stream once more that has ended, is no error: nothing happens.
 
-#![allow(unsafe_code, reason = "the callbacks are C functions, and some lead on to the SDK's")]
+#![allow(unsafe_code, reason = "the callbacks are C functions under names that the proxy knows")]
 
 use crate::contexts;
-use crate::host::Action;
+use crate::host::{self, Action, LogLevel};
 
-/// The SDK's own callbacks, for the plugin's contexts.
-mod sdk {
-    unsafe extern "C" {
-        pub(super) fn proxy_on_context_create(context: u32, root: u32);
-        pub(super) fn proxy_on_delete(context: u32);
-        pub(super) fn proxy_on_http_call_response(
-            context: u32,
-            call: u32,
-            headers: usize,
-            body: usize,
-            trailers: usize,
-        );
+/// The version of the ABI: up to this one a change of a request's headers has its route chosen anew.
+#[unsafe(export_name = "proxy_abi_version_0_2_1")]
+extern "C" fn abi_version() {}
+
+/// Comes before all else. That it calls the constructors itself keeps the linker from having every
+/// callback call them.
+#[unsafe(export_name = "_initialize")]
+extern "C" fn initialize() {
+    #[cfg(target_family = "wasm")]
+    {
+        unsafe extern "C" {
+            fn __wasm_call_ctors();
+        }
+        // SAFETY: the linker makes it, and it is called once.
+        unsafe { __wasm_call_ctors() };
     }
+    // There is no way to a panic that we know of. If there is one, it is told before the trap.
+    std::panic::set_hook(Box::new(|panic| host::log(LogLevel::Critical, &panic.to_string())));
 }
 
-#[unsafe(export_name = "edge_breaker_on_context_create")]
+#[unsafe(export_name = "proxy_on_context_create")]
 extern "C" fn on_context_create(context: u32, root: u32) {
     if root == 0 {
-        // SAFETY: a plain call, as the proxy would make it.
-        unsafe { sdk::proxy_on_context_create(context, root) };
+        contexts::begin_root(context);
     } else {
         contexts::begin_stream(context, root);
     }
 }
 
-#[unsafe(export_name = "edge_breaker_on_request_headers")]
+#[unsafe(export_name = "proxy_on_configure")]
+extern "C" fn on_configure(context: u32, size: usize) -> u32 {
+    u32::from(contexts::configure(context, size))
+}
+
+#[unsafe(export_name = "proxy_on_tick")]
+extern "C" fn on_tick(context: u32) {
+    contexts::on_tick(context);
+}
+
+#[unsafe(export_name = "proxy_on_request_headers")]
 extern "C" fn on_request_headers(context: u32, _: usize, end_of_stream: u32) -> Action {
     contexts::with_stream(context, |it, effects| it.on_request_headers(end_of_stream != 0, effects))
         .unwrap_or(Action::Continue)
 }
 
-#[unsafe(export_name = "edge_breaker_on_request_body")]
+#[unsafe(export_name = "proxy_on_request_body")]
 extern "C" fn on_request_body(context: u32, size: usize, end_of_stream: u32) -> Action {
     contexts::with_stream(context, |it, effects| {
         it.on_request_body(size, end_of_stream != 0, effects)
@@ -50,13 +62,13 @@ extern "C" fn on_request_body(context: u32, size: usize, end_of_stream: u32) -> 
     .unwrap_or(Action::Continue)
 }
 
-#[unsafe(export_name = "edge_breaker_on_request_trailers")]
+#[unsafe(export_name = "proxy_on_request_trailers")]
 extern "C" fn on_request_trailers(context: u32, _: usize) -> Action {
     contexts::with_stream(context, |it, effects| it.on_request_end(effects))
         .unwrap_or(Action::Continue)
 }
 
-#[unsafe(export_name = "edge_breaker_on_response_headers")]
+#[unsafe(export_name = "proxy_on_response_headers")]
 extern "C" fn on_response_headers(context: u32, _: usize, end_of_stream: u32) -> Action {
     contexts::with_stream(context, |it, effects| {
         it.on_response_headers(end_of_stream != 0, effects)
@@ -64,7 +76,7 @@ extern "C" fn on_response_headers(context: u32, _: usize, end_of_stream: u32) ->
     .unwrap_or(Action::Continue)
 }
 
-#[unsafe(export_name = "edge_breaker_on_response_body")]
+#[unsafe(export_name = "proxy_on_response_body")]
 extern "C" fn on_response_body(context: u32, size: usize, end_of_stream: u32) -> Action {
     contexts::with_stream(context, |it, effects| {
         it.on_response_body(size, end_of_stream != 0, effects)
@@ -72,30 +84,20 @@ extern "C" fn on_response_body(context: u32, size: usize, end_of_stream: u32) ->
     Action::Continue
 }
 
-#[unsafe(export_name = "edge_breaker_on_response_trailers")]
+#[unsafe(export_name = "proxy_on_response_trailers")]
 extern "C" fn on_response_trailers(context: u32, _: usize) -> Action {
     contexts::with_stream(context, |it, effects| it.on_response_trailers(effects));
     Action::Continue
 }
 
-#[unsafe(export_name = "edge_breaker_on_http_call_response")]
-extern "C" fn on_http_call_response(
-    context: u32,
-    call: u32,
-    headers: usize,
-    body: usize,
-    trailers: usize,
-) {
-    if !contexts::on_call_answer(call, headers, body) {
-        // SAFETY: a plain call, as the proxy would make it.
-        unsafe { sdk::proxy_on_http_call_response(context, call, headers, body, trailers) };
-    }
+#[unsafe(export_name = "proxy_on_http_call_response")]
+extern "C" fn on_http_call_response(_: u32, call: u32, headers: usize, body: usize, _: usize) {
+    contexts::on_call_answer(call, headers, body);
 }
 
-#[unsafe(export_name = "edge_breaker_on_delete")]
+#[unsafe(export_name = "proxy_on_delete")]
 extern "C" fn on_delete(context: u32) {
-    if !contexts::end_stream(context) && contexts::forget_root(context) {
-        // SAFETY: a plain call, as the proxy would make it.
-        unsafe { sdk::proxy_on_delete(context) };
+    if !contexts::end_stream(context) {
+        contexts::end_root(context);
     }
 }

@@ -1,13 +1,12 @@
 //! Who is who by the proxy's numbers: configurations at work, streams under way, and the calls
-//! that streams wait for.
+//! that both wait for.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use breaker_filter::Effects;
+use breaker_filter::{Awaited, Effects, GivenUp, PendingErrand};
 
-use crate::host;
+use crate::host::{self, LogLevel};
 use crate::root::Worker;
 use crate::stream::Stream;
 use crate::streams::Streams;
@@ -16,20 +15,31 @@ struct Contexts {
     /// The plugin's contexts that there are, which are few. `None`: not configured yet.
     roots: Vec<(u32, Option<Rc<Worker>>)>,
     streams: Streams,
+    /// Whether it was said that streams come to one that is not configured.
+    said: bool,
     /// Empty, but while a callback is at work: what it wants done takes no memory anew.
     effects: Effects,
 }
 
+/// Who waits for a call.
+pub(crate) enum Caller {
+    Stream(u32),
+    Errand { root: u32, pending: PendingErrand },
+}
+
 impl Contexts {
     const fn new() -> Self {
-        Self { roots: Vec::new(), streams: Streams::new(), effects: Effects::new() }
+        Self { roots: Vec::new(), streams: Streams::new(), said: false, effects: Effects::new() }
+    }
+
+    fn root_mut(&mut self, number: u32) -> Option<&mut Option<Rc<Worker>>> {
+        self.roots.iter_mut().find(|(known, _)| *known == number).map(|(_, root)| root)
     }
 }
 
 thread_local! {
     static CONTEXTS: RefCell<Contexts> = const { RefCell::new(Contexts::new()) };
-    /// Who waits for a call, by the call's number.
-    static CALLS: RefCell<BTreeMap<u32, u32>> = const { RefCell::new(BTreeMap::new()) };
+    static CALLS: RefCell<Awaited<Caller>> = const { RefCell::new(Awaited::new()) };
 }
 
 /// Works on the contexts. The proxy does not call in while it is called, but for memory, so they
@@ -38,35 +48,65 @@ fn with_contexts<R>(f: impl FnOnce(&mut Contexts) -> R) -> Option<R> {
     CONTEXTS.try_with(|contexts| Some(f(&mut *contexts.try_borrow_mut().ok()?))).ok().flatten()
 }
 
-fn with_calls<R>(f: impl FnOnce(&mut BTreeMap<u32, u32>) -> R) -> Option<R> {
+fn with_calls<R>(f: impl FnOnce(&mut Awaited<Caller>) -> R) -> Option<R> {
     CALLS.try_with(|calls| Some(f(&mut *calls.try_borrow_mut().ok()?))).ok().flatten()
 }
 
-/// One of the plugin's contexts is there, and now has this configuration, if any.
-pub(crate) fn set_root(root: u32, worker: Option<Rc<Worker>>) {
-    with_contexts(|contexts| {
-        contexts.roots.retain(|(number, _)| *number != root);
-        contexts.roots.push((root, worker));
-    });
+/// One of the plugin's contexts is there.
+pub(crate) fn begin_root(root: u32) {
+    end_root(root);
+    with_contexts(|contexts| contexts.roots.push((root, None)));
 }
 
-/// One of the plugin's contexts is gone; whether there was one.
-pub(crate) fn forget_root(root: u32) -> bool {
-    let forget = |contexts: &mut Contexts| {
+/// One of the plugin's contexts is gone.
+pub(crate) fn end_root(root: u32) {
+    let forgotten = with_contexts(|contexts| {
         let before = contexts.roots.len();
         contexts.roots.retain(|(number, _)| *number != root);
         contexts.roots.len() < before
+    });
+    if forgotten == Some(true) {
+        with_calls(|calls| calls.forget(root));
+    }
+}
+
+/// Puts a configuration to work; whether it was taken.
+pub(crate) fn configure(root: u32, size: usize) -> bool {
+    let known = with_contexts(|contexts| contexts.root_mut(root).is_some()).unwrap_or(false);
+    let Some(worker) = Worker::configure(root, known, size) else {
+        return false;
     };
-    with_contexts(forget).unwrap_or(false)
+    let configured = Some(Rc::new(worker));
+    with_contexts(|contexts| contexts.root_mut(root).map(|root| *root = configured))
+        .flatten()
+        .is_some()
+}
+
+fn worker(root: u32) -> Option<Rc<Worker>> {
+    with_contexts(|contexts| contexts.root_mut(root)?.clone()).flatten()
 }
 
 /// A stream begins. Without a configuration there is nothing to do for it.
 pub(crate) fn begin_stream(stream: u32, root: u32) {
-    with_contexts(|Contexts { roots, streams, .. }| {
-        if let Some((_, Some(worker))) = roots.iter().find(|(number, _)| *number == root) {
-            streams.begin(stream, worker);
+    with_contexts(|Contexts { roots, streams, said, .. }| {
+        match roots.iter().find(|(number, _)| *number == root) {
+            Some((_, Some(worker))) => streams.begin(stream, worker),
+            _ => complain_once(said),
         }
     });
+}
+
+/// Streams come to a context that was never configured: its configuration was refused, or is
+/// withheld.
+#[cold]
+fn complain_once(said: &mut bool) {
+    if !std::mem::replace(said, true) {
+        host::log(
+            LogLevel::Error,
+            "edge-breaker event=callback_missing callback=proxy_on_configure problem=\"no \
+             configuration came: nothing is guarded\" remedy=\"allow it (docs/security.md)\"",
+        );
+    }
 }
 
 /// Takes a stream a step further, and does what the filter wants done besides.
@@ -100,20 +140,55 @@ pub(crate) fn with_effects<R>(f: impl FnOnce(&mut Effects) -> R) -> Option<R> {
     with_contexts(|contexts| f(&mut contexts.effects))
 }
 
-/// A stream waits for a call.
-pub(crate) fn await_call(call: u32, stream: u32) {
-    with_calls(|calls| calls.insert(call, stream));
+/// The timer has ticked. Calls whose answers are overdue are given up last: that is done for
+/// streams, and what follows in this callback would be done for them as well.
+pub(crate) fn on_tick(root: u32) {
+    let Some(worker) = worker(root) else {
+        return;
+    };
+    worker.on_tick();
+    let Some(GivenUp { callers, unheard }) = with_calls(|calls| calls.on_tick(root)) else {
+        return;
+    };
+    if unheard {
+        worker.on_unheard();
+    }
+    for caller in callers {
+        answer(caller, 0, 0);
+    }
 }
 
-/// The answer to a call is there; whether it is a stream's. If that has ended meanwhile, nobody
-/// wants to know any more.
-pub(crate) fn on_call_answer(call: u32, headers: usize, body: usize) -> bool {
-    let Some(stream) = with_calls(|calls| calls.remove(&call)).flatten() else {
-        return false;
-    };
-    with_stream(stream, |it, effects| {
-        host::act_for(stream);
-        it.on_call_answer(headers, body, effects);
-    });
-    true
+/// Whether a stream may be made to wait for a call.
+pub(crate) fn may_wait() -> bool {
+    with_calls(|calls| calls.may_wait()).unwrap_or(false)
+}
+
+/// Somebody waits for a call, for so many ticks of a context.
+pub(crate) fn await_call(call: u32, root: u32, ticks: u32, caller: Caller) {
+    with_calls(|calls| calls.begin(call, root, ticks, caller));
+}
+
+/// The answer to a call is there.
+pub(crate) fn on_call_answer(call: u32, headers: usize, body: usize) {
+    if let Some(caller) = with_calls(|calls| calls.answered(call)).flatten() {
+        answer(caller, headers, body);
+    }
+}
+
+/// Hands an answer over; no headers: there is none. If a stream has ended meanwhile, nobody wants to
+/// know any more.
+fn answer(caller: Caller, headers: usize, body: usize) {
+    match caller {
+        Caller::Stream(stream) => {
+            with_stream(stream, |it, effects| {
+                host::act_for(stream);
+                it.on_call_answer(headers, body, effects);
+            });
+        }
+        Caller::Errand { root, pending } => {
+            if let Some(worker) = worker(root) {
+                worker.on_errand_answer(pending, headers);
+            }
+        }
+    }
 }

@@ -1,11 +1,12 @@
 //! Every function of the proxy that is used, with every status a value.
 //!
-//! The SDK's own wrappers panic on statuses they do not expect, and some on header values that
-//! are not UTF-8; a client can bring about both. So the functions are declared here again, and
-//! return what the proxy said. One is the SDK's, [`call_for_root`]: it looks after the plugin's
-//! own contexts, and has to know whom of them a call's answer is for.
+//! The wrappers of the proxy-wasm SDK panic on statuses they do not expect, and some on header values
+//! that are not UTF-8; a client can bring about both. So the functions are declared here again, and
+//! return what the proxy said.
 
 #![allow(unsafe_code, reason = "the proxy's functions are C functions")]
+
+pub(crate) mod functions;
 
 use std::ptr;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use breaker_filter::{
     UnixTime, Version,
 };
 
+use self::functions::*;
 use crate::memory;
 use crate::metrics::MetricIds;
 
@@ -60,6 +62,7 @@ pub(crate) enum LogLevel {
     Info = 2,
     Warn = 3,
     Error = 4,
+    Critical = 5,
 }
 
 /// The kind of a metric.
@@ -68,97 +71,6 @@ pub(crate) enum LogLevel {
 pub(crate) enum MetricType {
     Counter = 0,
     Gauge = 1,
-}
-
-#[link(wasm_import_module = "env")]
-unsafe extern "C" {
-    fn proxy_log(level: u32, message: *const u8, size: usize) -> u32;
-    fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
-    fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
-    fn proxy_get_buffer_bytes(
-        buffer: u32,
-        start: usize,
-        max_size: usize,
-        data: *mut *mut u8,
-        size: *mut usize,
-    ) -> u32;
-    fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
-    fn proxy_get_header_map_value(
-        map: u32,
-        name: *const u8,
-        name_size: usize,
-        data: *mut *mut u8,
-        size: *mut usize,
-    ) -> u32;
-    fn proxy_replace_header_map_value(
-        map: u32,
-        name: *const u8,
-        name_size: usize,
-        value: *const u8,
-        value_size: usize,
-    ) -> u32;
-    fn proxy_remove_header_map_value(map: u32, name: *const u8, name_size: usize) -> u32;
-    fn proxy_get_property(
-        path: *const u8,
-        path_size: usize,
-        data: *mut *mut u8,
-        size: *mut usize,
-    ) -> u32;
-    fn proxy_get_shared_data(
-        key: *const u8,
-        key_size: usize,
-        data: *mut *mut u8,
-        size: *mut usize,
-        cas: *mut u32,
-    ) -> u32;
-    fn proxy_set_shared_data(
-        key: *const u8,
-        key_size: usize,
-        value: *const u8,
-        value_size: usize,
-        cas: u32,
-    ) -> u32;
-    fn proxy_send_local_response(
-        status: u32,
-        details: *const u8,
-        details_size: usize,
-        body: *const u8,
-        body_size: usize,
-        headers: *const u8,
-        headers_size: usize,
-        grpc_status: i32,
-    ) -> u32;
-    fn proxy_continue_stream(stream: u32) -> u32;
-    fn proxy_set_effective_context(context: u32) -> u32;
-    fn proxy_http_call(
-        cluster: *const u8,
-        cluster_size: usize,
-        headers: *const u8,
-        headers_size: usize,
-        body: *const u8,
-        body_size: usize,
-        trailers: *const u8,
-        trailers_size: usize,
-        timeout: u32,
-        call: *mut u32,
-    ) -> u32;
-    fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
-    fn proxy_increment_metric(id: u32, offset: i64) -> u32;
-    fn proxy_record_metric(id: u32, value: u64) -> u32;
-    fn proxy_get_metric(id: u32, value: *mut u64) -> u32;
-    fn proxy_call_foreign_function(
-        name: *const u8,
-        name_size: usize,
-        argument: *const u8,
-        argument_size: usize,
-        data: *mut *mut u8,
-        size: *mut usize,
-    ) -> u32;
-}
-
-#[link(wasm_import_module = "wasi_snapshot_preview1")]
-unsafe extern "C" {
-    fn clock_time_get(clock: u32, precision: u64, time: *mut u64) -> u32;
 }
 
 /// Bytes that the proxy put into the module's memory.
@@ -211,14 +123,12 @@ impl Host for Proxy<'_> {
     }
 
     fn now(&self) -> Now {
-        const MONOTONIC: u32 = 1;
-        let (mut wall, mut monotonic) = (0, 0);
-        // SAFETY: both write one number to where the pointer points. If one fails, the number
-        // stays zero, a time like any other.
-        unsafe {
-            proxy_get_current_time_nanoseconds(&raw mut wall);
-            clock_time_get(MONOTONIC, 1, &raw mut monotonic);
-        }
+        let mut wall = 0;
+        // SAFETY: it writes one number to where the pointer points.
+        unsafe { proxy_get_current_time_nanoseconds(&raw mut wall) };
+        // A configuration is not taken where there is no clock. If one fails all the same, zero is a
+        // time like any other.
+        let monotonic = monotonic().unwrap_or_default();
         Now { monotonic: Timestamp::from_nanos(monotonic), wall: UnixTime::from_nanos(wall) }
     }
 
@@ -272,6 +182,15 @@ impl Host for Proxy<'_> {
     }
 }
 
+/// The monotonic clock, in nanoseconds.
+pub(crate) fn monotonic() -> Option<u64> {
+    const MONOTONIC: u32 = 1;
+    let mut time = 0;
+    // SAFETY: it writes one number to where the pointer points.
+    let error = unsafe { clock_time_get(MONOTONIC, 1, &raw mut time) };
+    (error == 0).then_some(time)
+}
+
 /// All headers, in one crossing.
 pub(crate) fn headers(map: Map) -> Headers {
     let mut returned = Returned::none();
@@ -312,20 +231,6 @@ pub(crate) fn set_header(map: Map, name: &str, value: &str) {
 pub(crate) fn remove_header(map: Map, name: &str) {
     // SAFETY: pointer and size are of a value that lives until the call returns.
     unsafe { proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) };
-}
-
-/// Has the route chosen anew. A change of request headers does so by itself for modules of this
-/// ABI version; later ones will have to ask, so this one asks already. Proxies that do not know
-/// the function do it by themselves.
-pub(crate) fn clear_route_cache() {
-    const NAME: &str = "clear_route_cache";
-    let mut returned = Returned::none();
-    // SAFETY: pointers and sizes are of values that live until the call returns.
-    unsafe {
-        let (data, size) = (&raw mut returned.data, &raw mut returned.size);
-        proxy_call_foreign_function(NAME.as_ptr(), NAME.len(), ptr::null(), 0, data, size);
-    }
-    drop(returned.into_vec());
 }
 
 /// The first `max` bytes of a buffer; `None` if the proxy has none.
@@ -372,11 +277,11 @@ pub(crate) fn act_for(stream: u32) {
     unsafe { proxy_set_effective_context(stream) };
 }
 
-/// Makes a call for a stream: the proxy's number of it. `None`: it could not be made, and no answer
-/// will come.
-pub(crate) fn call_for_stream(callout: &Callout) -> Option<u32> {
+/// Makes a call: the proxy's number of it. `None`: it could not be made, and no answer will come.
+pub(crate) fn call(callout: &Callout) -> Option<u32> {
     let headers = Headers::from_pairs(&callout.headers).into_serialized();
-    let trailers = Headers::from_pairs::<&str, &str>(&[]).into_serialized();
+    // A map of nothing.
+    let trailers = [0_u8; 4];
     let mut call = 0;
     // SAFETY: pointers and sizes are of values that live until the call returns.
     let status = unsafe {
@@ -394,19 +299,6 @@ pub(crate) fn call_for_stream(callout: &Callout) -> Option<u32> {
         )
     };
     (status == OK).then_some(call)
-}
-
-/// Makes a call for the plugin's context that is at work now, as [`call_for_stream`].
-pub(crate) fn call_for_root(callout: &Callout) -> Option<u32> {
-    let headers = callout.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    proxy_wasm::hostcalls::dispatch_http_call(
-        &callout.cluster,
-        headers.collect(),
-        Some(&callout.body),
-        Vec::new(),
-        Duration::from_millis(millis(callout.timeout).into()),
-    )
-    .ok()
 }
 
 /// As the proxy takes it: none of it is zero, which would be "for ever".

@@ -2,7 +2,8 @@
 //!
 //! Nothing is decided here. [`callbacks`] is what the proxy calls, [`contexts`] finds whom it means;
 //! [`root`] and [`stream`] turn that into calls of [`breaker_filter::Filter`], and do what comes
-//! back; [`host`] holds every function of the proxy that is used.
+//! back; [`host`] holds every function of the proxy that is used, and [`probe`] finds out which of
+//! them it withholds.
 //!
 //! A panic would cost a worker its VM and every stream in it, so there is no way to one: bytes
 //! are never taken for text, and each status that a host function can return is a value.
@@ -14,20 +15,7 @@ mod contexts;
 mod host;
 mod memory;
 mod metrics;
+mod probe;
 mod root;
 mod stream;
 mod streams;
-
-#[allow(
-    unsafe_code,
-    missing_docs,
-    reason = "the macro of the SDK writes the module's entry point, `_initialize`"
-)]
-mod entry {
-    use proxy_wasm::types::LogLevel;
-
-    proxy_wasm::main! {{
-        proxy_wasm::set_log_level(LogLevel::Warn);
-        proxy_wasm::set_root_context(|number| Box::new(crate::root::Root::new(number)));
-    }}
-}

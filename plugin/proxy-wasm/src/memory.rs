@@ -12,7 +12,7 @@ thread_local! {
     static GIVEN: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-#[unsafe(export_name = "edge_breaker_on_memory_allocate")]
+#[unsafe(export_name = "proxy_on_memory_allocate")]
 extern "C" fn on_memory_allocate(size: usize) -> *mut u8 {
     let mut buffer = Headers::buffer(size);
     let data = buffer.as_mut_ptr();

@@ -1,22 +1,48 @@
 //! One plugin configuration on one worker: configured once, ticking from then on.
 
-use std::collections::BTreeMap;
-use std::rc::Rc;
+use breaker_filter::{Capability, Config, Effects, ErrandAnswer, Filter, PendingErrand};
 
-use breaker_filter::{Config, Effects, ErrandAnswer, Filter, PendingErrand};
-use proxy_wasm::traits::{Context, RootContext};
-
-use crate::contexts;
+use crate::contexts::{self, Caller};
 use crate::host::{self, Buffer, LogLevel, Map, Proxy};
 use crate::metrics::MetricIds;
+use crate::probe;
 
 /// What the streams of a configuration share on a worker.
 pub(crate) struct Worker {
+    /// The proxy's number of the plugin's context.
+    pub(crate) root: u32,
     pub(crate) filter: Filter,
     pub(crate) metrics: MetricIds,
 }
 
 impl Worker {
+    /// Puts a configuration of `size` bytes to work, and says so if it cannot. `known`: the context
+    /// was announced, as streams will be.
+    pub(crate) fn configure(root: u32, known: bool, size: usize) -> Option<Self> {
+        let is_withheld = |capability: &Capability| match capability {
+            Capability::ContextCreate => !known,
+            capability => probe::is_withheld(*capability),
+        };
+        let config = Config::read(is_withheld, || match size {
+            0 => Some(Vec::new()),
+            size => host::buffer(Buffer::Configuration, size).filter(|bytes| !bytes.is_empty()),
+        });
+        let config = match config {
+            Ok(config) => config,
+            Err(error) => {
+                let line = format!("edge-breaker configuration refused: {error}");
+                host::log(LogLevel::Error, &line);
+                return None;
+            }
+        };
+        let mut effects = Effects::default();
+        let metrics = MetricIds::of_module();
+        let filter = Filter::new(config, &Proxy { metrics: &metrics }, &mut effects);
+        metrics.apply(&mut effects);
+        host::set_tick_period(filter.tick_period());
+        Some(Self { root, filter, metrics })
+    }
+
     pub(crate) const fn proxy(&self) -> Proxy<'_> {
         Proxy { metrics: &self.metrics }
     }
@@ -29,80 +55,40 @@ impl Worker {
             result
         })
     }
-}
 
-pub(crate) struct Root {
-    number: u32,
-    worker: Option<Rc<Worker>>,
-    /// Calls of the timer under way, by the proxy's numbers.
-    errands: BTreeMap<u32, PendingErrand>,
-}
-
-impl Root {
-    pub(crate) fn new(number: u32) -> Self {
-        contexts::set_root(number, None);
-        Self { number, worker: None, errands: BTreeMap::new() }
+    pub(crate) fn on_tick(&self) {
+        self.run(|effects| {
+            for errand in self.filter.on_tick(&self.proxy(), effects) {
+                let (pending, callout) = errand.into_parts();
+                match host::call(&callout) {
+                    Some(call) => {
+                        let ticks = self.filter.patience(callout.timeout);
+                        let caller = Caller::Errand { root: self.root, pending };
+                        contexts::await_call(call, self.root, ticks, caller);
+                    }
+                    None => {
+                        let failed = ErrandAnswer::Failed;
+                        self.filter.on_errand_answer(pending, &failed, &self.proxy(), effects);
+                    }
+                }
+            }
+        });
     }
-}
 
-impl Context for Root {
-    fn on_http_call_response(&mut self, call: u32, headers: usize, _: usize, _: usize) {
-        let (Some(worker), Some(pending)) = (self.worker.clone(), self.errands.remove(&call))
-        else {
-            return;
-        };
-        // No headers: the call was reset, or its answer too large.
+    /// No answer to a call comes.
+    pub(crate) fn on_unheard(&self) {
+        self.run(|effects| self.filter.on_unheard(effects));
+    }
+
+    /// The answer to a call of the timer's is there. No headers: the call was reset, its answer too
+    /// large, or given up.
+    pub(crate) fn on_errand_answer(&self, pending: PendingErrand, headers: usize) {
         let answer = match headers {
             0 => ErrandAnswer::Failed,
             _ => ErrandAnswer::Answered(host::headers(Map::CallResponse)),
         };
-        worker.run(|effects| {
-            worker.filter.on_errand_answer(pending, &answer, &worker.proxy(), effects);
-        });
-    }
-}
-
-impl RootContext for Root {
-    fn on_configure(&mut self, size: usize) -> bool {
-        let bytes = match size {
-            0 => Vec::new(),
-            size => host::buffer(Buffer::Configuration, size).unwrap_or_default(),
-        };
-        let config = match Config::parse(&bytes) {
-            Ok(config) => config,
-            Err(error) => {
-                let line = format!("edge-breaker configuration refused: {error}");
-                host::log(LogLevel::Error, &line);
-                return false;
-            }
-        };
-        let mut effects = Effects::default();
-        let metrics = MetricIds::of_module();
-        let filter = Filter::new(config, &Proxy { metrics: &metrics }, &mut effects);
-        metrics.apply(&mut effects);
-        host::set_tick_period(filter.tick_period());
-        self.worker = Some(Rc::new(Worker { filter, metrics }));
-        contexts::set_root(self.number, self.worker.clone());
-        true
-    }
-
-    fn on_tick(&mut self) {
-        let Some(worker) = self.worker.clone() else {
-            return;
-        };
-        worker.run(|effects| {
-            for errand in worker.filter.on_tick(&worker.proxy(), effects) {
-                let (pending, callout) = errand.into_parts();
-                match host::call_for_root(&callout) {
-                    Some(call) => {
-                        self.errands.insert(call, pending);
-                    }
-                    None => {
-                        let failed = ErrandAnswer::Failed;
-                        worker.filter.on_errand_answer(pending, &failed, &worker.proxy(), effects);
-                    }
-                }
-            }
+        self.run(|effects| {
+            self.filter.on_errand_answer(pending, &answer, &self.proxy(), effects);
         });
     }
 }

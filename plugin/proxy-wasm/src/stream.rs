@@ -3,11 +3,11 @@
 use std::rc::Rc;
 
 use breaker_filter::{
-    AnswerHead, Effects, Exchange, FallbackAnswer, FallbackVerdict, RequestAction, RequestVerdict,
-    ResponseVerdict, Told,
+    AnswerHead, Callout, Effects, Exchange, FallbackAnswer, FallbackVerdict, RequestAction,
+    RequestVerdict, ResponseVerdict, Told,
 };
 
-use crate::contexts;
+use crate::contexts::{self, Caller};
 use crate::host::{self, Action, Buffer, Map};
 use crate::root::Worker;
 
@@ -91,9 +91,12 @@ impl Stream {
     fn carry_out(&mut self, verdict: ResponseVerdict, effects: &mut Effects) -> Action {
         match verdict {
             ResponseVerdict::Continue(told) => tell(told),
-            ResponseVerdict::Ask(callout) => match host::call_for_stream(&callout) {
+            ResponseVerdict::Ask(callout) => match self.ask(&callout) {
                 Some(call) => {
-                    contexts::await_call(call, self.number);
+                    let worker = &self.worker;
+                    let ticks = worker.filter.patience(callout.timeout);
+                    let caller = Caller::Stream(self.number);
+                    contexts::await_call(call, worker.root, ticks, caller);
                     return Action::Pause;
                 }
                 None => {
@@ -108,6 +111,11 @@ impl Stream {
             }
         }
         Action::Continue
+    }
+
+    /// Makes the call that an answer is held back for, if one may be.
+    fn ask(&self, callout: &Callout) -> Option<u32> {
+        if contexts::may_wait() { host::call(callout) } else { None }
     }
 
     pub(crate) fn on_response_body(
@@ -188,7 +196,6 @@ fn carry_out(verdict: RequestVerdict) -> Action {
             return Action::Pause;
         }
     }
-    host::clear_route_cache();
     Action::Continue
 }
 

@@ -7,27 +7,35 @@
 use std::mem;
 use std::rc::Rc;
 
+use crate::host::{self, LogLevel};
 use crate::root::Worker;
 use crate::stream::Stream;
 
 const FEWEST: usize = 16;
+/// How many places there may be before any stream has ended. A proxy that withholds the callback for
+/// that would have the table grow for ever.
+const MOST_UNENDED: usize = 8192;
 
 /// A table of which at least half is free.
 pub(crate) struct Streams {
     /// Their number is a power of two, or none.
     places: Vec<Option<Stream>>,
     len: usize,
+    /// Whether any has ended.
+    ended: bool,
+    /// Whether it was said that none does.
+    said: bool,
 }
 
 impl Streams {
     pub(crate) const fn new() -> Self {
-        Self { places: Vec::new(), len: 0 }
+        Self { places: Vec::new(), len: 0, ended: false, said: false }
     }
 
-    /// Adds a stream, in place of one with the same number.
+    /// Adds a stream, in place of one with the same number. It is left alone if there is no room.
     pub(crate) fn begin(&mut self, number: u32, worker: &Rc<Worker>) {
-        if self.len >= self.places.len() / 2 {
-            self.grow();
+        if self.len >= self.places.len() / 2 && !self.grow() {
+            return;
         }
         let place = self.place(number);
         if let Some(place) = self.places.get_mut(place) {
@@ -49,6 +57,7 @@ impl Streams {
             return;
         };
         self.len = self.len.saturating_sub(usize::from(stream.is_some()));
+        self.ended = true;
         *stream = None;
         let mut place = self.after(gap);
         while let Some(Some(other)) = self.places.get(place) {
@@ -91,8 +100,13 @@ impl Streams {
         self.places.len().wrapping_sub(1)
     }
 
+    /// Makes room, if there may be more.
     #[cold]
-    fn grow(&mut self) {
+    fn grow(&mut self) -> bool {
+        if self.places.len() >= MOST_UNENDED && !self.ended {
+            self.complain_once();
+            return false;
+        }
         let len = self.places.len().saturating_mul(2).max(FEWEST);
         let streams = mem::replace(&mut self.places, (0..len).map(|_| None).collect());
         for stream in streams.into_iter().flatten() {
@@ -100,6 +114,19 @@ impl Streams {
             if let Some(place) = self.places.get_mut(place) {
                 *place = Some(stream);
             }
+        }
+        true
+    }
+
+    fn complain_once(&mut self) {
+        if !mem::replace(&mut self.said, true) {
+            let streams = self.len;
+            let line = format!(
+                "edge-breaker event=callback_missing callback=proxy_on_delete problem=\"{streams} \
+                 streams began and none has ended: those that begin now are not guarded\" \
+                 remedy=\"allow it (docs/security.md)\""
+            );
+            host::log(LogLevel::Error, &line);
         }
     }
 }

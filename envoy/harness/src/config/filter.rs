@@ -33,6 +33,17 @@ pub struct Wasm {
     vm_id: String,
     configuration: Option<String>,
     failure_policy: FailurePolicy,
+    /// Where the rights stand, and which they are.
+    rights: Option<(Place, Value)>,
+}
+
+/// Where a plugin's rights stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Beside `vm_config`, which is deprecated since Envoy 1.40.
+    Plugin,
+    /// In `vm_config`, since Envoy 1.40.
+    Vm,
 }
 
 impl Wasm {
@@ -48,6 +59,7 @@ impl Wasm {
             vm_id: String::new(),
             configuration: None,
             failure_policy: FailurePolicy::FailReload,
+            rights: None,
         }
     }
 
@@ -71,6 +83,15 @@ impl Wasm {
         self
     }
 
+    /// Withholds all but these functions and callbacks from the module.
+    #[must_use]
+    pub fn rights<'a>(mut self, place: Place, names: impl IntoIterator<Item = &'a str>) -> Self {
+        let allowed = names.into_iter().map(|name| (name.to_owned(), json!({})));
+        let allowed = allowed.collect::<serde_json::Map<_, _>>();
+        self.rights = Some((place, json!({ "allowed_capabilities": allowed })));
+        self
+    }
+
     /// What becomes of requests when the module has failed.
     #[must_use]
     pub fn failure_policy(mut self, policy: FailurePolicy) -> Self {
@@ -90,6 +111,13 @@ impl Wasm {
                 "code": { "local": { "filename": self.module } },
             },
         });
+        if let Some((place, rights)) = self.rights {
+            let place = match place {
+                Place::Plugin => &mut plugin,
+                Place::Vm => &mut plugin["vm_config"],
+            };
+            place["capability_restriction_config"] = rights;
+        }
         if let Some(configuration) = self.configuration {
             plugin["configuration"] = json!({
                 "@type": "type.googleapis.com/google.protobuf.StringValue",

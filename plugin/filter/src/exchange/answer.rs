@@ -39,7 +39,13 @@ impl Filter {
         effects: &mut Effects,
     ) -> ResponseVerdict {
         match &mut exchange.phase {
-            Phase::Idle | Phase::Replaying(_) => ResponseVerdict::PASS,
+            Phase::Idle => {
+                if !self.witness.has_met() {
+                    self.on_unmet(effects);
+                }
+                ResponseVerdict::PASS
+            }
+            Phase::Replaying(_) => ResponseVerdict::PASS,
             Phase::Diverted { service, state } => {
                 let (service, state) = (*service, *state);
                 exchange.phase = Phase::Idle;

@@ -28,6 +28,7 @@ mod matching;
 mod modes;
 mod names;
 mod notify;
+mod privilege;
 mod ramp;
 mod replay;
 mod settlement;
