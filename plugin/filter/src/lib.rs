@@ -19,6 +19,7 @@
 #![deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
 mod admin;
+mod budget;
 mod bulkhead;
 mod classify;
 mod config;
@@ -56,7 +57,9 @@ pub use host::{Host, Property, StoreFault, SwapError, Version};
 pub use replay::{FallbackAnswer, FallbackVerdict};
 pub use reply::{Reply, Told};
 pub use status::ServiceStatus;
-pub use telemetry::{FallbackKind, Metric, MetricKind, NotificationResult, ServiceMetric};
+pub use telemetry::{
+    FallbackKind, Metric, MetricKind, NotificationResult, ServiceMetric, SkipReason,
+};
 pub use timer::{Errand, ErrandAnswer, PendingErrand};
 
 /// A call that the filter wants made on its behalf.

@@ -4,6 +4,7 @@
 use breaker::StateName;
 
 use crate::Callout;
+use crate::budget::{Body, Claim, Head, Settled, Taken, Ticket};
 use crate::config::{ExposeState, FallbackCluster};
 use crate::effects::Effects;
 use crate::exchange::{Exchange, Replaying};
@@ -31,40 +32,66 @@ const NOT_FORWARDED: [&[u8]; 10] = [
 /// A copy of a request, taken as it streams by.
 #[derive(Debug)]
 pub(crate) struct Capture {
-    headers: Headers,
-    body: Vec<u8>,
-    complete: bool,
+    copy: Copied,
+    /// How long a body may be.
     limit: usize,
+    /// How long it is so far.
+    len: usize,
+}
+
+#[derive(Debug)]
+enum Copied {
+    /// All of it.
+    Whole(Headers, Body, Claim),
+    /// What has come so far.
+    Growing(Ticket),
 }
 
 impl Capture {
-    pub(crate) const fn new(headers: Headers, complete: bool, limit: usize) -> Self {
-        Self { headers, body: Vec::new(), complete, limit }
+    /// Begins a copy of a request whose headers have come. `None`: there is no room for it.
+    #[inline(always)]
+    pub(crate) fn begin(
+        headers: Headers,
+        complete: bool,
+        limit: usize,
+        budget: usize,
+    ) -> Option<Self> {
+        let copy = if complete {
+            let claim = Claim::lay(headers.size(), budget)?;
+            Copied::Whole(headers, Body::default(), claim)
+        } else {
+            Copied::Growing(Ticket::begin(Head::Request(headers), budget)?)
+        };
+        Some(Self { copy, limit, len: 0 })
     }
 
-    /// How many more bytes of the body fit.
-    pub(crate) const fn room(&self) -> usize {
-        if self.complete { 0 } else { self.limit.saturating_sub(self.body.len()) }
-    }
-
-    /// Takes a piece of the body. `false`: it does not fit, and the copy is worth nothing.
+    /// Takes a piece of the body. `None`: it does not fit, and the copy is worth nothing.
     pub(crate) fn take(
-        &mut self,
+        mut self,
         len: usize,
         end: bool,
+        budget: usize,
         bytes: impl FnOnce() -> Option<Vec<u8>>,
-    ) -> bool {
-        if len > self.room() {
-            return false;
+    ) -> Option<Self> {
+        let Copied::Growing(ticket) = self.copy else {
+            return (len == 0).then_some(self);
+        };
+        if len > self.limit.saturating_sub(self.len) {
+            return None;
         }
-        if len > 0 {
-            match bytes() {
-                Some(piece) if piece.len() == len => self.body.extend_from_slice(&piece),
-                _ => return false,
-            }
+        if len > 0 && ticket.take(len, budget, bytes) != Taken::Yes {
+            return None;
         }
-        self.complete = end;
-        true
+        self.len = self.len.saturating_add(len);
+        self.copy = if end {
+            let Settled { head: Head::Request(headers), body, claim } = ticket.settle()? else {
+                return None;
+            };
+            Copied::Whole(headers, body, claim)
+        } else {
+            Copied::Growing(ticket)
+        };
+        Some(self)
     }
 
     /// The call to the fallback. `None` if the request was not seen to its end, or cannot be said
@@ -75,19 +102,19 @@ impl Capture {
         service: &str,
         state: StateName,
     ) -> Option<Callout> {
-        if !self.complete {
+        let Copied::Whole(request, body, _claim) = self.copy else {
             return None;
-        }
+        };
         let authority = match &cluster.host {
             Some(host) => host.as_bytes(),
-            None => self.headers.authority()?,
+            None => request.authority()?,
         };
         let mut headers = vec![
-            (":method".to_owned(), text(self.headers.method()?)?),
-            (":path".to_owned(), text(self.headers.path()?)?),
+            (":method".to_owned(), text(request.method()?)?),
+            (":path".to_owned(), text(request.path()?)?),
             (":authority".to_owned(), text(authority)?),
         ];
-        for (name, value) in self.headers.iter() {
+        for (name, value) in request.iter() {
             let pseudo = name.first() == Some(&b':');
             let ours = name.starts_with(b"x-circuit-breaker-");
             if pseudo || ours || NOT_FORWARDED.contains(&name) {
@@ -109,7 +136,7 @@ impl Capture {
         Some(Callout {
             cluster: cluster.name.clone(),
             headers,
-            body: self.body,
+            body: body.into_bytes(),
             timeout: cluster.timeout,
         })
     }
