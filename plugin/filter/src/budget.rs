@@ -28,7 +28,7 @@ use crate::telemetry::{Metric, SkipReason};
 const PLACE: usize = 192;
 
 thread_local! {
-    static SUMS: Cell<Sums> = const { Cell::new(Sums { settled: 0, growing: 0 }) };
+    static SUMS: Cell<Sums> = const { Cell::new(Sums { all: 0, growing: 0 }) };
     static TABLE: RefCell<Table> = const { RefCell::new(Table::new()) };
     static SKIPPED: Cell<[u32; 2]> = const { Cell::new([0; 2]) };
 }
@@ -36,15 +36,14 @@ thread_local! {
 /// Bytes of all copies of this worker.
 #[derive(Clone, Copy)]
 struct Sums {
-    /// Of those that stay until they have served.
-    settled: usize,
+    all: usize,
     /// Of those that may have to go.
     growing: usize,
 }
 
 impl Sums {
     fn get() -> Self {
-        SUMS.try_with(Cell::get).unwrap_or(Self { settled: usize::MAX, growing: 0 })
+        SUMS.try_with(Cell::get).unwrap_or(Self { all: usize::MAX, growing: 0 })
     }
 
     fn change(change: impl FnOnce(&mut Self)) {
@@ -55,8 +54,16 @@ impl Sums {
         });
     }
 
+    /// As much of what may have to go is counted.
+    fn grow(by: usize) {
+        Self::change(|sums| {
+            sums.all = sums.all.saturating_add(by);
+            sums.growing = sums.growing.saturating_add(by);
+        });
+    }
+
     const fn leave(self, bytes: usize, limit: usize) -> bool {
-        self.settled.saturating_add(self.growing).saturating_add(bytes) <= limit
+        self.all.saturating_add(bytes) <= limit
     }
 }
 
@@ -71,7 +78,8 @@ impl Claim {
         if !Sums::get().leave(bytes, limit) && !make_room(bytes, limit) {
             return None;
         }
-        Sums::change(|sums| sums.settled = sums.settled.saturating_add(bytes));
+        // Not beyond the limit.
+        Sums::change(|sums| sums.all = sums.all.wrapping_add(bytes));
         Some(Self(bytes))
     }
 }
@@ -79,7 +87,7 @@ impl Claim {
 impl Drop for Claim {
     #[inline(always)]
     fn drop(&mut self) {
-        Sums::change(|sums| sums.settled = sums.settled.saturating_sub(self.0));
+        Sums::change(|sums| sums.all = sums.all.saturating_sub(self.0));
     }
 }
 
@@ -108,23 +116,19 @@ impl Head {
         }
     }
 
-    const fn rank(&self) -> Rank {
+    /// Who came first goes first, but any request before any answer.
+    const fn place(&self, number: u64) -> Place {
         match self {
-            Self::Request(_) => Rank::Request,
-            Self::Answer(_) => Rank::Answer,
+            Self::Request(_) => number,
+            Self::Answer(_) => number | ANSWERS,
         }
     }
 }
 
-/// Who goes first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Rank {
-    Request,
-    Answer,
-}
+type Place = u64;
 
-/// Who goes first, and among equals who came first.
-type Place = (Rank, u64);
+/// The first place of an answer. No worker lives to see as many requests.
+const ANSWERS: Place = 1 << 63;
 
 #[derive(Debug)]
 struct Growing {
@@ -169,10 +173,10 @@ impl Ticket {
         let counted = head.size().saturating_add(PLACE);
         let ticket = with_table(|table| {
             table.last = table.last.wrapping_add(1);
-            let place = (head.rank(), table.last);
+            let place = head.place(table.last);
             table.make_room(counted, limit, Some(place)).then(|| {
                 table.copies.insert(place, Growing { head, body: Body::default(), counted });
-                Sums::change(|sums| sums.growing = sums.growing.saturating_add(counted));
+                Sums::grow(counted);
                 Self(place)
             })
         });
@@ -209,7 +213,7 @@ impl Ticket {
             let copy = table.copies.get_mut(&self.0)?;
             let more = copy.body.push(piece);
             copy.counted = copy.counted.saturating_add(more);
-            Sums::change(|sums| sums.growing = sums.growing.saturating_add(more));
+            Sums::grow(more);
             Some(())
         });
         taken.map_or(Taken::NoRoom, |()| Taken::Yes)
@@ -218,7 +222,7 @@ impl Ticket {
     /// It has ended. `None`: it had to go.
     pub(crate) fn settle(self) -> Option<Settled> {
         let Growing { head, body, counted } = with_table(|table| table.remove(self.0))?;
-        Sums::change(|sums| sums.settled = sums.settled.saturating_add(counted));
+        Sums::change(|sums| sums.all = sums.all.saturating_add(counted));
         Some(Settled { head, body, claim: Claim(counted) })
     }
 }
@@ -236,7 +240,10 @@ impl Table {
 
     fn remove(&mut self, place: Place) -> Option<Growing> {
         let copy = self.copies.remove(&place)?;
-        Sums::change(|sums| sums.growing = sums.growing.saturating_sub(copy.counted));
+        Sums::change(|sums| {
+            sums.all = sums.all.saturating_sub(copy.counted);
+            sums.growing = sums.growing.saturating_sub(copy.counted);
+        });
         Some(copy)
     }
 
@@ -245,7 +252,8 @@ impl Table {
     fn make_room(&mut self, bytes: usize, limit: usize, asking: Option<Place>) -> bool {
         while !Sums::get().leave(bytes, limit) {
             // In vain if even all of it were not enough.
-            if Sums::get().settled.saturating_add(bytes) > limit {
+            let Sums { all, growing } = Sums::get();
+            if all.saturating_sub(growing).saturating_add(bytes) > limit {
                 return false;
             }
             let first = self.copies.first_key_value().map(|(place, _)| *place);

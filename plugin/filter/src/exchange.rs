@@ -27,7 +27,7 @@ use crate::host::{Host, Property};
 use crate::matching::{Subject, without_port};
 use crate::naming::Placeholder;
 use crate::registry::Nameless;
-use crate::replay::Capture;
+use crate::replay::{Bounds, Capture};
 use crate::reply::{Reply, Told};
 use crate::stale::{Copy, Wanted};
 use crate::store::{Lost, Record};
@@ -270,9 +270,10 @@ impl Filter {
             {
                 call.wanted = None;
             }
-            if let Some(capture) = call.capture.take() {
-                let budget = self.config.max_copied_bytes;
-                call.capture = capture.take(len, end_of_stream, budget, bytes);
+            if let Some(capture) = call.capture.take()
+                && let Some(bounds) = self.bounds(call.service)
+            {
+                call.capture = capture.take(len, end_of_stream, bounds, bytes);
             }
         }
     }
@@ -304,12 +305,15 @@ impl Filter {
         headers: Headers,
         complete: bool,
     ) -> Option<Capture> {
-        let cluster = service.fallback.cluster.as_ref()?;
-        if !service.fallback.on_failure || protocol != Protocol::Http {
-            return None;
-        }
-        let budget = self.config.max_copied_bytes;
-        Capture::begin(headers, complete, cluster.max_request_bytes, budget)
+        let wanted = service.fallback.cluster.is_some()
+            && service.fallback.on_failure
+            && protocol == Protocol::Http;
+        wanted.then(|| Capture::begin(headers, complete, self.config.max_copied_bytes)).flatten()
+    }
+
+    fn bounds(&self, number: usize) -> Option<Bounds> {
+        let cluster = self.record(number)?.service.fallback.cluster.as_ref()?;
+        Some(Bounds { body: cluster.max_request_bytes, all: self.config.max_copied_bytes })
     }
 
     /// What a request asks for, where answers are kept, until it is answered.

@@ -31,67 +31,59 @@ const NOT_FORWARDED: [&[u8]; 10] = [
 
 /// A copy of a request, taken as it streams by.
 #[derive(Debug)]
-pub(crate) struct Capture {
-    copy: Copied,
-    /// How long a body may be.
-    limit: usize,
-    /// How long it is so far.
-    len: usize,
-}
-
-#[derive(Debug)]
-enum Copied {
+pub(crate) enum Capture {
     /// All of it.
     Whole(Headers, Body, Claim),
-    /// What has come so far.
-    Growing(Ticket),
+    /// What has come so far, and how much of the body that is.
+    Growing(Ticket, usize),
+}
+
+/// How much may be copied.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// Of the body of one request.
+    pub(crate) body: usize,
+    /// Of everything, by a worker.
+    pub(crate) all: usize,
 }
 
 impl Capture {
     /// Begins a copy of a request whose headers have come. `None`: there is no room for it.
     #[inline(always)]
-    pub(crate) fn begin(
-        headers: Headers,
-        complete: bool,
-        limit: usize,
-        budget: usize,
-    ) -> Option<Self> {
-        let copy = if complete {
-            let claim = Claim::lay(headers.size(), budget)?;
-            Copied::Whole(headers, Body::default(), claim)
-        } else {
-            Copied::Growing(Ticket::begin(Head::Request(headers), budget)?)
-        };
-        Some(Self { copy, limit, len: 0 })
+    pub(crate) fn begin(headers: Headers, complete: bool, all: usize) -> Option<Self> {
+        if !complete {
+            return Some(Self::Growing(Ticket::begin(Head::Request(headers), all)?, 0));
+        }
+        let claim = Claim::lay(headers.size(), all)?;
+        Some(Self::Whole(headers, Body::default(), claim))
     }
 
     /// Takes a piece of the body. `None`: it does not fit, and the copy is worth nothing.
     pub(crate) fn take(
-        mut self,
+        self,
         len: usize,
         end: bool,
-        budget: usize,
+        bounds: Bounds,
         bytes: impl FnOnce() -> Option<Vec<u8>>,
     ) -> Option<Self> {
-        let Copied::Growing(ticket) = self.copy else {
+        let Self::Growing(ticket, before) = self else {
             return (len == 0).then_some(self);
         };
-        if len > self.limit.saturating_sub(self.len) {
+        if len > bounds.body.saturating_sub(before) {
             return None;
         }
-        if len > 0 && ticket.take(len, budget, bytes) != Taken::Yes {
+        if len > 0 && ticket.take(len, bounds.all, bytes) != Taken::Yes {
             return None;
         }
-        self.len = self.len.saturating_add(len);
-        self.copy = if end {
-            let Settled { head: Head::Request(headers), body, claim } = ticket.settle()? else {
-                return None;
-            };
-            Copied::Whole(headers, body, claim)
-        } else {
-            Copied::Growing(ticket)
-        };
-        Some(self)
+        if !end {
+            return Some(Self::Growing(ticket, before.saturating_add(len)));
+        }
+        match ticket.settle()? {
+            Settled { head: Head::Request(headers), body, claim } => {
+                Some(Self::Whole(headers, body, claim))
+            }
+            Settled { head: Head::Answer(_), .. } => None,
+        }
     }
 
     /// The call to the fallback. `None` if the request was not seen to its end, or cannot be said
@@ -102,7 +94,7 @@ impl Capture {
         service: &str,
         state: StateName,
     ) -> Option<Callout> {
-        let Copied::Whole(request, body, _claim) = self.copy else {
+        let Self::Whole(request, body, _claim) = self else {
             return None;
         };
         let authority = match &cluster.host {
