@@ -1,5 +1,6 @@
 //! Who answers while a breaker is open, and when a call has failed.
 
+mod held;
 mod open;
 mod replay;
 mod upgrade;

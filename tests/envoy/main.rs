@@ -3,6 +3,7 @@
 mod bulkhead;
 mod classification;
 mod concurrency;
+mod copies;
 mod counters;
 mod diversion;
 mod hostile;

@@ -139,6 +139,11 @@ impl Vm {
         [all[0] - given[0], all[1] - given[1]]
     }
 
+    /// How many bytes of memory the module has.
+    pub(crate) fn memory_size(&self) -> usize {
+        self.store.data().memory.map_or(0, |memory| memory.data_size(&self.store))
+    }
+
     pub(crate) fn state(&self) -> &State {
         self.store.data()
     }

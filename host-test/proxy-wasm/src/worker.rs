@@ -142,6 +142,15 @@ impl Worker {
         &self.state().usage
     }
 
+    /// How many bytes of memory the VM has, which never gets smaller; 0 if it is gone.
+    #[must_use]
+    pub fn memory_size(&self) -> usize {
+        match &self.seat {
+            Seat::Running(vm) => vm.memory_size(),
+            Seat::Gone(_) | Seat::Empty => 0,
+        }
+    }
+
     // --- Streams -------------------------------------------------------------------------------
 
     /// Opens a stream. If the VM is gone, and the policy is to build it anew, this is when it is.

@@ -33,6 +33,8 @@ pub struct Config {
     pub(crate) services: Vec<Service>,
     /// How many breakers the names that are made at run time may have.
     pub(crate) max_services: usize,
+    /// How many bytes a worker may hold of copies.
+    pub(crate) max_copied_bytes: usize,
     pub(crate) notify: Option<Notify>,
     pub(crate) admin: Option<Admin>,
 }

@@ -27,7 +27,7 @@ use crate::host::{Host, Property};
 use crate::matching::{Subject, without_port};
 use crate::naming::Placeholder;
 use crate::registry::Nameless;
-use crate::replay::Capture;
+use crate::replay::{Bounds, Capture};
 use crate::reply::{Reply, Told};
 use crate::stale::{Copy, Wanted};
 use crate::store::{Lost, Record};
@@ -55,6 +55,8 @@ struct Held {
 struct Asked<'a> {
     headers: &'a Headers,
     facts: &'a Facts<'a>,
+    /// Whether its head is all of it.
+    complete: bool,
 }
 
 /// Where a request belongs.
@@ -199,8 +201,8 @@ impl Filter {
                     service: number,
                     permit,
                     protocol,
-                    wanted: service.wanted(protocol, &headers, &facts).map(Box::new),
-                    capture: service.capture(protocol, headers, end_of_stream),
+                    wanted: self.held(service, protocol, &headers, &facts, end_of_stream),
+                    capture: self.capture(service, protocol, headers, end_of_stream),
                     copy: None,
                     complete: end_of_stream,
                     own_terms,
@@ -213,7 +215,7 @@ impl Filter {
                 verdict(RequestAction::Continue)
             }
             Entry::Diverted(reason, standing) => {
-                let asked = Asked { headers: &headers, facts: &facts };
+                let asked = Asked { headers: &headers, facts: &facts, complete: end_of_stream };
                 verdict(self.divert(exchange, &record, (reason, standing), &asked, host, effects))
             }
         }
@@ -226,7 +228,7 @@ impl Filter {
         exchange: &mut Exchange,
         record: &Record<'_>,
         (reason, standing): (DivertReason, Standing),
-        Asked { headers, facts }: &Asked<'_>,
+        Asked { headers, facts, complete }: &Asked<'_>,
         host: &impl Host,
         effects: &mut Effects,
     ) -> RequestAction {
@@ -236,7 +238,7 @@ impl Filter {
             return RequestAction::Reply(self.rejection(reason, standing, host));
         }
         let Some(cluster) = &service.fallback.cluster else {
-            let wanted = service.wanted(Protocol::of(facts), headers, facts);
+            let wanted = service.wanted(Protocol::of(facts), headers, facts, *complete);
             let (reply, kind) = match self.stale(record, wanted.as_ref(), host) {
                 Some(stale) => (stale, FallbackKind::Stale),
                 None => (service.reply(reason, standing, host), FallbackKind::Response),
@@ -264,11 +266,17 @@ impl Filter {
         end_of_stream: bool,
         bytes: impl FnOnce() -> Option<Vec<u8>>,
     ) {
-        if let Phase::Admitted(call) = &mut exchange.phase
-            && let Some(capture) = &mut call.capture
-            && !capture.take(len, end_of_stream, bytes)
-        {
-            call.capture = None;
+        if let Phase::Admitted(call) = &mut exchange.phase {
+            if let Some(wanted) = &mut call.wanted
+                && !wanted.go_on(len, end_of_stream)
+            {
+                call.wanted = None;
+            }
+            if let Some(capture) = call.capture.take()
+                && let Some(bounds) = self.bounds(call.service)
+            {
+                call.capture = capture.take(len, end_of_stream, bounds, bytes);
+            }
         }
     }
 
@@ -288,6 +296,40 @@ impl Filter {
             call.began = service.slow_after.map(|_| host.now().monotonic);
         }
         None
+    }
+
+    /// What a replay needs of a request, where failed calls are sent again.
+    #[inline(always)]
+    fn capture(
+        &self,
+        service: &Service,
+        protocol: Protocol,
+        headers: Headers,
+        complete: bool,
+    ) -> Option<Capture> {
+        let wanted = service.fallback.cluster.is_some()
+            && service.fallback.on_failure
+            && protocol == Protocol::Http;
+        wanted.then(|| Capture::begin(headers, complete, self.config.max_copied_bytes)).flatten()
+    }
+
+    fn bounds(&self, number: usize) -> Option<Bounds> {
+        let cluster = self.record(number)?.service.fallback.cluster.as_ref()?;
+        Some(Bounds { body: cluster.max_request_bytes, all: self.config.max_copied_bytes })
+    }
+
+    /// What a request asks for, where answers are kept, until it is answered.
+    #[inline(always)]
+    fn held(
+        &self,
+        service: &Service,
+        protocol: Protocol,
+        headers: &Headers,
+        facts: &Facts<'_>,
+        complete: bool,
+    ) -> Option<Box<Wanted>> {
+        let wanted = service.wanted(protocol, headers, facts, complete)?;
+        wanted.held(self.config.max_copied_bytes).map(Box::new)
     }
 
     fn find_service(
@@ -357,7 +399,8 @@ impl Filter {
         wanted: Option<&Wanted>,
         host: &impl Host,
     ) -> Option<Reply> {
-        record.stale_answer(record.service.fallback.stale.as_ref()?, wanted?, host)
+        let wanted = wanted.filter(|wanted| wanted.is_whole())?;
+        record.stale_answer(record.service.fallback.stale.as_ref()?, wanted, host)
     }
 
     /// What a call is told that gets no fallback either.
@@ -371,22 +414,17 @@ impl Filter {
 }
 
 impl Service {
-    /// What a replay needs of a request, where failed calls are sent again.
-    #[inline(always)]
-    fn capture(&self, protocol: Protocol, headers: Headers, complete: bool) -> Option<Capture> {
-        match &self.fallback.cluster {
-            Some(cluster) if self.fallback.on_failure && protocol == Protocol::Http => {
-                Some(Capture::new(headers, complete, cluster.max_request_bytes))
-            }
-            _ => None,
-        }
-    }
-
     /// What a request asks for, where answers are kept.
     #[inline(always)]
-    fn wanted(&self, protocol: Protocol, headers: &Headers, facts: &Facts<'_>) -> Option<Wanted> {
+    fn wanted(
+        &self,
+        protocol: Protocol,
+        headers: &Headers,
+        facts: &Facts<'_>,
+        complete: bool,
+    ) -> Option<Wanted> {
         let kept = self.fallback.stale.is_some() && protocol == Protocol::Http;
-        kept.then(|| Wanted::of(headers, facts)).flatten()
+        kept.then(|| Wanted::of(headers, facts, complete)).flatten()
     }
 
     /// What answers a diverted call where nothing else does.

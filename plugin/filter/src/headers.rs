@@ -103,6 +103,9 @@ impl OwnResponseHeaders {
     }
 }
 
+/// What a pair takes in the serialised map beside its texts.
+const NUMBERS_AND_NULS: usize = 2 * size_of::<u32>() + 2;
+
 /// The headers of one message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Headers(Vec<u8>);
@@ -130,10 +133,12 @@ impl Headers {
     /// From pairs of names, in lower case, and values.
     pub fn from_pairs<N: AsRef<[u8]>, V: AsRef<[u8]>>(pairs: &[(N, V)]) -> Self {
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).to_le_bytes();
-        let sizes = pairs.iter().map(|(name, value)| {
-            name.as_ref().len().saturating_add(value.as_ref().len()).saturating_add(10)
-        });
-        let mut bytes = Vec::with_capacity(sizes.fold(4, usize::saturating_add));
+        let size = |(name, value): &(N, V)| {
+            let text = name.as_ref().len().saturating_add(value.as_ref().len());
+            text.saturating_add(NUMBERS_AND_NULS)
+        };
+        let size = pairs.iter().map(size).fold(size_of::<u32>(), usize::saturating_add);
+        let mut bytes = Vec::with_capacity(size);
         bytes.extend_from_slice(&number(pairs.len()));
         for (name, value) in pairs {
             bytes.extend_from_slice(&number(name.as_ref().len()));
@@ -152,6 +157,11 @@ impl Headers {
     #[must_use]
     pub fn into_serialized(mut self) -> Vec<u8> {
         mem::take(&mut self.0)
+    }
+
+    /// How much memory they take.
+    pub(crate) const fn size(&self) -> usize {
+        self.0.capacity()
     }
 
     /// Names and values, in their order.

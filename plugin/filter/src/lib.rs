@@ -20,6 +20,7 @@
 
 mod admin;
 mod awaited;
+mod budget;
 mod bulkhead;
 mod capability;
 mod classify;
@@ -61,7 +62,9 @@ pub use host::{Host, Property, StoreFault, SwapError, Version};
 pub use replay::{FallbackAnswer, FallbackVerdict};
 pub use reply::{Reply, Told};
 pub use status::ServiceStatus;
-pub use telemetry::{FallbackKind, Metric, MetricKind, NotificationResult, ServiceMetric};
+pub use telemetry::{
+    FallbackKind, Metric, MetricKind, NotificationResult, ServiceMetric, SkipReason,
+};
 pub use timer::{Errand, ErrandAnswer, PendingErrand};
 
 /// A call that the filter wants made on its behalf.

@@ -4,6 +4,7 @@
 use breaker::StateName;
 
 use crate::Callout;
+use crate::budget::{Body, Claim, Head, Settled, Taken, Ticket};
 use crate::config::{ExposeState, FallbackCluster};
 use crate::effects::Effects;
 use crate::exchange::{Exchange, Replaying};
@@ -30,41 +31,59 @@ const NOT_FORWARDED: [&[u8]; 10] = [
 
 /// A copy of a request, taken as it streams by.
 #[derive(Debug)]
-pub(crate) struct Capture {
-    headers: Headers,
-    body: Vec<u8>,
-    complete: bool,
-    limit: usize,
+pub(crate) enum Capture {
+    /// All of it.
+    Whole(Headers, Body, Claim),
+    /// What has come so far, and how much of the body that is.
+    Growing(Ticket, usize),
+}
+
+/// How much may be copied.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// Of the body of one request.
+    pub(crate) body: usize,
+    /// Of everything, by a worker.
+    pub(crate) all: usize,
 }
 
 impl Capture {
-    pub(crate) const fn new(headers: Headers, complete: bool, limit: usize) -> Self {
-        Self { headers, body: Vec::new(), complete, limit }
+    /// Begins a copy of a request whose headers have come. `None`: there is no room for it.
+    #[inline(always)]
+    pub(crate) fn begin(headers: Headers, complete: bool, all: usize) -> Option<Self> {
+        if !complete {
+            return Some(Self::Growing(Ticket::begin(Head::Request(headers), all)?, 0));
+        }
+        let claim = Claim::lay(headers.size(), all)?;
+        Some(Self::Whole(headers, Body::default(), claim))
     }
 
-    /// How many more bytes of the body fit.
-    pub(crate) const fn room(&self) -> usize {
-        if self.complete { 0 } else { self.limit.saturating_sub(self.body.len()) }
-    }
-
-    /// Takes a piece of the body. `false`: it does not fit, and the copy is worth nothing.
+    /// Takes a piece of the body. `None`: it does not fit, and the copy is worth nothing.
     pub(crate) fn take(
-        &mut self,
+        self,
         len: usize,
         end: bool,
+        bounds: Bounds,
         bytes: impl FnOnce() -> Option<Vec<u8>>,
-    ) -> bool {
-        if len > self.room() {
-            return false;
+    ) -> Option<Self> {
+        let Self::Growing(ticket, before) = self else {
+            return (len == 0).then_some(self);
+        };
+        if len > bounds.body.saturating_sub(before) {
+            return None;
         }
-        if len > 0 {
-            match bytes() {
-                Some(piece) if piece.len() == len => self.body.extend_from_slice(&piece),
-                _ => return false,
+        if len > 0 && ticket.take(len, bounds.all, bytes) != Taken::Yes {
+            return None;
+        }
+        if !end {
+            return Some(Self::Growing(ticket, before.saturating_add(len)));
+        }
+        match ticket.settle()? {
+            Settled { head: Head::Request(headers), body, claim } => {
+                Some(Self::Whole(headers, body, claim))
             }
+            Settled { head: Head::Answer(_), .. } => None,
         }
-        self.complete = end;
-        true
     }
 
     /// The call to the fallback. `None` if the request was not seen to its end, or cannot be said
@@ -75,19 +94,19 @@ impl Capture {
         service: &str,
         state: StateName,
     ) -> Option<Callout> {
-        if !self.complete {
+        let Self::Whole(request, body, _claim) = self else {
             return None;
-        }
+        };
         let authority = match &cluster.host {
             Some(host) => host.as_bytes(),
-            None => self.headers.authority()?,
+            None => request.authority()?,
         };
         let mut headers = vec![
-            (":method".to_owned(), text(self.headers.method()?)?),
-            (":path".to_owned(), text(self.headers.path()?)?),
+            (":method".to_owned(), text(request.method()?)?),
+            (":path".to_owned(), text(request.path()?)?),
             (":authority".to_owned(), text(authority)?),
         ];
-        for (name, value) in self.headers.iter() {
+        for (name, value) in request.iter() {
             let pseudo = name.first() == Some(&b':');
             let ours = name.starts_with(b"x-circuit-breaker-");
             if pseudo || ours || NOT_FORWARDED.contains(&name) {
@@ -109,7 +128,7 @@ impl Capture {
         Some(Callout {
             cluster: cluster.name.clone(),
             headers,
-            body: self.body,
+            body: body.into_bytes(),
             timeout: cluster.timeout,
         })
     }

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use breaker::Timestamp;
 
+use crate::budget::Claim;
 use crate::config::Stale;
 use crate::headers::{Facts, Headers};
 use crate::host::Host;
@@ -26,8 +27,8 @@ use crate::reply::Reply;
 use crate::store::Record;
 
 pub(crate) use copy::Copy;
-use entry::Entry;
-pub(crate) use entry::OVERHEAD as ENTRY_OVERHEAD;
+use copy::Ended;
+pub(crate) use entry::{Entry, OVERHEAD as ENTRY_OVERHEAD};
 
 /// Only so often is an answer copied that is kept already: in a tenth of its time, at most.
 const RENEWALS: u32 = 10;
@@ -37,11 +38,14 @@ const SHORTEST_RENEWAL: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Wanted {
     hash: u64,
-    /// Host and path.
+    /// Host and path, and what else makes an address.
     key: Vec<u8>,
     headers: Headers,
     /// Whether only the head is asked for.
     head: bool,
+    /// Whether it is known to have no body.
+    whole: bool,
+    claim: Claim,
 }
 
 /// When this worker last copied an answer, by slot and by what it answered.
@@ -50,18 +54,24 @@ pub(crate) struct Copied(RefCell<BTreeMap<u32, (u64, Timestamp)>>);
 
 impl Wanted {
     #[inline(never)]
-    pub(crate) fn of(headers: &Headers, facts: &Facts<'_>) -> Option<Self> {
+    pub(crate) fn of(headers: &Headers, facts: &Facts<'_>, complete: bool) -> Option<Self> {
         let head = match facts.method? {
             b"GET" => false,
             b"HEAD" => true,
             _ => return None,
         };
-        if !rules::request_allows(headers) {
+        let body = rules::body_of(headers);
+        if !rules::request_allows(headers) || body == Some(true) {
             return None;
         }
         let mut key = facts.authority?.to_ascii_lowercase();
         key.push(b'\n');
         key.extend_from_slice(facts.path?);
+        // Services make links of these, or redirect by them.
+        for name in [&b":scheme"[..], b"x-forwarded-host"] {
+            key.push(b'\n');
+            key.extend(headers.all(name).flatten());
+        }
         if key.len() > entry::LONGEST_KEY {
             return None;
         }
@@ -72,7 +82,26 @@ impl Wanted {
             .chain([&0])
             .chain(coding)
             .fold(BASIS, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(PRIME));
-        Some(Self { hash, key, headers: headers.clone(), head })
+        let whole = complete || body == Some(false);
+        Some(Self { hash, key, headers: headers.clone(), head, whole, claim: Claim::default() })
+    }
+
+    /// Lays claim to its bytes, since it is held on to. `None`: there is no room.
+    pub(crate) fn held(mut self, budget: usize) -> Option<Self> {
+        let size = self.headers.size().saturating_add(self.key.capacity());
+        self.claim = Claim::lay(size, budget)?;
+        Some(self)
+    }
+
+    /// More of the request has come. `false`: it has a body, and what is kept is not for it.
+    pub(crate) const fn go_on(&mut self, len: usize, end: bool) -> bool {
+        self.whole |= end;
+        len == 0
+    }
+
+    /// Whether it is known to have no body. What comes later, nobody has to wait for.
+    pub(crate) const fn is_whole(&self) -> bool {
+        self.whole
     }
 
     fn slot(&self, stale: &Stale) -> u32 {
@@ -95,12 +124,12 @@ impl Record<'_> {
     ) -> Option<Reply> {
         let key = slot_key(self.instance, wanted.slot(stale));
         let (bytes, _) = host.load(&key).ok()??;
-        let entry = Entry::decode(&bytes)?;
+        let (entry, body) = Entry::decode(&bytes)?;
         let kept = entry.kept_for(host.now().monotonic)?;
         if entry.key != wanted.key || !entry.fits(&wanted.headers) || kept > stale.max_age {
             return None;
         }
-        entry.reply(kept, wanted.head)
+        entry.reply(body, kept, wanted.head)
     }
 
     /// Begins to copy an answer whose head has come, if it may be kept and it is time to.
@@ -110,14 +139,15 @@ impl Record<'_> {
         wanted: Wanted,
         status: u16,
         end_of_stream: bool,
+        budget: usize,
         host: &impl Host,
     ) -> Option<Copy> {
-        if wanted.head || !rules::status_allows(status) {
+        if wanted.head || !wanted.whole || !rules::status_allows(status) {
             return None;
         }
         let now = host.now().monotonic;
         let slot = wanted.slot(stale);
-        let mut copied = self.instance.memory.copied.0.borrow_mut();
+        let mut copied = self.instance.memory.copied.0.try_borrow_mut().ok()?;
         let renewal = (stale.max_age / RENEWALS).max(SHORTEST_RENEWAL);
         if let Some((hash, at)) = copied.get(&slot)
             && *hash == wanted.hash
@@ -126,22 +156,29 @@ impl Record<'_> {
             return None;
         }
         copied.insert(slot, (wanted.hash, now));
-        let Wanted { key, headers, .. } = wanted;
-        Copy::begin(slot, key, &headers, status, &host.response_headers(), end_of_stream, stale)
+        let answer = host.response_headers();
+        Copy::begin(slot, wanted, status, &answer, end_of_stream, stale, budget)
     }
 
     /// Keeps an answer that has come to its end, and was a good one.
     pub(crate) fn keep_answer(&self, copy: Copy, host: &impl Host) {
         let slot = copy.slot();
-        let Some(entry) = copy.into_entry(host.now().monotonic) else {
-            return;
-        };
-        self.put(slot, &entry.encode(), host);
+        match copy.end(host.now().monotonic) {
+            Ended::Whole(entry, body, _claim) => self.put(slot, &entry.encode(&body), host),
+            Ended::Cut => {}
+            Ended::Skipped => self.forget_slot(slot),
+        }
     }
 
     /// Nothing came of a copy: the next answer may be copied.
     pub(crate) fn forget_copy(&self, copy: &Copy) {
-        self.instance.memory.copied.0.borrow_mut().remove(&copy.slot());
+        self.forget_slot(copy.slot());
+    }
+
+    fn forget_slot(&self, slot: u32) {
+        if let Ok(mut copied) = self.instance.memory.copied.0.try_borrow_mut() {
+            copied.remove(&slot);
+        }
     }
 
     /// Empties slots beyond those that there are to be: a configuration before may have had more.

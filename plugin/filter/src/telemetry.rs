@@ -41,6 +41,15 @@ pub enum NotificationResult {
     Dropped,
 }
 
+/// Why a call passes without a copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SkipReason {
+    /// There was no room for it.
+    Limit,
+    /// It had to make room for others.
+    Evicted,
+}
+
 /// A metric of the module or, with a service's number, of that service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Metric {
@@ -60,6 +69,8 @@ pub enum Metric {
     UnreadableRecords,
     /// Notifications by what became of them.
     Notifications(NotificationResult),
+    /// Copies of requests and answers that were not made, or not to their end, by why.
+    CopiesSkipped(SkipReason),
     /// A metric of the service with this number.
     Of(usize, ServiceMetric),
 }
@@ -114,7 +125,7 @@ const FALLBACK: usize = NOT_PERMITTED + 5;
 const TRANSITIONS: usize = FALLBACK + 4;
 const HEALTH_CHECKS: usize = TRANSITIONS + STATES * REASONS;
 const SERVICE_METRICS: usize = HEALTH_CHECKS + 2;
-const MODULE_METRICS: usize = 10;
+const MODULE_METRICS: usize = 12;
 
 impl Metric {
     /// How many metrics there are with so many services.
@@ -146,6 +157,8 @@ impl Metric {
             Self::Notifications(NotificationResult::Delivered),
             Self::Notifications(NotificationResult::Failed),
             Self::Notifications(NotificationResult::Dropped),
+            Self::CopiesSkipped(SkipReason::Limit),
+            Self::CopiesSkipped(SkipReason::Evicted),
         ]
         .into_iter()
     }
@@ -166,6 +179,8 @@ impl Metric {
             Self::Notifications(NotificationResult::Delivered) => 7,
             Self::Notifications(NotificationResult::Failed) => 8,
             Self::Notifications(NotificationResult::Dropped) => 9,
+            Self::CopiesSkipped(SkipReason::Limit) => 10,
+            Self::CopiesSkipped(SkipReason::Evicted) => 11,
             // No table is so long that this would wrap.
             Self::Of(service, metric) => {
                 service.wrapping_mul(SERVICE_METRICS).wrapping_add(MODULE_METRICS + metric.index())
@@ -202,6 +217,7 @@ impl Metric {
             Self::Unnamed => unprotected("unnamed"),
             Self::BeyondBound => unprotected("max_services"),
             Self::Notifications(result) => notifications(result),
+            Self::CopiesSkipped(reason) => copies_skipped(reason),
             Self::Of(_, metric) => metric.stat_name(service),
         }
     }
@@ -218,6 +234,14 @@ fn notifications(result: NotificationResult) -> String {
         NotificationResult::Dropped => "dropped",
     };
     format!("{}edge_breaker_notifications_total", label("result", result))
+}
+
+fn copies_skipped(reason: SkipReason) -> String {
+    let reason = match reason {
+        SkipReason::Limit => "limit",
+        SkipReason::Evicted => "evicted",
+    };
+    format!("{}edge_breaker_copies_skipped_total", label("reason", reason))
 }
 
 /// A dot would end a value early under the tag rules that Istio brings along.

@@ -6,6 +6,7 @@
 use breaker::{Breaker, StateName, UnixTime};
 
 use crate::Callout;
+use crate::budget;
 use crate::effects::Effects;
 use crate::filter::Filter;
 use crate::headers::Headers;
@@ -69,6 +70,7 @@ impl Filter {
     /// Takes the calls that are due, and writes down what may lag.
     pub fn on_tick(&self, host: &impl Host, effects: &mut Effects) -> Vec<Errand> {
         self.witness.tick();
+        budget::count_skipped(effects);
         self.learn_names(host, effects);
         let mut errands = Vec::new();
         for record in self.records() {

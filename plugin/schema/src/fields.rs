@@ -39,6 +39,11 @@ pub(crate) const FIELDS: &[(&str, &str, &str)] = &[
         r#"{"minItems": 1, "maxItems": 1024, "default": [{"name": "{cluster}"}]}"#,
     ),
     ("Config", "max_services", r#"{"minimum": 1, "maximum": 4096, "default": 1024}"#),
+    (
+        "Limits",
+        "max_copied_bytes",
+        r#"{"maximum": 268435456, "default": 33554432, "examples": [33554432]}"#,
+    ),
     ("Config", "expose_state", r#"{"default": "fallback"}"#),
     (
         "Service",

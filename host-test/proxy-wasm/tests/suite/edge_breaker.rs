@@ -38,7 +38,7 @@ fn module() -> &'static Module {
     })
 }
 
-fn worker(process: &Process, config: &str) -> Worker {
+pub(crate) fn worker(process: &Process, config: &str) -> Worker {
     Worker::start(process, module(), Plugin::default(), config.as_bytes()).unwrap()
 }
 

@@ -16,6 +16,7 @@ mod allocations;
 mod bodies;
 mod cache;
 mod calls;
+mod copies;
 mod edge_breaker;
 mod failure;
 mod guest;

@@ -25,6 +25,9 @@ const SECOND: Duration = Duration::from_secs(1);
 const MOST_SERVICES: usize = 1024;
 const DEFAULT_MADE: u32 = 1024;
 const MOST_MADE: u32 = 4096;
+/// What a worker may hold of copies.
+const DEFAULT_COPIED: u32 = 32 * 1024 * 1024;
+const MOST_COPIED: u32 = 256 * 1024 * 1024;
 /// One breaker for each upstream cluster.
 const EACH_CLUSTER: &str = "{cluster}";
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
@@ -66,6 +69,7 @@ pub(super) fn config(wire: wire::Config) -> Result<Config, ConfigError> {
         expose_state: wire.expose_state.unwrap_or(ExposeState::Fallback),
         services,
         max_services,
+        max_copied_bytes: max_copied_bytes(wire.limits)?,
         notify: wire.notify.map(notify::notify).transpose()?,
         admin: wire.admin.map(admin).transpose()?,
     })
@@ -76,6 +80,16 @@ fn max_services(wire: Option<u32>) -> Result<usize, ConfigError> {
     if max == 0 || max > MOST_MADE {
         let remedy = format!("give 1 to {MOST_MADE}");
         return Err(ConfigError::at("max_services", max, remedy));
+    }
+    Ok(usize::try_from(max).unwrap_or(usize::MAX))
+}
+
+fn max_copied_bytes(wire: Option<wire::Limits>) -> Result<usize, ConfigError> {
+    let max = wire.and_then(|limits| limits.max_copied_bytes).unwrap_or(DEFAULT_COPIED);
+    if max > MOST_COPIED {
+        let remedy =
+            format!("give at most {MOST_COPIED}: a worker's memory has to do for all else, too");
+        return Err(ConfigError::at("limits.max_copied_bytes", max, remedy));
     }
     Ok(usize::try_from(max).unwrap_or(usize::MAX))
 }

@@ -24,10 +24,23 @@ pub(super) struct Config {
     /// How many names may be made of `{cluster}`, `{host}` and `{route}`.
     #[serde(default, deserialize_with = "count")]
     pub(super) max_services: Option<u32>,
+    /// What a worker may hold.
+    pub(super) limits: Option<Limits>,
     /// Where each transition is posted, as a CloudEvent. Left out, nowhere.
     pub(super) notify: Option<Notify>,
     /// Where the admin API answers. Left out, there is none.
     pub(super) admin: Option<Admin>,
+}
+
+/// What a worker may hold.
+#[derive(Debug, Default, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "an object")]
+pub(super) struct Limits {
+    /// How many bytes of copies: of requests that may have to be sent to the fallback, and of answers
+    /// until they are kept. Beyond it calls pass without a copy.
+    #[serde(default, deserialize_with = "count")]
+    pub(super) max_copied_bytes: Option<u32>,
 }
 
 /// What services have in common.

@@ -81,7 +81,9 @@ impl Filter {
                     let ended = Ended { outcome, slow };
                     return self.on_judged(exchange, &record, head.own, ended, host, effects);
                 }
-                call.await_end(&record, head.status.unwrap_or_default(), end_of_stream, host);
+                let (status, budget) =
+                    (head.status.unwrap_or_default(), self.config.max_copied_bytes);
+                call.await_end(&record, status, end_of_stream, budget, host);
                 call.plain = good && call.copy.is_none();
                 self.told(head.own, || record.state(host, effects))
             }
@@ -103,7 +105,7 @@ impl Filter {
             return;
         };
         if let Some(copy) = &mut call.copy
-            && !copy.take(len, end_of_stream, bytes)
+            && !copy.take(len, end_of_stream, self.config.max_copied_bytes, bytes)
         {
             call.copy = None;
         }
@@ -408,13 +410,14 @@ impl Call {
         record: &Record<'_>,
         status: u16,
         end_of_stream: bool,
+        budget: usize,
         host: &impl Host,
     ) {
         self.capture = None;
         if let Some(stale) = &record.service.fallback.stale
             && let Some(wanted) = self.wanted.take()
         {
-            let copy = record.begin_copy(stale, *wanted, status, end_of_stream, host);
+            let copy = record.begin_copy(stale, *wanted, status, end_of_stream, budget, host);
             self.copy = copy.map(Box::new);
         }
     }

@@ -2,8 +2,10 @@
 
 use breaker::Timestamp;
 
+use super::Wanted;
 use super::entry::Entry;
 use super::rules::{self, Allowed};
+use crate::budget::{Body, Claim, Head, Settled, Taken, Ticket};
 use crate::config::Stale;
 use crate::headers::Headers;
 
@@ -26,24 +28,41 @@ const NOT_KEPT: [&[u8]; 11] = [
 #[derive(Debug)]
 pub(crate) struct Copy {
     slot: u32,
-    entry: Entry,
+    /// `None`: there was no room for it.
+    ticket: Option<Ticket>,
+    /// How long the body may be.
     limit: usize,
-    /// How long the body is said to be.
+    /// How long it is so far.
+    len: usize,
+    /// How long it is said to be.
     announced: Option<usize>,
     complete: bool,
+}
+
+/// What a copy has come to when its answer has ended well.
+pub(super) enum Ended {
+    Whole(Entry, Body, Claim),
+    /// The answer was not whole.
+    Cut,
+    /// There was no room for it.
+    Skipped,
 }
 
 impl Copy {
     pub(super) fn begin(
         slot: u32,
-        key: Vec<u8>,
-        request: &Headers,
+        wanted: Wanted,
         status: u16,
         answer: &Headers,
         end_of_stream: bool,
         stale: &Stale,
+        budget: usize,
     ) -> Option<Self> {
-        let Allowed { age, oldest, vary } = rules::answer_allows(answer)?;
+        let request = &wanted.headers;
+        let Allowed { age, oldest, vary, public } = rules::answer_allows(answer)?;
+        if !public && rules::tells_who_asks(request) {
+            return None;
+        }
         let announced = match answer.get(b"content-length") {
             Some(length) => Some(std::str::from_utf8(length).ok()?.parse().ok()?),
             None => None,
@@ -60,20 +79,19 @@ impl Copy {
             name.first() != Some(&b':') && !ours && !NOT_KEPT.contains(name)
         });
         let entry = Entry {
-            key,
+            vary: vary.collect(),
+            headers: kept.map(|(name, value)| (name.to_vec(), value.to_vec())).collect(),
+            key: wanted.key,
             stored: Timestamp::default(),
             age,
             oldest,
             status,
-            vary: vary.collect(),
-            headers: kept.map(|(name, value)| (name.to_vec(), value.to_vec())).collect(),
-            body: Vec::new(),
         };
-        let limit = stale.max_response_bytes;
-        entry.is_bounded().then_some(Self {
+        entry.is_bounded().then(|| Self {
             slot,
-            entry,
-            limit,
+            ticket: Ticket::begin(Head::Answer(Box::new(entry)), budget),
+            limit: stale.max_response_bytes,
+            len: 0,
             announced,
             complete: end_of_stream,
         })
@@ -88,25 +106,35 @@ impl Copy {
         &mut self,
         len: usize,
         end: bool,
+        budget: usize,
         bytes: impl FnOnce() -> Option<Vec<u8>>,
     ) -> bool {
-        let body = &mut self.entry.body;
-        if len > self.limit.saturating_sub(body.len()) {
+        let Some(ticket) = &self.ticket else {
+            return true;
+        };
+        if len > self.limit.saturating_sub(self.len) {
             return false;
         }
         if len > 0 {
-            match bytes() {
-                Some(piece) if piece.len() == len => body.extend_from_slice(&piece),
-                _ => return false,
+            match ticket.take(len, budget, bytes) {
+                Taken::Yes => self.len = self.len.saturating_add(len),
+                Taken::NoRoom => self.ticket = None,
+                Taken::Withheld => return false,
             }
         }
         self.complete = end;
         true
     }
 
-    /// The whole answer; `None` if it is not whole.
-    pub(super) fn into_entry(self, now: Timestamp) -> Option<Entry> {
-        let whole = self.announced.is_none_or(|length| length == self.entry.body.len());
-        (self.complete && whole).then_some(Entry { stored: now, ..self.entry })
+    /// The answer has ended well.
+    pub(super) fn end(self, now: Timestamp) -> Ended {
+        let whole = self.announced.is_none_or(|length| length == self.len);
+        match self.ticket.map(Ticket::settle) {
+            _ if !self.complete || !whole => Ended::Cut,
+            Some(Some(Settled { head: Head::Answer(entry), body, claim })) => {
+                Ended::Whole(Entry { stored: now, ..*entry }, body, claim)
+            }
+            _ => Ended::Skipped,
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use breaker::Timestamp;
 
 use super::rules;
+use crate::budget::Body;
 use crate::headers::Headers;
 use crate::reply::Reply;
 
@@ -20,15 +21,19 @@ const LONGEST_VARY: usize = 4 * 1024;
 /// numbers that say how long each is, which are counted as headers are.
 pub(crate) const OVERHEAD: usize = LONGEST_KEY + LONGEST_HEADERS + LONGEST_VARY + 64;
 
+/// What a header takes in memory beside its name and its value: where they are, and what the
+/// allocator adds to each.
+const EACH: usize = 80;
+
 /// No header depends on a value that is not there.
 const ABSENT: u32 = u32::MAX;
 
 /// A name of a header, and the value that the request had, if it had any.
 type Vary = (Vec<u8>, Option<Vec<u8>>);
 
-/// A kept answer.
+/// A kept answer, but for its body.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     pub(super) key: Vec<u8>,
     /// When it was kept.
     pub(super) stored: Timestamp,
@@ -39,7 +44,6 @@ pub(super) struct Entry {
     pub(super) status: u16,
     pub(super) vary: Vec<Vary>,
     pub(super) headers: Vec<(Vec<u8>, Vec<u8>)>,
-    pub(super) body: Vec<u8>,
 }
 
 impl Entry {
@@ -52,6 +56,17 @@ impl Entry {
         self.key.len() <= LONGEST_KEY
             && headers.fold(0, usize::saturating_add) <= LONGEST_HEADERS
             && vary.fold(0, usize::saturating_add) <= LONGEST_VARY
+    }
+
+    /// How much memory it takes.
+    pub(crate) fn size(&self) -> usize {
+        let size = |name: &Vec<u8>, value: usize| {
+            name.capacity().saturating_add(value).saturating_add(EACH)
+        };
+        let headers = self.headers.iter().map(|(name, value)| size(name, value.capacity()));
+        let vary = self.vary.iter();
+        let vary = vary.map(|(name, value)| size(name, value.as_ref().map_or(0, Vec::capacity)));
+        headers.chain(vary).fold(self.key.capacity(), usize::saturating_add)
     }
 
     /// For how long it has been kept; `None`: it may be given no more, or was kept in the future.
@@ -67,7 +82,7 @@ impl Entry {
     }
 
     /// The answer, marked as what it is.
-    pub(super) fn reply(self, kept: Duration, head: bool) -> Option<Reply> {
+    pub(super) fn reply(self, body: Vec<u8>, kept: Duration, head: bool) -> Option<Reply> {
         let mut headers = Vec::with_capacity(self.headers.len().saturating_add(2));
         for (name, value) in self.headers {
             headers.push((String::from_utf8(name).ok()?, value));
@@ -75,12 +90,13 @@ impl Entry {
         let age = self.age.saturating_add(kept).as_secs().to_string();
         headers.push(("age".to_owned(), age.into_bytes()));
         headers.push(("warning".to_owned(), b"110 - \"Response is Stale\"".to_vec()));
-        let body = if head { Vec::new() } else { self.body };
+        let body = if head { Vec::new() } else { body };
         Some(Reply { status: self.status, headers, body })
     }
 
-    pub(super) fn encode(&self) -> Vec<u8> {
-        let mut out = Writer(vec![VERSION, 0]);
+    pub(super) fn encode(&self, body: &Body) -> Vec<u8> {
+        let mut out = Writer(Vec::with_capacity(body.len().saturating_add(self.size())));
+        out.0.extend([VERSION, 0]);
         out.0.extend(self.status.to_le_bytes());
         out.0.extend(self.stored.as_nanos().to_le_bytes());
         out.seconds(Some(self.age));
@@ -99,12 +115,15 @@ impl Entry {
             out.bytes(name);
             out.bytes(value);
         }
-        out.bytes(&self.body);
+        out.number(body.len());
+        for piece in body.pieces() {
+            out.0.extend_from_slice(piece);
+        }
         out.0
     }
 
-    /// `None`: these bytes are no entry, or an emptied slot.
-    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+    /// An answer and its body. `None`: these bytes are no entry, or an emptied slot.
+    pub(super) fn decode(bytes: &[u8]) -> Option<(Self, Vec<u8>)> {
         let mut input = Reader(bytes);
         let [VERSION, _] = input.array()? else {
             return None;
@@ -124,8 +143,8 @@ impl Entry {
             headers.push((input.bytes()?.to_vec(), input.bytes()?.to_vec()));
         }
         let body = input.bytes()?.to_vec();
-        let entry = Self { key, stored, age, oldest, status, vary, headers, body };
-        (input.0.is_empty() && (200..600).contains(&status)).then_some(entry)
+        let entry = Self { key, stored, age, oldest, status, vary, headers };
+        (input.0.is_empty() && (200..600).contains(&status)).then_some((entry, body))
     }
 }
 

@@ -13,13 +13,45 @@ pub(super) struct Allowed {
     pub(super) oldest: Option<Duration>,
     /// The request headers that it depends on, in lower case.
     pub(super) vary: Vec<Vec<u8>>,
+    /// Whether it says that it is for everybody, whoever asked for it.
+    pub(super) public: bool,
 }
 
 /// Whether answers to a request may be kept, and given to it: section 3.5 for `authorization`; a
-/// part of an answer is none.
+/// part of an answer is none; and what asks for something else than it seems to is not understood.
 pub(super) fn request_allows(headers: &Headers) -> bool {
-    let has = |name: &[u8]| headers.get(name).is_some();
-    !has(b"authorization") && !has(b"range") && !directives(headers).any(|it| it.is(b"no-store"))
+    const FORBIDDING: [&[u8]; 8] = [
+        b"authorization",
+        b"proxy-authorization",
+        b"range",
+        b"x-http-method",
+        b"x-http-method-override",
+        b"x-method-override",
+        b"x-original-url",
+        b"x-rewrite-url",
+    ];
+    !headers.iter().any(|(name, _)| FORBIDDING.contains(&name))
+        && !directives(headers).any(|it| it.is(b"no-store"))
+}
+
+/// Whether a request says who sends it. An answer to it may be for that one alone, though it does
+/// not say so: many services do not.
+pub(super) fn tells_who_asks(headers: &Headers) -> bool {
+    const TELLING: [&[u8]; 6] =
+        [b"api-key", b"cookie", b"x-access-token", b"x-api-key", b"x-auth-token", b"x-csrf-token"];
+    headers.iter().any(|(name, _)| TELLING.contains(&name))
+}
+
+/// Whether a request has a body, as far as its headers tell: RFC 9112, section 6.3. In HTTP/2 they
+/// need not: `None`.
+pub(super) fn body_of(headers: &Headers) -> Option<bool> {
+    if headers.get(b"transfer-encoding").is_some() {
+        return Some(true);
+    }
+    let mut lengths = headers.all(b"content-length").peekable();
+    lengths.peek()?;
+    let is_zero = |length: &[u8]| !length.is_empty() && length.iter().all(|digit| *digit == b'0');
+    Some(!lengths.all(is_zero))
 }
 
 /// Section 3: an answer that is final, whole and understood.
@@ -42,12 +74,13 @@ pub(super) fn answer_allows(headers: &Headers) -> Option<Allowed> {
     if headers.get(b"set-cookie").is_some() || headers.get(b"content-range").is_some() {
         return None;
     }
-    let (mut fresh, mut if_error, mut controlled) = (None, None, false);
+    let (mut fresh, mut if_error, mut controlled, mut public) = (None, None, false, false);
     for directive in directives(headers) {
         controlled = true;
         if FORBIDDING.into_iter().any(|name| directive.is(name)) {
             return None;
         }
+        public |= directive.is(b"public") && directive.value.is_none();
         if directive.is(b"max-age") {
             fresh = directive.seconds();
         }
@@ -66,7 +99,9 @@ pub(super) fn answer_allows(headers: &Headers) -> Option<Allowed> {
     }
     let age = headers.get(b"age").and_then(seconds).unwrap_or_default();
     let oldest = if_error.map(|more: Duration| more.saturating_add(fresh.unwrap_or_default()));
-    Some(Allowed { age, oldest, vary })
+    // A quoted text may have the word in it, and means something else.
+    public &= headers.all(b"cache-control").all(|value| !value.contains(&b'"'));
+    Some(Allowed { age, oldest, vary, public })
 }
 
 /// All values of a header as one (RFC 9110, 5.3); `None`: there is none.

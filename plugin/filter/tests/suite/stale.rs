@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::world::{Answer, PAYMENT, Request, World, service};
+use crate::world::{Answer, Call, PAYMENT, Request, World, service};
 
 const SLOTS: &str = "edge-breaker/v1/payment-service/stale";
 
@@ -139,6 +139,180 @@ fn what_a_request_forbids_is_neither_kept_nor_given() {
         assert!(stale(get(&world, "/a")).is_none(), "{header:?}");
         assert!(stale(get(&world, "/b")).is_some());
         assert!(stale(get(&world, "/b").header(header.0, header.1)).is_none(), "{header:?}");
+    }
+}
+
+/// The answer comes when all of the request has.
+fn answer_to(mut call: Call, pieces: &[&[u8]]) {
+    for (place, piece) in pieces.iter().enumerate() {
+        call.body(piece, place + 1 == pieces.len());
+    }
+    call.begin(200);
+    call.response_body(b"hello", true);
+    call.over();
+}
+
+#[test]
+fn a_request_with_a_body_is_neither_kept_nor_answered_from_what_was_kept() {
+    let sized = |request: Request| request.header("content-length", "1").with_body();
+    let chunked = |request: Request| request.header("transfer-encoding", "chunked").with_body();
+    // In HTTP/2 nothing but the body itself needs to say that there is one.
+    let untold = |request: Request| request.with_body();
+    // Some proxies end such a request at once, and leave its headers as they were.
+    let emptied = |request: Request| request.header("content-length", "1");
+    let twice = |request: Request| {
+        request.header("content-length", "0").header("content-length", "1").with_body()
+    };
+    let with_body: [(&str, &dyn Fn(Request) -> Request); 5] = [
+        ("sized", &sized),
+        ("chunked", &chunked),
+        ("untold", &untold),
+        ("emptied", &emptied),
+        ("twice", &twice),
+    ];
+    for (name, with_body) in with_body {
+        for pieces in [&[&b"A"[..]][..], &[b"", b"A"], &[b"A", b""]] {
+            let world = world();
+            answer_to(with_body(get(&world, "/a")).send(), pieces);
+            answer(get(&world, "/b"), &[], b"hello");
+            let mut failed = with_body(get(&world, "/b")).send();
+            failed.body(b"B", true);
+            assert_eq!(failed.respond(503).status, 503, "{name}");
+            world.trip_at(2);
+            assert!(stale(get(&world, "/a")).is_none(), "{name}");
+            assert!(stale(get(&world, "/b")).is_some(), "{name}");
+            assert!(stale(with_body(get(&world, "/b"))).is_none(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_request_that_ends_with_an_empty_piece_has_no_body() {
+    let world = world();
+    answer_to(get(&world, "/a").with_body().send(), &[b""]);
+    answer_to(get(&world, "/b").with_body().send(), &[b"", b""]);
+    answer_to(get(&world, "/c").header("content-length", "0").with_body().send(), &[]);
+    let mut failed = get(&world, "/a").with_body().send();
+    failed.body(b"", true);
+    assert_eq!(failed.respond(503).told().1, Some("stale"));
+    let unfinished = get(&world, "/a").with_body().send();
+    assert_eq!(unfinished.respond(503).told().1, None, "a body may follow");
+    world.trip_at(1);
+    for path in ["/a", "/b", "/c"] {
+        assert!(stale(get(&world, path)).is_some(), "{path}");
+    }
+    let known = get(&world, "/a").header("content-length", "0").with_body();
+    assert!(stale(known).is_some());
+    assert!(stale(get(&world, "/a").with_body()).is_none(), "nobody waits for what follows");
+}
+
+#[test]
+fn an_answer_before_the_request_has_ended_is_not_kept() {
+    let world = world();
+    let mut call = get(&world, "/a").with_body().send();
+    call.begin(200);
+    call.response_body(b"hello", true);
+    call.over();
+    world.trip();
+    assert!(stale(get(&world, "/a")).is_none());
+}
+
+const TELLING: [&str; 6] =
+    ["cookie", "x-api-key", "api-key", "x-auth-token", "x-access-token", "x-csrf-token"];
+
+#[test]
+fn an_answer_to_who_is_known_is_kept_only_if_it_is_public() {
+    for name in TELLING {
+        let known = |world: &World, path: &str| get(world, path).header(name, "session=ann");
+        let world = world();
+        answer(known(&world, "/account"), &[], b"hello Ann");
+        answer(known(&world, "/aged"), &[("cache-control", "max-age=60")], b"hello Ann");
+        answer(known(&world, "/logo"), &[("cache-control", "max-age=60, Public")], b"hello");
+        let secret = &[("cache-control", "public, no-store")];
+        answer(known(&world, "/secret"), secret, b"hello Ann");
+        world.trip();
+        for path in ["/account", "/aged", "/secret"] {
+            assert!(stale(get(&world, path)).is_none(), "{name} {path}");
+            assert!(
+                stale(get(&world, path).header(name, "session=bob")).is_none(),
+                "{name} {path}"
+            );
+        }
+        assert!(stale(get(&world, "/logo")).is_some(), "{name}");
+        assert!(stale(get(&world, "/logo").header(name, "session=bob")).is_some(), "{name}");
+    }
+}
+
+#[test]
+fn only_the_directive_makes_an_answer_public() {
+    for control in [
+        "publicity",
+        "public=1",
+        "x-why=\"not, public, at all\"",
+        "x-why=\"public\"",
+        "max-age=1; public",
+        "",
+    ] {
+        let world = world();
+        let request = get(&world, "/a").header("cookie", "session=ann");
+        answer(request, &[("cache-control", control)], b"hello Ann");
+        world.trip();
+        assert!(stale(get(&world, "/a")).is_none(), "{control}");
+    }
+}
+
+/// What a service gives to everybody it gives to those, too, whom it would know: while it is down
+/// they are shown what strangers are.
+#[test]
+fn who_is_known_gets_what_was_kept_for_strangers() {
+    let world = world();
+    answer(get(&world, "/a"), &[], b"hello");
+    answer(get(&world, "/b"), &[("vary", "cookie")], b"hello");
+    world.trip();
+    assert!(stale(get(&world, "/a").header("cookie", "session=ann")).is_some());
+    assert!(stale(get(&world, "/b").header("cookie", "session=ann")).is_none(), "it says so");
+    assert!(stale(get(&world, "/b")).is_some());
+}
+
+#[test]
+fn what_asks_for_something_else_than_it_seems_to_is_neither_kept_nor_given() {
+    for name in [
+        "x-http-method",
+        "x-http-method-override",
+        "x-method-override",
+        "x-original-url",
+        "x-rewrite-url",
+        "authorization",
+        "proxy-authorization",
+    ] {
+        for value in ["DELETE", ""] {
+            let world = world();
+            answer(get(&world, "/a").header(name, value), &[], b"done");
+            answer(get(&world, "/b"), &[], b"hello");
+            world.trip();
+            assert!(stale(get(&world, "/a")).is_none(), "{name}");
+            assert!(stale(get(&world, "/b").header(name, value)).is_none(), "{name}");
+        }
+    }
+    let world = world();
+    answer(get(&world, "/a").method("QUERY"), &[], b"hello");
+    answer(get(&world, "/b").method("get"), &[], b"hello");
+    world.trip();
+    assert!(stale(get(&world, "/a")).is_none());
+    assert!(stale(get(&world, "/b")).is_none(), "methods have their case");
+}
+
+#[test]
+fn what_makes_another_address_has_another_answer() {
+    for (name, value) in [(":scheme", "https"), ("x-forwarded-host", "evil.example")] {
+        let world = world();
+        answer(get(&world, "/a").header(name, value), &[], b"<a href='https://evil.example/'>");
+        answer(get(&world, "/b"), &[], b"hello");
+        world.trip();
+        assert!(stale(get(&world, "/a")).is_none(), "{name}");
+        assert!(stale(get(&world, "/a").header(name, value)).is_some(), "{name}");
+        assert!(stale(get(&world, "/b")).is_some());
+        assert!(stale(get(&world, "/b").header(name, value)).is_none(), "{name}");
     }
 }
 

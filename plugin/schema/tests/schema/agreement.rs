@@ -63,6 +63,8 @@ fn common_mistakes_are_refused() {
         // Out of bounds.
         json!({ "services": [] }),
         json!({ "max_services": 0 }),
+        json!({ "limits": { "max_copied_bytes": 268_435_457 } }),
+        json!({ "limits": { "max_copied_bytes": "32MiB" } }),
         service(json!({ "trip": { "failure_rate_threshold": 0 } })),
         service(json!({ "trip": { "failure_rate_threshold": 101 } })),
         service(json!({ "trip": { "consecutive_failures": 0 } })),

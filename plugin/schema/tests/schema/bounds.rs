@@ -8,6 +8,7 @@ use crate::{SCHEMA, refused, refused_by_filter};
 fn roomy() -> Value {
     json!({
         "max_services": 1,
+        "limits": {},
         "services": [{
             "name": "payment-service",
             "match": { "headers": [{ "name": "x-tenant", "exact": "gold" }] },

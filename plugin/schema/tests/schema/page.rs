@@ -10,6 +10,7 @@ use crate::{SCHEMA, repository};
 const SECTIONS: &[(&str, &str)] = &[
     ("The top level", "Config"),
     ("services", "Service"),
+    ("limits", "Limits"),
     ("notify", "Notify"),
     ("admin", "Admin"),
     ("match", "Match"),

@@ -34,7 +34,8 @@ pub(crate) fn all() -> Vec<(String, Value)> {
     }
     // What is no configuration: other JSON has no such field.
     found.retain(|(_, config)| {
-        let known = ["services", "defaults", "admin", "notify", "max_services", "expose_state"];
+        let known =
+            ["services", "defaults", "admin", "limits", "notify", "max_services", "expose_state"];
         known.iter().any(|field| config.get(field).is_some())
     });
     found
