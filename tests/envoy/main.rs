@@ -1,5 +1,6 @@
 //! Behaviours in a real Envoy.
 
+mod access;
 mod bulkhead;
 mod classification;
 mod concurrency;

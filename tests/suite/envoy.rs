@@ -45,6 +45,7 @@ pub(crate) const LACKS: &[(Need, &str)] = &[
     (Need::ProxyFaults, "a real proxy fails a call for reasons of its own, not when it is told to"),
     (Need::StoreFaults, "a real store neither fails nor holds other bytes when it is told to"),
     (Need::Routes, "here all requests go to one cluster, by one route"),
+    (Need::Peers, "all clients are on this machine"),
 ];
 
 /// One scenario on an Envoy.

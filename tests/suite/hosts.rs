@@ -35,7 +35,7 @@ pub(crate) const HOSTS: &[HostKind] = &[
     },
     HostKind {
         name: "component",
-        lacks: &[],
+        lacks: &[(Need::Peers, "the component has no word for them")],
         start: |s| Ok(Box::new(Component::new(s.workers))),
         seeds: 200,
     },

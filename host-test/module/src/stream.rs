@@ -46,6 +46,9 @@ impl Stream {
         if let Some(route) = &request.route {
             vm.set_property(id, &["xds", "route_name"], route.as_str());
         }
+        if let Some(peer) = &request.peer {
+            vm.set_property(id, &["source", "address"], peer.as_str());
+        }
         let no_body = request.ends_with_head();
         let mut events = vm.request_headers(id, request.header_pairs().collect(), no_body);
         if !no_body {

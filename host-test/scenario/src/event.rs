@@ -97,6 +97,8 @@ pub struct Request {
     pub cluster: Option<String>,
     /// The name of its route, if that matters.
     pub route: Option<String>,
+    /// Who sends it, by Envoy's `source.address`, if that matters.
+    pub peer: Option<String>,
 }
 
 impl Request {

@@ -75,17 +75,20 @@ pub enum Need {
     StoreFaults,
     /// Requests whose routes lead to clusters, and have names, that the scenario chooses.
     Routes,
+    /// Requests from whom the scenario chooses.
+    Peers,
 }
 
 impl Need {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::VirtualTime,
         Self::Races,
         Self::Crash,
         Self::ProxyFaults,
         Self::StoreFaults,
         Self::Routes,
+        Self::Peers,
     ];
 
     /// The name in a scenario.
@@ -98,6 +101,7 @@ impl Need {
             Self::ProxyFaults => "proxy-faults",
             Self::StoreFaults => "store-faults",
             Self::Routes => "routes",
+            Self::Peers => "peers",
         }
     }
 }
@@ -109,6 +113,12 @@ impl Event {
         let needs_proxy =
             |answer: &Answer| matches!(answer, Answer::Fault(f) if *f != Fault::Reset);
         match self {
+            // Who can do this can do all that a request may ask for.
+            Self::Request { request, .. } | Self::Call { request, .. }
+                if request.peer.is_some() =>
+            {
+                Some(Need::Peers)
+            }
             Self::Request { request, .. } | Self::Call { request, .. }
                 if request.cluster.is_some() || request.route.is_some() =>
             {

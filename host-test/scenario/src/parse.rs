@@ -158,5 +158,6 @@ fn request_of(wire: wire::Request, service: &str) -> Request {
         incomplete: wire.incomplete,
         cluster: wire.cluster,
         route: wire.route,
+        peer: wire.peer,
     }
 }

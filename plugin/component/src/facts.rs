@@ -1,7 +1,7 @@
 //! What the filter asks: the imported store, and what the host said in the call at hand.
 
 use breaker_filter::{
-    Headers, Host, Metric, Now, Property, StoreFault, SwapError, Timestamp, UnixTime, Version,
+    Headers, Host, Metric, Now, Peer, Property, StoreFault, SwapError, Timestamp, UnixTime, Version,
 };
 
 use crate::bindings::edge_breaker::guard::store;
@@ -92,6 +92,11 @@ impl Host for Facts<'_> {
                 self.came_about.as_envoy_says().map(|(_, flags)| flags.to_le_bytes().to_vec())
             }
         }
+    }
+
+    /// There is none to be told: a host lets in whom it likes.
+    fn peer(&self) -> Peer {
+        Peer::Untold
     }
 
     fn response_header(&self, name: &'static str) -> Option<Vec<u8>> {

@@ -1,11 +1,14 @@
 //! The admin API: what there is to see of the breakers, and to do to them, as JSON and as a page.
 
+mod access;
 mod health;
 mod page;
 mod view;
 
 use breaker::{Breaker, Command, Now};
 
+use self::access::Denied;
+pub(crate) use self::access::warn_without_token;
 use self::view::{Events, Services, View};
 
 use crate::bulkhead;
@@ -45,19 +48,31 @@ fn answer_for(
     effects: &mut Effects,
 ) -> Reply {
     let resource = Resource::of(rest);
-    let reply = match resource {
-        // A load balancer has no token, and learns no names.
-        _ if is_authorized(admin, headers) || matches!(resource, Some(Resource::Health(_))) => {
-            route(filter, resource, headers, facts, host, effects)
-        }
-        // It has nothing to hide, and is what asks a person for the token.
-        Some(Resource::Page) if page::is_wanted(headers) => {
-            Reply { status: 401, ..page::page(headers) }.with("www-authenticate", "Bearer")
-        }
-        _ => error(401, "give the admin token as `authorization: Bearer <token>`")
-            .with("www-authenticate", "Bearer"),
+    let access = match resource {
+        // A load balancer is on another machine, has no token, and learns no names.
+        Some(Resource::Health(_)) => Ok(()),
+        _ => access::check(admin, headers, facts, host),
+    };
+    let reply = match access {
+        Ok(()) => route(filter, resource, headers, facts, host, effects),
+        Err(denied) => deny(denied, resource, headers),
     };
     reply.with("cache-control", "no-store")
+}
+
+/// The answer to who may not have another.
+fn deny(denied: Denied, resource: Option<Resource<'_>>, headers: &Headers) -> Reply {
+    let reply = match resource {
+        // It has nothing to hide, and is what asks a person for the token.
+        Some(Resource::Page) if denied == Denied::Token && page::is_wanted(headers) => {
+            Reply { status: denied.status(), ..page::page(headers) }
+        }
+        _ => error(denied.status(), denied.remedy()),
+    };
+    match denied {
+        Denied::Token => reply.with("www-authenticate", "Bearer"),
+        Denied::Peer | Denied::Forwarded | Denied::Name => reply,
+    }
 }
 
 /// What is asked for, and by which method.
@@ -110,10 +125,15 @@ fn route(
         Resource::Command(..) if method != b"POST" => {
             return error(405, "only POST is allowed here").with("allow", "POST");
         }
+        // No page of another site can have the token.
+        Resource::Command(..) if has_token(filter) => {}
         Resource::Command(..) if !is_of_this_site(headers, facts) => {
-            return error(403, "a page of another site may not steer a breaker");
+            return error(
+                403,
+                "a page of another site may not steer a breaker without `admin.token`",
+            );
         }
-        Resource::Command(..) if !has_token(filter) && !is_json(facts) => {
+        Resource::Command(..) if !is_json(facts) => {
             return error(415, "send `content-type: application/json`, with or without a body");
         }
         Resource::Command(..) => {}
@@ -234,7 +254,8 @@ fn is_of_this_site(headers: &Headers, facts: &Facts<'_>) -> bool {
     headers.get(b"origin").is_none_or(|origin| {
         let mut parts = origin.splitn(2, |byte| *byte == b'/');
         let (_scheme, rest) = (parts.next(), parts.next().unwrap_or_default());
-        rest.strip_prefix(b"/").is_some_and(|host| Some(host) == facts.authority)
+        let host = rest.strip_prefix(b"/");
+        host.zip(facts.authority).is_some_and(|(host, own)| host.eq_ignore_ascii_case(own))
     })
 }
 
@@ -247,23 +268,6 @@ fn has_token(filter: &Filter) -> bool {
 fn is_json(facts: &Facts<'_>) -> bool {
     let media_type = facts.content_type.and_then(|value| value.split(|byte| *byte == b';').next());
     media_type.is_some_and(|it| it.trim_ascii().eq_ignore_ascii_case(b"application/json"))
-}
-
-fn is_authorized(admin: &Admin, headers: &Headers) -> bool {
-    let Some(token) = &admin.token else {
-        return true;
-    };
-    let given = headers.get(b"authorization").and_then(|value| {
-        let (scheme, token) = value.split_at_checked(7)?;
-        scheme.eq_ignore_ascii_case(b"bearer ").then_some(token)
-    });
-    given.is_some_and(|given| is_equal(given, token.as_bytes()))
-}
-
-/// Compares in a time that does not tell how much of it is right.
-fn is_equal(given: &[u8], token: &[u8]) -> bool {
-    let differing = given.iter().zip(token).fold(0, |bits, (a, b)| bits | (a ^ b));
-    given.len() == token.len() && std::hint::black_box(differing) == 0
 }
 
 fn error(status: u16, message: &'static str) -> Reply {

@@ -172,6 +172,8 @@ pub(crate) struct Notify {
 pub(crate) struct Admin {
     pub(crate) path_prefix: String,
     pub(crate) token: Option<String>,
+    /// Names of this machine beside `localhost`, by which it may be asked without a token.
+    pub(crate) hosts: Vec<String>,
 }
 
 impl Config {

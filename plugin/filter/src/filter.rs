@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::admin::warn_without_token;
 use crate::config::{Config, Service};
 use crate::effects::Effects;
 use crate::host::Host;
@@ -55,6 +56,9 @@ impl Filter {
         }
         filter.learn_names(host, effects);
         filter.open_outbox(host);
+        if let Some(admin) = &filter.config.admin {
+            warn_without_token(admin, host, effects);
+        }
         filter
     }
 

@@ -34,6 +34,9 @@ pub trait Host {
     /// is known to be empty is an empty value.
     fn property(&self, property: Property) -> Option<Vec<u8>>;
 
+    /// Who has sent the request at hand.
+    fn peer(&self) -> Peer;
+
     /// A header of the response at hand.
     fn response_header(&self, name: &'static str) -> Option<Vec<u8>>;
 
@@ -72,6 +75,20 @@ pub enum SwapError {
     Conflict,
     /// The store cannot be used.
     Fault(StoreFault),
+}
+
+/// Who has sent a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Peer {
+    /// The host has no such thing to tell: it is called from where it runs, or looks after that
+    /// itself.
+    #[default]
+    Untold,
+    /// By Envoy's `source.address`: an IP address and a port (`127.0.0.1:40312`, `[::1]:40312`), or the
+    /// name of a Unix domain socket. The port is zero if the address was taken from a header.
+    At(Vec<u8>),
+    /// The host knows, and would not say.
+    Withheld,
 }
 
 /// What the proxy knows of a stream.

@@ -58,7 +58,7 @@ pub use effects::{Change, Effects, Level};
 pub use exchange::{AnswerHead, Exchange, RequestAction, RequestVerdict, ResponseVerdict};
 pub use filter::Filter;
 pub use headers::{Headers, OwnHeaders, OwnResponseHeaders};
-pub use host::{Host, Property, StoreFault, SwapError, Version};
+pub use host::{Host, Peer, Property, StoreFault, SwapError, Version};
 pub use replay::{FallbackAnswer, FallbackVerdict};
 pub use reply::{Reply, Told};
 pub use status::ServiceStatus;

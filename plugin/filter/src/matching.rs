@@ -13,7 +13,7 @@ use self::host::Host;
 use crate::config::{ConfigError, HeaderMatch, WireMatch};
 use crate::headers::{Facts, Headers};
 
-pub(crate) use self::host::without_port;
+pub(crate) use self::host::{is_host, without_port};
 pub(crate) use self::index::Index;
 
 /// Which requests belong to a service. One that gives no kind matches them all.

@@ -12,7 +12,7 @@ use std::ptr;
 use std::time::Duration;
 
 use breaker_filter::{
-    Callout, Headers, Host, Metric, Now, Property, Reply, StoreFault, SwapError, Timestamp,
+    Callout, Headers, Host, Metric, Now, Peer, Property, Reply, StoreFault, SwapError, Timestamp,
     UnixTime, Version,
 };
 
@@ -139,13 +139,16 @@ impl Host for Proxy<'_> {
             Property::ResponseCodeDetails => b"response\0code_details",
             Property::ResponseFlags => b"response\0flags",
         };
-        let mut returned = Returned::none();
-        // SAFETY: pointers and sizes are of values that live until the call returns.
-        let status = unsafe {
-            let (data, size) = (&raw mut returned.data, &raw mut returned.size);
-            proxy_get_property(path.as_ptr(), path.len(), data, size)
-        };
-        (status == OK).then(|| returned.into_vec())
+        known(path).ok()
+    }
+
+    fn peer(&self) -> Peer {
+        match known(b"source\0address") {
+            Ok(address) => Peer::At(address),
+            Err(NOT_FOUND) => Peer::Untold,
+            // The plugin may not ask: a capability that is not given must open nothing.
+            Err(_) => Peer::Withheld,
+        }
     }
 
     fn response_header(&self, name: &'static str) -> Option<Vec<u8>> {
@@ -200,6 +203,17 @@ pub(crate) fn headers(map: Map) -> Headers {
         proxy_get_header_map_pairs(map as u32, data, size);
     }
     Headers::from_serialized(returned.into_vec())
+}
+
+/// What the proxy knows of the stream at hand, or the status that it says so with.
+fn known(path: &[u8]) -> Result<Vec<u8>, u32> {
+    let mut returned = Returned::none();
+    // SAFETY: pointers and sizes are of values that live until the call returns.
+    let status = unsafe {
+        let (data, size) = (&raw mut returned.data, &raw mut returned.size);
+        proxy_get_property(path.as_ptr(), path.len(), data, size)
+    };
+    if status == OK { Ok(returned.into_vec()) } else { Err(status) }
 }
 
 /// The first value of a header.

@@ -136,5 +136,13 @@ pub(crate) const FIELDS: &[(&str, &str, &str)] = &[
         "path_prefix",
         r#"{"pattern": "^/[!->@-~]*[!-.0->@-~]$", "default": "/circuit-breaker"}"#,
     ),
+    (
+        "Admin",
+        "hosts",
+        r#"{
+            "default": [], "examples": [["breaker.internal"]],
+            "items": {"type": "string", "pattern": "^(\\[[0-9A-Fa-f:.]+\\]|[A-Za-z0-9._~-]+)(:[0-9]+)?$"}
+        }"#,
+    ),
     ("Admin", "token", r#"{"minLength": 1, "pattern": "^[!-~]+$"}"#),
 ];

@@ -49,7 +49,7 @@ impl Admin {
         let text = |field: &str| config["admin"][field].as_str();
         let prefix = text("path_prefix").unwrap_or("/circuit-breaker");
         Self {
-            breakers: format!("http://admin.invalid{prefix}/services"),
+            breakers: format!("http://localhost{prefix}/services"),
             authorization: text("token").map(|token| format!("Bearer {token}")),
         }
     }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use breaker_filter::{
-    Change, Effects, Headers, Metric, Now, Property, Reply, StoreFault, SwapError, Timestamp,
+    Change, Effects, Headers, Metric, Now, Peer, Property, Reply, StoreFault, SwapError, Timestamp,
     UnixTime, Version,
 };
 use scenario::{Head, WALL_START};
@@ -47,6 +47,7 @@ pub(super) struct Store {
 pub(super) struct Facts {
     pub(super) cluster: Option<String>,
     pub(super) route: Option<String>,
+    pub(super) peer: Option<String>,
     pub(super) details: Option<&'static str>,
     pub(super) flags: u64,
     pub(super) head: Head,
@@ -167,6 +168,11 @@ impl breaker_filter::Host for At<'_> {
             Property::ResponseCodeDetails => self.facts.details.map(text),
             Property::ResponseFlags => Some(self.facts.flags.to_le_bytes().to_vec()),
         }
+    }
+
+    fn peer(&self) -> Peer {
+        let peer = self.facts.peer.as_deref();
+        peer.map_or(Peer::Untold, |address| Peer::At(address.as_bytes().to_vec()))
     }
 
     fn response_header(&self, name: &'static str) -> Option<Vec<u8>> {

@@ -47,6 +47,7 @@ impl Stream {
         let facts = Facts {
             cluster: request.cluster.clone(),
             route: request.route.clone(),
+            peer: request.peer.clone(),
             ..Facts::default()
         };
         let no_body = request.ends_with_head();

@@ -1,5 +1,6 @@
 //! Connections of a worker.
 
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -52,7 +53,12 @@ pub(super) fn serve(
 
 /// Serves a connection to its end. One that ends in an error has had its client gone.
 async fn carry(proxy: Rc<Proxy>, connection: TcpStream, mut phase: watch::Receiver<Phase>) {
-    let service = service_fn(move |request| exchange::handle(Rc::clone(&proxy), request));
+    // One that is gone already has nobody to be served.
+    let Ok(peer) = connection.peer_addr() else {
+        return;
+    };
+    let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+    let service = service_fn(move |request| exchange::handle(Rc::clone(&proxy), peer, request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .serve_connection(TokioIo::new(connection), service);

@@ -3,6 +3,7 @@
 //! What comes from the client and from the service is fed to the filter, and what the filter lets go
 //! on is passed on. Nothing more is read from one side than the other, or the filter, takes.
 
+use std::net::SocketAddr;
 use std::rc::Rc;
 
 use anyhow::Context as _;
@@ -27,10 +28,14 @@ use super::worker::Proxy;
 /// If the stream is cut off: its connection is to be closed.
 pub(super) async fn handle(
     proxy: Rc<Proxy>,
+    peer: SocketAddr,
     request: Request<Incoming>,
 ) -> anyhow::Result<Response<Source>> {
     let (client, head) = oneshot::channel();
     let (stream, events) = proxy.open();
+    // As Envoy writes it. Here it is the connection's own, whatever the request's headers say.
+    proxy.tell(stream, &["source", "address"], peer.to_string());
+    proxy.tell(stream, &["source", "port"], i64::from(peer.port()).to_le_bytes());
     let exchange = Exchange {
         proxy,
         stream,

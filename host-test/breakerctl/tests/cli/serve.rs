@@ -1,5 +1,6 @@
 //! `breakerctl serve`: real sockets, real time.
 
+mod access;
 mod cache;
 mod drain;
 mod load;
@@ -119,7 +120,8 @@ impl Proxy {
     fn breaker(&self, service: &str) -> (String, u64) {
         let mut connection = TcpStream::connect(self.admin).unwrap();
         let path = format!("/circuit-breaker/services/{service}");
-        write!(connection, "GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").unwrap();
+        write!(connection, "GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n")
+            .unwrap();
         let (_, head, body) = receive(connection);
         let told: serde_json::Value =
             serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {head} {body}"));

@@ -509,3 +509,38 @@ fn trailers_of_a_grpc_call_decide_on_its_outcome() {
     }
     assert_eq!(state(&process), 1);
 }
+
+/// What the proxy tells of who asks the admin API; and what it does not tell, or may not, opens nothing.
+#[test]
+fn who_asks_is_known_by_source_address_or_not_let_in_if_that_may_not_be_asked() {
+    const ADMIN: &str = r#"{ "services": [{ "name": "payment-service" }], "admin": {} }"#;
+    let process = Process::new();
+    let mut worker = worker(&process, ADMIN);
+    let mut status = |peer: Option<&[u8]>| {
+        let stream = worker.open_stream();
+        if let Some(peer) = peer {
+            worker.set_property(stream, &["source", "address"], peer);
+        }
+        let mut headers = request("GET", "/circuit-breaker/services");
+        headers.set(":authority", "localhost");
+        let outcome = Outcome::from(worker.request_headers(stream, headers, true));
+        worker.end_stream(stream);
+        outcome.status()
+    };
+    for (peer, expected) in [
+        (None, 200),
+        (Some(&b"127.0.0.1:40312"[..]), 200),
+        (Some(b"[::1]:40312"), 200),
+        (Some(b"203.0.113.7:40312"), 403),
+        (Some(b"127.0.0.1:0"), 403),
+        (Some(b""), 403),
+        (Some(b"\xff\xfe"), 403),
+    ] {
+        assert_eq!(status(peer), Some(expected), "{peer:?}");
+    }
+    for refused in [Status::InternalFailure, Status::Unimplemented, Status::BadArgument] {
+        process.fail_hostcalls("proxy_get_property", refused, 1);
+        assert_eq!(status(Some(b"127.0.0.1:40312")), Some(403), "{refused:?}");
+    }
+    assert_eq!(status(Some(b"127.0.0.1:40312")), Some(200));
+}

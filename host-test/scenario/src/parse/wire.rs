@@ -64,6 +64,7 @@ pub(super) struct Request {
     pub(super) incomplete: bool,
     pub(super) cluster: Option<String>,
     pub(super) route: Option<String>,
+    pub(super) peer: Option<String>,
 }
 
 #[derive(serde::Deserialize)]
@@ -80,12 +81,13 @@ pub(super) struct Call {
     pub(super) body: Option<String>,
     pub(super) cluster: Option<String>,
     pub(super) route: Option<String>,
+    pub(super) peer: Option<String>,
     pub(super) answer: Whole,
 }
 
 impl From<Call> for Request {
     fn from(call: Call) -> Self {
-        let Call { worker, method, host, path, headers, body, cluster, route, .. } = call;
+        let Call { worker, method, host, path, headers, body, cluster, route, peer, .. } = call;
         Self {
             name: String::new(),
             worker,
@@ -97,6 +99,7 @@ impl From<Call> for Request {
             incomplete: false,
             cluster,
             route,
+            peer,
         }
     }
 }

@@ -18,7 +18,7 @@ use self::policy::{classify, mode};
 use self::trip::Trip;
 use super::wire::{self, ExposeState};
 use super::{Admin, Config, ConfigError, Service};
-use crate::matching::Match;
+use crate::matching::{Match, without_port};
 use crate::naming::{LONGEST_NAME, Template};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -108,7 +108,11 @@ fn admin(wire: wire::Admin) -> Result<Admin, ConfigError> {
         let remedy = "give printable ASCII without spaces, or leave the field out";
         return Err(ConfigError::at("admin.token", "unusable", remedy));
     }
-    Ok(Admin { path_prefix, token: wire.token })
+    let hosts = wire.hosts.unwrap_or_default();
+    for (index, host) in hosts.iter().enumerate() {
+        check_one_host(host, || format!("admin.hosts[{index}]"))?;
+    }
+    Ok(Admin { path_prefix, token: wire.token, hosts })
 }
 
 /// A service's place in the configuration, for error paths.
@@ -168,8 +172,11 @@ impl Place {
 
 /// Whether a name can stand in paths, metrics and keys as it is.
 fn is_plain_name(name: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
-    !name.is_empty() && name.len() <= LONGEST_NAME && name.bytes().all(plain)
+    name.len() <= LONGEST_NAME && is_plain(name.as_bytes())
+}
+
+fn is_plain(name: &[u8]) -> bool {
+    !name.is_empty() && name.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.~".contains(b))
 }
 
 /// Headers that frame a message or belong to its connection, which are the proxy's, and `host`,
@@ -235,6 +242,21 @@ fn check_host(host: Option<&str>, path: impl Fn() -> String) -> Result<(), Confi
         }
         _ => Ok(()),
     }
+}
+
+/// One host and no pattern: what it is told by is not to be guessed.
+fn check_one_host(host: &str, path: impl Fn() -> String) -> Result<(), ConfigError> {
+    let name = without_port(host.as_bytes());
+    let is_name = match name.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]")) {
+        Some(ip) => !ip.is_empty() && ip.iter().all(|b| b.is_ascii_hexdigit() || b":.".contains(b)),
+        None => is_plain(name),
+    };
+    if !is_name || host.ends_with(':') {
+        let remedy =
+            r#"give a host, such as "breaker.internal" or "[fd00::7]", with or without a port"#;
+        return Err(ConfigError::at(path(), quoted(host), remedy));
+    }
+    Ok(())
 }
 
 fn quoted(value: &str) -> String {

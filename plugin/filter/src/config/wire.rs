@@ -467,8 +467,11 @@ pub(super) struct Notify {
 pub(super) struct Admin {
     /// What the paths of the API begin with.
     pub(super) path_prefix: Option<String>,
-    /// Where given, every request needs `authorization: Bearer <token>`. A secret.
+    /// Where given, every request needs `authorization: Bearer <token>`, and nothing else. A secret.
     pub(super) token: Option<String>,
+    /// Without a token: by which hosts it may be asked beside `localhost` and loopback addresses. Always
+    /// from this machine only.
+    pub(super) hosts: Option<Vec<String>>,
 }
 
 /// A factor from 1 to 100, in thousandths.

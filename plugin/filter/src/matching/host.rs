@@ -25,11 +25,7 @@ impl Host {
     /// Compares without the port, unless the rule has one, and without regard to case.
     pub(super) fn matches(&self, authority: &[u8]) -> bool {
         match self {
-            Self::Exact(host) => {
-                let host = host.as_bytes();
-                authority.eq_ignore_ascii_case(host)
-                    || without_port(authority).eq_ignore_ascii_case(host)
-            }
+            Self::Exact(host) => is_host(authority, host),
             Self::Suffix(suffix) => {
                 let host = without_port(authority);
                 let start = host.len().checked_sub(suffix.len());
@@ -40,6 +36,12 @@ impl Host {
             }
         }
     }
+}
+
+/// Whether an authority is this host: on any port, unless the host has one.
+pub(crate) fn is_host(authority: &[u8], host: &str) -> bool {
+    let host = host.as_bytes();
+    authority.eq_ignore_ascii_case(host) || without_port(authority).eq_ignore_ascii_case(host)
 }
 
 /// An authority without its port, if it has one.

@@ -930,6 +930,7 @@ fn admin_settings_are_checked_and_the_token_is_not_told() {
         (json!({"path_prefix": "/a?b"}), "admin.path_prefix: \"/a?b\"", "begin with a slash"),
         (json!({"token": ""}), "admin.token", "leave the field out"),
         (json!({"token": "my secret"}), "admin.token", "without spaces"),
+        (json!({"hosts": "localhost"}), "admin.hosts", "expected a sequence"),
     ] {
         let refusal = refusal(&json!({"services": [{"name": "a"}], "admin": admin}));
         assert!(refusal.starts_with(path), "{refusal}");
@@ -938,6 +939,51 @@ fn admin_settings_are_checked_and_the_token_is_not_told() {
     let refusal = refusal(&json!({"services": [{"name": "a"}], "expose_state": "sometimes"}));
     assert!(refusal.starts_with("expose_state: unknown variant `sometimes`"), "{refusal}");
     assert!(refusal.contains("`always`, `fallback`, `never`"), "{refusal}");
+}
+
+#[test]
+fn an_admin_host_is_one_host_and_no_pattern() {
+    let admin = |host: &str| json!({"services": [{"name": "a"}], "admin": {"hosts": ["ok.internal", host]}});
+    for host in [
+        "breaker.internal",
+        "breaker.internal:10001",
+        "Breaker-1_a.internal",
+        "10.0.0.7",
+        "[fd00::7]",
+        "[fd00::7]:10001",
+        "[::ffff:10.0.0.7]:1",
+        "localhost",
+    ] {
+        parse(&admin(host).to_string()).unwrap();
+    }
+    for host in [
+        "",
+        "*",
+        "*.internal",
+        "http://breaker.internal",
+        "breaker.internal/",
+        "breaker.internal:",
+        "breaker.internal:http",
+        "me@breaker.internal",
+        "breaker internal",
+        "a,b",
+        ":10001",
+        "fd00::7",
+        "::1",
+        "[]",
+        "[fd00::7",
+        "[*]:1",
+        "b\u{fc}cher.internal",
+    ] {
+        let refusal = refusal(&admin(host));
+        assert!(
+            refusal.starts_with(&format!("admin.hosts[1]: {host:?}: give a host")),
+            "{refusal}"
+        );
+    }
+    for none in [json!({"hosts": []}), json!({"hosts": null}), json!({})] {
+        parse(&json!({"services": [{"name": "a"}], "admin": none}).to_string()).unwrap();
+    }
 }
 
 #[test]

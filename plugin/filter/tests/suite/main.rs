@@ -13,6 +13,7 @@
     reason = "a test that panics has failed, as it should"
 )]
 
+mod access;
 mod admin;
 mod admission;
 mod blame;

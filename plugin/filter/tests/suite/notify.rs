@@ -52,7 +52,7 @@ fn a_transition_is_posted_once_whatever_the_number_of_workers() {
     assert_eq!(event["time"], "2024-05-01T12:00:00.000Z");
     assert_eq!(event["datacontenttype"], "application/json");
     assert_eq!(event["id"], event["data"]["id"]);
-    let shown = world.request("any").path("/circuit-breaker/events").send().reply();
+    let shown = world.request("localhost").path("/circuit-breaker/events").send().reply();
     let shown: Value = serde_json::from_slice(&shown.body).unwrap();
     assert_eq!(event["data"], shown["events"][0]);
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use breaker::{Breaker, Mode, Status};
 use breaker_filter::{
     Callout, Change, Config, Effects, ErrandAnswer, Filter, Headers, Host, Level, Metric, Now,
-    PendingErrand, Property, StoreFault, SwapError, Timestamp, UnixTime, Version,
+    Peer, PendingErrand, Property, StoreFault, SwapError, Timestamp, UnixTime, Version,
 };
 use serde_json::{Value, json};
 
@@ -71,6 +71,7 @@ struct Inner {
 pub(crate) struct Facts {
     pub(crate) cluster: Option<Vec<u8>>,
     pub(crate) route: Option<Vec<u8>>,
+    pub(crate) peer: Peer,
     pub(crate) details: Option<Vec<u8>>,
     pub(crate) flags: Option<Vec<u8>>,
     pub(crate) response_headers: Vec<(&'static str, Vec<u8>)>,
@@ -145,6 +146,11 @@ impl Host for At<'_> {
             Property::ResponseCodeDetails => self.facts.details.clone(),
             Property::ResponseFlags => self.facts.flags.clone(),
         }
+    }
+
+    fn peer(&self) -> Peer {
+        self.world.ask("peer");
+        self.facts.peer.clone()
     }
 
     fn response_header(&self, name: &'static str) -> Option<Vec<u8>> {

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use breaker_filter::{
-    AnswerHead, Callout, Exchange, FallbackAnswer, FallbackVerdict, Filter, Headers, Reply,
+    AnswerHead, Callout, Exchange, FallbackAnswer, FallbackVerdict, Filter, Headers, Peer, Reply,
     RequestAction, RequestVerdict, ResponseVerdict, Told,
 };
 
@@ -155,6 +155,12 @@ impl Request {
     /// The name of its route.
     pub(crate) fn route(mut self, route: &str) -> Self {
         self.facts.route = Some(route.into());
+        self
+    }
+
+    /// Who sends it.
+    pub(crate) fn from(mut self, peer: Peer) -> Self {
+        self.facts.peer = peer;
         self
     }
 
