@@ -15,6 +15,7 @@ mod rates;
 mod recovery;
 mod reload;
 mod stale;
+mod steering;
 mod stranger;
 mod trace;
 mod upstream;

@@ -4,6 +4,7 @@
 pub mod debian;
 pub mod pages;
 mod setup;
+pub mod steering;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
