@@ -45,7 +45,8 @@ async fn send(edge: &Edge, path: &str, headers: &str) -> Result<Answer> {
     Ok(Answer { status, body: body.to_owned() })
 }
 
-/// The same with the sample's removal, or without it.
+/// The same with the sample's removal, or without it. Envoy closes connections at once, for which clients here wait.
 fn with_removal(setup: Setup, removal: bool) -> Result<Setup> {
+    let setup = setup.option("delayed_close_timeout", json!("0s"));
     Ok(if removal { setup.option(EARLY, early_removal()?) } else { setup })
 }

@@ -92,6 +92,8 @@ pub fn module() -> Result<PathBuf> {
 /// A listener with the filter and this configuration, a route for diverted requests, and one for
 /// all others.
 ///
+/// Unlike the samples it removes nothing before the filter, which has to do without that, too: [`steering`] has it.
+///
 /// # Errors
 /// When the module is not built.
 pub fn protected(plugin: &Value, primary: Route) -> Result<Listener> {
