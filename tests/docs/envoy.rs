@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use edge_breaker_tests::pages::Page;
+use edge_breaker_tests::steering::{EARLY, early_removal};
 use edge_breaker_tests::{Edge, PATIENCE, PAYMENT, clusters, module};
 use envoy_harness::config::{Bootstrap, Listener, Route, Wasm, cluster};
 use envoy_harness::{EnvoyOptions, parse_yaml};
@@ -93,6 +94,8 @@ async fn a_balancer_sees_health_and_nothing_else() -> Result<()> {
 async fn the_steps_for_envoy_lead_there() -> Result<()> {
     let mut filter = parse_yaml(Page::read("docs/envoy.md")?.block("yaml filter")?)?;
     let route = parse_yaml(Page::read("docs/envoy.md")?.block("yaml route")?)?;
+    let early = parse_yaml(Page::read("docs/envoy.md")?.block("yaml early")?)?;
+    assert_eq!(early[EARLY], early_removal()?, "as in the recipe");
     let services = Services::start(Ports::default()).await?;
     module()?;
     let value = "/typed_config/config/configuration/value";
@@ -104,6 +107,7 @@ async fn the_steps_for_envoy_lead_there() -> Result<()> {
         acting["services"][0]["mode"] = json!(mode);
         *filter.pointer_mut(value).context("no configuration")? = json!(acting.to_string());
         let listener = Listener::new("edge")
+            .option(EARLY, early[EARLY].clone())
             .filter(filter.clone())
             .route(Route::diverted())
             .route(Route::prefix("/").cluster("payment"));

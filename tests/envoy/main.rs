@@ -18,6 +18,7 @@ mod rates;
 mod recovery;
 mod reload;
 mod stale;
+mod steering;
 mod stranger;
 mod trace;
 mod upstream;

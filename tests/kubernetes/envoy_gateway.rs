@@ -4,26 +4,40 @@ mod fields;
 mod translate;
 
 use anyhow::{Context, Result};
+use edge_breaker_tests::steering::{guard_routes, tell_what_comes};
 use serde_json::{Value, json};
 
 use crate::objects::Objects;
-use crate::site::{Site, services};
+use crate::site::{Change, Site, services, unchanged};
 
 const FILE: &str = "envoy/envoy-gateway/gateway.yaml";
 
 async fn gateway() -> Result<Site> {
+    gateway_with(unchanged).await
+}
+
+/// The token that the docs tell to replace.
+fn token(objects: &Objects) -> Result<&str> {
+    let policy = objects.get("EnvoyExtensionPolicy", "edge-breaker")?;
+    policy["spec"]["wasm"][0]["config"]["admin"]["token"].as_str().context("no token")
+}
+
+/// The same with a change of the proxy's configuration.
+async fn gateway_with(change: Change) -> Result<Site> {
     let objects = Objects::load(FILE)?;
     let services = services().await?;
     let sections = ["http", "breaker-admin"];
     let listeners = sections.map(|section| translate::listener(&objects, section));
     let listeners = listeners.into_iter().collect::<Result<Vec<_>>>()?;
-    let config = translate::config(&objects, listeners, |service| match service {
+    let mut config = translate::config(&objects, listeners, |service| match service {
         "payments" => Some(services.downstream()),
         "payments-fallback" => Some(services.fallback()),
         _ => None,
     })?;
     let names = ["default/shop/http", "default/shop/breaker-admin"];
-    Site::start(config, services, names, "shop.example.com").await
+    change(&mut config, names[0])?;
+    let site = Site::start(config, services, names, "shop.example.com").await?;
+    Ok(site.token(token(&objects)?))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -34,6 +48,14 @@ async fn in_envoy_gateway_the_breaker_goes_its_whole_round() -> Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_admin_api_is_not_on_envoy_gateways_public_listener() -> Result<()> {
     gateway().await?.assert_admin_is_not_public().await
+}
+
+#[tokio::test]
+async fn clients_of_an_envoy_gateway_steer_nothing() -> Result<()> {
+    gateway_with(guard_routes).await?.assert_clients_steer_nothing().await?;
+    let came = gateway_with(tell_what_comes).await?.what_comes_through().await?;
+    assert!(came.is_empty(), "{came:?}");
+    Ok(())
 }
 
 #[test]

@@ -7,13 +7,14 @@ use std::net::SocketAddr;
 
 use anyhow::Result;
 use edge_breaker_tests::answered_by;
+use edge_breaker_tests::steering::{ROUTER_HEADERS, guard_routes, tell_what_comes};
 use recipe_services::{Mode, Services};
 use serde_json::{Value, json};
 
-use self::translate::Workload;
+use self::translate::{Context, Workload};
 use crate::docs;
 use crate::objects::Objects;
-use crate::site::{Site, services};
+use crate::site::{Change, Site, services, unchanged};
 
 const INGRESS: &[(&str, &str)] = &[("istio", "ingressgateway")];
 const SHOP: &[(&str, &str)] = &[("app", "shop")];
@@ -29,11 +30,12 @@ fn endpoint(services: &Services, host: &str) -> Option<SocketAddr> {
 }
 
 const GATEWAY_LISTENERS: [&str; 2] = ["0.0.0.0_80", "127.0.0.1_10001"];
+const SIDECAR_LISTENERS: [&str; 2] = ["0.0.0.0_8080", "127.0.0.1_10001"];
 
 /// The configuration of the ingress gateway's proxy.
 fn gateway_config(objects: &Objects, services: &Services) -> Result<Value> {
     let tags = docs::extra_stat_tags()?;
-    let ingress = Workload { labels: INGRESS, tags: &tags };
+    let ingress = Workload { context: Context::Gateway, labels: INGRESS, tags: &tags };
     let shop = [objects.get("VirtualService", "shop")?];
     let admin = [objects.get("VirtualService", "breaker-admin")?];
     let [public_name, admin_name] = GATEWAY_LISTENERS;
@@ -47,25 +49,37 @@ fn gateway_config(objects: &Objects, services: &Services) -> Result<Value> {
 }
 
 async fn gateway() -> Result<Site> {
+    gateway_with(unchanged).await
+}
+
+/// The same with a change of the proxy's configuration.
+async fn gateway_with(change: Change) -> Result<Site> {
     let services = services().await?;
-    let config = gateway_config(&Objects::load("envoy/istio/gateway.yaml")?, &services)?;
+    let mut config = gateway_config(&Objects::load("envoy/istio/gateway.yaml")?, &services)?;
+    change(&mut config, GATEWAY_LISTENERS[0])?;
     Site::start(config, services, GATEWAY_LISTENERS, "shop.example.com").await
 }
 
 /// A workload's sidecar, as far as outbound calls go.
 async fn sidecar(labels: &[(&str, &str)], host: &'static str) -> Result<Site> {
+    sidecar_with(labels, host, unchanged).await
+}
+
+/// The same with a change of the proxy's configuration.
+async fn sidecar_with(labels: &[(&str, &str)], host: &'static str, change: Change) -> Result<Site> {
     let objects = Objects::load("envoy/istio/sidecar.yaml")?;
     let tags = docs::extra_stat_tags()?;
-    let workload = Workload { labels, tags: &tags };
+    let workload = Workload { context: Context::SidecarOutbound, labels, tags: &tags };
     let payments = [objects.get("VirtualService", "payments")?];
     let services = services().await?;
     let mut config = workload
         .bootstrap(&objects, &payments, |host| endpoint(&services, host))?
-        .listener(workload.listener(&objects, "0.0.0.0_8080", 8080, &payments)?)
-        .listener(workload.listener(&objects, "127.0.0.1_10001", 10001, &[])?)
+        .listener(workload.listener(&objects, SIDECAR_LISTENERS[0], 8080, &payments)?)
+        .listener(workload.listener(&objects, SIDECAR_LISTENERS[1], 10001, &[])?)
         .build();
     config["stats_config"] = workload.stats_config();
-    Site::start(config, services, ["0.0.0.0_8080", "127.0.0.1_10001"], host).await
+    change(&mut config, SIDECAR_LISTENERS[0])?;
+    Site::start(config, services, SIDECAR_LISTENERS, host).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -76,6 +90,37 @@ async fn at_an_istio_gateway_the_breaker_goes_its_whole_round() -> Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn in_an_istio_sidecar_the_breaker_goes_its_whole_round() -> Result<()> {
     sidecar(SHOP, "payments:8080").await?.goes_round().await
+}
+
+#[tokio::test]
+async fn clients_of_an_istio_gateway_steer_nothing() -> Result<()> {
+    gateway_with(guard_routes).await?.assert_clients_steer_nothing().await?;
+    let came = gateway_with(tell_what_comes).await?.what_comes_through().await?;
+    assert!(came.is_empty(), "{came:?}");
+    Ok(())
+}
+
+/// It may ask for retries and time limits: it is the application that is guarded.
+#[tokio::test]
+async fn the_application_of_an_istio_sidecar_steers_no_breaker() -> Result<()> {
+    sidecar_with(SHOP, "payments", guard_routes).await?.assert_clients_steer_nothing().await?;
+    let site = sidecar_with(SHOP, "payments", tell_what_comes).await?;
+    assert_eq!(site.what_comes_through().await?, ROUTER_HEADERS);
+    Ok(())
+}
+
+#[test]
+fn istios_admin_listeners_go_by_the_connections_address() -> Result<()> {
+    let gateway = Objects::load("envoy/istio/gateway.yaml")?;
+    let ingress = Workload { context: Context::Gateway, labels: INGRESS, tags: &[] };
+    let sidecar = Objects::load("envoy/istio/sidecar.yaml")?;
+    let shop = Workload { context: Context::SidecarOutbound, labels: SHOP, tags: &[] };
+    for (workload, objects) in [(ingress, &gateway), (shop, &sidecar)] {
+        let admin = workload.listener(objects, "admin", 10001, &[])?.build();
+        let manager = &admin["filter_chains"][0]["filters"][0]["typed_config"];
+        assert_eq!(manager["use_remote_address"], true);
+    }
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -141,7 +186,7 @@ fn an_object_that_the_translation_does_not_know_is_refused() -> Result<()> {
     let objects = Objects::load("envoy/istio/gateway.yaml")?;
     let mut changed: Value = objects.get("VirtualService", "shop")?.clone();
     changed["spec"]["http"][0]["mirror"] = json!({ "host": "elsewhere" });
-    let ingress = Workload { labels: INGRESS, tags: &[] };
+    let ingress = Workload { context: Context::Gateway, labels: INGRESS, tags: &[] };
     let error = ingress.listener(&objects, "0.0.0.0_80", 80, &[&changed]).err();
     let error = error.map(|error| format!("{error:#}")).unwrap_or_default();
     assert!(error.contains("mirror"), "{error}");

@@ -26,6 +26,14 @@ impl Objects {
         Ok(Self(parse_yaml_documents(&text).context(path.to_owned())?))
     }
 
+    /// Fails if there is an object of another kind than these: it would be left out in silence.
+    pub(crate) fn only(&self, kinds: &[&str]) -> Result<()> {
+        let known = |object: &&Value| object["kind"].as_str().is_some_and(|it| kinds.contains(&it));
+        let unknown = self.0.iter().find(|object| !known(object)).map(|object| &object["kind"]);
+        ensure!(unknown.is_none(), "a kind that nobody translates: {unknown:?}");
+        Ok(())
+    }
+
     /// The objects of a kind.
     pub(crate) fn of_kind(&self, kind: &str) -> impl Iterator<Item = &Value> {
         self.0.iter().filter(move |object| object["kind"] == kind)

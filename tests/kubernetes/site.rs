@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use edge_breaker_tests::steering::{OWN_HEADERS, ROUTER_HEADERS};
 use edge_breaker_tests::{PATIENCE, answered_by};
 use envoy_harness::client::{Client, Response, empty};
 use envoy_harness::{Envoy, EnvoyOptions};
@@ -17,6 +18,14 @@ pub(crate) async fn services() -> Result<Services> {
     Ok(Services::start(Ports::default()).await?)
 }
 
+/// A change of a proxy's configuration, for a test of its public listener, which has this name.
+pub(crate) type Change = fn(&mut Value, &str) -> Result<()>;
+
+/// None.
+pub(crate) fn unchanged(_: &mut Value, _: &str) -> Result<()> {
+    Ok(())
+}
+
 /// An Envoy, its services, and how they are called.
 pub(crate) struct Site {
     pub(crate) envoy: Envoy,
@@ -24,6 +33,7 @@ pub(crate) struct Site {
     client: Client,
     public: SocketAddr,
     admin: SocketAddr,
+    token: Option<String>,
     host: &'static str,
 }
 
@@ -38,7 +48,13 @@ impl Site {
         let envoy = EnvoyOptions::new(config).concurrency(2).start().await?;
         let public = envoy.listener_addr(public).await?;
         let admin = envoy.listener_addr(admin).await?;
-        Ok(Self { envoy, services, client: Client::new(), public, admin, host })
+        Ok(Self { envoy, services, client: Client::new(), public, admin, token: None, host })
+    }
+
+    /// The token of its admin API.
+    pub(crate) fn token(mut self, token: &str) -> Self {
+        self.token = Some(token.to_owned());
+        self
     }
 
     fn payments(&self) -> Downstream {
@@ -67,7 +83,11 @@ impl Site {
     /// The breaker as the admin listener shows it.
     async fn breaker(&self) -> Result<Value> {
         let url = format!("http://{}/circuit-breaker/services/payments", self.admin);
-        self.client.get(&url).await?.json()
+        let mut request = Request::get(url);
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        self.client.send(request.body(empty())?).await?.json()
     }
 
     async fn wait_for_state(&self, wanted: &str) -> Result<()> {
@@ -103,7 +123,7 @@ impl Site {
             "{answer:?}"
         );
 
-        // A client cannot choose the fallback: the filter runs on that route as well, and removes the header.
+        // A client cannot choose the fallback.
         let chosen = self.call_with("x-circuit-breaker-cluster", "any").await?;
         assert_eq!(
             (chosen.status.as_u16(), self.services.fallback_calls()),
@@ -179,6 +199,33 @@ impl Site {
             unprotected.matching("edge_breaker_unprotected_total").map(|(_, value)| value).sum();
         assert_eq!(unprotected, 0);
         Ok(())
+    }
+
+    /// Where a filter before the breaker lets nobody take the service's route, a client takes no other, whichever headers it sends.
+    pub(crate) async fn assert_clients_steer_nothing(&self) -> Result<()> {
+        let refused = async |headers: &[(&str, &str)]| {
+            let answer = self.get("/payments/charge", headers).await?;
+            assert_eq!(answer.status, StatusCode::FORBIDDEN, "{headers:?}: {answer:?}");
+            anyhow::Ok(())
+        };
+        refused(&[]).await?;
+        for name in OWN_HEADERS {
+            refused(&[(name, "payments-fallback")]).await?;
+            refused(&[(name, "any"), (name, "")]).await?;
+        }
+        refused(&OWN_HEADERS.map(|name| (name, "x"))).await?;
+        assert_eq!((self.payments().calls(), self.services.fallback_calls()), (0, 0));
+        Ok(())
+    }
+
+    /// Which of all headers that steer something come to the first filter: it has to tell.
+    pub(crate) async fn what_comes_through(&self) -> Result<Vec<&'static str>> {
+        let all = OWN_HEADERS.into_iter().chain(ROUTER_HEADERS);
+        let headers: Vec<_> = all.clone().map(|name| (name, "1")).collect();
+        let told = self.get("/payments/charge", &headers).await?.text();
+        let told: Vec<_> = told.split(' ').collect();
+        ensure!(told.contains(&":path"), "{told:?}");
+        Ok(all.filter(|name| told.contains(name)).collect())
     }
 
     /// Nobody steers the breaker from the listener that clients use.

@@ -5,6 +5,7 @@ pub mod debian;
 pub mod pages;
 pub mod rights;
 mod setup;
+pub mod steering;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -91,6 +92,8 @@ pub fn module() -> Result<PathBuf> {
 
 /// A listener with the filter and this configuration, a route for diverted requests, and one for
 /// all others.
+///
+/// Unlike the samples it removes nothing before the filter, which has to do without that, too: [`steering`] has it.
 ///
 /// # Errors
 /// When the module is not built.

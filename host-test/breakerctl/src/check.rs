@@ -1,8 +1,10 @@
 //! `breakerctl check`: is this configuration one that the proxy will take?
 //!
-//! Nothing is judged here. The module that the proxy will load is asked, and what it says is
-//! brought to the line of the file it is about.
+//! No configuration is judged here. The module that the proxy will load is asked, and what it says is
+//! brought to the line of the file it is about. What the module cannot see, the place where its
+//! configuration stands, is looked at here, and warned of.
 
+mod caution;
 mod finding;
 mod text;
 
@@ -14,14 +16,16 @@ use serde::Serialize;
 
 use crate::document::Position;
 use crate::module::{ModuleArgs, Refusal};
-use crate::output::{self, Answer, BAD, FAINT, GOOD};
+use crate::output::{self, Answer, BAD, BETWEEN, FAINT, GOOD};
+use caution::Caution;
 use finding::Finding;
 
 /// Check a configuration before a proxy sees it
 ///
 /// FILE is the plugin's own JSON, or YAML or JSON of one of these, in which the configurations
 /// are found: Envoy (wasm HTTP filters), Istio (WasmPlugin, TrafficExtension, EnvoyFilter), Envoy
-/// Gateway (EnvoyExtensionPolicy). Each is given to the module itself, in a sandbox.
+/// Gateway (EnvoyExtensionPolicy). Each is given to the module itself, in a sandbox. Warned of is what
+/// lets clients steer the breaker: headers that nobody removes, an admin API without a token.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -30,7 +34,7 @@ Examples:
   kubectl get wasmplugin -A -o yaml | breakerctl check -
   breakerctl check mesh.yaml --only edge-breaker     # the file has other wasm plugins, too
 
-Exit status: 0 all are ok, 1 one is refused, 2 the file or the module cannot be used.")]
+Exit status: 0 all are ok, warnings or not, 1 one is refused, 2 the file or the module cannot be used.")]
 pub(crate) struct Args {
     /// The file; `-` reads standard input
     file: PathBuf,
@@ -49,6 +53,7 @@ struct Report {
     file: String,
     ok: bool,
     configurations: Vec<Checked>,
+    warnings: Vec<Caution>,
 }
 
 #[derive(Debug, Serialize)]
@@ -71,12 +76,13 @@ struct Problem {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Answer> {
     let (file, text) = read(&args.file)?;
-    let mut findings =
+    let mut found =
         finding::find(&text).map_err(|(at, message)| anyhow::anyhow!("{file}:{at}: {message}"))?;
     if !args.only.is_empty() {
-        findings.retain(|finding| finding.name.as_ref().is_some_and(|n| args.only.contains(n)));
+        let plugins = &mut found.plugins;
+        plugins.retain(|finding| finding.name.as_ref().is_some_and(|n| args.only.contains(n)));
     }
-    if findings.is_empty() {
+    if found.plugins.is_empty() {
         let whose = if args.only.is_empty() { "" } else { " of that name" };
         anyhow::bail!(
             "{file}: no plugin{whose} is configured here; looked for wasm filters of Envoy, and \
@@ -84,7 +90,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Answer> {
         );
     }
     let module = args.module.load()?;
-    let configurations = findings
+    let configurations = found
+        .plugins
         .iter()
         .map(|finding| {
             let error =
@@ -93,7 +100,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Answer> {
             Ok(Checked { place: finding.place.clone(), line, column, ok: error.is_none(), error })
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
-    let report = Report { ok: configurations.iter().all(|c| c.ok), file, configurations };
+    let ok = configurations.iter().all(|c| c.ok);
+    let report = Report { ok, file, configurations, warnings: caution::find(&found, &args.only) };
     if args.json {
         output::json(&report)?;
     } else {
@@ -135,6 +143,13 @@ fn print(report: &Report) -> anyhow::Result<()> {
                 writeln!(out, "  {refusal}")?;
             }
         }
+    }
+    for Caution { place, line, column, what, remedy } in &report.warnings {
+        writeln!(
+            out,
+            "{file}:{line}:{column}: {BETWEEN}warning{BETWEEN:#} {FAINT}{place}{FAINT:#}"
+        )?;
+        writeln!(out, "  {what}: {remedy}")?;
     }
     Ok(())
 }

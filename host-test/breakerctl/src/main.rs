@@ -9,6 +9,7 @@ mod check;
 mod document;
 mod module;
 mod output;
+mod removal;
 mod schema;
 mod serve;
 mod simulate;

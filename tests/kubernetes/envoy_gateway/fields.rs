@@ -152,3 +152,22 @@ pub(super) struct Timeout {
 pub(super) struct HttpTimeout {
     pub(super) request_timeout: String,
 }
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct ClientTrafficPolicy {
+    pub(super) target_refs: Vec<TargetRef>,
+    pub(super) headers: HeaderSettings,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct HeaderSettings {
+    pub(super) early_request_headers: EarlyHeaders,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EarlyHeaders {
+    pub(super) remove: Vec<String>,
+}

@@ -8,12 +8,14 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, Result, bail, ensure};
 use edge_breaker_tests::module;
+use edge_breaker_tests::steering::EARLY;
 use envoy_harness::config::{Bootstrap, Listener, cluster};
 use envoy_harness::parse_yaml;
 use serde_json::{Map, Value, json};
 
 use super::fields::{
-    ExtensionPolicy, HttpRoute, Retry, RouteFilterSpec, RouteMatch, Rule, TargetRef, TrafficPolicy,
+    ClientTrafficPolicy, ExtensionPolicy, HttpRoute, Retry, RouteFilterSpec, RouteMatch, Rule,
+    TargetRef, TrafficPolicy,
 };
 use crate::objects::Objects;
 
@@ -25,6 +27,15 @@ struct Translated {
 
 /// A listener of the gateway with the routes that are attached to it.
 pub(crate) fn listener(objects: &Objects, section: &str) -> Result<Listener> {
+    objects.only(&[
+        "Gateway",
+        "HTTPRoute",
+        "HTTPRouteFilter",
+        "EnvoyProxy",
+        "EnvoyExtensionPolicy",
+        "BackendTrafficPolicy",
+        "ClientTrafficPolicy",
+    ])?;
     let mut hosts: BTreeMap<String, Vec<Translated>> = BTreeMap::new();
     let mut guarded = false;
     for object in objects.of_kind("HTTPRoute") {
@@ -53,9 +64,13 @@ pub(crate) fn listener(objects: &Objects, section: &str) -> Result<Listener> {
     let name = format!("default/shop/{section}");
     let mut listener = Listener::new(&name)
         .balanced()
+        .option("use_remote_address", json!(true))
         .option("normalize_path", json!(true))
         .option("merge_slashes", json!(true))
         .option("path_with_escaped_slashes_action", json!("UNESCAPE_AND_REDIRECT"));
+    for policy in objects.of_kind("ClientTrafficPolicy") {
+        listener = listener.option(EARLY, early_removal(policy)?);
+    }
     // A filter is in the listener if a route wants it, and sleeps until one does.
     for policy in objects.of_kind("EnvoyExtensionPolicy").filter(|_| guarded) {
         for filter in filters(policy)? {
@@ -66,6 +81,22 @@ pub(crate) fn listener(objects: &Objects, section: &str) -> Result<Listener> {
         "name": name, "ignore_port_in_host_matching": true, "virtual_hosts": hosts,
     });
     Ok(listener.option("route_config", routes))
+}
+
+/// What a policy for the whole gateway has removed from requests before all else.
+fn early_removal(policy: &Value) -> Result<Value> {
+    let policy: ClientTrafficPolicy = Objects::spec(policy)?;
+    let [target] = policy.target_refs.as_slice() else { bail!("not one target") };
+    ensure!(target.kind == "Gateway" && target.name == "shop" && target.section_name.is_none());
+    let names = policy.headers.early_request_headers.remove;
+    let mutations: Vec<_> = names.iter().map(|name| json!({ "remove": name })).collect();
+    Ok(json!([{
+        "name": "envoy.http.early_header_mutation.header_mutation",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
+            "mutations": mutations,
+        },
+    }]))
 }
 
 /// The clusters of all rules that lead somewhere, and the bootstrap with what `EnvoyProxy` adds to it.

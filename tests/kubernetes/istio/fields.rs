@@ -146,3 +146,63 @@ pub(super) struct ConnectionPool {
 pub(super) struct TcpPool {
     pub(super) connect_timeout: String,
 }
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct EnvoyFilter {
+    pub(super) workload_selector: WorkloadSelector,
+    pub(super) config_patches: Vec<ConfigPatch>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WorkloadSelector {
+    pub(super) labels: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct ConfigPatch {
+    pub(super) apply_to: String,
+    pub(super) r#match: PatchMatch,
+    pub(super) patch: Patch,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PatchMatch {
+    pub(super) context: String,
+    pub(super) listener: ListenerMatch,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct ListenerMatch {
+    pub(super) port_number: Option<u16>,
+    pub(super) filter_chain: FilterChainMatch,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FilterChainMatch {
+    pub(super) filter: FilterMatch,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FilterMatch {
+    pub(super) name: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Patch {
+    pub(super) operation: String,
+    pub(super) value: PatchValue,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PatchValue {
+    pub(super) typed_config: serde_json::Map<String, Value>,
+}

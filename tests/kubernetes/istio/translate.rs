@@ -6,23 +6,41 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use edge_breaker_tests::module;
 use envoy_harness::config::{Bootstrap, Listener, cluster};
 use serde_json::{Map, Value, json};
 
 use super::fields::{
-    Destination, DestinationRule, HttpMatch, HttpRoute, Retries, TrafficPolicy, VirtualService,
-    WasmPlugin,
+    Destination, DestinationRule, EnvoyFilter, HttpMatch, HttpRoute, Retries, TrafficPolicy,
+    VirtualService, WasmPlugin,
 };
 use crate::objects::Objects;
 
 /// A workload's proxy, for which the objects are translated.
 pub(crate) struct Workload<'a> {
+    /// What Istio calls its listeners.
+    pub(crate) context: Context,
     /// The labels of its pods.
     pub(crate) labels: &'a [(&'a str, &'a str)],
     /// The tags of its `extraStatTags`.
     pub(crate) tags: &'a [String],
+}
+
+/// Listeners of a kind, as an `EnvoyFilter` matches them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Context {
+    Gateway,
+    SidecarOutbound,
+}
+
+impl Context {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Gateway => "GATEWAY",
+            Self::SidecarOutbound => "SIDECAR_OUTBOUND",
+        }
+    }
 }
 
 impl Workload<'_> {
@@ -39,14 +57,57 @@ impl Workload<'_> {
         port: u16,
         virtual_services: &[&Value],
     ) -> Result<Listener> {
-        let mut listener = Listener::new(name).balanced().option("normalize_path", json!(true));
+        objects.only(&[
+            "WasmPlugin",
+            "EnvoyFilter",
+            "Gateway",
+            "VirtualService",
+            "DestinationRule",
+            "Sidecar",
+            "ServiceEntry",
+        ])?;
+        let of_a_gateway = json!(self.context == Context::Gateway);
+        let mut listener = Listener::new(name)
+            .balanced()
+            .option("normalize_path", json!(true))
+            .option("use_remote_address", of_a_gateway);
         for filter in self.filters(objects, port)? {
             listener = listener.filter(filter);
         }
         let hosts = virtual_services.iter().map(|object| self.virtual_host(object));
         let hosts = hosts.collect::<Result<Vec<_>>>()?;
         let routes = json!({ "name": name, "virtual_hosts": hosts });
-        Ok(listener.option("route_config", routes))
+        listener = listener.option("route_config", routes);
+        for (field, value) in self.patches(objects, port)? {
+            listener = listener.option(&field, value);
+        }
+        Ok(listener)
+    }
+
+    /// What is merged into the HTTP connection manager of a listener. Of lists all items would be kept, but no field is patched twice.
+    fn patches(&self, objects: &Objects, port: u16) -> Result<Map<String, Value>> {
+        const MANAGER: &str = "envoy.filters.network.http_connection_manager";
+        const TYPE: &str = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
+        let mut fields = Map::new();
+        for object in objects.of_kind("EnvoyFilter") {
+            let filter: EnvoyFilter = Objects::spec(object)?;
+            for patch in filter.config_patches {
+                let (wanted, made) = (patch.r#match, patch.patch);
+                ensure!(patch.apply_to == "NETWORK_FILTER", "{}", patch.apply_to);
+                ensure!(made.operation == "MERGE", "{}", made.operation);
+                ensure!(wanted.listener.filter_chain.filter.name == MANAGER);
+                let mut merged = made.value.typed_config;
+                ensure!(merged.remove("@type").is_some_and(|it| it == TYPE), "{merged:?}");
+                let is_port = wanted.listener.port_number.is_none_or(|wanted| wanted == port);
+                let is_this = wanted.context == self.context.name() && is_port;
+                if is_this && self.has(&filter.workload_selector.labels) {
+                    for (field, value) in merged {
+                        ensure!(fields.insert(field.clone(), value).is_none(), "{field} twice");
+                    }
+                }
+            }
+        }
+        Ok(fields)
     }
 
     /// The filters that the plugins become in a listener for outbound calls, or of a gateway.

@@ -74,6 +74,13 @@ impl Route {
         self
     }
 
+    /// What filters have for this route only, by their names.
+    #[must_use]
+    pub fn per_filter(mut self, configs: Value) -> Self {
+        self.route["typed_per_filter_config"] = configs;
+        self
+    }
+
     /// The route as JSON.
     #[must_use]
     pub fn build(self) -> Value {

@@ -6,6 +6,14 @@ use crate::document::{self, Node, Position, Value};
 const WASM_FILTER: &str = "envoy.extensions.filters.http.wasm.v3.Wasm";
 const STRING_VALUE: &str = "google.protobuf.StringValue";
 
+/// What is in a file.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) plugins: Vec<Finding>,
+    /// All of it, if it is more than a plugin's own configuration.
+    pub(crate) documents: Vec<Node>,
+}
+
 /// A configuration that was found.
 #[derive(Debug)]
 pub(crate) struct Finding {
@@ -14,6 +22,8 @@ pub(crate) struct Finding {
     /// The name of the plugin.
     pub(crate) name: Option<String>,
     pub(crate) text: Text,
+    /// Where it listens, if others than this machine can come there.
+    pub(crate) reachable: Option<String>,
 }
 
 /// Finds all configurations of a file.
@@ -24,13 +34,12 @@ pub(crate) struct Finding {
 /// # Errors
 ///
 /// If it is neither JSON nor YAML, with the place.
-pub(crate) fn find(text: &str) -> Result<Vec<Finding>, (Position, String)> {
+pub(crate) fn find(text: &str) -> Result<Found, (Position, String)> {
     let own = || {
-        vec![Finding {
-            place: "plugin configuration".to_owned(),
-            name: None,
-            text: Text::whole_file(text),
-        }]
+        let place = "plugin configuration".to_owned();
+        let text = Text::whole_file(text);
+        let plugins = vec![Finding { place, name: None, text, reachable: None }];
+        Found { plugins, documents: Vec::new() }
     };
     let is_json = text.trim_start().starts_with('{');
     let documents = match document::parse_json(text) {
@@ -43,7 +52,11 @@ pub(crate) fn find(text: &str) -> Result<Vec<Finding>, (Position, String)> {
         search.look(document);
     }
     let envelope = documents.iter().any(is_envelope);
-    Ok(if is_json && !envelope && search.found.is_empty() { own() } else { search.found })
+    Ok(if is_json && !envelope && search.found.is_empty() {
+        own()
+    } else {
+        Found { plugins: search.found, documents }
+    })
 }
 
 /// Whether this is a document that has configurations in it, or could have.
@@ -57,6 +70,8 @@ fn is_envelope(node: &Node) -> bool {
 struct Search {
     /// The listener around what is looked at.
     listener: Option<String>,
+    /// Where that listens, if others than this machine can come there.
+    reachable: Option<String>,
     found: Vec<Finding>,
 }
 
@@ -75,12 +90,13 @@ impl Search {
                     self.envoy(filter);
                     return;
                 }
-                let outer = self.listener.clone();
+                let outer = (self.listener.clone(), self.reachable.clone());
                 if node.get("filter_chains").is_some() {
                     self.listener = node.text_at("name").map(str::to_owned);
+                    self.reachable = reachable(node);
                 }
                 entries.iter().for_each(|(_, node)| self.look(node));
-                self.listener = outer;
+                (self.listener, self.reachable) = outer;
             }
         }
     }
@@ -106,7 +122,7 @@ impl Search {
                 }
             },
         };
-        self.found.push(Finding { place, name, text });
+        self.found.push(Finding { place, name, text, reachable: self.reachable.clone() });
     }
 
     fn istio(&mut self, kind: &str, object: &Node) {
@@ -135,23 +151,38 @@ impl Search {
     }
 
     fn kubernetes(&mut self, kind: &str, object: &Node, plugin: Option<&str>, text: Text) {
-        let metadata = object.get("metadata");
-        let field = |name| metadata.and_then(|metadata| metadata.text_at(name));
-        let name = field("name").unwrap_or("without a name");
-        let mut place = match field("namespace") {
-            Some(namespace) => format!("{kind} {namespace}/{name}"),
-            None => format!("{kind} {name}"),
-        };
+        let mut place = place(kind, object);
         if let Some(plugin) = plugin {
             place.push_str(&format!(", plugin {plugin}"));
         }
-        let name = plugin.unwrap_or(name).to_owned();
-        self.found.push(Finding { place, name: Some(name), text });
+        let name = plugin.or_else(|| object.get("metadata")?.text_at("name"));
+        let name = Some(name.unwrap_or("without a name").to_owned());
+        // Envoy Gateway binds all listeners to all addresses of the pod. What Istio does, other objects say.
+        let reachable = (kind == "EnvoyExtensionPolicy").then(|| "all addresses".to_owned());
+        self.found.push(Finding { place, name, text, reachable });
     }
 }
 
+/// An object of Kubernetes, for people.
+pub(super) fn place(kind: &str, object: &Node) -> String {
+    let metadata = object.get("metadata");
+    let field = |name| metadata.and_then(|metadata| metadata.text_at(name));
+    let name = field("name").unwrap_or("without a name");
+    match field("namespace") {
+        Some(namespace) => format!("{kind} {namespace}/{name}"),
+        None => format!("{kind} {name}"),
+    }
+}
+
+/// The address of a listener, if it is none of the loopback interface.
+fn reachable(listener: &Node) -> Option<String> {
+    let address = listener.get("address")?.get("socket_address")?.text_at("address")?;
+    let address: std::net::IpAddr = address.parse().ok()?;
+    (!address.is_loopback()).then(|| address.to_string())
+}
+
 /// The message of a wasm filter, if this is one: plain, or in a `TypedStruct`.
-fn wasm_filter(node: &Node) -> Option<&Node> {
+pub(super) fn wasm_filter(node: &Node) -> Option<&Node> {
     let is = |key| node.text_at(key).is_some_and(|url| url.ends_with(WASM_FILTER));
     if is("@type") {
         Some(node)

@@ -10,6 +10,7 @@ use super::plan::{
     TIMEOUT,
 };
 use crate::document::{self, Node, Position, Value};
+use crate::removal::Removal;
 
 /// Why a file cannot be served, and where in it.
 pub(super) type Refusal = (Position, String);
@@ -64,7 +65,16 @@ fn listener(node: &Node) -> Result<Listener, Refusal> {
         return refuse(host, "serve knows virtual hosts for all domains only: [\"*\"]");
     }
     let routes = list(host, "routes").iter().map(route).collect::<Result<_, _>>()?;
-    Ok(Listener { name, address: address(need(node, "address")?)?, plugin, routes })
+    let early = match Removal::of_manager(manager) {
+        (early, None) => early,
+        (_, Some(at)) => {
+            return Err((
+                at,
+                "serve removes headers early by their names, and does nothing else".to_owned(),
+            ));
+        }
+    };
+    Ok(Listener { name, address: address(need(node, "address")?)?, plugin, early, routes })
 }
 
 fn plugin(config: &Node) -> Result<Plugin, Refusal> {
@@ -275,6 +285,8 @@ mod tests {
             assert_eq!(route.retries.longest_wait(2), Duration::from_secs(2));
             assert!(route.retries.on.server_error && route.retries.on.reset);
         }
+        assert!(listeners[0].early.left_of_own().is_empty());
+        assert!(listeners[0].early.takes("x-envoy-retry-on"));
         assert!(matches!(listeners[1].routes[0].action, Action::Answer { status: 404, .. }));
     }
 
@@ -292,6 +304,7 @@ mod tests {
         let message = refused("cluster: inventory, timeout", "cluster: inventory, idle_timeout");
         assert!(message.contains("idle_timeout"), "{message}");
         refused("timeout: 30s", "timeout: soon");
+        refused("- remove: x-envoy-retry-on", "- append: { header: { key: a, value: b } }");
         refused("prefix: /payment-service }", "safe_regex: /payment-service }");
         refused("present_match: true", "present_match: false");
     }

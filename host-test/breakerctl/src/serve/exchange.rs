@@ -90,7 +90,8 @@ impl Exchange {
         let (head, body) = request.into_parts();
         let is_all = body.is_end_stream();
         self.body = Some(body).filter(|_| !is_all);
-        let headers = message::request_headers(&head);
+        let mut headers = message::request_headers(&head);
+        self.proxy.listener().remove_early(&mut headers);
         let route = self.proxy.listener().route(&headers);
         if let Some(cluster) = route.and_then(|route| route.cluster(&headers)) {
             self.proxy.tell(self.stream, &["xds", "cluster_name"], cluster);

@@ -8,6 +8,7 @@ use anyhow::{Context as _, ensure};
 use serde_json::{Map, Value, json};
 
 use super::plan::{Action, CONNECT_TIMEOUT, Cluster, Listener, Plan, Plugin, Route};
+use crate::removal::Removal;
 
 const PREFIX: &str = "/circuit-breaker";
 
@@ -87,6 +88,7 @@ pub(super) fn plan(file: &str, configuration: &str, given: &Given<'_>) -> anyhow
         name: "ingress".to_owned(),
         address: listen,
         plugin: plugin("edge-breaker", traffic),
+        early: Removal::own(),
         routes: all,
     }];
     if let Some((address, (_, configuration))) = split {
@@ -95,6 +97,7 @@ pub(super) fn plan(file: &str, configuration: &str, given: &Given<'_>) -> anyhow
             name: "breaker-admin".to_owned(),
             address,
             plugin: plugin("edge-breaker-admin", configuration.to_string().into_bytes()),
+            early: Removal::default(),
             routes: vec![Route::prefix("", Action::Answer { status: 404, body })],
         });
     }

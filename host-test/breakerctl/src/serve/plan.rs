@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use wasm_host::Headers;
 
+use crate::removal::Removal;
+
 /// How long a service may take if nothing is said: what Envoy's routes allow.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -27,6 +29,8 @@ pub(super) struct Listener {
     pub(super) name: String,
     pub(super) address: SocketAddr,
     pub(super) plugin: Plugin,
+    /// What is removed from requests before all else.
+    pub(super) early: Removal,
     /// The first that matches has the request.
     pub(super) routes: Vec<Route>,
 }
@@ -139,6 +143,19 @@ impl Route {
 }
 
 impl Listener {
+    /// Removes what no client may send.
+    pub(super) fn remove_early(&self, headers: &mut Headers) {
+        let taken: Vec<_> = headers
+            .iter()
+            .filter_map(|(name, _)| std::str::from_utf8(name).ok())
+            .filter(|name| self.early.takes(name))
+            .map(str::to_owned)
+            .collect();
+        for name in taken {
+            headers.remove(name);
+        }
+    }
+
     /// The route of a request.
     pub(super) fn route(&self, headers: &Headers) -> Option<&Route> {
         let path = headers.text(":path").unwrap_or_default();
@@ -190,6 +207,7 @@ mod tests {
             name: String::new(),
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             plugin,
+            early: Removal::default(),
             routes: vec![Route::diverted(), exact, Route::prefix("/a", to("a"))],
         };
         let cluster = |path: &str, diverted: Option<&str>| {

@@ -265,6 +265,28 @@ fn the_admin_api_can_have_an_address_of_its_own() {
 }
 
 #[test]
+fn a_client_chooses_no_route_by_the_breakers_header() {
+    let (payment, fallback) = (Service::start("payment"), Service::start("fallback"));
+    let clusters = [("payment", payment.address), ("fallback", fallback.address)];
+    // Known by its route, which the client's own header would choose.
+    let config = r#"{ "services": [{ "name": "{cluster}", "open": { "wait_duration": "1h", "max_wait_duration": "1h" } }] }"#;
+    let proxy = Proxy::start(config, &clusters);
+    payment.set_status(500);
+    (0..3).for_each(|_| drop(proxy.post("/", "")));
+    let calls = payment.calls();
+    for name in ["x-circuit-breaker-cluster", "X-Circuit-Breaker-Cluster"] {
+        let mut connection = proxy.connect();
+        write!(
+            connection,
+            "GET / HTTP/1.1\r\nhost: shop\r\nconnection: close\r\n{name}: fallback\r\n\r\n"
+        )
+        .unwrap();
+        assert_eq!(receive(connection).0, 503);
+    }
+    assert_eq!((payment.calls(), fallback.calls()), (calls, 0));
+}
+
+#[test]
 fn what_cannot_be_served_is_told_before_anything_is_listened_on() {
     let room = tempfile::tempdir().unwrap();
     let file = room.path().join("config.json");
