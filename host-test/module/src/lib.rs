@@ -287,7 +287,8 @@ impl ModuleHost {
     }
 
     fn fail_store(&self, function: &'static str) {
-        self.process.fail_hostcalls(function, wasm_host::Status::InternalFailure, u64::MAX);
+        // Not as a proxy does that withholds the function, which the module would refuse.
+        self.process.fail_hostcalls(function, wasm_host::Status::SerializationFailure, u64::MAX);
     }
 }
 

@@ -226,7 +226,8 @@ impl World {
             && self.fails_here(worker)
         {
             self.trace.add(self.now, worker, What::StoreFailed);
-            self.process.fail_hostcalls(name, Status::InternalFailure, 1);
+            // Not as a proxy does that withholds the function, which the module would refuse.
+            self.process.fail_hostcalls(name, Status::SerializationFailure, 1);
             let seat = &mut self.seats[worker];
             (seat.call, seat.attempts) = (None, 0);
             seat.failed += 1;
