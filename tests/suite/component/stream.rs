@@ -86,8 +86,8 @@ impl Stream {
 
     pub(super) fn answer(&mut self, guard: &mut Guard, answer: &Answer) -> Result<Next> {
         match answer {
-            Answer::Whole(head) => self.whole(guard, head, Origin::Service),
-            Answer::Begin(head) => self.head(guard, head, Origin::Service),
+            Answer::Whole(head) => self.whole(guard, head, head.status, Origin::Service),
+            Answer::Begin(head) => self.head(guard, head, head.status, Origin::Service),
             Answer::RequestEnd => {
                 self.is_complete = true;
                 if let Some(call) = self.call {
@@ -118,7 +118,10 @@ impl Stream {
                     self.finish(guard, Vec::new())?;
                     Ok(Next::Done(Received::Cut(begun)))
                 }
-                None => self.whole(guard, &fault.reply(self.is_grpc), origin(*fault)),
+                None => {
+                    let (status, ..) = fault.in_envoy();
+                    self.whole(guard, &fault.reply(self.is_grpc), status, origin(*fault))
+                }
             },
             Answer::ClientGone => {
                 if let Some(call) = self.call.take() {
@@ -129,15 +132,29 @@ impl Stream {
         }
     }
 
-    fn whole(&mut self, guard: &mut Guard, head: &Head, origin: Origin) -> Result<Next> {
-        match self.head(guard, head, origin)? {
+    /// An answer with this head, of which the instance is told this status: that of a gateway's reply
+    /// to a gRPC call is 200, whatever it is about.
+    fn whole(
+        &mut self,
+        guard: &mut Guard,
+        head: &Head,
+        status: u16,
+        origin: Origin,
+    ) -> Result<Next> {
+        match self.head(guard, head, status, origin)? {
             Next::Waiting => self.end(guard),
             next => Ok(next),
         }
     }
 
     /// The head of an answer. `Waiting`: it went on to the client, and more is to come.
-    fn head(&mut self, guard: &mut Guard, head: &Head, origin: Origin) -> Result<Next> {
+    fn head(
+        &mut self,
+        guard: &mut Guard,
+        head: &Head,
+        status: u16,
+        origin: Origin,
+    ) -> Result<Next> {
         self.origin = origin;
         self.head = head.clone();
         let Some(call) = self.call else {
@@ -151,7 +168,7 @@ impl Stream {
         let verdict = guard.respond(
             call,
             &ResponseHead {
-                status: head.status,
+                status,
                 fields,
                 origin,
                 cluster: self.cluster.clone(),
