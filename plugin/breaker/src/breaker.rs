@@ -235,10 +235,12 @@ impl Breaker {
                 false => Admission::Diverted(DivertReason::Ramp),
             },
             State::Open(_) => Admission::Diverted(DivertReason::Open),
-            State::HalfOpen(half_open) => match half_open.trials.take(&policy.half_open, complete, now) {
-                Some(place) => Admission::Admitted(Permit { generation, place: Some(place) }),
-                None => Admission::Diverted(DivertReason::HalfOpen),
-            },
+            State::HalfOpen(half_open) => {
+                match half_open.trials.take(&policy.half_open, complete, now) {
+                    Some(place) => Admission::Admitted(Permit { generation, place: Some(place) }),
+                    None => Admission::Diverted(DivertReason::HalfOpen),
+                }
+            }
         };
         (mode.applied(admission), transition)
     }

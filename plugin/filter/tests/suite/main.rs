@@ -39,5 +39,6 @@ mod sharing;
 mod stale;
 mod steering;
 mod trace;
+mod uploads;
 mod windows;
 mod world;
