@@ -33,6 +33,7 @@ mod names;
 mod notify;
 mod privilege;
 mod ramp;
+mod recovery;
 mod replay;
 mod settlement;
 mod sharing;
