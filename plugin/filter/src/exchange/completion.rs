@@ -55,20 +55,20 @@ impl Record<'_> {
     /// Keeps the place of a call whose request is complete now. An error: it was given back, and
     /// there is no other.
     ///
-    /// A call that is being answered already cannot be turned away any more. It takes its place
-    /// whether there is one or not: the service is at work on it, and what is counted is what is
-    /// under way.
-    fn keep_place(
+    /// A call that is being answered already cannot be turned away any more, nor can any on some
+    /// hosts. It takes its place whether there is one or not: the service is at work on it, and what
+    /// is counted is what is under way.
+    fn keep_place<H: Host>(
         &self,
         bulkhead: &Bulkhead,
         place: Place,
         unanswered: bool,
-        host: &impl Host,
+        host: &H,
         effects: &mut Effects,
     ) -> Result<Option<Place>, Standing> {
         let standing = self.standing(host, effects);
         let mode = standing.map(|standing| standing.mode);
-        let heeded = unanswered && mode == Some(Mode::Enabled);
+        let heeded = H::ANSWERS_LATE && unanswered && mode == Some(Mode::Enabled);
         let taken = self.complete_place(bulkhead, place, heeded, host, effects);
         if unanswered && matches!(taken, Taken::Full(_)) {
             effects.count_of(self.number, ServiceMetric::NotPermitted(DivertReason::Bulkhead));
