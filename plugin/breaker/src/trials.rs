@@ -82,8 +82,11 @@ impl Trials {
     /// stepped back or the policy changed. Its holder is not known any more then, and comes too late.
     pub(crate) fn bound(&mut self, policy: &HalfOpenPolicy, now: Timestamp) {
         let latest = deadline(policy, now);
+        let to_complete = odd(latest.min(now.after(TO_COMPLETE)));
         for at in &mut self.deadlines {
-            *at = (*at).min(if is_odd(*at) { odd(latest) } else { latest });
+            if !is_odd(*at) || *at > to_complete {
+                *at = (*at).min(latest);
+            }
         }
     }
 
