@@ -21,4 +21,5 @@ mod stale;
 mod steering;
 mod stranger;
 mod trace;
+mod uploads;
 mod upstream;

@@ -35,7 +35,10 @@ pub(crate) const HOSTS: &[HostKind] = &[
     },
     HostKind {
         name: "component",
-        lacks: &[(Need::Peers, "the component has no word for them")],
+        lacks: &[
+            (Need::Peers, "the component has no word for them"),
+            (Need::LateAnswers, "a host is not told to answer what it was told to let pass"),
+        ],
         start: |s| Ok(Box::new(Component::new(s.workers))),
         seeds: 200,
     },

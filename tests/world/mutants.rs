@@ -57,8 +57,8 @@ const MUTANTS: [Mutant; 12] = [
         does: "it takes no place back from a trial that hangs",
         patches: &[(
             "plugin/breaker/src/trials.rs",
-            "if *deadline <= now {",
-            "if *deadline < FREE {",
+            "if *at <= now && !is_reserved(*at, now) {",
+            "if *at < FREE {",
         )],
         shows: anywhere,
     },
@@ -66,8 +66,8 @@ const MUTANTS: [Mutant; 12] = [
         does: "it gives back places that another trial has taken since",
         patches: &[(
             "plugin/breaker/src/trials.rs",
-            "if *held == place.deadline && now < place.deadline =>",
-            "if *held != FREE && now.since(FREE) > Duration::ZERO =>",
+            "(*held == place.deadline && now < place.deadline).then_some(held)",
+            "(*held != FREE && now.since(FREE) > Duration::ZERO).then_some(held)",
         )],
         shows: anywhere,
     },

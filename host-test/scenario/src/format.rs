@@ -77,11 +77,13 @@ pub enum Need {
     Routes,
     /// Requests from whom the scenario chooses.
     Peers,
+    /// Answers of the plugin's own to requests that have gone on, but for their last byte.
+    LateAnswers,
 }
 
 impl Need {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::VirtualTime,
         Self::Races,
         Self::Crash,
@@ -89,6 +91,7 @@ impl Need {
         Self::StoreFaults,
         Self::Routes,
         Self::Peers,
+        Self::LateAnswers,
     ];
 
     /// The name in a scenario.
@@ -102,6 +105,7 @@ impl Need {
             Self::StoreFaults => "store-faults",
             Self::Routes => "routes",
             Self::Peers => "peers",
+            Self::LateAnswers => "late-answers",
         }
     }
 }

@@ -60,8 +60,8 @@ struct Window {
 pub(crate) enum Grant {
     /// By a closed breaker, of this generation; `None`: there was more than one that may have.
     Closed(Option<u64>),
-    /// As a trial of this generation, between these times.
-    Trial { generation: u64, since: Duration, by: Duration },
+    /// As a trial of this generation, between these times, with its place for so long.
+    Trial { generation: u64, since: Duration, by: Duration, lease: Duration },
     /// The record could not be had, and the call passed without its breaker.
     Unprotected,
 }
@@ -192,11 +192,12 @@ impl Oracle {
         &mut self,
         worker: usize,
         id: u64,
+        whole: bool,
         now: Duration,
     ) -> Result<Grant, String> {
         let (window, records) = self.close(worker)?;
         let [] = window.writes[..] else {
-            return self.admitted_as_trial(&window, id, now);
+            return self.admitted_as_trial(&window, id, self.rules.lease(whole), now);
         };
         if window.faulted {
             self.tally.unprotected += 1;
@@ -214,6 +215,7 @@ impl Oracle {
         &mut self,
         window: &Window,
         id: u64,
+        lease: Duration,
         now: Duration,
     ) -> Result<Grant, String> {
         let [(_, record)] = window.writes[..] else {
@@ -223,7 +225,7 @@ impl Oracle {
             return Err(format!("admitted with a write that takes no place: {record:?}"));
         }
         let (generation, since) = (record.generation, window.began);
-        let expires = since + self.rules.trial_wait;
+        let expires = since + lease;
         let period = self.periods.entry(generation).or_default();
         period.active.retain(|(_, expires)| *expires > now);
         if expires > now {
@@ -237,7 +239,19 @@ impl Oracle {
             ));
         }
         self.tally.trials += 1;
-        Ok(Grant::Trial { generation, since, by: now })
+        Ok(Grant::Trial { generation, since, by: now, lease })
+    }
+
+    /// All of a request has come. Gives the grant that it has from then on.
+    pub(crate) fn completed(&mut self, worker: usize, grant: Grant) -> Result<Grant, String> {
+        let (window, _) = self.close(worker)?;
+        match (grant, &window.writes[..]) {
+            (_, []) => Ok(grant),
+            (Grant::Trial { generation, since, by, .. }, [_]) => {
+                Ok(Grant::Trial { generation, since, by, lease: self.rules.trial_wait })
+            }
+            (_, writes) => Err(format!("the end of a request wrote {writes:?}")),
+        }
     }
 
     /// A request was diverted.

@@ -39,7 +39,8 @@ enum Way {
 impl Player<'_> {
     fn take(&mut self, step: Step) {
         match step {
-            Step::Request(id, service) => self.request(id, service),
+            Step::Request(id, service, whole) => self.request(id, service, whole),
+            Step::Complete(id, stream) => self.complete(id, stream),
             Step::Head(id, stream, answer) => self.head(id, stream, answer),
             Step::End(id, stream, answer) => self.end(id, stream, answer),
             Step::Tick => self.tick(),
@@ -86,9 +87,9 @@ impl Player<'_> {
         self.stage.world().killed(self.number);
     }
 
-    fn request(&mut self, id: u64, service: &str) {
+    fn request(&mut self, id: u64, service: &str, whole: bool) {
         let headers = Headers::from_iter([
-            (":method", "GET"),
+            (":method", if whole { "GET" } else { "POST" }),
             (":path", &format!("/{service}/of/{id}")),
             (":authority", "services.example.com"),
             (":scheme", "http"),
@@ -97,7 +98,7 @@ impl Player<'_> {
         let events = self.callback(Doing::Request(id), |worker| {
             let stream = worker.open_stream();
             opened = Some(stream);
-            worker.request_headers(stream, headers, true)
+            worker.request_headers(stream, headers, whole)
         });
         let (Some(stream), Some(events)) = (opened, events) else {
             return;
@@ -109,7 +110,7 @@ impl Player<'_> {
             world.alive(self.number, next_tick);
         }
         match way {
-            Way::Service => return world.admitted(self.number, id, stream),
+            Way::Service => return world.admitted(self.number, id, stream, whole),
             Way::NoVm if self.worker.is_running() => {
                 world.hold::<()>(Err(format!("there is a VM, and yet: {events:?}")));
             }
@@ -131,6 +132,14 @@ impl Player<'_> {
         });
         if events.is_some() {
             self.stage.world().ended(self.number);
+        }
+    }
+
+    fn complete(&mut self, id: u64, stream: StreamId) {
+        let events = self
+            .callback(Doing::Complete(id), |worker| worker.request_body(stream, "all of it", true));
+        if events.is_some() {
+            self.stage.world().completed(self.number, id);
         }
     }
 

@@ -31,7 +31,7 @@ pub(crate) struct Record {
     pub(crate) retry_at: u64,
     /// Until when somebody has the lease of the health check.
     pub(crate) leased_until: u64,
-    /// Places that are taken.
+    /// Places that are not free for all.
     pub(crate) places: u32,
 }
 
@@ -62,7 +62,7 @@ impl Record {
         };
         let half_open = state == State::HalfOpen;
         let (places, _) = bytes[PLACES..].as_chunks::<8>();
-        let taken = places.iter().filter(|place| **place != [0; 8]).count();
+        let taken = places.iter().filter(|place| u64::from_le_bytes(**place) > 1).count();
         Ok(Self {
             state,
             failures: number4(bytes, 4),

@@ -27,6 +27,8 @@ pub struct Rules {
     pub check: Option<CheckRules>,
     /// Whether diverted calls go to a cluster, or are answered by the filter.
     pub fallback_cluster: bool,
+    /// Whether some requests have bodies, that come after their heads, or never.
+    pub uploads: bool,
 }
 
 /// Which rate of failures opens the breaker.
@@ -53,6 +55,12 @@ pub struct CheckRules {
     pub closes: bool,
 }
 
+/// How long a trial may take to complete its request.
+const TO_COMPLETE: Duration = Duration::from_secs(1);
+
+/// Longer than that.
+const UPLOAD_WAIT: Duration = Duration::from_millis(1_500);
+
 /// More failures in a row than there are requests.
 const OUT_OF_REACH: u32 = u32::MAX;
 
@@ -68,6 +76,7 @@ impl Default for Rules {
             trial_wait: Duration::from_millis(80),
             check: None,
             fallback_cluster: false,
+            uploads: false,
         }
     }
 }
@@ -86,7 +95,7 @@ impl Default for CheckRules {
 impl Rules {
     /// Rules that differ in what matters: how many trials there are, and what ends the open state.
     #[must_use]
-    pub fn samples() -> [Self; 6] {
+    pub fn samples() -> [Self; 7] {
         let one = Self { permitted_calls: 1, success_threshold: 1, ..Self::default() };
         let ten = Self {
             permitted_calls: 10,
@@ -106,6 +115,7 @@ impl Rules {
                 rate: Some(RateRules { percent: 40, minimum: 10, window: Duration::from_secs(2) }),
                 ..Self::default()
             },
+            Self { uploads: true, trial_wait: UPLOAD_WAIT, ..Self::default() },
         ]
     }
 
@@ -172,9 +182,17 @@ impl Rules {
             max_wait: millis(rng, 200..600),
             permitted_calls,
             success_threshold: rng.u32(1..=permitted_calls),
-            trial_wait: millis(rng, 50..120),
+            trial_wait: match self.uploads {
+                true => millis(rng, 800..2_000),
+                false => millis(rng, 50..120),
+            },
             ..*self
         }
+    }
+
+    /// How long a trial has its place; less if more of its request is to come.
+    pub(crate) fn lease(&self, whole: bool) -> Duration {
+        if whole { self.trial_wait } else { self.trial_wait.min(TO_COMPLETE) }
     }
 
     /// How long the breaker stays open after so many trips in a row.

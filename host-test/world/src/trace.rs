@@ -75,6 +75,8 @@ pub(crate) enum What {
 pub(crate) enum Doing {
     /// A request's headers.
     Request(u64),
+    /// The last of a request's body.
+    Complete(u64),
     /// The head of an answer.
     Head(u64, Answer),
     /// The end of a stream.

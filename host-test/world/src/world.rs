@@ -120,8 +120,17 @@ struct Flight {
     stream: StreamId,
     grant: Grant,
     answer: Answer,
+    /// When the last of its request comes; `None`: it has, or never will.
+    body_due: Option<Duration>,
     due: Duration,
     head_sent: bool,
+}
+
+impl Flight {
+    /// When something happens to it next.
+    fn next_due(&self) -> Duration {
+        self.body_due.unwrap_or(self.due)
+    }
 }
 
 /// A health check that is under way.
@@ -327,7 +336,9 @@ impl World {
     pub(crate) fn begin(&mut self, worker: usize, doing: Doing) {
         self.trace.add(self.now, worker, What::Begins(doing));
         let grant = match doing {
-            Doing::Head(id, _) | Doing::End(id, _) => self.flights.get(&id).map(|f| f.grant),
+            Doing::Complete(id) | Doing::Head(id, _) | Doing::End(id, _) => {
+                self.flights.get(&id).map(|f| f.grant)
+            }
             _ => None,
         };
         let seat = &mut self.seats[worker];
@@ -364,18 +375,46 @@ impl World {
         ControlFlow::Break(())
     }
 
-    pub(crate) fn admitted(&mut self, worker: usize, id: u64, stream: StreamId) {
+    pub(crate) fn admitted(&mut self, worker: usize, id: u64, stream: StreamId, whole: bool) {
         self.trace.add(self.now, worker, What::Admitted(id));
         let number = self.seats[worker].site;
         let site = &mut self.sites[number];
-        let granted = site.oracle.admitted(worker, id, self.now);
-        let answer = site.mood.answer(&mut self.rng);
+        let granted = site.oracle.admitted(worker, id, whole, self.now);
+        let mut answer = site.mood.answer(&mut self.rng);
         let Some(grant) = self.finish(worker, granted) else {
             return;
         };
-        let due = self.now + answer.latency(&mut self.rng);
-        let flight = Flight { worker, site: number, stream, grant, answer, due, head_sent: false };
+        let (mut body_due, mut due) = (None, self.now + answer.latency(&mut self.rng));
+        if !whole {
+            let micros = |rng: &mut Rng, most| Duration::from_micros(rng.u64(100..most));
+            match self.rng.u32(0..10) {
+                // Its client never ends it, and leaves.
+                0 => (answer, due) = (Answer::Abandoned, due + micros(&mut self.rng, 3_000_000)),
+                late => {
+                    let body = micros(&mut self.rng, if late == 1 { 1_500_000 } else { 20_000 });
+                    (body_due, due) = (Some(self.now + body), due + body);
+                }
+            }
+        }
+        let head_sent = false;
+        let flight =
+            Flight { worker, site: number, stream, grant, answer, body_due, due, head_sent };
         self.flights.insert(id, flight);
+    }
+
+    /// All of a request has come.
+    pub(crate) fn completed(&mut self, worker: usize, id: u64) {
+        let Some(flight) = self.flights.get_mut(&id) else {
+            return self.ended(worker);
+        };
+        flight.body_due = None;
+        let grant = flight.grant;
+        let completed = self.site(worker).oracle.completed(worker, grant);
+        if let Some(grant) = self.finish(worker, completed)
+            && let Some(flight) = self.flights.get_mut(&id)
+        {
+            flight.grant = grant;
+        }
     }
 
     pub(crate) fn diverted(&mut self, worker: usize, id: u64) {

@@ -41,7 +41,7 @@ fn now() -> Now {
 /// One call, from admission to its outcome. `None`: it was diverted.
 fn call(breaker: &mut Breaker, policy: &Policy, outcome: Outcome) -> Option<Settlement> {
     let now = black_box(now());
-    match breaker.admit(policy, now.monotonic, 0).0 {
+    match breaker.admit(policy, true, now.monotonic, 0).0 {
         Admission::Admitted(permit) => Some(breaker.settle(policy, permit, outcome, now, 1)),
         _ => None,
     }

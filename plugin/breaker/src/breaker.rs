@@ -71,7 +71,7 @@ pub struct Status {
     pub opened_at: Option<Timestamp>,
     /// When an open breaker may leave that state at the earliest.
     pub retry_at: Option<Timestamp>,
-    /// Trials in flight.
+    /// Trials in flight, and places that complete requests have to themselves.
     pub trials_in_flight: u32,
     /// When a call last failed.
     pub last_failure: Option<UnixTime>,
@@ -212,11 +212,14 @@ impl Breaker {
     }
 
     /// Admits or diverts a call. The wait of an open breaker without a health check ends here:
-    /// the first call after it is the first trial. `random` is uniform and tells which calls are
-    /// diverted while the service gets its traffic back.
+    /// the first call after it is the first trial. `complete` says that there is no more of its
+    /// request to come: a trial whose request is not is to [say when it is](Self::complete), or it
+    /// loses its place within a second. `random` is uniform and tells which calls are diverted while
+    /// the service gets its traffic back.
     pub fn admit(
         &mut self,
         policy: &Policy,
+        complete: bool,
         now: Timestamp,
         random: u32,
     ) -> (Admission, Option<Transition>) {
@@ -232,12 +235,27 @@ impl Breaker {
                 false => Admission::Diverted(DivertReason::Ramp),
             },
             State::Open(_) => Admission::Diverted(DivertReason::Open),
-            State::HalfOpen(half_open) => match half_open.trials.take(&policy.half_open, now) {
-                Some(place) => Admission::Admitted(Permit { generation, place: Some(place) }),
-                None => Admission::Diverted(DivertReason::HalfOpen),
-            },
+            State::HalfOpen(half_open) => {
+                match half_open.trials.take(&policy.half_open, complete, now) {
+                    Some(place) => Admission::Admitted(Permit { generation, place: Some(place) }),
+                    None => Admission::Diverted(DivertReason::HalfOpen),
+                }
+            }
         };
         (mode.applied(admission), transition)
+    }
+
+    /// Writes down that the request of a trial is complete, and gives the permit that it has from
+    /// then on. `None`: there is nothing to write. It is no trial of this period, or it was too
+    /// slow, and its place is another's by now: the permit that it has is late.
+    pub fn complete(&mut self, permit: &Permit, now: Timestamp) -> Option<Permit> {
+        match &mut self.state {
+            State::HalfOpen(half_open) if permit.generation == self.generation => {
+                let place = half_open.trials.complete(permit.place?, now)?;
+                Some(Permit { place: Some(place), ..*permit })
+            }
+            _ => None,
+        }
     }
 
     /// Writes down what became of a call. `random` is uniform and spreads the wait of a trip.

@@ -53,6 +53,11 @@ impl Permit {
         self.place.is_some()
     }
 
+    /// Whether it is to be told when the call's [request is complete](crate::Breaker::complete).
+    pub fn awaits_request(&self) -> bool {
+        self.place.is_some_and(|place| place.deadline != place.whole)
+    }
+
     /// The same permit, for an update that lost a race and is decided anew. Only one of the two
     /// updates may be stored.
     pub const fn for_retry(&self) -> Self {
@@ -71,4 +76,6 @@ impl Permit {
 pub(crate) struct Place {
     pub(crate) slot: usize,
     pub(crate) deadline: Timestamp,
+    /// The deadline that it has once its request is complete.
+    pub(crate) whole: Timestamp,
 }

@@ -1,4 +1,11 @@
 //! The places of a half-open breaker: leases with deadlines, never more than there are.
+//!
+//! A call whose request is not complete may never become a trial of the service: it is the client
+//! that keeps it from that. So it has a second to complete, or its place returns; and for one more
+//! second that place is for a request that is complete from the start, or those who send requests
+//! without an end, and often enough, would have it all the time. Where no such request comes, as to
+//! a service that knows requests with bodies only, that second would be lost each time: once it has
+//! passed unused, the next one is left out.
 
 use core::time::Duration;
 
@@ -8,8 +15,17 @@ use crate::time::Timestamp;
 
 pub(crate) const SLOTS: usize = MAX_PERMITTED_CALLS as usize;
 
+/// How long a trial has to complete its request.
+const TO_COMPLETE: Duration = Duration::from_secs(1);
+
+/// How long a place is kept for complete requests.
+const EXCLUSIVE: Duration = Duration::from_secs(1);
+
 /// A deadline of zero marks a free slot; the monotonic clock is never there again.
 const FREE: Timestamp = Timestamp::from_nanos(0);
+
+/// Free as well, but complete requests had it to themselves before, and none came.
+const UNUSED: Timestamp = Timestamp::from_nanos(1);
 
 /// Trials in flight and done in one half-open period.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,39 +37,83 @@ pub(crate) struct Trials {
 impl Trials {
     pub(crate) const NONE: Self = Self { deadlines: [FREE; SLOTS], successes: 0 };
 
-    /// Takes a place, if one is left after those of trials past their deadline came back.
-    pub(crate) fn take(&mut self, policy: &HalfOpenPolicy, now: Timestamp) -> Option<Place> {
-        for deadline in &mut self.deadlines {
-            if *deadline <= now {
-                *deadline = FREE;
-            }
-        }
-        if self.in_flight().saturating_add(self.successes) >= policy.permitted_calls.get() {
+    /// Takes a place for a request, complete or not, if one is left after those of trials past
+    /// their deadline came back.
+    pub(crate) fn take(
+        &mut self,
+        policy: &HalfOpenPolicy,
+        complete: bool,
+        now: Timestamp,
+    ) -> Option<Place> {
+        self.expire(now);
+        let is_reserved = |at: &Timestamp| is_reserved(*at, now);
+        let reserved = count(&self.deadlines, is_reserved);
+        let there = if complete { reserved } else { 0 };
+        let taken = self.in_flight().saturating_sub(there).saturating_add(self.successes);
+        if taken >= policy.permitted_calls.get() {
             return None;
         }
-        let deadline = deadline(policy, now);
-        let (slot, free) = self.deadlines.iter_mut().enumerate().find(|(_, at)| **at == FREE)?;
-        *free = deadline;
-        Some(Place { slot, deadline })
+        let whole = deadline(policy, now);
+        // A reserved one first, if it may be had: the others are left to all.
+        let mut slots = self.deadlines.iter();
+        let slot = match there {
+            0 => slots.position(is_free),
+            _ => slots.position(is_reserved),
+        }?;
+        let held = self.deadlines.get_mut(slot)?;
+        let part = whole.min(now.after(TO_COMPLETE));
+        *held = match (complete, *held) {
+            (true, _) => whole,
+            (false, UNUSED) => even(part),
+            (false, _) => odd(part),
+        };
+        Some(Place { slot, deadline: *held, whole })
+    }
+
+    /// The request of a trial is complete, and its place its own for longer. `None`: it has none
+    /// any more.
+    pub(crate) fn complete(&mut self, place: Place, now: Timestamp) -> Option<Place> {
+        let held = self.held(place, now)?;
+        *held = place.whole;
+        Some(Place { deadline: place.whole, ..place })
     }
 
     /// No trial has its place for longer than one that begins now, even one from before the clock
     /// stepped back or the policy changed. Its holder is not known any more then, and comes too late.
     pub(crate) fn bound(&mut self, policy: &HalfOpenPolicy, now: Timestamp) {
         let latest = deadline(policy, now);
-        for deadline in &mut self.deadlines {
-            *deadline = (*deadline).min(latest);
+        let to_complete = odd(latest.min(now.after(TO_COMPLETE)));
+        for at in &mut self.deadlines {
+            if !is_odd(*at) || *at > to_complete {
+                *at = (*at).min(latest);
+            }
         }
     }
 
     /// Gives a place back. `false` if it was no longer this trial's.
     pub(crate) fn give_back(&mut self, place: Place, now: Timestamp) -> bool {
-        match self.deadlines.get_mut(place.slot) {
-            Some(held) if *held == place.deadline && now < place.deadline => {
+        match self.held(place, now) {
+            Some(held) => {
                 *held = FREE;
                 true
             }
-            _ => false,
+            None => false,
+        }
+    }
+
+    /// The deadline of a place that is this trial's still.
+    fn held(&mut self, place: Place, now: Timestamp) -> Option<&mut Timestamp> {
+        let held = self.deadlines.get_mut(place.slot)?;
+        (*held == place.deadline && now < place.deadline).then_some(held)
+    }
+
+    /// Takes the places back of trials past their deadline, unless complete requests have them to
+    /// themselves.
+    fn expire(&mut self, now: Timestamp) {
+        for at in &mut self.deadlines {
+            if *at <= now && !is_reserved(*at, now) {
+                *at = if is_odd(*at) { UNUSED } else { FREE };
+            }
         }
     }
 
@@ -62,14 +122,42 @@ impl Trials {
         self.successes >= policy.success_threshold.min(policy.permitted_calls).get()
     }
 
+    /// Places that are not free for all.
     pub(crate) fn in_flight(&self) -> u32 {
-        let taken = self.deadlines.iter().filter(|at| **at != FREE).count();
-        u32::try_from(taken).unwrap_or(u32::MAX)
+        count(&self.deadlines, |at| !is_free(at))
     }
 }
 
 /// When a trial that begins now has to have ended. Even one without a deadline to speak of holds its
 /// place for a moment.
 fn deadline(policy: &HalfOpenPolicy, now: Timestamp) -> Timestamp {
-    now.after(policy.max_wait.max(Duration::from_millis(1)))
+    even(now.after(policy.max_wait.max(Duration::from_millis(1))))
+}
+
+fn count(deadlines: &[Timestamp], matches: impl Fn(&Timestamp) -> bool) -> u32 {
+    let matching = deadlines.iter().filter(|at| matches(at)).count();
+    u32::try_from(matching).unwrap_or(u32::MAX)
+}
+
+fn is_free(at: &Timestamp) -> bool {
+    [FREE, UNUSED].contains(at)
+}
+
+/// Whether a place is complete requests' alone: its trial was given up before its request was
+/// complete, and not long ago.
+fn is_reserved(at: Timestamp, now: Timestamp) -> bool {
+    is_odd(at) && at <= now && now < at.after(EXCLUSIVE)
+}
+
+/// The lowest bit of a deadline, a nanosecond, says that complete requests are next.
+const fn is_odd(at: Timestamp) -> bool {
+    at.as_nanos() & 1 != 0
+}
+
+const fn odd(at: Timestamp) -> Timestamp {
+    Timestamp::from_nanos(at.as_nanos() | 1)
+}
+
+const fn even(at: Timestamp) -> Timestamp {
+    Timestamp::from_nanos(at.as_nanos() & !1)
 }

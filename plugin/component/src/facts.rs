@@ -60,6 +60,8 @@ impl CameAbout {
 }
 
 impl Host for Facts<'_> {
+    const ANSWERS_LATE: bool = false;
+
     fn load(&self, key: &str) -> Result<Option<(Vec<u8>, Version)>, StoreFault> {
         let entry = store::load(key).map_err(fault)?;
         // A version of zero is none that could be written again: as good as no value.

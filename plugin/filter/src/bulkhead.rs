@@ -6,10 +6,16 @@
 //! worker says holds for a few seconds and is renewed as long as it lives: the places of one that
 //! has crashed return by themselves ([`leases`]).
 //!
+//! A call whose request is not complete keeps no place for long: a client that never ends its
+//! request would keep it from all others. What such calls have ends by itself, for all workers,
+//! since the end is written where they are counted. When the request is complete the call takes a
+//! place once more, or the one it has still becomes its own.
+//!
 //! A full bulkhead says nothing about the service: it is no failure, and a call that found it full
 //! was none.
 
 mod leases;
+mod under_way;
 
 use std::cell::{Cell, RefCell};
 
@@ -25,26 +31,31 @@ use crate::unreadable::Unreadable;
 
 pub(crate) use leases::{ClassId, NO_CLASS};
 use leases::{FORMAT, LEASE, Leases};
+pub(crate) use under_way::Place;
+use under_way::UnderWay;
 
 /// What one worker keeps of a service's bulkhead.
 #[derive(Debug, Default)]
 pub(crate) struct Places {
     /// The number by which the others know it; zero: it has had no call yet.
     worker: Cell<u32>,
-    /// Its calls under way: those of no class first, then of each class in the configured order.
-    calls: RefCell<Vec<u32>>,
+    /// Its calls under way.
+    under_way: RefCell<UnderWay>,
     /// Until when the others believe in them.
     until: Cell<Timestamp>,
     /// Whether the others have been told another number.
     untold: Cell<bool>,
 }
 
-/// A place that a call has, to be given back.
-#[derive(Debug, PartialEq, Eq)]
-#[must_use = "a place is given back"]
-pub(crate) struct Place {
-    /// By its number: zero is none, then as configured.
-    class: usize,
+/// What a call asks for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    /// Its class.
+    pub(crate) class: usize,
+    /// Whether its request is complete.
+    pub(crate) complete: bool,
+    /// Whether the limits are heeded. If not, there is always a place.
+    pub(crate) heeded: bool,
 }
 
 /// Whether there was a place.
@@ -65,14 +76,12 @@ struct Loaded {
 }
 
 impl Places {
-    /// One more or one less of a class is under way, as far as this worker is concerned.
-    fn change(&self, class: usize, by: impl FnOnce(u32) -> u32) {
-        let mut calls = self.calls.borrow_mut();
-        if calls.len() <= class {
-            calls.resize(class.saturating_add(1), 0);
-        }
-        if let Some(calls) = calls.get_mut(class) {
-            *calls = by(*calls);
+    /// Looks at the calls under way, or changes them.
+    fn with<R>(&self, look: impl FnOnce(&mut UnderWay) -> R) -> R {
+        match self.under_way.try_borrow_mut() {
+            Ok(mut under_way) => look(&mut under_way),
+            // Never: nobody looks while another does.
+            Err(_) => look(&mut UnderWay::default()),
         }
     }
 
@@ -85,7 +94,7 @@ impl Places {
     }
 
     fn is_idle(&self) -> bool {
-        self.calls.borrow().iter().all(|calls| *calls == 0)
+        self.with(|calls| calls.is_idle())
     }
 }
 
@@ -110,12 +119,37 @@ fn begun(host: &impl Host) -> Leases {
 }
 
 impl Record<'_> {
-    /// Takes a place for a call of a class. If the limits are not `heeded`, there is always one.
+    /// Takes a place for a call.
     pub(crate) fn take_place(
         &self,
         bulkhead: &Bulkhead,
-        class: usize,
+        wanted: Wanted,
+        host: &impl Host,
+        effects: &mut Effects,
+    ) -> Taken {
+        self.take(bulkhead, wanted, None, host, effects)
+    }
+
+    /// Makes a place that awaited its request a complete call's. It is the same place if it was
+    /// not given back meanwhile; else another one, if there is one.
+    pub(crate) fn complete_place(
+        &self,
+        bulkhead: &Bulkhead,
+        place: Place,
         heeded: bool,
+        host: &impl Host,
+        effects: &mut Effects,
+    ) -> Taken {
+        let wanted = Wanted { class: place.class(), complete: true, heeded };
+        self.take(bulkhead, wanted, Some(&place), host, effects)
+    }
+
+    /// Takes a place, in exchange for the one that the call `had`.
+    fn take(
+        &self,
+        bulkhead: &Bulkhead,
+        Wanted { class, complete, heeded }: Wanted,
+        had: Option<&Place>,
         host: &impl Host,
         effects: &mut Effects,
     ) -> Taken {
@@ -128,24 +162,37 @@ impl Record<'_> {
             let now = host.now().monotonic;
             let worker = places.number(&leases);
             self.tell(bulkhead, worker, &mut leases, now);
-            let full = !bulkhead.has_place(class, |class| match class {
-                None => leases.total(),
-                Some(class) => leases.of(class),
-            });
+            let had = had.filter(|had| !had.is_over(|| now));
+            let full = had.is_none()
+                && !bulkhead.has_place(class, |class| match class {
+                    None => leases.total(),
+                    Some(class) => leases.of(class),
+                });
             if full && heeded {
                 effects.set_of(self.number, ServiceMetric::InFlight, leases.total());
                 return Taken::Full(None);
             }
-            places.change(class, |calls| calls.saturating_add(1));
+            let place = places.with(|calls| {
+                let place = calls.place(class, complete, bulkhead.max_request_duration, now);
+                calls.add(&place);
+                if let Some(had) = had {
+                    calls.remove(had);
+                }
+                place
+            });
             self.tell(bulkhead, worker, &mut leases, now);
             match self.store_leases(&leases, version, host) {
                 Ok(()) => {
                     self.told(worker, &leases, now, effects);
-                    let place = Place { class };
                     return if full { Taken::Full(Some(place)) } else { Taken::Place(place) };
                 }
                 Err(lost) => {
-                    places.change(class, |calls| calls.saturating_sub(1));
+                    places.with(|calls| {
+                        calls.remove(&place);
+                        if let Some(had) = had {
+                            calls.add(had);
+                        }
+                    });
                     if lost != SwapError::Conflict {
                         effects.count(Metric::Unprotected);
                         return Taken::Unknown;
@@ -167,7 +214,10 @@ impl Record<'_> {
         effects: &mut Effects,
     ) {
         let places = &self.instance.memory.places;
-        places.change(place.class, |calls| calls.saturating_sub(1));
+        places.with(|calls| calls.remove(&place));
+        if place.is_over(|| host.now().monotonic) {
+            return;
+        }
         places.untold.set(true);
         self.tell_all(bulkhead, host, effects);
     }
@@ -211,9 +261,7 @@ impl Record<'_> {
     /// Brings leases up to date, with this worker's word in them.
     fn tell(&self, bulkhead: &Bulkhead, worker: u32, leases: &mut Leases, now: Timestamp) {
         leases.expire(now);
-        let calls = self.instance.memory.places.calls.borrow();
-        let classes = bulkhead.classes().zip(calls.iter().copied());
-        leases.set(worker, classes, now);
+        self.instance.memory.places.with(|calls| calls.tell(bulkhead, worker, leases, now));
     }
 
     /// Takes note that the others know.

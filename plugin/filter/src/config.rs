@@ -65,6 +65,8 @@ impl Service {
 #[derive(Debug)]
 pub(crate) struct Bulkhead {
     pub(crate) max_concurrent_calls: u32,
+    /// How long a request may take to complete before it gives its place back.
+    pub(crate) max_request_duration: Duration,
     pub(crate) on_full: OnFull,
     pub(crate) partitions: Vec<Partition>,
 }

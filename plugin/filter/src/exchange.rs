@@ -6,6 +6,7 @@
 
 mod admission;
 mod answer;
+mod completion;
 mod head;
 mod passing;
 
@@ -189,13 +190,14 @@ impl Filter {
             return verdict(RequestAction::Continue);
         };
         let Record { number, service, .. } = record;
-        match record.enter(class, host, effects) {
+        let protocol = Protocol::of(&facts);
+        let complete = end_of_stream || protocol.is_of_both_sides();
+        match record.enter(class, complete, host, effects) {
             Entry::Unguarded => verdict(RequestAction::Continue),
             Entry::Admitted(permit, place) => {
-                let protocol = Protocol::of(&facts);
                 let shortest = service.classify.min_client_deadline;
                 let own_terms = protocol.terms(&headers, &facts).may_end_early(shortest);
-                let timed = end_of_stream && service.slow_after.is_some();
+                let timed = complete && service.slow_after.is_some();
                 exchange.held = place.map(|place| Held { service: number, place });
                 exchange.phase = Phase::Admitted(Call {
                     service: number,
@@ -204,7 +206,7 @@ impl Filter {
                     wanted: self.held(service, protocol, &headers, &facts, end_of_stream),
                     capture: self.capture(service, protocol, headers, end_of_stream),
                     copy: None,
-                    complete: end_of_stream,
+                    complete,
                     own_terms,
                     began: timed.then(|| host.now().monotonic),
                     head: None,
@@ -286,7 +288,7 @@ impl Filter {
         &self,
         exchange: &mut Exchange,
         host: &impl Host,
-        _effects: &mut Effects,
+        effects: &mut Effects,
     ) -> Option<Reply> {
         if let Phase::Admitted(call) = &mut exchange.phase
             && !call.complete
@@ -295,7 +297,7 @@ impl Filter {
             let service = self.config.services.get(self.record(call.service)?.instance.service)?;
             call.began = service.slow_after.map(|_| host.now().monotonic);
         }
-        None
+        self.complete_places(exchange, host, effects)
     }
 
     /// What a replay needs of a request, where failed calls are sent again.
@@ -472,6 +474,11 @@ impl Call {
 }
 
 impl Protocol {
+    /// Whether what follows the head is no request any more, but a stream of both sides.
+    const fn is_of_both_sides(self) -> bool {
+        matches!(self, Self::Connect | Self::Upgrade)
+    }
+
     #[inline(always)]
     fn of(facts: &Facts<'_>) -> Self {
         if facts.content_type.and_then(headers::grpc_flavour).is_some() {

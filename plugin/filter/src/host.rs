@@ -27,6 +27,9 @@ pub trait Host {
     /// If another was faster, or the store cannot be written.
     fn swap(&self, key: &str, value: &[u8], expected: Option<Version>) -> Result<(), SwapError>;
 
+    /// Whether a request can still be answered when the last of it has come.
+    const ANSWERS_LATE: bool = true;
+
     /// Reads both clocks.
     fn now(&self) -> Now;
 

@@ -118,6 +118,7 @@ pub(crate) const FIELDS: &[(&str, &str, &str)] = &[
     ("Response", "headers", r#"{"default": {}}"#),
     ("Response", "body", r#"{"default": ""}"#),
     ("Bulkhead", "max_concurrent_calls", r#"{"minimum": 1, "maximum": 1000000}"#),
+    ("Bulkhead", "max_request_duration", r#"{"default": "1s"}"#),
     ("Bulkhead", "on_full", r#"{"default": "fallback"}"#),
     ("Bulkhead", "partitions", r#"{"maxItems": 16, "default": []}"#),
     (

@@ -35,7 +35,7 @@ impl Oracle {
         if !window.writes.is_empty() || !in_time || window.gave_up {
             return Ok(());
         }
-        match must_be_written(&records, grant, outcome, now, self.rules.trial_wait) {
+        match must_be_written(&records, grant, outcome, now) {
             None => Ok(()),
             Some(problem) => Err(format!("{problem}: {grant:?} {answer:?}, {records:?}")),
         }
@@ -48,7 +48,6 @@ fn must_be_written(
     grant: Grant,
     outcome: Outcome,
     now: Duration,
-    trial_wait: Duration,
 ) -> Option<&'static str> {
     let all = |state| records.iter().all(|record| record.state == state);
     match (grant, outcome) {
@@ -58,7 +57,7 @@ fn must_be_written(
         {
             Some("a success was lost")
         }
-        (Grant::Trial { since, .. }, _) if all(State::HalfOpen) && now < since + trial_wait => {
+        (Grant::Trial { since, lease, .. }, _) if all(State::HalfOpen) && now < since + lease => {
             Some("a trial was lost")
         }
         _ => None,

@@ -40,6 +40,7 @@ impl Oracle {
             Doing::Configure if new == old => Ok(()),
             Doing::Configure => Err("a new configuration changed the breaker"),
             Doing::Elsewhere => Err("what is about another service changed this one"),
+            Doing::Complete(id) => self.completion_may_write(id, old, new, grant, began),
             Doing::Head(id, answer) | Doing::End(id, answer) => match grant {
                 Some(Grant::Unprotected) => Err("a call without a permit counted"),
                 Some(grant) => {
@@ -89,6 +90,30 @@ impl Oracle {
         }
     }
 
+    /// A trial whose request is complete keeps its place, from its admission for as long as any.
+    fn completion_may_write(
+        &mut self,
+        id: u64,
+        old: Record,
+        new: Record,
+        grant: Option<Grant>,
+        began: Duration,
+    ) -> Result<(), &'static str> {
+        let Some(Grant::Trial { generation, since, by, lease }) = grant else {
+            return Err("the end of a request counted that is no trial");
+        };
+        if began > by + lease {
+            return Err("a trial was complete whose place was given back");
+        }
+        if new != old || generation != old.generation {
+            return Err("the end of a request did more than to keep a place");
+        }
+        let period = self.periods.entry(generation).or_default();
+        period.active.retain(|(trial, _)| *trial != id);
+        period.active.push((id, since + self.rules.trial_wait));
+        Ok(())
+    }
+
     fn check_may_write(&self, old: Record, new: Record, healthy: bool) -> Result<(), &'static str> {
         let Some(check) = &self.rules.check else {
             return Err("there is no health check");
@@ -115,8 +140,8 @@ impl Oracle {
         (began, now): (Duration, Duration),
     ) -> Result<(), &'static str> {
         let outcome = grant.outcome(answer);
-        if let Grant::Trial { by, .. } = grant
-            && began >= by + self.rules.trial_wait
+        if let Grant::Trial { by, lease, .. } = grant
+            && began > by + lease
         {
             return Err("a trial counted whose place was given back");
         }

@@ -16,8 +16,10 @@ const ROUNDS: u32 = 100_000;
 /// A step of one worker.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
-    /// A request comes, for the service of this name.
-    Request(u64, &'static str),
+    /// A request comes, for the service of this name: all of it, or its head.
+    Request(u64, &'static str, bool),
+    /// The last of a request's body comes.
+    Complete(u64, StreamId),
     /// The head of an answer comes; with nothing behind it, the stream ends.
     Head(u64, StreamId, Answer),
     /// The stream ends.
@@ -95,14 +97,14 @@ impl World {
     }
 
     fn is_due(&self, worker: usize) -> bool {
-        let flights = self.flights.values().map(|flight| (flight.worker, flight.due));
+        let flights = self.flights.values().map(|flight| (flight.worker, flight.next_due()));
         let checks = self.checks.iter().map(|check| (check.worker, check.due));
         flights.chain(checks).any(|(of, due)| of == worker && due <= self.now)
     }
 
     /// Nobody can go: time goes on to what is due next, or all is at rest.
     fn wait_or_move_on(&mut self) {
-        let flights = self.flights.values().map(|flight| flight.due);
+        let flights = self.flights.values().map(super::Flight::next_due);
         match flights.chain(self.checks.iter().map(|check| check.due)).min() {
             // A call from before has failed late and tripped the breaker, and it is checked anew.
             Some(_) if self.phase == Phase::Rest => self.phase = Phase::Draining,
@@ -215,7 +217,9 @@ impl World {
         if matches!(self.phase, Phase::Traffic(_)) {
             site.change_mood(&mut self.rng);
         }
-        Step::Request(self.requests, site.name)
+        let name = site.name;
+        let whole = !self.rules.uploads || self.rng.u32(0..10) != 0;
+        Step::Request(self.requests, name, whole)
     }
 
     fn due_check(&mut self, worker: usize) -> Option<Step> {
@@ -231,8 +235,11 @@ impl World {
 
     fn due_flight(&mut self, worker: usize) -> Option<Step> {
         let mut flights = self.flights.iter();
-        let (id, flight) = flights.find(|(_, f)| f.worker == worker && f.due <= self.now)?;
+        let (id, flight) = flights.find(|(_, f)| f.worker == worker && f.next_due() <= self.now)?;
         self.seats[worker].site = flight.site;
+        if flight.body_due.is_some() {
+            return Some(Step::Complete(*id, flight.stream));
+        }
         Some(match flight.head_sent || flight.answer.status().is_none() {
             true => Step::End(*id, flight.stream, flight.answer),
             false => Step::Head(*id, flight.stream, flight.answer),

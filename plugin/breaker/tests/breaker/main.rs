@@ -10,6 +10,7 @@
 
 mod foreign;
 mod health_check;
+mod incomplete;
 mod modes;
 mod operations;
 mod policy_change;

@@ -17,13 +17,17 @@ use crate::world::{World, at, count};
 /// Longer than any wait that a policy of these stories makes.
 pub(crate) const LONG_ENOUGH: Duration = Duration::from_secs(600);
 
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
+
 #[derive(Clone, Debug)]
 pub(crate) enum Operation {
-    Admit,
+    /// A call whose request is complete, or is not.
+    Admit(bool),
     Advance(Duration),
     /// To the very moment a trial loses its place, an open breaker's wait is over, or neither.
     AdvanceToEdge,
     ChangePolicy(Policy),
+    Complete(Index),
     EndOfTime,
     FinishCheck(Index, CheckResult),
     LosePermit(Index),
@@ -35,9 +39,10 @@ pub(crate) enum Operation {
 /// What an operation did.
 #[derive(Debug)]
 pub(crate) enum Event {
-    Admitted(Permit),
+    Admitted { permit: Permit, complete: bool },
+    Completed { permit: Permit, by: Option<Permit> },
     Checked(CheckTicket, CheckResult),
-    Diverted(DivertReason),
+    Diverted { reason: DivertReason, complete: bool },
     Other,
     Settled { permit: Permit, ended: Ended, settlement: Settlement, unmoved: bool },
     TookCheck(Option<CheckTicket>),
@@ -108,16 +113,20 @@ impl Story {
 
     fn event_of(&mut self, operation: Operation) -> Event {
         match operation {
-            Operation::Admit => match self.world.try_call() {
+            Operation::Admit(complete) => match self.world.try_request(complete) {
                 Ok(permit) => {
                     if permit.is_trial() {
-                        let deadline = deadline(&self.world.policy, self.world.now.monotonic);
-                        self.deadlines.push(deadline);
+                        let now = self.world.now.monotonic;
+                        self.deadlines.push(deadline(&self.world.policy, now));
+                        if !complete {
+                            let [_, deadline] = deadline_to_complete(&self.world.policy, now);
+                            self.deadlines.extend([deadline.after(SECOND), deadline]);
+                        }
                     }
                     self.permits.push(permit.for_retry());
-                    return Event::Admitted(permit);
+                    return Event::Admitted { permit, complete };
                 }
-                Err(reason) => return Event::Diverted(reason),
+                Err(reason) => return Event::Diverted { reason, complete },
             },
             Operation::Advance(time) => self.world.advance_by(time),
             Operation::AdvanceToEdge => {
@@ -126,6 +135,14 @@ impl Story {
                 self.world.now = at(edge.unwrap_or(now).max(now));
             }
             Operation::ChangePolicy(policy) => self.world.policy = policy,
+            Operation::Complete(which) => {
+                if let Some(permit) = taken(&mut self.permits, which) {
+                    let by = self.world.complete(&permit);
+                    let left = by.as_ref().unwrap_or(&permit);
+                    self.permits.push(left.for_retry());
+                    return Event::Completed { permit, by };
+                }
+            }
             Operation::EndOfTime => self.world.now = at(Timestamp::from_nanos(u64::MAX)),
             Operation::FinishCheck(which, result) => {
                 if let Some(ticket) = taken(&mut self.tickets, which) {
@@ -159,9 +176,17 @@ impl Story {
     }
 }
 
-/// When a trial that is admitted now loses its place.
+/// When a trial that is admitted now loses its place, if its request is complete in time.
 pub(crate) fn deadline(policy: &Policy, now: Timestamp) -> Timestamp {
-    now.after(policy.half_open.max_wait.max(Duration::from_millis(1)))
+    let deadline = now.after(policy.half_open.max_wait.max(Duration::from_millis(1)));
+    Timestamp::from_nanos(deadline.as_nanos() & !1)
+}
+
+/// By when a request is to be complete that is admitted now, at the earliest and at the latest: a
+/// nanosecond is lost or won.
+pub(crate) fn deadline_to_complete(policy: &Policy, now: Timestamp) -> [Timestamp; 2] {
+    let deadline = now.after(SECOND).as_nanos().min(deadline(policy, now).as_nanos());
+    [deadline & !1, deadline | 1].map(Timestamp::from_nanos)
 }
 
 fn taken<T>(from: &mut Vec<T>, which: Index) -> Option<T> {
@@ -192,7 +217,8 @@ pub(crate) fn operations_on_any_clock() -> impl Strategy<Value = Vec<Operation>>
 
 fn forward() -> impl Strategy<Value = Operation> {
     prop_oneof![
-        12 => Just(Operation::Admit),
+        12 => prop::bool::weighted(0.7).prop_map(Operation::Admit),
+        3 => any::<Index>().prop_map(Operation::Complete),
         10 => (any::<Index>(), ended(), any::<u32>())
             .prop_map(|(which, ended, random)| Operation::Settle(which, ended, random)),
         3 => moderate().prop_map(Operation::Advance),

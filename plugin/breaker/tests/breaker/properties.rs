@@ -10,8 +10,8 @@ use breaker::{
 use proptest::prelude::*;
 
 use crate::operations::{
-    Event, LONG_ENOUGH, Operation, Step, Story, deadline, operations, operations_on_any_clock,
-    operations_to_the_end_of_time, policy,
+    Event, LONG_ENOUGH, Operation, SECOND, Step, Story, deadline, deadline_to_complete, operations,
+    operations_on_any_clock, operations_to_the_end_of_time, policy,
 };
 use crate::world::at;
 
@@ -63,6 +63,10 @@ proptest! {
             {
                 prop_assert_eq!(*settlement, Settlement::Late);
                 prop_assert!(*unmoved);
+                let [before, after] = step.records();
+                prop_assert_eq!(before, after);
+            }
+            if let Event::Completed { by: None, .. } = &step.event {
                 let [before, after] = step.records();
                 prop_assert_eq!(before, after);
             }
@@ -119,7 +123,7 @@ proptest! {
                 step.now >= at.min(step.now.after(policy.open.max_wait))
             });
             match (&step.event, step.transition, &policy.health_check) {
-                (Event::Admitted(permit), Some(left), None) => {
+                (Event::Admitted { permit, .. }, Some(left), None) => {
                     prop_assert!(wait_is_over && permit.is_trial());
                     prop_assert_eq!(left.reason, Reason::WaitElapsed);
                 }
@@ -131,10 +135,13 @@ proptest! {
                     };
                     prop_assert_eq!((left.to, left.reason), (to, Reason::HealthCheck));
                 }
-                (Event::Diverted(DivertReason::Open), None, health_check) => {
+                (Event::Diverted { reason: DivertReason::Open, .. }, None, health_check) => {
                     prop_assert!(health_check.is_some() || !wait_is_over);
                 }
-                (_, None, _) => prop_assert!(!matches!(step.event, Event::Admitted(_))),
+                (_, None, _) => {
+                    let admitted = matches!(step.event, Event::Admitted { .. });
+                    prop_assert!(!admitted);
+                }
                 (event, transition, _) => prop_assert!(false, "{event:?}: {transition:?}"),
             }
             Ok(())
@@ -175,7 +182,7 @@ proptest! {
         policy in policy(),
         operations in operations_to_the_end_of_time(),
     ) {
-        let mut lease = Lease::default();
+        let mut lease = CheckLease::default();
         in_each_step(policy, operations, |step| lease.check(step))?;
     }
 
@@ -202,9 +209,10 @@ proptest! {
     fn a_service_that_is_well_again_gets_its_traffic_back(
         policy in policy(),
         operations in operations(),
+        complete in any::<bool>(),
     ) {
         let story = in_each_step(policy, operations, |_| Ok(()))?;
-        closes_in_a_few_steps(story)?;
+        closes_in_a_few_steps(story, complete)?;
     }
 
     /// Row 13: the clock may have jumped as it liked.
@@ -217,7 +225,7 @@ proptest! {
         // There is time left to pass.
         let half = Timestamp::from_nanos(u64::MAX / 2);
         story.world.now = at(story.world.now.monotonic.min(half));
-        closes_in_a_few_steps(story)?;
+        closes_in_a_few_steps(story, true)?;
     }
 }
 
@@ -228,7 +236,8 @@ fn run_of(outcomes: &[Outcome]) -> u32 {
     said.take_while(|it| matches!(it, Outcome::Failure { .. })).count() as u32
 }
 
-fn closes_in_a_few_steps(mut story: Story) -> Verdict {
+/// By requests that are complete from the start, or a moment later.
+fn closes_in_a_few_steps(mut story: Story, complete: bool) -> Verdict {
     let world = &mut story.world;
     let checks = world.policy.health_check.as_ref().map_or(0, |it| it.healthy_threshold.get());
     let trials = world.policy.half_open.success_threshold.get();
@@ -237,7 +246,8 @@ fn closes_in_a_few_steps(mut story: Story) -> Verdict {
         if let Some(ticket) = world.try_check() {
             world.answer(ticket, CheckResult::Healthy);
         }
-        if let Ok(permit) = world.try_call() {
+        if let Ok(permit) = world.try_request(complete) {
+            let permit = world.complete(&permit).unwrap_or(permit);
             world.settle(permit, Outcome::Success);
         }
         if world.state() == StateName::Closed {
@@ -252,74 +262,112 @@ fn closes_in_a_few_steps(mut story: Story) -> Verdict {
 /// The trials of one half-open period: leases, and successes.
 #[derive(Default)]
 struct Trials {
-    leases: Vec<TrialLease>,
+    leases: Vec<Lease>,
+    /// When places were lost by requests that were not complete.
+    lost: Vec<Timestamp>,
     successes: u32,
 }
 
-struct TrialLease {
-    held: Permit,
-    deadline: Timestamp,
-    /// Whether another policy has cut it short.
+struct Lease {
+    permit: Permit,
+    /// Until when the place is its own, at the earliest and at the latest.
+    until: [Timestamp; 2],
+    /// The same, once its request is complete.
+    whole: Timestamp,
+    /// Whether another policy, or a clock that stepped back, has cut it short.
     cut: bool,
 }
 
 impl Trials {
     fn check(&mut self, step: &Step) -> Verdict {
         let (now, policy) = (step.now, &step.policy);
-        if let Event::Settled { permit, ended, settlement, .. } = &step.event
-            && permit.is_trial()
-            && permit.generation() == step.generation_before()
-        {
-            let lease = self.leases.iter().position(|lease| lease.held == *permit);
-            let lease = lease.expect("a trial that was admitted");
-            let counted = matches!(settlement, Settlement::Counted(_));
-            let TrialLease { deadline, cut, .. } = self.leases[lease];
-            prop_assert_eq!(counted, now < deadline && !cut);
-            // The place of one that was cut short stays taken until then.
-            if !cut {
-                self.leases.swap_remove(lease);
+        self.lose(now);
+        match &step.event {
+            Event::Settled { permit, ended, settlement, .. } if self.knows(permit, step) => {
+                let held = self.leases.iter().position(|lease| lease.permit == *permit);
+                let counted = matches!(settlement, Settlement::Counted(_));
+                let cut = held.is_some_and(|at| self.leases[at].cut);
+                let sure = held.is_none_or(|at| now < self.leases[at].until[0]);
+                prop_assert!(!sure || counted == (held.is_some() && !cut));
+                // The place of one that was cut short stays taken until then.
+                if let Some(held) = held
+                    && !cut
+                {
+                    self.leases.swap_remove(held);
+                }
+                if counted && *ended == Ended::from(Outcome::Success) {
+                    self.successes += 1;
+                }
             }
-            if counted && *ended == Ended::from(Outcome::Success) {
-                self.successes += 1;
+            Event::Completed { permit, by } if self.knows(permit, step) => {
+                let held = self.leases.iter_mut().find(|lease| lease.permit == *permit);
+                // Within the one nanosecond that is not known it may be either.
+                let sure = held.as_ref().is_none_or(|lease| now < lease.until[0]);
+                let known = held.as_ref().is_some_and(|lease| !lease.cut);
+                prop_assert!(!sure || by.is_some() == known);
+                if let (Some(held), Some(by)) = (held, by) {
+                    prop_assert!(!by.awaits_request());
+                    (held.permit, held.until) = (by.for_retry(), [held.whole; 2]);
+                }
             }
+            _ => {}
         }
         if step.transition.is_some() {
             *self = Self::default();
         }
-        if matches!(step.event, Event::Admitted(_) | Event::Diverted(_)) {
+        if matches!(step.event, Event::Admitted { .. } | Event::Diverted { .. }) {
             let latest = deadline(policy, now);
-            for lease in &mut self.leases {
-                lease.cut |= lease.deadline > latest;
-                lease.deadline = lease.deadline.min(latest);
+            for lease in self.leases.iter_mut().filter(|lease| lease.until[0] > latest) {
+                let odd = Timestamp::from_nanos(latest.as_nanos() | 1);
+                let complete = lease.until[0] == lease.until[1];
+                lease.until = [latest, if complete { latest } else { odd }];
+                lease.cut = true;
             }
         }
-        let taken = self.leases.iter().filter(|lease| lease.deadline > now).count() as u32;
         let permitted = policy.half_open.permitted_calls.get();
+        let [fewest, most] = [0, 1].map(|bound| {
+            let held = self.leases.iter().filter(|lease| lease.until[bound] > now).count();
+            held as u32 + self.successes
+        });
         match &step.event {
-            Event::Admitted(permit) if permit.is_trial() => {
-                prop_assert!(taken + self.successes < permitted, "one too many");
-                let deadline = deadline(policy, now);
-                self.leases.push(TrialLease { held: permit.for_retry(), deadline, cut: false });
+            Event::Admitted { permit, complete } if permit.is_trial() => {
+                prop_assert!(fewest < permitted, "one too many");
+                let whole = deadline(policy, now);
+                let until = if *complete { [whole; 2] } else { deadline_to_complete(policy, now) };
+                self.leases.push(Lease { permit: permit.for_retry(), until, whole, cut: false });
             }
-            Event::Diverted(DivertReason::HalfOpen) => {
-                prop_assert!(taken + self.successes >= permitted, "there is a place left");
+            Event::Diverted { reason: DivertReason::HalfOpen, complete } => {
+                let reserved = if *complete { 0 } else { self.lost.len() as u32 };
+                prop_assert!(most + reserved >= permitted, "there is a place left");
             }
             _ => {}
         }
-        let in_flight = self.leases.iter().filter(|lease| lease.deadline > now).count();
+        let in_flight = self.leases.iter().filter(|lease| lease.until[0] > now).count();
         prop_assert!(in_flight <= step.status().trials_in_flight as usize, "one is forgotten");
         Ok(())
+    }
+
+    fn knows(&self, permit: &Permit, step: &Step) -> bool {
+        permit.is_trial() && permit.generation() == step.generation_before()
+    }
+
+    /// Forgets leases that are over, and those lost long ago.
+    fn lose(&mut self, now: Timestamp) {
+        let over = self.leases.extract_if(.., |lease| lease.until[1] <= now);
+        let by_incomplete = over.filter(|lease| lease.permit.awaits_request());
+        self.lost.extend(by_incomplete.map(|lease| lease.until[1]));
+        self.lost.retain(|at| now < at.after(SECOND));
     }
 }
 
 /// Who holds the health check of one open period, and until when.
 #[derive(Default)]
-struct Lease {
+struct CheckLease {
     holder: Option<CheckTicket>,
     until: Timestamp,
 }
 
-impl Lease {
+impl CheckLease {
     fn check(&mut self, step: &Step) -> Verdict {
         match (&step.event, &step.policy.health_check) {
             (Event::TookCheck(taken), Some(health_check)) => {

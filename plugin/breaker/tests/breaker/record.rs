@@ -293,8 +293,8 @@ proptest! {
 /// Every operation in turn, each on what the one before left.
 fn is_usable(mut breaker: Breaker, policy: &Policy, now: Timestamp) {
     let checked = breaker.take_check(policy, now);
-    let (first, _) = breaker.admit(policy, now, u32::MAX);
-    let (second, _) = breaker.admit(policy, now, u32::MAX);
+    let (first, _) = breaker.admit(policy, true, now, u32::MAX);
+    let (second, _) = breaker.admit(policy, false, now, u32::MAX);
     let outcomes = [Outcome::Success, Outcome::FAILURE];
     for (admission, outcome) in [first, second].into_iter().zip(outcomes) {
         if let Admission::Admitted(permit) = admission {

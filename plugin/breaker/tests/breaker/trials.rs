@@ -130,7 +130,7 @@ fn two_workers_at_the_end_of_the_wait_send_one_trial_between_them() {
     let seen = world.record();
     let decide = |record: &[u8]| {
         let mut breaker = Breaker::decode(record).unwrap();
-        let decision = breaker.admit(&world.policy, world.now.monotonic, 0);
+        let decision = breaker.admit(&world.policy, true, world.now.monotonic, 0);
         (decision, breaker.encode())
     };
     let ((first, first_transition), stored) = decide(&seen);

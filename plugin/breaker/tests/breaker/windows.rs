@@ -411,7 +411,8 @@ impl Workers {
     }
 
     fn call(&mut self, worker: usize, failed: bool, slow: bool) -> Option<Reason> {
-        let Admission::Admitted(permit) = self.breaker.admit(&self.policy, self.now, 0).0 else {
+        let Admission::Admitted(permit) = self.breaker.admit(&self.policy, true, self.now, 0).0
+        else {
             return None;
         };
         let outcome = if failed { Outcome::FAILURE } else { Outcome::Success };

@@ -66,7 +66,12 @@ impl World {
     }
 
     pub(crate) fn try_call(&mut self) -> Result<Permit, DivertReason> {
-        match self.ask() {
+        self.try_request(true)
+    }
+
+    /// A call whose request is complete, or more of it is to come.
+    pub(crate) fn try_request(&mut self, complete: bool) -> Result<Permit, DivertReason> {
+        match self.ask_for(complete) {
             Admission::Admitted(permit) => Ok(permit),
             Admission::Diverted(reason) => Err(reason),
             other => panic!("neither admitted nor diverted: {other:?}"),
@@ -84,6 +89,26 @@ impl World {
         let permit = self.call();
         assert!(permit.is_trial());
         permit
+    }
+
+    /// A call that must be a trial, and of whose request more is to come.
+    #[track_caller]
+    pub(crate) fn upload(&mut self) -> Permit {
+        let permit = self.try_request(false).expect("the call is admitted");
+        assert!(permit.is_trial());
+        permit
+    }
+
+    /// No request gets a place, unless it is complete.
+    #[track_caller]
+    pub(crate) fn no_upload(&mut self) {
+        let reason = self.try_request(false).expect_err("the call is diverted");
+        assert_eq!(reason, DivertReason::HalfOpen);
+    }
+
+    pub(crate) fn complete(&mut self, permit: &Permit) -> Option<Permit> {
+        let now = self.now.monotonic;
+        self.update(|breaker| breaker.complete(permit, now))
     }
 
     #[track_caller]
@@ -221,8 +246,13 @@ impl World {
 
     /// Asks for a call, whatever the mode makes of it.
     pub(crate) fn ask(&mut self) -> Admission {
+        self.ask_for(true)
+    }
+
+    fn ask_for(&mut self, complete: bool) -> Admission {
         let (policy, now, random) = (self.policy.clone(), self.now.monotonic, self.random);
-        let (admission, transition) = self.update(|breaker| breaker.admit(&policy, now, random));
+        let (admission, transition) =
+            self.update(|breaker| breaker.admit(&policy, complete, now, random));
         self.transitions.extend(transition);
         admission
     }

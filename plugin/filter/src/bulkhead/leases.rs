@@ -17,6 +17,9 @@ const ENTRY_LEN: usize = 24;
 /// More than the threads of any machine, with every partition in use, during an update.
 const MOST_ENTRIES: usize = 4_096;
 
+/// What is left of them for calls whose requests are complete, whatever others come.
+const KEPT_ENTRIES: usize = MOST_ENTRIES / 2;
+
 /// A class of calls: the hash of its name, so that two configurations mean the same by it.
 pub(crate) type ClassId = u32;
 
@@ -73,11 +76,13 @@ impl Leases {
         self.entries.retain(|entry| now < entry.until && entry.until <= longest);
     }
 
-    /// Takes a worker's word for what it has under way, instead of what it said before.
+    /// Takes a worker's word for what it has under way, instead of what it said before: calls
+    /// whose requests are complete, and those whose are not, with the end of their time.
     pub(crate) fn set(
         &mut self,
         worker: u32,
-        calls: impl Iterator<Item = (ClassId, u32)>,
+        complete: impl Iterator<Item = (ClassId, u32)>,
+        partial: impl Iterator<Item = (ClassId, u32, Timestamp)>,
         now: Timestamp,
     ) {
         if worker == self.next_worker() {
@@ -85,9 +90,18 @@ impl Leases {
         }
         self.entries.retain(|entry| entry.worker != worker);
         let until = now.after(LEASE);
-        let under_way = calls.filter(|(_, calls)| *calls > 0);
-        let own = under_way.map(|(class, calls)| Entry { worker, class, calls, until });
-        self.entries.extend(own.take(MOST_ENTRIES.saturating_sub(self.entries.len())));
+        let complete = complete.map(|(class, calls)| Entry { worker, class, calls, until });
+        self.extend(complete, MOST_ENTRIES);
+        let partial = partial.map(|(class, calls, end)| {
+            let until = until.min(end);
+            Entry { worker, class, calls, until }
+        });
+        self.extend(partial, KEPT_ENTRIES);
+    }
+
+    fn extend(&mut self, entries: impl Iterator<Item = Entry>, most: usize) {
+        let room = most.saturating_sub(self.entries.len());
+        self.entries.extend(entries.filter(|entry| entry.calls > 0).take(room));
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
@@ -134,34 +148,64 @@ mod tests {
         Timestamp::from_nanos(millis * 1_000_000)
     }
 
+    /// A worker's word of complete calls alone.
+    fn set(leases: &mut Leases, worker: u32, complete: &[(ClassId, u32)], now: Timestamp) {
+        leases.set(worker, complete.iter().copied(), std::iter::empty(), now);
+    }
+
     #[test]
     fn a_workers_word_takes_the_place_of_what_it_said_before() {
         let mut leases = Leases::begun(0);
-        leases.set(1, [(NO_CLASS, 3), (7, 2)].into_iter(), at(0));
-        leases.set(2, [(7, 4)].into_iter(), at(0));
+        set(&mut leases, 1, &[(NO_CLASS, 3), (7, 2)], at(0));
+        set(&mut leases, 2, &[(7, 4)], at(0));
         assert_eq!((leases.total(), leases.of(7), leases.next_worker()), (9, 6, 3));
-        leases.set(1, [(NO_CLASS, 1), (7, 0)].into_iter(), at(1));
+        set(&mut leases, 1, &[(NO_CLASS, 1), (7, 0)], at(1));
         assert_eq!((leases.total(), leases.of(7)), (5, 4));
     }
 
     #[test]
     fn a_lease_is_over_in_time_and_none_is_longer_than_it_may_be() {
         let mut leases = Leases::begun(0);
-        leases.set(1, [(NO_CLASS, 3)].into_iter(), at(1_000));
+        set(&mut leases, 1, &[(NO_CLASS, 3)], at(1_000));
         leases.expire(at(5_999));
         assert_eq!(leases.total(), 3);
         leases.expire(at(6_000));
         assert_eq!(leases.total(), 0);
-        leases.set(1, [(NO_CLASS, 3)].into_iter(), at(9_000));
+        set(&mut leases, 1, &[(NO_CLASS, 3)], at(9_000));
         leases.expire(at(8_999));
         assert_eq!(leases.total(), 0, "as if the clock had stepped back");
     }
 
     #[test]
+    fn calls_whose_requests_are_not_complete_are_over_when_their_time_is() {
+        let mut leases = Leases::begun(0);
+        let partial = [(NO_CLASS, 2, at(1_000)), (7, 4, at(60_000))];
+        leases.set(1, [(7, 1)].into_iter(), partial.into_iter(), at(0));
+        assert_eq!((leases.total(), leases.of(7)), (7, 5));
+        leases.expire(at(1_000));
+        assert_eq!(leases.total(), 5);
+        leases.expire(at(5_000));
+        assert_eq!(leases.total(), 0, "no word holds longer than a lease");
+    }
+
+    #[test]
+    fn there_is_room_for_complete_calls_however_many_others_there_are() {
+        let mut leases = Leases::begun(0);
+        for worker in 1..10_u32 {
+            let partial = (0..1_000).map(|class| (class, 1, at(1_000)));
+            leases.set(worker, std::iter::empty(), partial, at(0));
+        }
+        assert_eq!(leases.total(), 2_048);
+        set(&mut leases, 10, &[(NO_CLASS, 3)], at(0));
+        assert_eq!(leases.total(), 2_051);
+        assert_eq!(Leases::decode(&leases.encode()), Ok(leases));
+    }
+
+    #[test]
     fn the_bytes_hold_all_there_is_and_damage_is_told() {
         let mut leases = Leases::begun(0);
-        leases.set(1, [(NO_CLASS, 3), (u32::MAX, 1)].into_iter(), at(1));
-        leases.set(9, [(7, u32::MAX)].into_iter(), at(2));
+        set(&mut leases, 1, &[(NO_CLASS, 3), (u32::MAX, 1)], at(1));
+        set(&mut leases, 9, &[(7, u32::MAX)], at(2));
         let bytes = leases.encode();
         assert_eq!(Leases::decode(&bytes), Ok(leases));
         for len in

@@ -400,6 +400,8 @@ pub(super) struct Bulkhead {
     /// How many calls may be under way. Required, here or in the defaults.
     #[serde(default, deserialize_with = "count")]
     pub(super) max_concurrent_calls: Option<u32>,
+    /// A request that takes longer to complete gives its place back until it has. At least `10ms`.
+    pub(super) max_request_duration: Option<Span>,
     /// What becomes of a call that finds no place.
     pub(super) on_full: Option<OnFull>,
     /// Classes of calls; the first that matches has a call.

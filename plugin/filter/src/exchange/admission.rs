@@ -4,7 +4,7 @@ use breaker::{
     Admission, Breaker, Clean, DivertReason, Mode, Outcome, Permit, StateName, Timestamp,
 };
 
-use crate::bulkhead::{Place, Taken};
+use crate::bulkhead::{Place, Taken, Wanted};
 use crate::effects::Effects;
 use crate::host::Host;
 use crate::random::scrambled;
@@ -28,10 +28,14 @@ pub(super) struct Standing {
     pub(super) state: StateName,
     /// When it may leave the open state.
     pub(super) retry_at: Option<Timestamp>,
-    mode: Mode,
+    pub(super) mode: Mode,
 }
 
 impl Standing {
+    const fn of_clean(clean: Clean) -> Self {
+        Self { state: clean.state(), retry_at: None, mode: clean.mode() }
+    }
+
     fn of(breaker: &Breaker, configured: Mode) -> Self {
         let status = breaker.status(configured);
         Self { state: status.state, retry_at: status.retry_at, mode: status.mode }
@@ -39,15 +43,21 @@ impl Standing {
 }
 
 impl Record<'_> {
-    /// Decides on a call of a class. Where the breaker is closed and clean, and no place has to be
-    /// found, that is all there is to it.
-    pub(super) fn enter(&self, class: usize, host: &impl Host, effects: &mut Effects) -> Entry {
+    /// Decides on a call of a class, whose request is complete or not. Where the breaker is closed
+    /// and clean, and no place has to be found, that is all there is to it.
+    pub(super) fn enter(
+        &self,
+        class: usize,
+        complete: bool,
+        host: &impl Host,
+        effects: &mut Effects,
+    ) -> Entry {
         match self.clean(host) {
             Some(clean) if self.service.bulkhead.is_none() => match clean.permit() {
                 Some(permit) => Entry::Admitted(permit, None),
                 None => Entry::Unguarded,
             },
-            clean => self.ask_for_entry(clean, class, host, effects),
+            clean => self.ask_for_entry(clean, class, complete, host, effects),
         }
     }
 
@@ -56,13 +66,14 @@ impl Record<'_> {
         &self,
         clean: Option<Clean>,
         class: usize,
+        complete: bool,
         host: &impl Host,
         effects: &mut Effects,
     ) -> Entry {
         let not_permitted = |reason, effects: &mut Effects| {
             effects.count_of(self.number, ServiceMetric::NotPermitted(reason));
         };
-        let Some((admission, standing)) = self.ask(clean, host, effects) else {
+        let Some((admission, standing)) = self.ask(clean, complete, host, effects) else {
             effects.count(Metric::Unprotected);
             return Entry::Unguarded;
         };
@@ -82,7 +93,7 @@ impl Record<'_> {
             return Entry::Admitted(permit, None);
         };
         let heeded = standing.mode == Mode::Enabled;
-        match self.take_place(bulkhead, class, heeded, host, effects) {
+        match self.take_place(bulkhead, Wanted { class, complete, heeded }, host, effects) {
             Taken::Place(place) => Entry::Admitted(permit, Some(place)),
             Taken::Unknown => Entry::Admitted(permit, None),
             Taken::Full(place) => {
@@ -106,21 +117,22 @@ impl Record<'_> {
     fn ask(
         &self,
         clean: Option<Clean>,
+        complete: bool,
         host: &impl Host,
         effects: &mut Effects,
     ) -> Option<(Admission, Standing)> {
         let policy = &self.service.policy;
         if let Some(clean) = clean {
             let admission = clean.permit().map_or(Admission::Unguarded, Admission::Admitted);
-            let standing = Standing { state: clean.state(), retry_at: None, mode: clean.mode() };
-            return Some((admission, standing));
+            return Some((admission, Standing::of_clean(clean)));
         }
         let asked = self.update(host, effects, |breaker| {
             if let Some(admission) = breaker.admit_closed(policy) {
                 return Update::Unchanged((admission, Standing::of(breaker, policy.mode)));
             }
             let now = host.now().monotonic;
-            let (admission, transition) = breaker.admit(policy, now, scrambled(now.as_nanos()));
+            let random = scrambled(now.as_nanos());
+            let (admission, transition) = breaker.admit(policy, complete, now, random);
             Update::Changed((admission, Standing::of(breaker, policy.mode)), transition)
         });
         match asked {
@@ -133,8 +145,19 @@ impl Record<'_> {
         }
     }
 
+    /// How the breaker stands; `None`: there is no record to be had.
+    pub(super) fn standing(&self, host: &impl Host, effects: &mut Effects) -> Option<Standing> {
+        match self.clean(host) {
+            Some(clean) => Some(Standing::of_clean(clean)),
+            None => {
+                let breaker = self.load(host, effects).ok()?;
+                Some(Standing::of(&breaker, self.service.policy.mode))
+            }
+        }
+    }
+
     /// A call that found no place was none: it is not counted, and a trial's place returns at once.
-    fn give_permit_back(&self, permit: Permit, host: &impl Host, effects: &mut Effects) {
+    pub(super) fn give_permit_back(&self, permit: Permit, host: &impl Host, effects: &mut Effects) {
         if !permit.is_trial() {
             return;
         }

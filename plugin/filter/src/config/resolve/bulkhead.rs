@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{LONGEST_NAME, Place, at_least_one, is_plain_name, quoted};
+use super::{LONGEST_NAME, Place, SECOND, SHORTEST_INTERVAL, at_least_one, is_plain_name, quoted};
+use crate::config::duration::written;
 use crate::config::wire::{self, OnFull};
 use crate::config::{Bulkhead, ConfigError, Partition};
 use crate::matching::Match;
@@ -35,11 +36,19 @@ impl Place {
         };
         let calls = limit(calls, &calls_path)?;
 
+        let own_duration = own.max_request_duration;
+        let duration = own_duration.or(defaults.max_request_duration).map_or(SECOND, |it| it.0);
+        if duration < SHORTEST_INTERVAL {
+            let path = path(own_duration.is_some(), "max_request_duration");
+            return Err(ConfigError::at(path, written(duration), "give at least \"10ms\""));
+        }
+
         let own_partitions = own.partitions.is_some();
         let partitions = own.partitions.or_else(|| defaults.partitions.clone());
         let partitions_path = path(own_partitions, "partitions");
         Ok(Some(Bulkhead {
             max_concurrent_calls: calls,
+            max_request_duration: duration,
             on_full: own.on_full.or(defaults.on_full).unwrap_or(OnFull::Fallback),
             partitions: resolved(partitions.unwrap_or_default(), calls, &partitions_path)?,
         }))

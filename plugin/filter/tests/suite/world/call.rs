@@ -282,6 +282,14 @@ impl Call {
         self
     }
 
+    /// All of the request has come; what the filter answers it with, if it does.
+    pub(crate) fn complete(&mut self) -> Option<Answer> {
+        let Self { world, filter, exchange, facts, .. } = self;
+        let reply =
+            world.apply(|host, effects| filter.on_request_end(exchange, host, effects), facts);
+        reply.map(|reply| answer_of(By::Response, &reply))
+    }
+
     /// A piece of the body; whether the filter wanted to have it.
     pub(crate) fn keeps(&mut self, piece: &[u8]) -> bool {
         let mut wanted = false;
