@@ -461,17 +461,35 @@ fn judge_head(
 ) -> Option<Outcome> {
     // Envoy's own replies to gRPC calls are gRPC, too: 200, and a head that is all there is.
     let whole_grpc = call.protocol == Protocol::Grpc && end_of_stream;
+    // A stream that both sides keep open has no status for long: that it is open has to do.
+    let grpc_stream = call.is_grpc_stream(head, end_of_stream);
     let endless = is_endless(call, head);
-    if !whole_grpc && !endless && !service.classify.may_have_failed(head.status) {
+    if !whole_grpc && !grpc_stream && !endless && !service.classify.may_have_failed(head.status) {
         return None;
     }
     let origin = Origin::ask(host);
-    let outcome = service.classify.judge(call.judged_head(None), origin, &call.course(host));
+    let outcome = match origin {
+        Origin::Service if grpc_stream => Outcome::Success,
+        _ => service.classify.judge(call.judged_head(None), origin, &call.course(host)),
+    };
     let settled = endless
+        || grpc_stream
         || whole_grpc
         || origin != Origin::Service
         || matches!(outcome, Outcome::Failure { .. });
     settled.then_some(outcome)
+}
+
+impl Call {
+    /// Whether it is a trial that the service answers in gRPC, and well so far, while its client goes on
+    /// with the request.
+    fn is_grpc_stream(&self, head: AnswerHead, end_of_stream: bool) -> bool {
+        self.permit.is_trial()
+            && !self.complete
+            && !end_of_stream
+            && (self.protocol, head.form, head.grpc_status) == (Protocol::Grpc, Form::Grpc, None)
+            && matches!(head.status, Some(200..300))
+    }
 }
 
 /// Whether a good answer is of a kind that goes on for as long as both sides like: its head is

@@ -287,6 +287,32 @@ fn a_trial_of_whose_good_answer_much_has_passed_is_a_success_at_once() {
     assert_eq!(world.state(), "CLOSED");
 }
 
+/// A client of such a stream does not end its request before it has had all of the answer.
+#[test]
+fn a_grpc_stream_that_both_sides_keep_open_is_a_good_trial() {
+    let half_open = || {
+        let world = World::with(&json!({"open": {"wait_duration": "10s", "jitter": 0}}));
+        world.await_trials();
+        world
+    };
+    let stream = |world: &World| {
+        let request = world.request(PAYMENT).method("POST").with_body();
+        request.header("content-type", "application/grpc").send()
+    };
+    let world = half_open();
+    let mut call = stream(&world).in_grpc();
+    call.begin(200);
+    assert_eq!(world.state(), "CLOSED");
+    drop(call);
+    let world = half_open();
+    let mut call = stream(&world).response_header("content-type", "application/json");
+    call.begin(200);
+    assert_eq!(world.state(), "HALF_OPEN", "it is no gRPC");
+    let world = half_open();
+    stream(&world).respond_grpc_head(200, Some("14"));
+    assert_eq!(world.state(), "OPEN");
+}
+
 #[test]
 fn much_of_a_bad_answer_settles_no_trial() {
     let world = World::with(&json!({"open": {"wait_duration": "10s", "jitter": 0}}));
