@@ -36,6 +36,8 @@ pub(crate) struct Course {
     pub(crate) complete: bool,
     /// Whether the client set terms, a short deadline or retries, that can be why a time was over.
     pub(crate) own_terms: bool,
+    /// Whether the service has begun to answer.
+    pub(crate) answered: bool,
     /// Whether it is a trial of a half-open breaker.
     pub(crate) trial: bool,
     /// Whether the answer is of a kind that goes on for as long as the client likes.
@@ -65,7 +67,7 @@ impl Classify {
 
     /// What a call says of the service.
     pub(crate) fn judge(&self, head: Head, origin: Origin, course: &Course) -> Outcome {
-        let good = head.is_good();
+        let good = course.answered && head.is_good();
         match origin {
             Origin::Service => self.answer(head, course),
             Origin::Unreachable => Outcome::FAILURE,

@@ -466,6 +466,7 @@ impl Call {
         Course {
             complete: self.complete,
             own_terms: self.own_terms,
+            answered: self.head.is_some(),
             trial: self.permit.is_trial(),
             endless: self.head.is_some_and(|head| head.is_endless()),
             flow: self.passing.flow(host),

@@ -4,6 +4,7 @@ use breaker::{Clean, Ended, Outcome, Permit, Settlement, StateName};
 
 use super::head::{self, AnswerHead, Form};
 use super::{Call, Exchange, GRPC_STATUS, Held, Phase, Protocol, Replaying, ResponseVerdict};
+use crate::classify::Course;
 use crate::config::{ExposeState, Service};
 use crate::effects::Effects;
 use crate::filter::Filter;
@@ -470,7 +471,11 @@ fn judge_head(
     let origin = Origin::ask(host);
     let outcome = match origin {
         Origin::Service if grpc_stream => Outcome::Success,
-        _ => service.classify.judge(call.judged_head(None), origin, &call.course(host)),
+        // Of any other origin, the head is the proxy's own: no answer has begun.
+        _ => {
+            let course = Course { answered: origin == Origin::Service, ..call.course(host) };
+            service.classify.judge(call.judged_head(None), origin, &course)
+        }
     };
     let settled = endless
         || grpc_stream

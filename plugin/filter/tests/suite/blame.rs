@@ -323,6 +323,23 @@ fn much_of_a_bad_answer_settles_no_trial() {
     assert_eq!(world.state(), "HALF_OPEN");
 }
 
+/// The proxy's own reply to a gRPC call has the status 200, and is no answer that has begun.
+#[test]
+fn a_grpc_service_that_is_silent_until_a_timer_ends_the_call_has_failed() {
+    for (details, flags) in [
+        ("max_duration_timeout", flag::DT),
+        ("upstream_max_stream_duration_reached", flag::UMSDR),
+        ("stream_idle_timeout", flag::SI),
+        ("response_timeout", flag::UT),
+    ] {
+        let world = World::with(&json!({}));
+        let mut call = world.request(PAYMENT).grpc().send();
+        call.came_by(details, &[flags]);
+        call.respond_grpc_head(200, Some("14"));
+        assert_eq!(world.only_outcome(), "failure", "{details}");
+    }
+}
+
 // === Endless answers
 
 #[test]
