@@ -1,14 +1,17 @@
-//! The names that were made at run time, in the order in which they were first seen.
+//! The names that were made at run time of the proxy's own words, in the order in which they were first
+//! seen.
 //!
-//! They are one list in the shared store, so that their bound holds over all workers, and so that
+//! Which clusters and routes there are is for the operator to say, so none has to make room. They are one list in the shared store, so that their bound holds over all workers, and so that
 //! each of them, whatever requests it sees, makes health checks for all and shows all. The list only
 //! grows: by compare-and-swap, and never beyond the bound.
 
 use std::cell::Cell;
 
+use crate::config::Service;
 use crate::effects::Effects;
 use crate::filter::Filter;
 use crate::host::{Host, SwapError, Version};
+use crate::instances::Number;
 use crate::naming::{is_name_byte, push_text, take_text};
 use crate::store::{ATTEMPTS, Lost};
 use crate::telemetry::Metric;
@@ -46,16 +49,16 @@ pub(crate) enum Nameless {
 type Entry<'a> = (&'a str, &'a str);
 
 impl Filter {
-    /// The number of the breaker of a name made by this service's template, which may be new.
+    /// The breaker of a name made by this service's template, which may be new.
     pub(crate) fn meet(
         &self,
         service: usize,
         name: &str,
         host: &impl Host,
         effects: &mut Effects,
-    ) -> Result<usize, Nameless> {
+    ) -> Result<Number, Nameless> {
         if let Some(number) = self.instances.number_of(name) {
-            return Ok(number);
+            return Ok(Number::Fixed(number));
         }
         let met = match self.seen.full.get() {
             true => Err(Nameless::Full),
@@ -69,7 +72,7 @@ impl Filter {
             ));
         }
         met?;
-        self.instances.number_of(name).ok_or(Nameless::Full)
+        self.instances.number_of(name).map(Number::Fixed).ok_or(Nameless::Full)
     }
 
     /// Gives breakers to the names that other workers have met. It costs nothing where no name is
@@ -83,6 +86,15 @@ impl Filter {
                 effects.count(Metric::LostUpdates);
             }
         }
+    }
+
+    /// The names that an older version listed as made by a template.
+    pub(crate) fn listed(&self, template: &str, host: &impl Host) -> Vec<String> {
+        let Ok(Some((list, _))) = host.load(KEY) else {
+            return Vec::new();
+        };
+        let of_template = decode(&list).unwrap_or_default().into_iter();
+        of_template.filter(|(by, _)| *by == template).map(|(_, name)| name.to_owned()).collect()
     }
 
     /// Reads the list, and adds what it lacks: a new name, and those that are at work here though
@@ -156,10 +168,9 @@ impl Filter {
             }
             false
         };
-        for (instance, listed) in self.instances.iter().zip(listed) {
+        for (instance, listed) in self.instances.fixed().zip(listed) {
             let service = self.config.services.get(instance.service);
-            let made = service.is_some_and(|service| !service.name.is_plain());
-            if made && !listed {
+            if service.is_some_and(is_listed) && !listed {
                 push(instance.service, &instance.name);
             }
         }
@@ -176,14 +187,13 @@ impl Filter {
     fn adopt(&self, entries: &[Entry<'_>], host: &impl Host, effects: &mut Effects) {
         for (template, name) in entries {
             let mut services = self.config.services.iter().enumerate();
-            let service =
-                services.find(|(_, it)| !it.name.is_plain() && it.name.text() == *template);
+            let service = services.find(|(_, it)| is_listed(it) && it.name.text() == *template);
             if let Some((number, service)) = service
                 && self.instances.number_of(name).is_none()
                 && let Some(added) = self.instances.add(name, number, service)
-                && let Some(record) = self.record(added)
+                && let Some(record) = self.record(Number::Fixed(added))
             {
-                host.define(added, name);
+                host.define(record.number, name);
                 record.ensure(host, effects);
             }
         }
@@ -195,6 +205,12 @@ impl Filter {
             effects.warn("event=unreadable_names".to_owned());
         }
     }
+}
+
+/// Whether the names of a service are in the list. Older versions had those in it as well that clients
+/// have a say in.
+fn is_listed(service: &Service) -> bool {
+    !service.name.is_plain() && !service.name.is_of_clients()
 }
 
 /// The entries of a list; `None`: it is none.

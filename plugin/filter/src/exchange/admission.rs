@@ -19,6 +19,8 @@ pub(super) enum Entry {
     Admitted(Permit, Option<Place>),
     /// It does not.
     Diverted(DivertReason, Standing),
+    /// The name of its breaker has made room: there is none to be asked.
+    Gone,
 }
 
 /// How a breaker stands when it is asked.
@@ -63,6 +65,9 @@ impl Record<'_> {
             effects.count_of(self.number, ServiceMetric::NotPermitted(reason));
         };
         let Some((admission, standing)) = self.ask(clean, host, effects) else {
+            if self.instance.is_gone() {
+                return Entry::Gone;
+            }
             effects.count(Metric::Unprotected);
             return Entry::Unguarded;
         };
@@ -125,7 +130,7 @@ impl Record<'_> {
         });
         match asked {
             Ok(asked) => Some(asked),
-            Err(Lost::Store | Lost::Newer) => None,
+            Err(Lost::Store | Lost::Newer | Lost::Gone) => None,
             Err(Lost::Race) => {
                 let breaker = self.load(host, effects).ok()?;
                 Some((breaker.admit_unwritten(policy), Standing::of(&breaker, policy.mode)))
