@@ -57,6 +57,7 @@ use crate::naming::shortened;
 use crate::registry::Nameless;
 use crate::store::{self, ATTEMPTS, Lost, Memory, Record, Update};
 use crate::telemetry::Metric;
+use crate::unreadable::Unreadable;
 
 /// The directory as it was read.
 struct Loaded {
@@ -399,7 +400,6 @@ impl Filter {
     /// Learns which names there are now, and tells which ones came. It costs nothing where no name is
     /// made of what clients send.
     pub(crate) fn learn_names_of_clients(&self, host: &impl Host, effects: &mut Effects) {
-        self.instances.clients.said_unreadable.set(false);
         for made in self.instances.clients.made() {
             if self.learn_all(made, host, effects).is_err() {
                 effects.count(Metric::LostUpdates);
@@ -487,6 +487,20 @@ impl Filter {
         }
     }
 
+    /// Whether a directory that cannot be read is to be begun anew.
+    fn may_replace(
+        &self,
+        made: &Made,
+        bytes: &[u8],
+        version: Version,
+        host: &impl Host,
+        effects: &mut Effects,
+    ) -> bool {
+        let known = directory::FORMAT;
+        let value = Unreadable { bytes, version, known, service: None, problem: &"names" };
+        made.watch.may_replace(&value, host, effects)
+    }
+
     fn load_directory(
         &self,
         made: &Made,
@@ -514,14 +528,11 @@ impl Filter {
                 return Ok(Loaded { directory, version });
             }
             None => {}
-            Some(Err(unreadable)) => {
-                effects.count(Metric::UnreadableRecords);
-                if !self.instances.clients.said_unreadable.replace(true) {
-                    effects.warn("event=unreadable_names".to_owned());
-                }
-                // A newer version may still be at work on it.
-                if unreadable.is_newer {
-                    return Err(Nameless::Lost(Lost::Store));
+            Some(Err(bytes)) => {
+                if let Some(version) = version
+                    && !self.may_replace(made, &bytes, version, host, effects)
+                {
+                    return Err(Nameless::Lost(Lost::Newer));
                 }
             }
         }

@@ -15,6 +15,7 @@ use crate::instances::Number;
 use crate::naming::{is_name_byte, push_text, take_text};
 use crate::store::{ATTEMPTS, Lost};
 use crate::telemetry::Metric;
+use crate::unreadable::{Unreadable, Watch};
 
 /// No service's name has a slash.
 const KEY: &str = "edge-breaker/v1/names/list";
@@ -31,9 +32,10 @@ pub(crate) struct Seen {
     version: Cell<Option<Version>>,
     /// Whether there is room for no other name. That does not change before the list is lost.
     full: Cell<bool>,
-    /// What was complained of since the last tick.
+    /// Whether that was complained of since the last tick.
     said_full: Cell<bool>,
-    said_unreadable: Cell<bool>,
+    /// What is remembered of a list that cannot be read.
+    watch: Watch,
 }
 
 /// Why a name has no breaker.
@@ -81,7 +83,6 @@ impl Filter {
         if self.config.has_templates() {
             self.seen.full.set(false);
             self.seen.said_full.set(false);
-            self.seen.said_unreadable.set(false);
             if self.register(None, host, effects).is_err() {
                 effects.count(Metric::LostUpdates);
             }
@@ -112,11 +113,18 @@ impl Filter {
                 return Ok(());
             }
             let mut list = stored.map_or_else(|| vec![FORMAT], |(bytes, _)| bytes);
-            if decode(&list).is_none() {
-                self.complain(effects);
-                // A newer version may still be at work on it.
-                if list.first().is_some_and(|format| *format > FORMAT) {
-                    return Err(Nameless::Lost(Lost::Store));
+            if let Some(version) = version
+                && decode(&list).is_none()
+            {
+                let value = Unreadable {
+                    bytes: &list,
+                    version,
+                    known: FORMAT,
+                    service: None,
+                    problem: &"names",
+                };
+                if !self.seen.watch.may_replace(&value, host, effects) {
+                    return Err(Nameless::Lost(Lost::Newer));
                 }
                 list = vec![FORMAT];
             }
@@ -196,13 +204,6 @@ impl Filter {
                 host.define(record.number, name);
                 record.ensure(host, effects);
             }
-        }
-    }
-
-    fn complain(&self, effects: &mut Effects) {
-        effects.count(Metric::UnreadableRecords);
-        if !self.seen.said_unreadable.replace(true) {
-            effects.warn("event=unreadable_names".to_owned());
         }
     }
 }

@@ -16,7 +16,7 @@ use breaker::Timestamp;
 
 use crate::random::scrambled;
 
-const FORMAT: u8 = 1;
+pub(crate) const FORMAT: u8 = 1;
 const HEAD_LEN: usize = 24;
 const ENTRY_LEN: usize = 24;
 
@@ -72,13 +72,6 @@ pub(crate) struct Entry {
     /// When it was seen last, as far as that was written down.
     pub(crate) seen: Timestamp,
     pub(crate) turn: Turn,
-}
-
-/// The bytes are no directory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Unreadable {
-    /// They may be one to a newer version.
-    pub(crate) is_newer: bool,
 }
 
 /// A name that may make room.
@@ -137,17 +130,13 @@ impl Directory {
         directory
     }
 
-    pub(crate) fn decode(bytes: Vec<u8>) -> Result<Self, Unreadable> {
-        let (format, slots) = (bytes.first(), bytes.len().checked_sub(HEAD_LEN));
-        let is_newer = format.is_some_and(|format| *format > FORMAT);
+    /// Gives bytes back that are no directory.
+    pub(crate) fn decode(bytes: Vec<u8>) -> Result<Self, Vec<u8>> {
+        let slots = bytes.len().checked_sub(HEAD_LEN);
         let whole = slots.is_some_and(|slots| {
             slots.is_multiple_of(ENTRY_LEN) && slots / ENTRY_LEN <= MOST_SLOTS
         });
-        if format == Some(&FORMAT) && whole {
-            Ok(Self(bytes))
-        } else {
-            Err(Unreadable { is_newer })
-        }
+        if bytes.first() == Some(&FORMAT) && whole { Ok(Self(bytes)) } else { Err(bytes) }
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
@@ -355,9 +344,8 @@ mod tests {
                 let _ = (read.find(7, 2), read.admit(2, 8, Timestamp::from_nanos(START)));
             }
         }
-        let newer = Directory::decode(vec![FORMAT + 1; HEAD_LEN]);
-        assert_eq!(newer, Err(Unreadable { is_newer: true }));
-        assert_eq!(Directory::decode(Vec::new()), Err(Unreadable { is_newer: false }));
+        assert!(Directory::decode(vec![FORMAT + 1; HEAD_LEN]).is_err());
+        assert!(Directory::decode(Vec::new()).is_err());
     }
 
     #[test]

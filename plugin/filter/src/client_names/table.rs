@@ -10,6 +10,7 @@ use crate::host::{Host, Version};
 use crate::instances::Instance;
 use crate::store::is_counted;
 use crate::telemetry::Metric;
+use crate::unreadable::Watch;
 
 /// What one worker knows of a name's slot.
 #[derive(Debug)]
@@ -113,8 +114,6 @@ pub(crate) struct ClientNames {
     made: Vec<Option<Made>>,
     /// How many slots have a gauge here.
     gauges: Cell<usize>,
-    /// What was complained of since the last tick.
-    pub(super) said_unreadable: Cell<bool>,
 }
 
 /// Those of one template.
@@ -130,6 +129,8 @@ pub(super) struct Made {
     pub(super) shared: Cell<usize>,
     /// The version of the directory that was read last, all of whose names are here.
     pub(super) version: Cell<Option<Version>>,
+    /// What is remembered of a directory that cannot be read.
+    pub(super) watch: Watch,
     table: RefCell<Table>,
 }
 
@@ -190,6 +191,7 @@ impl ClientNames {
                 slots: config.max_services,
                 shared: Cell::default(),
                 version: Cell::default(),
+                watch: Watch::default(),
                 table: RefCell::default(),
             })
         });

@@ -625,7 +625,7 @@ fn a_damaged_directory_is_said_counted_and_repaired() {
         world.store().put(SLOTS, damaged.to_vec());
         world.request("b").send().respond(200);
         assert_eq!(world.metric("edge_breaker_unreadable_records_total"), 1);
-        assert_eq!(world.logged("event=unreadable_names").len(), 1);
+        assert_eq!(world.logged("event=unreadable_record problem=\"names\"").len(), 1);
         world.tick_all();
         assert_eq!(world.metric("edge_breaker_unreadable_records_total"), 1);
         for worker in 0..2 {

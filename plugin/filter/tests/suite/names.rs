@@ -187,7 +187,7 @@ fn a_damaged_list_is_said_counted_and_repaired() {
     world.store().put(LIST, b"\x01garbage".to_vec());
     assert!(world.request("any").cluster("b").send().is_admitted());
     assert_eq!(world.metric("edge_breaker_unreadable_records_total"), 1);
-    assert_eq!(world.logged("event=unreadable_names").len(), 1);
+    assert_eq!(world.logged("event=unreadable_record problem=\"names\"").len(), 1);
     world.tick_all();
     assert_eq!(world.metric("edge_breaker_unreadable_records_total"), 1);
     assert_eq!(world.store().get(LIST).unwrap(), b"\x01\x09{cluster}\x01a\x09{cluster}\x01b");
