@@ -192,10 +192,10 @@ impl Filter {
         };
         let mut entry = record.enter(class, host, effects);
         if let Entry::Gone = entry {
-            (record, entry) = match self.enter_anew(class, &headers, &facts, host, effects) {
-                Some(entered) => entered,
-                None => return verdict(RequestAction::Continue),
+            let Some(anew) = self.enter_anew(class, &headers, &facts, host, effects) else {
+                return verdict(RequestAction::Continue);
             };
+            (record, entry) = anew;
         }
         let service = record.service;
         match entry {

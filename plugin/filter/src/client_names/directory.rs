@@ -293,7 +293,11 @@ fn read_entry(slot: usize, bytes: &[u8; ENTRY_LEN]) -> Option<Entry> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
+    #![allow(
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        reason = "a test that panics has failed, as it should"
+    )]
 
     use super::*;
 

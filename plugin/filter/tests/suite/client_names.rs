@@ -312,7 +312,7 @@ fn the_admin_api_shows_what_there_is_now() {
     let world = World::configured(1, &config);
     let get = |path: &str| {
         let path = format!("/circuit-breaker/services{path}");
-        world.request("admin").path(&path).send().reply().clone()
+        world.request("localhost").path(&path).send().reply().clone()
     };
     world.request("a").send().respond(200);
     assert_eq!(get("/a").status, 200);
