@@ -20,6 +20,7 @@
 mod comparison;
 mod docs;
 mod figures;
+mod names;
 mod paths;
 mod worker;
 

@@ -67,9 +67,14 @@ impl Worker {
 
     /// Sends a request, which is neither held back nor answered by the filter.
     pub(crate) fn send(&mut self, path: &str) -> Sent {
+        self.send_to("shop.example.com", path)
+    }
+
+    /// Sends a request to a host.
+    pub(crate) fn send_to(&mut self, host: &str, path: &str) -> Sent {
         let stream = self.vm.open_stream();
         self.vm.set_property(stream, &["xds", "cluster_name"], CLUSTER);
-        let events = self.vm.request_headers(stream, request(path), true);
+        let events = self.vm.request_headers(stream, request(host, path), true);
         let headers = events.iter().find_map(|event| match event {
             Event::Request(_, Part::Headers(headers, _)) => Some(headers),
             _ => None,
@@ -97,7 +102,7 @@ impl Worker {
     pub(crate) fn replied(&mut self, path: &str) {
         let stream = self.vm.open_stream();
         self.vm.set_property(stream, &["xds", "cluster_name"], CLUSTER);
-        let events = self.vm.request_headers(stream, request(path), true);
+        let events = self.vm.request_headers(stream, request("shop.example.com", path), true);
         let replied = events.iter().any(|event| matches!(event, Event::LocalReply(..)));
         assert!(replied, "the filter answers: {events:?}");
         self.vm.set_property(stream, &["response", "code_details"], "edge_breaker");
@@ -146,9 +151,9 @@ impl Sent {
 }
 
 /// What Envoy makes of a client's plain request.
-fn request(path: &str) -> Headers {
+fn request(host: &str, path: &str) -> Headers {
     Headers::from_iter([
-        (":authority", "shop.example.com"),
+        (":authority", host),
         (":path", path),
         (":method", "GET"),
         (":scheme", "http"),

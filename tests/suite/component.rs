@@ -13,7 +13,7 @@ use component_host::{Artefact, Guard, Shared};
 use envoy_harness::repo_root;
 use scenario::{
     Answer, CallId, CalloutAnswer, Configured, Due, Event, GARBAGE, Host, Late, Made, NEWER, Place,
-    Received, Request, Sent, Status, Store, Worker, configured_mode,
+    Received, Request, Sent, Status, Store, Worker, configured_mode, stored_record,
 };
 use serde_json::Value;
 
@@ -242,7 +242,7 @@ impl Host for Component {
     }
 
     fn status(&mut self, service: &str) -> Result<Status> {
-        let bytes = self.shared.value(&record::key(service));
+        let bytes = stored_record(&self.config, service, |key| self.shared.value(key));
         let status = record::status(bytes.as_deref(), &configured_mode(&self.config, service));
         // An instance tells the same of the services that it guards, if it can read the store.
         let told = self.guard(0)?.status()?.unwrap_or_default();

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use breaker_filter::{Callout, Config, ErrandAnswer, Filter, PendingErrand};
 use scenario::{
     Answer, CallId, CalloutAnswer, Configured, Due, Event, GARBAGE, Host, Late, Made, NEWER, Place,
-    Received, Request, Sent, Status, Store, Worker, configured_mode,
+    Received, Request, Sent, Status, Store, Worker, configured_mode, stored_record,
 };
 use serde_json::Value;
 
@@ -263,7 +263,7 @@ impl Host for Native {
     }
 
     fn status(&mut self, service: &str) -> Result<Status> {
-        let bytes = self.proxy.store.get(&record::key(service));
+        let bytes = stored_record(&self.config, service, |key| self.proxy.store.get(key));
         Ok(record::status(bytes.as_deref(), &configured_mode(&self.config, service)))
     }
 

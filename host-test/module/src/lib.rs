@@ -259,9 +259,10 @@ impl Host for ModuleHost {
     }
 
     fn status(&mut self, service: &str) -> Result<Status> {
-        let bytes = self.process.shared_data(VM_ID, key(service).as_bytes());
+        let get = |key: &str| Some(self.process.shared_data(VM_ID, key.as_bytes())?.0);
+        let bytes = scenario::stored_record(&self.config, service, get);
         let mode = scenario::configured_mode(&self.config, service);
-        Ok((self.read)(bytes.as_ref().map(|(bytes, _)| bytes.as_slice()), &mode))
+        Ok((self.read)(bytes.as_deref(), &mode))
     }
 
     fn metrics(&mut self) -> Result<Option<BTreeMap<String, u64>>> {

@@ -22,6 +22,7 @@ mod mode;
 mod parse;
 mod player;
 mod report;
+mod stored;
 mod timers;
 
 pub use callouts::{Asked, Callouts, Made, diverted};
@@ -37,4 +38,5 @@ pub use mode::configured_mode;
 pub use parse::FormatError;
 pub use player::play;
 pub use report::{Mismatch, Report};
+pub use stored::stored_record;
 pub use timers::{Due, Timers};

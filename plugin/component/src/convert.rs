@@ -23,9 +23,9 @@ pub(crate) fn config_error(error: &ConfigError) -> wit::ConfigError {
     }
 }
 
-pub(crate) fn service_status(status: ServiceStatus<'_>) -> wit::ServiceStatus {
+pub(crate) fn service_status(status: ServiceStatus) -> wit::ServiceStatus {
     wit::ServiceStatus {
-        service_name: status.service_name.to_owned(),
+        service_name: status.service_name,
         state: match status.state {
             StateName::Closed => wit::State::Closed,
             StateName::Open => wit::State::Open,

@@ -27,7 +27,7 @@ impl Guest for Component {
         metrics.extend(worker.take_defined());
         let configured = Configured {
             tick_period: convert::duration(worker.filter.tick_period()),
-            services: worker.filter.names().map(str::to_owned).collect(),
+            services: worker.filter.names().collect(),
             metrics,
             effects: worker.effects(effects),
         };

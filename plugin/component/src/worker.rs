@@ -14,7 +14,7 @@ use crate::facts::Facts;
 #[derive(Debug)]
 pub(crate) struct Worker {
     pub(crate) filter: Filter,
-    /// How many breakers' metrics the host was told to define.
+    /// How many services' metrics the host was told to define.
     told: Cell<usize>,
 }
 
@@ -33,7 +33,7 @@ impl Worker {
     /// Those of the services that the host was not told of.
     pub(crate) fn take_defined(&self) -> Vec<wit::Metric> {
         let mut defined = Vec::new();
-        while self.filter.name(self.told.get()).is_some() {
+        while self.filter.series_name(self.told.get()).is_some() {
             let number = self.told.get();
             self.told.set(number.saturating_add(1));
             // The gauge of a record's version is asked for, never set, and here there is none.
@@ -63,10 +63,10 @@ impl Worker {
 
     fn stat_name(&self, metric: Metric) -> String {
         let service = match metric {
-            Metric::Of(number, _) => self.filter.name(number).unwrap_or_default(),
-            _ => "",
+            Metric::Of(number, _) => self.filter.series_name(number),
+            _ => None,
         };
-        metric.stat_name(service)
+        metric.stat_name(service.as_deref().unwrap_or_default())
     }
 }
 

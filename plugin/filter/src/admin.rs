@@ -19,7 +19,7 @@ use crate::headers::{Facts, Headers};
 use crate::host::{Host, StoreFault};
 use crate::reply::{Reply, rfc3339};
 use crate::status::ServiceStatus;
-use crate::store::{Record, Update};
+use crate::store::{Lost, Record, Unread, Update};
 
 /// The answer to a request for the admin API; `None` if it is another's.
 pub(crate) fn answer(
@@ -163,7 +163,8 @@ fn route(
                 }
                 (Some(record), _) => match record.load(host, effects) {
                     Ok(breaker) => show(&record, &breaker, host),
-                    Err(fault) => unreadable(fault),
+                    Err(Unread::Gone) => unknown(),
+                    Err(_) => unreadable(),
                 },
             }
         }
@@ -191,32 +192,35 @@ fn decoded(segment: &[u8]) -> Option<String> {
 
 fn services(filter: &Filter, host: &impl Host, effects: &mut Effects) -> Reply {
     let now = host.now();
-    let views = filter.records().map(|record| {
-        let breaker = record.load(host, effects)?;
-        view(&record, &breaker, now, host)
+    let views = filter.records().filter_map(|record| match record.load(host, effects) {
+        Ok(breaker) => Some(view(&record, &breaker, now, host).map_err(Unread::from)),
+        Err(Unread::Gone) => None,
+        Err(unread) => Some(Err(unread)),
     });
     match views.collect::<Result<Vec<_>, _>>() {
         Ok(services) => Reply::json(200, &Services { now: rfc3339(now.wall), services }),
-        Err(fault) => unreadable(fault),
+        Err(_) => unreadable(),
     }
 }
 
 fn show(record: &Record<'_>, breaker: &Breaker, host: &impl Host) -> Reply {
     match view(record, breaker, host.now(), host) {
         Ok(view) => Reply::json(200, &view),
-        Err(fault) => unreadable(fault),
+        Err(_) => unreadable(),
     }
 }
 
-fn view<'a>(
-    record: &Record<'a>,
+fn view(
+    record: &Record<'_>,
     breaker: &Breaker,
     now: Now,
     host: &impl Host,
-) -> Result<View<'a>, StoreFault> {
+) -> Result<View, StoreFault> {
     let in_flight = bulkhead::in_flight(record, host)?;
     let status = ServiceStatus::of(record, breaker, in_flight, now);
-    Ok(View::of(&status, record.number, host))
+    // What is counted together with others' calls is not shown as its own.
+    let series = record.instance.is_told_apart().then_some(record.number);
+    Ok(View::of(status, series, host))
 }
 
 /// Does as the operator asks, for all workers at once, and shows what has become of it.
@@ -225,6 +229,9 @@ fn steer(record: &Record<'_>, command: Command, host: &impl Host, effects: &mut 
         let transition = breaker.steer(&record.service.policy, command);
         Update::Changed(breaker.clone(), transition)
     });
+    if let Err(Lost::Gone) = steered {
+        return unknown();
+    }
     let Ok(breaker) = steered else {
         return error(503, "the shared state could not be written, and is as it was: try again");
     };
@@ -236,7 +243,7 @@ fn steer(record: &Record<'_>, command: Command, host: &impl Host, effects: &mut 
 fn events(filter: &Filter, host: &impl Host) -> Reply {
     match filter.events(host) {
         Ok(ring) => Reply::json(200, &Events { events: ring.newest_first().collect() }),
-        Err(fault) => unreadable(fault),
+        Err(_) => unreadable(),
     }
 }
 
@@ -244,7 +251,7 @@ fn unknown() -> Reply {
     error(404, "no service of that name is configured here")
 }
 
-fn unreadable(_: StoreFault) -> Reply {
+fn unreadable() -> Reply {
     error(500, "the shared state cannot be read")
 }
 

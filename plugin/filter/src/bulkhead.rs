@@ -21,6 +21,7 @@ use std::cell::{Cell, RefCell};
 
 use breaker::Timestamp;
 
+use crate::client_names::Part;
 use crate::config::Bulkhead;
 use crate::effects::Effects;
 use crate::host::{Host, StoreFault, SwapError, Version};
@@ -105,12 +106,21 @@ pub(crate) fn in_flight(record: &Record<'_>, host: &impl Host) -> Result<Option<
         return Ok(None);
     }
     let stored = host.load(&record.instance.calls_key)?;
-    let Some(mut leases) = stored.and_then(|(bytes, _)| Leases::decode(&bytes).ok()) else {
+    let own = stored.as_ref().and_then(|(bytes, _)| match part(record, bytes) {
+        Part::Own(bytes) => Leases::decode(bytes).ok(),
+        Part::Earlier | Part::Later | Part::Unreadable => None,
+    });
+    let Some(mut leases) = own else {
         return Ok(Some(0));
     };
     // The clock is read after the leases: by an earlier time the latest would be too long.
     leases.expire(host.now().monotonic);
     Ok(Some(leases.total()))
+}
+
+/// Whose leases a value is.
+fn part<'a>(record: &Record<'_>, bytes: &'a [u8]) -> Part<'a> {
+    record.instance.tenure.as_ref().map_or(Part::Own(bytes), |tenure| tenure.part_of(bytes))
 }
 
 /// Leases where there are none.
@@ -169,7 +179,7 @@ impl Record<'_> {
                     Some(class) => leases.of(class),
                 });
             if full && heeded {
-                effects.set_of(self.number, ServiceMetric::InFlight, leases.total());
+                self.show(leases.total(), effects);
                 return Taken::Full(None);
             }
             let place = places.with(|calls| {
@@ -235,7 +245,7 @@ impl Record<'_> {
             self.tell_all(bulkhead, host, effects);
         } else if let Ok(Loaded { mut leases, .. }) = self.load_leases(host, effects) {
             leases.expire(host.now().monotonic);
-            effects.set_of(self.number, ServiceMetric::InFlight, leases.total());
+            self.show(leases.total(), effects);
         }
     }
 
@@ -270,7 +280,14 @@ impl Record<'_> {
         places.worker.set(worker);
         places.until.set(now.after(LEASE));
         places.untold.set(false);
-        effects.set_of(self.number, ServiceMetric::InFlight, leases.total());
+        self.show(leases.total(), effects);
+    }
+
+    /// What the gauge shows of the calls that are under way.
+    fn show(&self, in_flight: u32, effects: &mut Effects) {
+        if self.instance.is_told_apart() {
+            effects.set_of(self.number, ServiceMetric::InFlight, in_flight);
+        }
     }
 
     /// Those that cannot be read are as good as none, once they may be replaced.
@@ -279,7 +296,13 @@ impl Record<'_> {
         let Some((bytes, version)) = stored else {
             return Ok(Loaded { leases: begun(host), version: None });
         };
-        if let Ok(leases) = Leases::decode(&bytes) {
+        let own = match part(self, &bytes) {
+            Part::Own(bytes) => Leases::decode(bytes),
+            Part::Earlier => return Ok(Loaded { leases: begun(host), version: Some(version) }),
+            Part::Later => return Err(Lost::Gone),
+            Part::Unreadable => Err(leases::Unreadable),
+        };
+        if let Ok(leases) = own {
             return Ok(Loaded { leases, version: Some(version) });
         }
         let service = Some(self.instance.name.as_str());
@@ -300,7 +323,9 @@ impl Record<'_> {
         version: Option<Version>,
         host: &impl Host,
     ) -> Result<(), SwapError> {
-        host.swap(&self.instance.calls_key, &leases.encode(), version)
+        let bytes = leases.encode();
+        let held = self.instance.tenure.as_ref().map(|tenure| tenure.with_part(&bytes));
+        host.swap(&self.instance.calls_key, held.as_deref().unwrap_or(&bytes), version)
     }
 
     fn complain(&self, effects: &mut Effects) {

@@ -184,9 +184,10 @@ impl Config {
         self.services.iter().map(|service| service.name.text())
     }
 
-    /// Whether any name is made at run time.
+    /// Whether any name is made at run time of the proxy's own words.
     pub(crate) fn has_templates(&self) -> bool {
-        self.services.iter().any(|service| !service.name.is_plain())
+        let mut names = self.services.iter().map(|service| &service.name);
+        names.any(|name| !name.is_plain() && !name.is_of_clients())
     }
 
     /// Reads a configuration.

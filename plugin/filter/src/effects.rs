@@ -64,6 +64,13 @@ impl Effects {
         self.lines.push((Level::Warn, line));
     }
 
+    /// What the gauges show of a breaker that is no more.
+    pub(crate) fn clear_gauges(&mut self, service: usize) {
+        for metric in ServiceMetric::GAUGES {
+            self.set_of(service, metric, 0);
+        }
+    }
+
     /// What the gauges show of a breaker, and of the latest calls if they are kept.
     pub(crate) fn gauges(&mut self, service: usize, status: &Status, counts: Option<Counts>) {
         let mut set = |metric, value| {

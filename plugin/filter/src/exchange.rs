@@ -12,7 +12,7 @@ mod passing;
 
 use breaker::{DivertReason, Permit, StateName, Timestamp};
 
-use self::admission::{Entry, Standing};
+use self::admission::{Arriving, Entry, Standing};
 pub use self::head::AnswerHead;
 use self::passing::Passing;
 use crate::bulkhead::Place;
@@ -25,6 +25,7 @@ use crate::headers::{
     SERVICE_HEADER, STATE_HEADER,
 };
 use crate::host::{Host, Property};
+use crate::instances::Number;
 use crate::matching::{Subject, without_port};
 use crate::naming::Placeholder;
 use crate::registry::Nameless;
@@ -48,7 +49,7 @@ pub struct Exchange {
 /// A place of a service's bulkhead.
 #[derive(Debug)]
 struct Held {
-    service: usize,
+    breaker: Number,
     place: Place,
 }
 
@@ -73,7 +74,7 @@ enum Phase {
     #[default]
     Idle,
     /// The fallback cluster answers, through the route.
-    Diverted { service: usize, state: StateName },
+    Diverted { breaker: Number, state: StateName },
     /// The service answers, and its answer counts.
     Admitted(Call),
     /// The service failed, and the fallback cluster is asked in its stead.
@@ -83,6 +84,7 @@ enum Phase {
 /// A failed answer that is held back while the fallback cluster is asked.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Replaying {
+    /// The metrics that it is counted in.
     pub(crate) service: usize,
     /// The state to tell.
     pub(crate) state: StateName,
@@ -93,7 +95,7 @@ pub(crate) struct Replaying {
 /// An admitted call.
 #[derive(Debug)]
 pub(crate) struct Call {
-    service: usize,
+    breaker: Number,
     permit: Permit,
     protocol: Protocol,
     /// What a replay needs of the request.
@@ -185,22 +187,31 @@ impl Filter {
         if let Some(reply) = admin::answer(self, &headers, &facts, host, effects) {
             return verdict(RequestAction::Reply(reply));
         }
-        let Some(Found { record, class }) = self.find_service(&headers, &facts, host, effects)
+        let Some(Found { mut record, class }) = self.find_service(&headers, &facts, host, effects)
         else {
             return verdict(RequestAction::Continue);
         };
-        let Record { number, service, .. } = record;
         let protocol = Protocol::of(&facts);
         let complete = end_of_stream || protocol.is_of_both_sides();
-        match record.enter(class, complete, host, effects) {
-            Entry::Unguarded => verdict(RequestAction::Continue),
+        let arriving = Arriving { class, complete };
+        let mut entry = record.enter(arriving, host, effects);
+        if let Entry::Gone = entry {
+            let Some(anew) = self.enter_anew(arriving, &headers, &facts, host, effects) else {
+                return verdict(RequestAction::Continue);
+            };
+            (record, entry) = anew;
+        }
+        let service = record.service;
+        match entry {
+            Entry::Gone | Entry::Unguarded => verdict(RequestAction::Continue),
             Entry::Admitted(permit, place) => {
                 let shortest = service.classify.min_client_deadline;
                 let own_terms = protocol.terms(&headers, &facts).may_end_early(shortest);
                 let timed = complete && service.slow_after.is_some();
-                exchange.held = place.map(|place| Held { service: number, place });
+                let breaker = record.instance.number;
+                exchange.held = place.map(|place| Held { breaker, place });
                 exchange.phase = Phase::Admitted(Call {
-                    service: number,
+                    breaker,
                     permit,
                     protocol,
                     wanted: self.held(service, protocol, &headers, &facts, end_of_stream),
@@ -235,7 +246,7 @@ impl Filter {
         effects: &mut Effects,
     ) -> RequestAction {
         self.watch_timer(host, effects);
-        let Record { number, service, .. } = *record;
+        let (number, service) = (record.number, record.service);
         if service.rejects(reason) {
             return RequestAction::Reply(self.rejection(reason, standing, host));
         }
@@ -250,7 +261,8 @@ impl Filter {
             return RequestAction::Reply(reply);
         };
         effects.count_of(number, ServiceMetric::Fallback(FallbackKind::Cluster));
-        exchange.phase = Phase::Diverted { service: number, state: standing.state };
+        let breaker = record.instance.number;
+        exchange.phase = Phase::Diverted { breaker, state: standing.state };
         RequestAction::Divert(vec![
             (CLUSTER_HEADER, cluster.name.clone()),
             (SERVICE_HEADER, record.instance.name.clone()),
@@ -275,7 +287,7 @@ impl Filter {
                 call.wanted = None;
             }
             if let Some(capture) = call.capture.take()
-                && let Some(bounds) = self.bounds(call.service)
+                && let Some(bounds) = self.bounds(call.breaker)
             {
                 call.capture = capture.take(len, end_of_stream, bounds, bytes);
             }
@@ -294,7 +306,7 @@ impl Filter {
             && !call.complete
         {
             call.complete = true;
-            let service = self.config.services.get(self.record(call.service)?.instance.service)?;
+            let service = self.config.services.get(self.record(call.breaker)?.instance.service)?;
             call.began = service.slow_after.map(|_| host.now().monotonic);
         }
         self.complete_places(exchange, host, effects)
@@ -315,7 +327,7 @@ impl Filter {
         wanted.then(|| Capture::begin(headers, complete, self.config.max_copied_bytes)).flatten()
     }
 
-    fn bounds(&self, number: usize) -> Option<Bounds> {
+    fn bounds(&self, number: Number) -> Option<Bounds> {
         let cluster = self.record(number)?.service.fallback.cluster.as_ref()?;
         Some(Bounds { body: cluster.max_request_bytes, all: self.config.max_copied_bytes })
     }
@@ -332,6 +344,26 @@ impl Filter {
     ) -> Option<Box<Wanted>> {
         let wanted = service.wanted(protocol, headers, facts, complete)?;
         wanted.held(self.config.max_copied_bytes).map(Box::new)
+    }
+
+    /// Asks once more for a request whose name had made room: it has a breaker again.
+    #[cold]
+    #[inline(never)]
+    fn enter_anew(
+        &self,
+        arriving: Arriving,
+        headers: &Headers,
+        facts: &Facts<'_>,
+        host: &impl Host,
+        effects: &mut Effects,
+    ) -> Option<(Record<'_>, Entry)> {
+        let Found { record, .. } = self.find_service(headers, facts, host, effects)?;
+        let entry = record.enter(arriving, host, effects);
+        if let Entry::Gone = entry {
+            // Names make room so fast that it has already.
+            effects.count(Metric::Unprotected);
+        }
+        Some((record, entry))
     }
 
     fn find_service(
@@ -370,8 +402,9 @@ impl Filter {
         mut cluster: Option<Vec<u8>>,
         host: &impl Host,
         effects: &mut Effects,
-    ) -> Option<usize> {
-        let name = self.config.services.get(service)?.name.make(|part| match part {
+    ) -> Option<Number> {
+        let template = &self.config.services.get(service)?.name;
+        let name = template.make(|part| match part {
             Placeholder::Host => facts.authority.map(|it| without_port(it).to_ascii_lowercase()),
             Placeholder::Cluster | Placeholder::Route if is_steered(facts) => None,
             Placeholder::Cluster => cluster.take().or_else(|| host.property(Property::ClusterName)),
@@ -381,7 +414,11 @@ impl Filter {
             effects.count(Metric::Unnamed);
             return None;
         };
-        match self.meet(service, &name, host, effects) {
+        let met = match template.is_of_clients() {
+            true => self.meet_client(service, &name, host, effects),
+            false => self.meet(service, &name, host, effects),
+        };
+        match met {
             Ok(number) => return Some(number),
             Err(Nameless::Full) => effects.count(Metric::BeyondBound),
             Err(Nameless::Lost(lost)) => {

@@ -1,12 +1,13 @@
 //! One configuration at work.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use crate::admin::warn_without_token;
 use crate::config::{Config, Service};
 use crate::effects::Effects;
 use crate::host::Host;
-use crate::instances::Instances;
+use crate::instances::{Instances, Number, Shown};
 use crate::matching::{Index, Subject};
 use crate::registry::Seen;
 use crate::store::Record;
@@ -51,10 +52,13 @@ impl Filter {
         for record in filter.records() {
             host.define(record.number, &record.instance.name);
         }
+        filter.define_shared(host);
         for record in filter.records() {
             record.ensure(host, effects);
         }
         filter.learn_names(host, effects);
+        filter.take_over(host, effects);
+        filter.learn_names_of_clients(host, effects);
         filter.open_outbox(host);
         if let Some(admin) = &filter.config.admin {
             warn_without_token(admin, host, effects);
@@ -62,16 +66,21 @@ impl Filter {
         filter
     }
 
-    /// The records of all breakers, in the order of their numbers.
+    /// The records of all breakers there are now.
     pub(crate) fn records(&self) -> impl Iterator<Item = Record<'_>> {
-        (0..self.instances.len()).map_while(|number| self.record(number))
+        self.instances.all().filter_map(|instance| self.record_with(instance))
     }
 
-    /// The record of a breaker.
-    pub(crate) fn record(&self, number: usize) -> Option<Record<'_>> {
-        let instance = self.instances.get(number)?;
+    /// The record of a breaker; `None`: its name has made room.
+    #[inline(always)]
+    pub(crate) fn record(&self, number: Number) -> Option<Record<'_>> {
+        self.record_with(self.instances.get(number)?)
+    }
+
+    #[inline(always)]
+    pub(crate) fn record_with<'a>(&'a self, instance: Shown<'a>) -> Option<Record<'a>> {
         let service = self.config.services.get(instance.service)?;
-        Some(Record { number, instance, service })
+        Some(Record { number: instance.series.get(), instance, service })
     }
 
     /// The number of the first service that a request matches.
@@ -88,18 +97,20 @@ impl Filter {
 
     /// The record of the breaker of this name.
     pub(crate) fn record_of(&self, name: &str) -> Option<Record<'_>> {
-        self.record(self.instances.number_of(name)?)
+        self.record(self.instances.named(name)?)
     }
 
-    /// The names of the breakers there are, in the order of their numbers. More may follow.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.instances.iter().map(|instance| instance.name.as_str())
+    /// The names of the breakers there are, in the order in which they came to be; then those that clients
+    /// have a say in. More may follow, and these make room for each other.
+    pub fn names(&self) -> impl Iterator<Item = String> {
+        self.instances.all().map(|instance| instance.name.clone())
     }
 
-    /// The name of the breaker with this number.
+    /// What the metrics of this number are named after: a breaker, or the template of those that have no
+    /// metrics of their own.
     #[must_use]
-    pub fn name(&self, number: usize) -> Option<&str> {
-        self.instances.get(number).map(|instance| instance.name.as_str())
+    pub fn series_name(&self, series: usize) -> Option<Rc<str>> {
+        self.instances.series_name(series)
     }
 
     /// How often [`on_tick`](Self::on_tick) wants to be called.
@@ -111,10 +122,5 @@ impl Filter {
         });
         let shortest = waits.flatten().min();
         shortest.map_or(LONGEST_TICK, |wait| (wait / 4).clamp(SHORTEST_TICK, LONGEST_TICK))
-    }
-
-    /// Whether a service has answered well since this was last asked.
-    pub(crate) fn take_success(&self, number: usize) -> bool {
-        self.instances.get(number).is_some_and(|instance| instance.succeeded.replace(false))
     }
 }

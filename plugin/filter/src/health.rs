@@ -8,13 +8,14 @@ use crate::Callout;
 use crate::effects::Effects;
 use crate::filter::Filter;
 use crate::host::Host;
+use crate::instances::Number;
 use crate::store::{Record, Update};
 use crate::telemetry::ServiceMetric;
 
 /// A health check whose answer is not there yet.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct PendingCheck {
-    service: usize,
+    breaker: Number,
     ticket: CheckTicket,
 }
 
@@ -27,8 +28,8 @@ impl Filter {
         host: &impl Host,
         effects: &mut Effects,
     ) {
-        let PendingCheck { service: number, ticket } = pending;
-        let Some(record) = self.record(number) else {
+        let PendingCheck { breaker, ticket } = pending;
+        let Some(record) = self.record(breaker) else {
             return;
         };
         let policy = &record.service.policy;
@@ -37,7 +38,7 @@ impl Filter {
             (Some(status), Some(expected)) if expected.contains(status) => CheckResult::Healthy,
             _ => CheckResult::Unhealthy,
         };
-        effects.count_of(number, ServiceMetric::HealthChecks(result));
+        effects.count_of(record.number, ServiceMetric::HealthChecks(result));
         // Lost, it is made again when its lease is over.
         let _ = record.update(host, effects, |breaker| {
             let transition =
@@ -64,7 +65,7 @@ impl Record<'_> {
             let ticket = breaker.take_check(&self.service.policy, host.now().monotonic);
             Update::Changed(ticket, None)
         });
-        let pending = PendingCheck { service: self.number, ticket: taken.ok()?? };
+        let pending = PendingCheck { breaker: self.instance.number, ticket: taken.ok()?? };
         let callout = Callout {
             cluster: probe.cluster.clone(),
             headers: probe.headers.clone(),

@@ -49,9 +49,14 @@ pub trait Host {
     /// A trailer of the response at hand, once it has ended.
     fn response_trailer(&self, name: &'static str) -> Option<Vec<u8>>;
 
-    /// Defines the metrics of the breaker with this number, all at once and at zero, or finds those
-    /// that another worker has defined. It comes before all else about that breaker.
+    /// Defines the metrics of a service with this number, all at once and at zero, or finds those
+    /// that another worker has defined. It comes before all else about that number. The name is a
+    /// breaker's, or a template's: that of all which have no metrics of their own.
     fn define(&self, number: usize, name: &str);
+
+    /// Defines the gauge of a slot, [`Metric::Slot`] with this number, or finds that which another worker
+    /// has defined. A host that keeps none need not: what it is for is then looked up in the store.
+    fn define_slot(&self, _number: usize, _name: &str) {}
 
     /// What a gauge or counter stands at, over all workers; `None` if the proxy keeps none.
     fn metric(&self, metric: Metric) -> Option<u64>;

@@ -1,14 +1,32 @@
-//! The breakers at work on one worker: one for each plain name from the start, one for each made
-//! name when it is first seen. They are numbered in that order, and none is ever taken away.
+//! The breakers at work on one worker.
+//!
+//! One for each plain name from the start, and one for each name that is made of the proxy's own words
+//! when it is first seen: these are numbered in that order, and none is ever taken away. Names that
+//! clients have a say in have slots ([`crate::client_names`]), and make room for each other there:
+//! whoever is at work on one that has made room keeps it for as long as that takes.
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::ops::Deref;
+use std::rc::Rc;
 
+use crate::client_names::{ClientNames, Tenure, Turn};
 use crate::config::{Config, Service};
 use crate::store::{self, Memory};
+
+/// Which breaker: for all that is under way. One that has made room is no other's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Number {
+    /// The number of one that is never taken away.
+    Fixed(usize),
+    /// The number of its service, and since when its name has its slot.
+    Slot(usize, Turn),
+}
 
 /// A breaker: its name, whose rules it has, and what one worker keeps of it.
 #[derive(Debug)]
 pub(crate) struct Instance {
+    pub(crate) number: Number,
+    /// As it is shown.
     pub(crate) name: String,
     /// The key of its record in the shared store.
     pub(crate) key: String,
@@ -19,17 +37,56 @@ pub(crate) struct Instance {
     pub(crate) memory: Memory,
     /// Whether it has answered well since the last tick.
     pub(crate) succeeded: Cell<bool>,
+    /// The number of the metrics that it is counted in.
+    pub(crate) series: Cell<usize>,
+    /// What is known of its slot, if it has one.
+    pub(crate) tenure: Option<Tenure>,
 }
 
-/// All of them. One that is there can be looked at for as long as the table lives.
+impl Instance {
+    /// Whether no other is counted in its metrics.
+    pub(crate) fn is_told_apart(&self) -> bool {
+        self.tenure.as_ref().is_none_or(|tenure| tenure.is_told_apart.get())
+    }
+
+    /// Whether its name is known to have made room.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.tenure.as_ref().is_some_and(|tenure| tenure.is_gone.get())
+    }
+}
+
+/// A breaker to look at.
+#[derive(Clone, Debug)]
+pub(crate) enum Shown<'a> {
+    Fixed(&'a Instance),
+    Slot(Rc<Instance>),
+}
+
+impl Deref for Shown<'_> {
+    type Target = Instance;
+
+    #[inline(always)]
+    fn deref(&self) -> &Instance {
+        match self {
+            Self::Fixed(instance) => instance,
+            Self::Slot(instance) => instance,
+        }
+    }
+}
+
+/// All of them.
 #[derive(Debug)]
 pub(crate) struct Instances {
-    table: Box<[OnceCell<Box<Instance>>]>,
+    fixed: Box<[OnceCell<Box<Instance>>]>,
     len: Cell<usize>,
-    /// Their numbers, in the order of their names.
+    /// The numbers of those that are fixed, in the order of their names.
     sorted: RefCell<Vec<usize>>,
     /// By service: the number of its one breaker, if its name is plain.
     plain: Vec<Option<usize>>,
+    /// Those of names that clients have a say in.
+    pub(crate) clients: ClientNames,
+    /// What the metrics are named after, by their numbers.
+    series: RefCell<Vec<Rc<str>>>,
 }
 
 impl Instances {
@@ -39,10 +96,12 @@ impl Instances {
         let capacity =
             config.services.iter().filter(|it| it.name.is_plain()).count().saturating_add(made);
         let mut instances = Self {
-            table: (0..capacity).map(|_| OnceCell::new()).collect(),
+            fixed: (0..capacity).map(|_| OnceCell::new()).collect(),
             len: Cell::new(0),
             sorted: RefCell::default(),
             plain: Vec::with_capacity(config.services.len()),
+            clients: ClientNames::new(config),
+            series: RefCell::default(),
         };
         for (number, service) in config.services.iter().enumerate() {
             let is_plain = service.name.is_plain();
@@ -52,57 +111,105 @@ impl Instances {
         instances
     }
 
-    /// Adds one; `None`: there is no room. The name must be new.
+    /// Adds a fixed one; `None`: there is no room. The name must be new.
     pub(crate) fn add(&self, name: &str, service: usize, config: &Service) -> Option<usize> {
         let number = self.len.get();
         let instance = Instance {
+            number: Number::Fixed(number),
             name: name.to_owned(),
             key: store::key(name),
             calls_key: store::calls_key(name),
             service,
             memory: Memory::new(config),
             succeeded: Cell::default(),
+            series: Cell::default(),
+            tenure: None,
         };
         // Borrowed for no longer than a line, here and below, so that it is never refused.
         let mut sorted = self.sorted.try_borrow_mut().ok()?;
         let place = sorted.partition_point(|number| self.is_before(*number, name));
-        self.table.get(number)?.set(Box::new(instance)).ok()?;
+        let room = self.fixed.get(number)?;
+        room.set(Box::new(instance)).ok()?;
         self.len.set(number.saturating_add(1));
         sorted.insert(place, number);
+        let series = self.add_series(name);
+        if let Some(instance) = room.get() {
+            instance.series.set(series);
+        }
         Some(number)
     }
 
+    /// Numbers the metrics of a name that has none yet.
+    pub(crate) fn add_series(&self, name: &str) -> usize {
+        let Ok(mut series) = self.series.try_borrow_mut() else {
+            return 0;
+        };
+        series.push(name.into());
+        series.len().saturating_sub(1)
+    }
+
+    /// The number of the metrics that are named after this.
+    pub(crate) fn series_named(&self, name: &str) -> Option<usize> {
+        self.series.try_borrow().ok()?.iter().position(|known| **known == *name)
+    }
+
+    /// What metrics are named after.
+    pub(crate) fn series_name(&self, series: usize) -> Option<Rc<str>> {
+        self.series.try_borrow().ok()?.get(series).cloned()
+    }
+
+    /// How many are fixed.
     pub(crate) const fn len(&self) -> usize {
         self.len.get()
     }
 
-    /// Whether there is no room for another.
+    /// Whether there is no room for another fixed one.
     pub(crate) const fn is_full(&self) -> bool {
-        self.len.get() >= self.table.len()
+        self.len.get() >= self.fixed.len()
     }
 
-    pub(crate) fn get(&self, number: usize) -> Option<&Instance> {
-        self.table.get(number)?.get().map(Box::as_ref)
+    pub(crate) fn get(&self, number: Number) -> Option<Shown<'_>> {
+        match number {
+            Number::Fixed(number) => self.fixed_one(number).map(Shown::Fixed),
+            Number::Slot(service, turn) => self.clients.get(service, turn).map(Shown::Slot),
+        }
+    }
+
+    fn fixed_one(&self, number: usize) -> Option<&Instance> {
+        self.fixed.get(number)?.get().map(Box::as_ref)
     }
 
     /// The number of the one breaker of a service; `None`: it has as many as there are names.
-    pub(crate) fn of_service(&self, service: usize) -> Option<usize> {
-        self.plain.get(service).copied().flatten()
+    pub(crate) fn of_service(&self, service: usize) -> Option<Number> {
+        self.plain.get(service).copied().flatten().map(Number::Fixed)
     }
 
+    /// The breaker that is shown by this name.
+    pub(crate) fn named(&self, name: &str) -> Option<Number> {
+        let fixed = self.number_of(name).map(Number::Fixed);
+        fixed.or_else(|| self.clients.named(name).map(|instance| instance.number))
+    }
+
+    /// The number of the fixed one of this name.
     pub(crate) fn number_of(&self, name: &str) -> Option<usize> {
         let sorted = self.sorted.try_borrow().ok()?;
         let place = sorted.partition_point(|number| self.is_before(*number, name));
         let number = *sorted.get(place)?;
-        (self.get(number)?.name == name).then_some(number)
+        (self.fixed_one(number)?.name == name).then_some(number)
     }
 
     fn is_before(&self, number: usize, name: &str) -> bool {
-        self.get(number).is_some_and(|instance| instance.name.as_str() < name)
+        self.fixed_one(number).is_some_and(|instance| instance.name.as_str() < name)
     }
 
-    /// All there are, in the order of their numbers.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Instance> {
-        self.table.iter().map_while(|place| place.get().map(Box::as_ref))
+    /// Those that are fixed, in the order of their numbers.
+    pub(crate) fn fixed(&self) -> impl Iterator<Item = &Instance> {
+        self.fixed.iter().map_while(|place| place.get().map(Box::as_ref))
+    }
+
+    /// All there are: those that are fixed in the order of their numbers, then the others in that of their
+    /// slots.
+    pub(crate) fn all(&self) -> impl Iterator<Item = Shown<'_>> {
+        self.fixed().map(Shown::Fixed).chain(self.clients.all().into_iter().map(Shown::Slot))
     }
 }

@@ -24,6 +24,7 @@ mod budget;
 mod bulkhead;
 mod capability;
 mod classify;
+mod client_names;
 mod config;
 mod effects;
 mod events;

@@ -50,6 +50,11 @@ impl Match {
         self.clusters.is_some()
     }
 
+    /// Whether it says which hosts are meant.
+    pub(crate) const fn names_hosts(&self) -> bool {
+        self.hosts.is_some()
+    }
+
     /// Whether a cluster is named here to the letter.
     pub(crate) fn names_cluster(&self, cluster: &str) -> bool {
         self.clusters.iter().flatten().any(|glob| glob.is(cluster))

@@ -2,6 +2,10 @@
 //!
 //! A made name is part of a key, of metrics' names, of log lines and of paths, and some of it is the
 //! client's word. So it has only bytes that mean nothing in any of these; others are underscores.
+//!
+//! A name that a client has a say in, one made of `{host}`, is never the name of another service. Where
+//! it could be, by what is configured, it is shown with its template and a `=` before it, which no
+//! other name has: `host=payment`.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -87,6 +91,54 @@ impl Template {
         self.parts.iter().all(|part| matches!(part, Part::Text(_)))
     }
 
+    /// Whether a client has a say in the name.
+    pub(crate) fn is_of_clients(&self) -> bool {
+        self.parts.iter().any(|part| matches!(part, Part::Of(Placeholder::Host)))
+    }
+
+    /// What tells a name of this template from others' where they could be the same.
+    pub(crate) fn mark(&self) -> String {
+        let text = self.text.bytes().filter(|byte| !b"{}".contains(byte)).map(char::from);
+        text.chain([char::from(MARK)]).collect()
+    }
+
+    /// Whether a name could be of this template as well, as far as metrics tell names apart.
+    pub(crate) fn could_make(&self, name: &str) -> bool {
+        // It may have been cut, and lack what the template ends in.
+        if name.len() >= LONGEST_NAME && !self.is_plain() {
+            return true;
+        }
+        let mut rest = name.as_bytes();
+        let mut after_text = true;
+        for part in &self.parts {
+            let Part::Text(text) = part else {
+                after_text = false;
+                continue;
+            };
+            let found = match after_text {
+                true => starts_with(rest, text.as_bytes()).then_some(0),
+                false => (0..rest.len())
+                    .find(|at| starts_with(rest.get(*at..).unwrap_or_default(), text.as_bytes())),
+            };
+            let Some(found) = found else {
+                return false;
+            };
+            rest = rest.get(found.saturating_add(text.len())..).unwrap_or_default();
+            after_text = true;
+        }
+        // The last text may have been found too early: it is at the end as well, then.
+        match self.parts.last() {
+            Some(Part::Text(text)) if self.parts.len() > 1 => {
+                let start = name.len().checked_sub(text.len());
+                start.is_some_and(|start| {
+                    starts_with(name.as_bytes().get(start..).unwrap_or_default(), text.as_bytes())
+                })
+            }
+            Some(Part::Text(_)) => rest.is_empty(),
+            _ => true,
+        }
+    }
+
     /// The name for a request, given what stands in its parts; `None`: some of it is not known.
     pub(crate) fn make(
         &self,
@@ -106,6 +158,16 @@ impl Template {
     }
 }
 
+/// The byte that no other name has: neither a client nor the proxy can bring it in.
+const MARK: u8 = b'=';
+
+/// As metrics compare: a dot is an underscore.
+fn starts_with(name: &[u8], text: &[u8]) -> bool {
+    let plain = |byte: &u8| if *byte == b'.' { b'_' } else { *byte };
+    name.len() >= text.len()
+        && name.iter().map(plain).zip(text.iter().map(plain)).all(|(a, b)| a == b)
+}
+
 fn harmless(byte: u8) -> char {
     if is_name_byte(byte) { char::from(byte) } else { '_' }
 }
@@ -115,9 +177,14 @@ pub(crate) fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-_.~|:@+[]".contains(&byte)
 }
 
+/// Whether a name that is shown may have it.
+pub(crate) fn is_shown_byte(byte: u8) -> bool {
+    is_name_byte(byte) || byte == MARK
+}
+
 /// Ends a name that is too long in a number made of all of it, so that names that begin alike are
 /// still two.
-fn shortened(mut name: String) -> String {
+pub(crate) fn shortened(mut name: String) -> String {
     const TAIL: usize = 17;
     if name.len() > LONGEST_NAME {
         let mut hasher = DefaultHasher::new();
@@ -196,6 +263,47 @@ mod tests {
         assert_eq!((one.len(), other.len()), (LONGEST_NAME, LONGEST_NAME));
         assert_ne!(one, other);
         assert_eq!(made("{host}", &[b'a'; 128]).unwrap(), "a".repeat(128));
+    }
+
+    #[test]
+    fn a_name_that_another_template_could_make_is_known() {
+        let could = |template: &str, name: &str| {
+            Template::new(template.to_owned()).unwrap().could_make(name)
+        };
+        for (template, name) in [
+            ("payment", "payment"),
+            ("a.b", "a_b"),
+            ("a_b", "a.b"),
+            ("{cluster}", "anything"),
+            ("mesh-{cluster}", "mesh-a"),
+            ("{cluster}-x", "x-x-x"),
+            ("a-{cluster}-b-{route}-c", "a-1-b-2-c"),
+            ("a.{cluster}", "a_b"),
+            ("{cluster}-x", &"a".repeat(LONGEST_NAME)),
+        ] {
+            assert!(could(template, name), "{template} {name}");
+        }
+        for (template, name) in [
+            ("payment", "payments"),
+            ("payment", "paymen"),
+            ("mesh-{cluster}", "mes"),
+            ("mesh-{cluster}", "x-mesh-a"),
+            ("{cluster}-x", "x-x-y"),
+            ("a-{cluster}-b-{route}-c", "a-1-c-2-b"),
+            ("payment", &"a".repeat(LONGEST_NAME)),
+        ] {
+            assert!(!could(template, name), "{template} {name}");
+        }
+    }
+
+    #[test]
+    fn a_mark_is_the_template_and_what_no_name_has() {
+        let mark = |text: &str| Template::new(text.to_owned()).unwrap().mark();
+        assert_eq!(
+            (mark("{host}"), mark("x-{host}.{route}")),
+            ("host=".into(), "x-host.route=".into())
+        );
+        assert_eq!(made("{host}", b"host=a").as_deref(), Some("host_a"));
     }
 
     #[test]

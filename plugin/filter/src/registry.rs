@@ -1,17 +1,21 @@
-//! The names that were made at run time, in the order in which they were first seen.
+//! The names that were made at run time of the proxy's own words, in the order in which they were first
+//! seen.
 //!
-//! They are one list in the shared store, so that their bound holds over all workers, and so that
+//! Which clusters and routes there are is for the operator to say, so none has to make room. They are one list in the shared store, so that their bound holds over all workers, and so that
 //! each of them, whatever requests it sees, makes health checks for all and shows all. The list only
 //! grows: by compare-and-swap, and never beyond the bound.
 
 use std::cell::Cell;
 
+use crate::config::Service;
 use crate::effects::Effects;
 use crate::filter::Filter;
 use crate::host::{Host, SwapError, Version};
+use crate::instances::Number;
 use crate::naming::{is_name_byte, push_text, take_text};
 use crate::store::{ATTEMPTS, Lost};
 use crate::telemetry::Metric;
+use crate::unreadable::{Unreadable, Watch};
 
 /// No service's name has a slash.
 const KEY: &str = "edge-breaker/v1/names/list";
@@ -28,9 +32,10 @@ pub(crate) struct Seen {
     version: Cell<Option<Version>>,
     /// Whether there is room for no other name. That does not change before the list is lost.
     full: Cell<bool>,
-    /// What was complained of since the last tick.
+    /// Whether that was complained of since the last tick.
     said_full: Cell<bool>,
-    said_unreadable: Cell<bool>,
+    /// What is remembered of a list that cannot be read.
+    watch: Watch,
 }
 
 /// Why a name has no breaker.
@@ -46,16 +51,16 @@ pub(crate) enum Nameless {
 type Entry<'a> = (&'a str, &'a str);
 
 impl Filter {
-    /// The number of the breaker of a name made by this service's template, which may be new.
+    /// The breaker of a name made by this service's template, which may be new.
     pub(crate) fn meet(
         &self,
         service: usize,
         name: &str,
         host: &impl Host,
         effects: &mut Effects,
-    ) -> Result<usize, Nameless> {
+    ) -> Result<Number, Nameless> {
         if let Some(number) = self.instances.number_of(name) {
-            return Ok(number);
+            return Ok(Number::Fixed(number));
         }
         let met = match self.seen.full.get() {
             true => Err(Nameless::Full),
@@ -69,7 +74,7 @@ impl Filter {
             ));
         }
         met?;
-        self.instances.number_of(name).ok_or(Nameless::Full)
+        self.instances.number_of(name).map(Number::Fixed).ok_or(Nameless::Full)
     }
 
     /// Gives breakers to the names that other workers have met. It costs nothing where no name is
@@ -78,11 +83,19 @@ impl Filter {
         if self.config.has_templates() {
             self.seen.full.set(false);
             self.seen.said_full.set(false);
-            self.seen.said_unreadable.set(false);
             if self.register(None, host, effects).is_err() {
                 effects.count(Metric::LostUpdates);
             }
         }
+    }
+
+    /// The names that an older version listed as made by a template.
+    pub(crate) fn listed(&self, template: &str, host: &impl Host) -> Vec<String> {
+        let Ok(Some((list, _))) = host.load(KEY) else {
+            return Vec::new();
+        };
+        let of_template = decode(&list).unwrap_or_default().into_iter();
+        of_template.filter(|(by, _)| *by == template).map(|(_, name)| name.to_owned()).collect()
     }
 
     /// Reads the list, and adds what it lacks: a new name, and those that are at work here though
@@ -100,11 +113,18 @@ impl Filter {
                 return Ok(());
             }
             let mut list = stored.map_or_else(|| vec![FORMAT], |(bytes, _)| bytes);
-            if decode(&list).is_none() {
-                self.complain(effects);
-                // A newer version may still be at work on it.
-                if list.first().is_some_and(|format| *format > FORMAT) {
-                    return Err(Nameless::Lost(Lost::Store));
+            if let Some(version) = version
+                && decode(&list).is_none()
+            {
+                let value = Unreadable {
+                    bytes: &list,
+                    version,
+                    known: FORMAT,
+                    service: None,
+                    problem: &"names",
+                };
+                if !self.seen.watch.may_replace(&value, host, effects) {
+                    return Err(Nameless::Lost(Lost::Newer));
                 }
                 list = vec![FORMAT];
             }
@@ -156,10 +176,9 @@ impl Filter {
             }
             false
         };
-        for (instance, listed) in self.instances.iter().zip(listed) {
+        for (instance, listed) in self.instances.fixed().zip(listed) {
             let service = self.config.services.get(instance.service);
-            let made = service.is_some_and(|service| !service.name.is_plain());
-            if made && !listed {
+            if service.is_some_and(is_listed) && !listed {
                 push(instance.service, &instance.name);
             }
         }
@@ -176,25 +195,23 @@ impl Filter {
     fn adopt(&self, entries: &[Entry<'_>], host: &impl Host, effects: &mut Effects) {
         for (template, name) in entries {
             let mut services = self.config.services.iter().enumerate();
-            let service =
-                services.find(|(_, it)| !it.name.is_plain() && it.name.text() == *template);
+            let service = services.find(|(_, it)| is_listed(it) && it.name.text() == *template);
             if let Some((number, service)) = service
                 && self.instances.number_of(name).is_none()
                 && let Some(added) = self.instances.add(name, number, service)
-                && let Some(record) = self.record(added)
+                && let Some(record) = self.record(Number::Fixed(added))
             {
-                host.define(added, name);
+                host.define(record.number, name);
                 record.ensure(host, effects);
             }
         }
     }
+}
 
-    fn complain(&self, effects: &mut Effects) {
-        effects.count(Metric::UnreadableRecords);
-        if !self.seen.said_unreadable.replace(true) {
-            effects.warn("event=unreadable_names".to_owned());
-        }
-    }
+/// Whether the names of a service are in the list. Older versions had those in it as well that clients
+/// have a say in.
+fn is_listed(service: &Service) -> bool {
+    !service.name.is_plain() && !service.name.is_of_clients()
 }
 
 /// The entries of a list; `None`: it is none.

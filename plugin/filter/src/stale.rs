@@ -12,6 +12,7 @@ mod copy;
 mod entry;
 mod rules;
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -72,7 +73,7 @@ impl Wanted {
             key.push(b'\n');
             key.extend(headers.all(name).flatten());
         }
-        if key.len() > entry::LONGEST_KEY {
+        if key.len() > entry::LONGEST_ADDRESS {
             return None;
         }
         // Answers in another coding have another slot, so that they do not push each other out.
@@ -122,11 +123,14 @@ impl Record<'_> {
         wanted: &Wanted,
         host: &impl Host,
     ) -> Option<Reply> {
-        let key = slot_key(self.instance, wanted.slot(stale));
+        let key = slot_key(&self.instance, wanted.slot(stale));
         let (bytes, _) = host.load(&key).ok()??;
         let (entry, body) = Entry::decode(&bytes)?;
         let kept = entry.kept_for(host.now().monotonic)?;
-        if entry.key != wanted.key || !entry.fits(&wanted.headers) || kept > stale.max_age {
+        if self.address(&wanted.key) != entry.key
+            || !entry.fits(&wanted.headers)
+            || kept > stale.max_age
+        {
             return None;
         }
         entry.reply(body, kept, wanted.head)
@@ -156,8 +160,18 @@ impl Record<'_> {
             return None;
         }
         copied.insert(slot, (wanted.hash, now));
+        let key = self.address(&wanted.key).into_owned();
+        let wanted = Wanted { key, ..wanted };
         let answer = host.response_headers();
         Copy::begin(slot, wanted, status, &answer, end_of_stream, stale, budget)
+    }
+
+    /// What an answer is kept for: one that was kept for whoever had a slot before is never given.
+    fn address<'a>(&self, key: &'a [u8]) -> Cow<'a, [u8]> {
+        match &self.instance.tenure {
+            None => Cow::Borrowed(key),
+            Some(tenure) => Cow::Owned(tenure.with_part(key)),
+        }
     }
 
     /// Keeps an answer that has come to its end, and was a good one.
@@ -183,7 +197,7 @@ impl Record<'_> {
 
     /// Empties slots beyond those that there are to be: a configuration before may have had more.
     pub(crate) fn adopt_slots(&self, stale: &Stale, host: &impl Host) {
-        let key = slots_key(self.instance);
+        let key = slots_key(&self.instance);
         let Ok(stored) = host.load(&key) else {
             return;
         };
@@ -202,7 +216,7 @@ impl Record<'_> {
 
     /// Puts bytes into a slot, in place of what is there. Lost, another was faster: let it be.
     fn put(&self, slot: u32, bytes: &[u8], host: &impl Host) {
-        let key = slot_key(self.instance, slot);
+        let key = slot_key(&self.instance, slot);
         let Ok(stored) = host.load(&key) else {
             return;
         };

@@ -9,9 +9,9 @@ use crate::store::Record;
 
 /// A service's breaker as it is now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServiceStatus<'a> {
+pub struct ServiceStatus {
     /// The service's name.
-    pub service_name: &'a str,
+    pub service_name: String,
     /// The state, as the mode has it shown.
     pub state: StateName,
     /// The mode in force: an operator's, or else the configured one.
@@ -36,17 +36,17 @@ pub struct ServiceStatus<'a> {
     pub retry_at: Option<UnixTime>,
 }
 
-impl<'a> ServiceStatus<'a> {
+impl ServiceStatus {
     pub(crate) fn of(
-        record: &Record<'a>,
+        record: &Record<'_>,
         breaker: &Breaker,
         in_flight: Option<u32>,
         now: Now,
     ) -> Self {
-        let Record { instance, service, .. } = *record;
+        let Record { instance, service, .. } = record;
         let status = breaker.status(service.policy.mode);
         Self {
-            service_name: &instance.name,
+            service_name: instance.name.clone(),
             state: status.state,
             mode: status.mode,
             failure_count: status.failures,
@@ -63,21 +63,21 @@ impl<'a> ServiceStatus<'a> {
 }
 
 impl Filter {
-    /// All breakers, in the order in which they came to be. To look changes nothing: a damaged record
-    /// shows a new breaker, as it will be taken for one, and is left as it is.
+    /// All breakers there are now, in the order of their names ([`names`](Self::names)). To look changes
+    /// nothing: a damaged record shows a new breaker, as it will be taken for one, and is left as it is.
     ///
     /// # Errors
     ///
     /// If the store cannot be read.
-    pub fn status(&self, host: &impl Host) -> Result<Vec<ServiceStatus<'_>>, StoreFault> {
+    pub fn status(&self, host: &impl Host) -> Result<Vec<ServiceStatus>, StoreFault> {
         let now = host.now();
-        self.records()
-            .map(|record| {
-                let stored = host.load(&record.instance.key)?;
-                let breaker = stored.and_then(|(bytes, _)| Breaker::decode(&bytes).ok());
-                let in_flight = bulkhead::in_flight(&record, host)?;
-                Ok(ServiceStatus::of(&record, &breaker.unwrap_or_default(), in_flight, now))
-            })
-            .collect()
+        let status = self.records().map(|record| {
+            let Some(breaker) = record.peek(host)? else {
+                return Ok(None);
+            };
+            let in_flight = bulkhead::in_flight(&record, host)?;
+            Ok(Some(ServiceStatus::of(&record, &breaker, in_flight, now)))
+        });
+        status.filter_map(Result::transpose).collect()
     }
 }

@@ -27,11 +27,12 @@ use breaker::{
 };
 
 use crate::bulkhead::Places;
+use crate::client_names::{Part, slot};
 use crate::config::Service;
 use crate::effects::Effects;
 use crate::events::Unwritten;
 use crate::host::{Host, StoreFault, SwapError, Version};
-use crate::instances::Instance;
+use crate::instances::Shown;
 use crate::stale::Copied;
 use crate::telemetry::{Metric, ServiceMetric};
 use crate::unreadable::{Unreadable, Watch};
@@ -61,6 +62,23 @@ pub(crate) enum Lost {
     Store,
     /// What is there may be a newer module's, and is left alone.
     Newer,
+    /// The name has made room: there is nothing to be updated any more.
+    Gone,
+}
+
+/// Why a record was not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unread {
+    /// The store cannot be used.
+    Fault(StoreFault),
+    /// The name has made room.
+    Gone,
+}
+
+impl From<StoreFault> for Unread {
+    fn from(fault: StoreFault) -> Self {
+        Self::Fault(fault)
+    }
 }
 
 /// What an update made of a breaker.
@@ -109,6 +127,16 @@ impl Memory {
     pub(crate) fn new(service: &Service) -> Self {
         Self { tally: Cell::new(Tally::new(&service.policy)), ..Self::default() }
     }
+
+    /// Takes note of whether the gauge of the record's version can be relied on.
+    pub(crate) fn set_versioned(&self, versioned: bool) {
+        self.versioned.set(versioned);
+    }
+
+    /// Takes note that the window and the health check of this configuration are in force.
+    pub(crate) fn set_adopted(&self) {
+        self.adopted.set(true);
+    }
 }
 
 /// What may be wrong with each request, and is said once between two ticks.
@@ -120,12 +148,32 @@ pub(crate) enum Complaint {
     Misrouted,
 }
 
+/// Whether a gauge of writes can be relied on: whether it moves.
+pub(crate) fn is_counted(gauge: Metric, host: &impl Host) -> bool {
+    let before = host.metric(gauge);
+    host.adjust(gauge, BEGIN_WRITE);
+    let after = host.metric(gauge);
+    host.adjust(gauge, END_WRITE);
+    before.is_some() && after != before
+}
+
 /// A service's record, as one worker knows it.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Record<'a> {
+    /// The number of its metrics.
     pub(crate) number: usize,
-    pub(crate) instance: &'a Instance,
+    pub(crate) instance: Shown<'a>,
     pub(crate) service: &'a Service,
+}
+
+/// What is stored under a record's key.
+enum Own {
+    Record(Vec<u8>),
+    /// Another's, whose name has made room for this one.
+    Nothing,
+    /// Another's, for which this one's name has made room.
+    Gone,
+    Unreadable(Vec<u8>),
 }
 
 /// A record as it was read.
@@ -142,12 +190,8 @@ impl Record<'_> {
     /// Creates the record if there is none, puts its window and health check in force, finds out whether
     /// its version can be relied on, and leaves no more stale answers than there may be.
     pub(crate) fn ensure(&self, host: &impl Host, effects: &mut Effects) {
-        let before = host.metric(self.gauge());
         self.adopt(host, effects);
-        host.adjust(self.gauge(), BEGIN_WRITE);
-        let after = host.metric(self.gauge());
-        host.adjust(self.gauge(), END_WRITE);
-        self.instance.memory.versioned.set(before.is_some() && after != before);
+        self.instance.memory.versioned.set(is_counted(self.gauge(), host));
         if let Some(stale) = &self.service.fallback.stale {
             self.adopt_slots(stale, host);
         }
@@ -172,7 +216,7 @@ impl Record<'_> {
     }
 
     /// Whether they are to be written down with the next one, as of the last look at the record.
-    pub(crate) const fn is_overdue(&self) -> bool {
+    pub(crate) fn is_overdue(&self) -> bool {
         self.instance.memory.overdue.get()
     }
 
@@ -214,11 +258,7 @@ impl Record<'_> {
     }
 
     /// The breaker as it is now; one that was never stored is closed and clean.
-    pub(crate) fn load(
-        &self,
-        host: &impl Host,
-        effects: &mut Effects,
-    ) -> Result<Breaker, StoreFault> {
+    pub(crate) fn load(&self, host: &impl Host, effects: &mut Effects) -> Result<Breaker, Unread> {
         self.read(host, effects).map(|loaded| loaded.breaker)
     }
 
@@ -227,7 +267,7 @@ impl Record<'_> {
         &self,
         host: &impl Host,
         effects: &mut Effects,
-    ) -> Result<Breaker, StoreFault> {
+    ) -> Result<Breaker, Unread> {
         self.instance.memory.clean.take();
         self.instance.memory.said.take();
         self.load(host, effects)
@@ -244,9 +284,13 @@ impl Record<'_> {
     ) -> Result<R, Lost> {
         let mut lost = Lost::Race;
         for _ in 0..ATTEMPTS {
-            let Ok(mut loaded) = self.read(host, effects) else {
-                lost = Lost::Store;
-                break;
+            let mut loaded = match self.read(host, effects) {
+                Ok(loaded) => loaded,
+                Err(Unread::Gone) => return Err(Lost::Gone),
+                Err(Unread::Fault(_)) => {
+                    lost = Lost::Store;
+                    break;
+                }
             };
             let (result, transition) = match change(&mut loaded.breaker) {
                 Update::Unchanged(result) => return Ok(result),
@@ -282,6 +326,9 @@ impl Record<'_> {
 
     /// What the gauges show of the breaker.
     pub(crate) fn gauges(&self, breaker: &Breaker, host: &impl Host, effects: &mut Effects) {
+        if !self.instance.is_told_apart() {
+            return;
+        }
         let rates = self.service.policy.trip.rates;
         let counts = rates.map(|_| breaker.counts(host.now().monotonic));
         effects.gauges(self.number, &breaker.status(self.service.policy.mode), counts);
@@ -295,18 +342,23 @@ impl Record<'_> {
         said & bit == 0
     }
 
-    const fn gauge(&self) -> Metric {
-        Metric::Of(self.number, ServiceMetric::RecordVersion)
+    #[inline(always)]
+    fn gauge(&self) -> Metric {
+        match &self.instance.tenure {
+            None => Metric::Of(self.number, ServiceMetric::RecordVersion),
+            Some(tenure) => Metric::Slot(tenure.gauge),
+        }
     }
 
-    fn swap(
+    pub(crate) fn swap(
         &self,
         host: &impl Host,
         bytes: &[u8],
         expected: Option<Version>,
     ) -> Result<(), SwapError> {
+        let held = self.instance.tenure.as_ref().map(|tenure| tenure.with_record(bytes));
         host.adjust(self.gauge(), BEGIN_WRITE);
-        let swapped = host.swap(&self.instance.key, bytes, expected);
+        let swapped = host.swap(&self.instance.key, held.as_deref().unwrap_or(bytes), expected);
         host.adjust(self.gauge(), END_WRITE);
         swapped
     }
@@ -320,13 +372,52 @@ impl Record<'_> {
         breaker
     }
 
+    /// What is stored under its key, as far as it is this breaker's.
+    fn own(&self, mut stored: Vec<u8>) -> Own {
+        let Some(tenure) = &self.instance.tenure else {
+            return Own::Record(stored);
+        };
+        match tenure.record_in(&stored) {
+            Part::Own(record) => {
+                let head = stored.len().saturating_sub(record.len());
+                stored.drain(..head);
+                Own::Record(stored)
+            }
+            Part::Earlier => Own::Nothing,
+            Part::Later => Own::Gone,
+            Part::Unreadable => Own::Unreadable(stored),
+        }
+    }
+
+    /// The breaker as whoever looks at it sees it, to which that changes nothing; `None`: its name has made
+    /// room. A damaged record shows a new breaker, as it will be taken for one.
+    pub(crate) fn peek(&self, host: &impl Host) -> Result<Option<Breaker>, StoreFault> {
+        let stored = host.load(&self.instance.key)?;
+        Ok(match stored.map_or(Own::Nothing, |(stored, _)| self.own(stored)) {
+            Own::Record(bytes) => Some(Breaker::decode(&bytes).unwrap_or_default()),
+            Own::Nothing | Own::Unreadable(_) => Some(Breaker::new()),
+            Own::Gone => None,
+        })
+    }
+
     /// An unreadable record is as good as none, never a reason to fail.
-    fn read(&self, host: &impl Host, effects: &mut Effects) -> Result<Loaded, StoreFault> {
+    fn read(&self, host: &impl Host, effects: &mut Effects) -> Result<Loaded, Unread> {
         let gauge =
             self.instance.memory.versioned.get().then(|| host.metric(self.gauge())).flatten();
-        let Some((bytes, version)) = host.load(&self.instance.key)? else {
+        let Some((stored, version)) = host.load(&self.instance.key)? else {
             let breaker = self.begun(host);
             return Ok(Loaded { breaker, bytes: None, version: None, left_alone: false });
+        };
+        let bytes = match self.own(stored) {
+            Own::Record(bytes) => bytes,
+            Own::Nothing => {
+                let (breaker, version) = (self.begun(host), Some(version));
+                return Ok(Loaded { breaker, bytes: None, version, left_alone: false });
+            }
+            Own::Gone => return Err(Unread::Gone),
+            Own::Unreadable(stored) => {
+                return Ok(self.unreadable(&stored, version, &"slot", host, effects));
+            }
         };
         match Breaker::decode(&bytes) {
             Ok(breaker) => {
@@ -352,7 +443,8 @@ impl Record<'_> {
         effects: &mut Effects,
     ) -> Loaded {
         let service = Some(self.instance.name.as_str());
-        let value = Unreadable { bytes, version, known: RECORD_FORMAT, service, problem };
+        let known = if self.instance.tenure.is_some() { slot::FORMAT } else { RECORD_FORMAT };
+        let value = Unreadable { bytes, version, known, service, problem };
         let left_alone = !self.instance.memory.watch.may_replace(&value, host, effects);
         let breaker = self.begun(host);
         if !left_alone {

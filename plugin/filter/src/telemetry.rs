@@ -50,7 +50,8 @@ pub enum SkipReason {
     Evicted,
 }
 
-/// A metric of the module or, with a service's number, of that service.
+/// A metric of the module or, with a number, of a service: of one that is counted apart, or of all that
+/// are counted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Metric {
     /// Updates of the shared state that were given up.
@@ -73,6 +74,9 @@ pub enum Metric {
     CopiesSkipped(SkipReason),
     /// A metric of the service with this number.
     Of(usize, ServiceMetric),
+    /// Which version of its record a slot has, by the number of its gauge, and whether it is about to be written:
+    /// see [`crate::client_names`]. Of no use to anyone else.
+    Slot(usize),
 }
 
 /// A metric that every service has.
@@ -124,7 +128,9 @@ const NOT_PERMITTED: usize = SLOW_CALLS + 1;
 const FALLBACK: usize = NOT_PERMITTED + 5;
 const TRANSITIONS: usize = FALLBACK + 4;
 const HEALTH_CHECKS: usize = TRANSITIONS + STATES * REASONS;
-const SERVICE_METRICS: usize = HEALTH_CHECKS + 2;
+/// Not a service's: the gauge of a slot, by its own number.
+const SLOT: usize = HEALTH_CHECKS + 2;
+const SERVICE_METRICS: usize = SLOT + 1;
 const MODULE_METRICS: usize = 12;
 
 impl Metric {
@@ -185,6 +191,9 @@ impl Metric {
             Self::Of(service, metric) => {
                 service.wrapping_mul(SERVICE_METRICS).wrapping_add(MODULE_METRICS + metric.index())
             }
+            Self::Slot(gauge) => {
+                gauge.wrapping_mul(SERVICE_METRICS).wrapping_add(MODULE_METRICS + SLOT)
+            }
         }
     }
 
@@ -200,12 +209,13 @@ impl Metric {
                 | ServiceMetric::SlowCallRate
                 | ServiceMetric::InFlight
                 | ServiceMetric::RecordVersion,
-            ) => MetricKind::Gauge,
+            )
+            | Self::Slot(_) => MetricKind::Gauge,
             _ => MetricKind::Counter,
         }
     }
 
-    /// The name under which Envoy keeps it, given the name of its service.
+    /// The name under which Envoy keeps it, given the name of its service, or of its slot.
     #[must_use]
     pub fn stat_name(self, service: &str) -> String {
         match self {
@@ -219,6 +229,7 @@ impl Metric {
             Self::Notifications(result) => notifications(result),
             Self::CopiesSkipped(reason) => copies_skipped(reason),
             Self::Of(_, metric) => metric.stat_name(service),
+            Self::Slot(_) => ServiceMetric::RecordVersion.stat_name(service),
         }
     }
 }
@@ -250,6 +261,10 @@ fn label(name: &str, value: &str) -> String {
 }
 
 impl ServiceMetric {
+    /// Those that show how a breaker stands.
+    pub(crate) const GAUGES: [Self; 5] =
+        [Self::State, Self::FailureCount, Self::FailureRate, Self::SlowCallRate, Self::InFlight];
+
     /// All metrics of a service, with the transitions that there are.
     const ALL: [Self; 36] = [
         Self::State,
@@ -389,7 +404,8 @@ mod tests {
 
     #[test]
     fn every_metric_has_a_number_and_a_name_of_its_own() {
-        let metrics: Vec<_> = Metric::all(2).collect();
+        let slots = (0..2).map(Metric::Slot);
+        let metrics: Vec<_> = Metric::all(2).chain(slots).collect();
         let unique = metrics.len();
         let numbers: BTreeSet<_> = metrics.iter().map(|metric| metric.index()).collect();
         assert_eq!(numbers.len(), unique);
@@ -398,6 +414,7 @@ mod tests {
             .iter()
             .map(|metric| match metric {
                 Metric::Of(service, _) => metric.stat_name(&format!("s{service}")),
+                Metric::Slot(slot) => metric.stat_name(&format!("{{host}}/{slot}")),
                 _ => metric.stat_name(""),
             })
             .collect();

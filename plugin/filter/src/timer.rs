@@ -72,18 +72,21 @@ impl Filter {
         self.witness.tick();
         budget::count_skipped(effects);
         self.learn_names(host, effects);
+        self.learn_names_of_clients(host, effects);
         let mut errands = Vec::new();
         for record in self.records() {
             record.write_events(host, effects);
             record.adopt(host, effects);
             let Ok(breaker) = record.reload(host, effects) else {
-                effects.count(Metric::LostUpdates);
+                if !self.forget_if_gone(&record, host, effects) {
+                    effects.count(Metric::LostUpdates);
+                }
                 continue;
             };
             // Whoever stored a record has set the gauges, but the last to set them need not be the
             // last to have stored. This is what makes them agree once all is at rest.
             record.gauges(&breaker, host, effects);
-            if self.take_success(record.number) {
+            if record.instance.succeeded.replace(false) {
                 write_success(&record, &breaker, host, effects);
             }
             write_tally(&record, host, effects);

@@ -167,6 +167,10 @@ impl Host for Proxy<'_> {
         self.metrics.of_service(number, name);
     }
 
+    fn define_slot(&self, number: usize, name: &str) {
+        self.metrics.of_slot(number, name);
+    }
+
     #[inline(always)]
     fn metric(&self, metric: Metric) -> Option<u64> {
         let id = self.metrics.id(metric)?;

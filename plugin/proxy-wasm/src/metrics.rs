@@ -1,5 +1,5 @@
 //! The ids of the metrics, defined once for each configuration and worker: those of the module at
-//! the start, those of each breaker when it comes to be.
+//! the start, the others when they come to be.
 
 use std::cell::RefCell;
 
@@ -18,10 +18,15 @@ impl MetricIds {
         ids
     }
 
-    /// Defines the metrics of a breaker. All at once and in advance: a counter that first shows up as
+    /// Defines the metrics of a service. All at once and in advance: a counter that first shows up as
     /// a one has not risen, as far as an alarm can tell.
     pub(crate) fn of_service(&self, number: usize, name: &str) {
         self.define(number.saturating_add(1), Metric::of_service(number), name);
+    }
+
+    /// Defines the gauge of a slot.
+    pub(crate) fn of_slot(&self, number: usize, name: &str) {
+        self.define(number.saturating_add(1), [Metric::Slot(number)].into_iter(), name);
     }
 
     fn define(&self, services: usize, metrics: impl Iterator<Item = Metric>, service: &str) {

@@ -27,6 +27,19 @@ pub(crate) const OBJECTS: &[(&str, &str)] = &[
             "then": {"required": ["slow_call_duration_threshold"]}
         }"#,
     ),
+    (
+        "Service",
+        r#"{
+            "if": {
+                "required": ["name"],
+                "properties": {"name": {"type": "string", "pattern": "\\{host\\}"}}
+            },
+            "then": {
+                "required": ["match"],
+                "properties": {"match": {"type": "object", "required": ["hosts"], "properties": {"hosts": {"type": "array"}}}}
+            }
+        }"#,
+    ),
     ("Notify", r#"{"required": ["cluster"]}"#),
     ("Partition", r#"{"required": ["name", "match", "max_concurrent_calls"]}"#),
 ];

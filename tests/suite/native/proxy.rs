@@ -198,6 +198,10 @@ impl breaker_filter::Host for At<'_> {
         self.proxy.define(self.metrics, Metric::of_service(number), name);
     }
 
+    fn define_slot(&self, number: usize, name: &str) {
+        self.proxy.define(self.metrics, std::iter::once(Metric::Slot(number)), name);
+    }
+
     fn metric(&self, metric: Metric) -> Option<u64> {
         (!self.proxy.is_component).then(|| self.metrics.of(metric).get())
     }

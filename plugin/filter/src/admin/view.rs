@@ -9,10 +9,10 @@ use crate::status::ServiceStatus;
 use crate::telemetry::{Metric, ServiceMetric};
 
 #[derive(serde::Serialize)]
-pub(super) struct Services<'a> {
+pub(super) struct Services {
     /// By the proxy's clock: what times are to be compared with.
     pub(super) now: String,
-    pub(super) services: Vec<View<'a>>,
+    pub(super) services: Vec<View>,
 }
 
 #[derive(serde::Serialize)]
@@ -22,8 +22,8 @@ pub(super) struct Events<'a> {
 
 /// A breaker as the admin API shows it. What nothing is measured of yet is null.
 #[derive(serde::Serialize)]
-pub(super) struct View<'a> {
-    service_name: &'a str,
+pub(super) struct View {
+    service_name: String,
     state: &'static str,
     mode: &'static str,
     failure_count: u32,
@@ -38,20 +38,21 @@ pub(super) struct View<'a> {
     in_flight: Option<u32>,
     generation: u64,
     /// What was counted since the proxy was started, over all workers; null where the proxy does not
-    /// tell what its counters stand at.
+    /// tell what its counters stand at, or where they are not the breaker's own.
     calls: Option<Calls>,
     slow_calls: Option<u64>,
     not_permitted: Option<u64>,
 }
 
-impl<'a> View<'a> {
-    pub(super) fn of(status: &ServiceStatus<'a>, number: usize, host: &impl Host) -> Self {
+impl View {
+    /// `series`: the metrics that are its own; `None`: its calls are counted with others'.
+    pub(super) fn of(status: ServiceStatus, series: Option<usize>, host: &impl Host) -> Self {
         let counts = status.counts;
         let percent = |part: fn(&Counts) -> u32| {
             let counts = counts.filter(|counts| counts.calls > 0)?;
             Some(percent(part(&counts), counts.calls))
         };
-        let count = |metric| host.metric(Metric::Of(number, metric));
+        let count = |metric| host.metric(Metric::Of(series?, metric));
         let diverted = DivertReason::ALL.map(|reason| count(ServiceMetric::NotPermitted(reason)));
         let written = |at: Option<UnixTime>| at.map(rfc3339);
         Self {

@@ -47,6 +47,7 @@ pub(super) fn config(wire: wire::Config) -> Result<Config, ConfigError> {
     }
     let max_services = max_services(wire.max_services)?;
     let mut names = BTreeSet::new();
+    let mut marks = BTreeSet::new();
     let mut services = Vec::with_capacity(written.len());
     for (index, service) in written.into_iter().enumerate() {
         let place = Place { index };
@@ -57,6 +58,10 @@ pub(super) fn config(wire: wire::Config) -> Result<Config, ConfigError> {
         }
         let own_stale = service.fallback.as_ref().is_some_and(|own| own.stale.is_some());
         let service = place.service(service, &defaults)?;
+        if service.name.is_of_clients() && !marks.insert(service.name.mark().replace('.', "_")) {
+            let remedy = "give each service a name of its own: without braces this is another's";
+            return Err(place.error("name", service.name.text(), remedy));
+        }
         if let Some(stale) = &service.fallback.stale
             && !service.name.is_plain()
         {
@@ -143,6 +148,11 @@ impl Place {
         let name = Template::new(wire.name.clone())
             .map_err(|remedy| self.error("name", &wire.name, remedy))?;
         let matches = Match::new(wire.matches.unwrap_or_default(), &self.path("match"))?;
+        if name.is_of_clients() && !matches.names_hosts() {
+            let remedy = "clients choose the host: say in `match.hosts` which ones are meant, such \
+                          as [\"*.shop.example\"], or [\"*\"] if any is";
+            return Err(self.error("name", &wire.name, remedy));
+        }
         let health_check = self.health_check(wire.health_check, defaults.health_check.as_ref())?;
         let (probe, health_check) = health_check.unzip();
         let open = self.open(&wire.open, &defaults.open, health_check.is_some())?;

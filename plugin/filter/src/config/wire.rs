@@ -21,7 +21,8 @@ pub(super) struct Config {
     /// The services to guard: the first whose match fits a request does. Left out, each upstream
     /// cluster is one.
     pub(super) services: Option<Vec<Service>>,
-    /// How many names may be made of `{cluster}`, `{host}` and `{route}`.
+    /// How many names that are made of `{cluster}` and `{route}` have breakers, and how many of each
+    /// service with `{host}`.
     #[serde(default, deserialize_with = "count")]
     pub(super) max_services: Option<u32>,
     /// What a worker may hold.
@@ -75,7 +76,7 @@ pub(super) struct Defaults {
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct Service {
     /// Names it in headers, metrics, logs and the admin API, and is the key of its state.
-    /// `{cluster}`, `{host}` and `{route}` make a name for each.
+    /// `{cluster}`, `{host}` and `{route}` make a name for each; `{host}` takes `match.hosts`.
     pub(super) name: String,
     /// Which requests belong to it. Left out, every request does.
     #[serde(rename = "match")]
@@ -122,7 +123,7 @@ pub(super) enum Mode {
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub(crate) struct Match {
     /// Host names: `payments.example.com` on any port, `payments.example.com:8443` on that one,
-    /// `*.pay.internal` for all below.
+    /// `*.pay.internal` for all below, `*` for any.
     pub(crate) hosts: Option<Vec<String>>,
     /// What the path begins with.
     pub(crate) path_prefixes: Option<Vec<String>>,

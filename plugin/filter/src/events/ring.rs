@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use breaker::{Counts, Mode, Reason, StateName, UnixTime};
 
 use super::{Event, View};
-use crate::naming::{is_name_byte, push_text, take_text};
+use crate::naming::{is_shown_byte, push_text, take_text};
 
 /// How many are kept.
 pub(crate) const MOST_EVENTS: usize = 128;
@@ -118,7 +118,7 @@ fn read_event(rest: &mut &[u8]) -> Option<Event> {
     let failures = take_u32(rest)?;
     let calls = Counts { calls: take_u32(rest)?, failures: take_u32(rest)?, slow: take_u32(rest)? };
     let mut name = || {
-        let (name, after) = take_text(rest, is_name_byte)?;
+        let (name, after) = take_text(rest, is_shown_byte)?;
         *rest = after;
         Some(name)
     };

@@ -19,6 +19,17 @@ pub(super) enum Entry {
     Admitted(Permit, Option<Place>),
     /// It does not.
     Diverted(DivertReason, Standing),
+    /// The name of its breaker has made room: there is none to be asked.
+    Gone,
+}
+
+/// A request that asks for entry.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Arriving {
+    /// The class of its bulkhead.
+    pub(super) class: usize,
+    /// Whether all of it has come.
+    pub(super) complete: bool,
 }
 
 /// How a breaker stands when it is asked.
@@ -47,8 +58,7 @@ impl Record<'_> {
     /// and clean, and no place has to be found, that is all there is to it.
     pub(super) fn enter(
         &self,
-        class: usize,
-        complete: bool,
+        arriving: Arriving,
         host: &impl Host,
         effects: &mut Effects,
     ) -> Entry {
@@ -57,7 +67,7 @@ impl Record<'_> {
                 Some(permit) => Entry::Admitted(permit, None),
                 None => Entry::Unguarded,
             },
-            clean => self.ask_for_entry(clean, class, complete, host, effects),
+            clean => self.ask_for_entry(clean, arriving, host, effects),
         }
     }
 
@@ -65,8 +75,7 @@ impl Record<'_> {
     fn ask_for_entry(
         &self,
         clean: Option<Clean>,
-        class: usize,
-        complete: bool,
+        Arriving { class, complete }: Arriving,
         host: &impl Host,
         effects: &mut Effects,
     ) -> Entry {
@@ -74,6 +83,9 @@ impl Record<'_> {
             effects.count_of(self.number, ServiceMetric::NotPermitted(reason));
         };
         let Some((admission, standing)) = self.ask(clean, complete, host, effects) else {
+            if self.instance.is_gone() {
+                return Entry::Gone;
+            }
             effects.count(Metric::Unprotected);
             return Entry::Unguarded;
         };
@@ -137,7 +149,7 @@ impl Record<'_> {
         });
         match asked {
             Ok(asked) => Some(asked),
-            Err(Lost::Store | Lost::Newer) => None,
+            Err(Lost::Store | Lost::Newer | Lost::Gone) => None,
             Err(Lost::Race) => {
                 let breaker = self.load(host, effects).ok()?;
                 Some((breaker.admit_unwritten(policy), Standing::of(&breaker, policy.mode)))

@@ -10,6 +10,7 @@ use crate::effects::Effects;
 use crate::filter::Filter;
 use crate::headers::{CLUSTER_HEADER, OwnResponseHeaders};
 use crate::host::{Host, Property};
+use crate::instances::Number;
 use crate::origin::Origin;
 use crate::pushback;
 use crate::random::scrambled;
@@ -47,10 +48,10 @@ impl Filter {
                 ResponseVerdict::PASS
             }
             Phase::Replaying(_) => ResponseVerdict::PASS,
-            Phase::Diverted { service, state } => {
-                let (service, state) = (*service, *state);
+            Phase::Diverted { breaker, state } => {
+                let (breaker, state) = (*breaker, *state);
                 exchange.phase = Phase::Idle;
-                self.check_route(service, host, effects);
+                self.check_route(breaker, host, effects);
                 // What the fallback says of another breaker is replaced, or removed unseen.
                 let (nothing, all) = (OwnResponseHeaders::NONE, OwnResponseHeaders::ALL);
                 let told = match self.config.expose_state {
@@ -63,7 +64,7 @@ impl Filter {
                 ResponseVerdict::Continue(told)
             }
             Phase::Admitted(call) => {
-                let Some(record) = self.record(call.service) else {
+                let Some(record) = self.record(call.breaker) else {
                     return ResponseVerdict::PASS;
                 };
                 let mut head = head();
@@ -122,7 +123,7 @@ impl Filter {
         let Phase::Admitted(call) = &exchange.phase else {
             return;
         };
-        let Some(record) = self.record(call.service) else {
+        let Some(record) = self.record(call.breaker) else {
             return;
         };
         let (head, course) = (call.judged_head(None), call.course(host));
@@ -148,7 +149,7 @@ impl Filter {
         let Phase::Admitted(call) = &exchange.phase else {
             return;
         };
-        let Some(record) = self.record(call.service) else {
+        let Some(record) = self.record(call.breaker) else {
             return;
         };
         if Self::settle_plain(&record, call, host) {
@@ -170,7 +171,7 @@ impl Filter {
     fn end(&self, exchange: &mut Exchange, host: &impl Host, effects: &mut Effects) {
         self.let_go(exchange, host, effects);
         if let Phase::Admitted(call) = std::mem::take(&mut exchange.phase)
-            && let Some(record) = self.record(call.service)
+            && let Some(record) = self.record(call.breaker)
         {
             self.settle_ended(&record, call, host, effects);
         }
@@ -219,8 +220,8 @@ impl Filter {
 
     /// Gives a place of the bulkhead back.
     fn let_go(&self, exchange: &mut Exchange, host: &impl Host, effects: &mut Effects) {
-        if let Some(Held { service, place }) = exchange.held.take()
-            && let Some(record) = self.record(service)
+        if let Some(Held { breaker, place }) = exchange.held.take()
+            && let Some(record) = self.record(breaker)
             && let Some(bulkhead) = &record.service.bulkhead
         {
             record.give_place_back(bulkhead, place, host, effects);
@@ -362,7 +363,7 @@ impl Filter {
     /// route matches on the header, and the failing service gets the traffic that was to be kept
     /// away from it.
     #[inline(never)]
-    fn check_route(&self, number: usize, host: &impl Host, effects: &mut Effects) {
+    fn check_route(&self, number: Number, host: &impl Host, effects: &mut Effects) {
         let Some(record) = self.record(number) else {
             return;
         };

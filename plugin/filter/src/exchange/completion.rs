@@ -25,13 +25,13 @@ impl Filter {
         effects: &mut Effects,
     ) -> Option<Reply> {
         let unanswered = matches!(&exchange.phase, Phase::Admitted(Call { head: None, .. }));
-        if let Some(Held { service, place }) =
+        if let Some(Held { breaker, place }) =
             exchange.held.take_if(|held| held.place.awaits_request())
-            && let Some(record) = self.record(service)
+            && let Some(record) = self.record(breaker)
             && let Some(bulkhead) = &record.service.bulkhead
         {
             match record.keep_place(bulkhead, place, unanswered, host, effects) {
-                Ok(place) => exchange.held = place.map(|place| Held { service, place }),
+                Ok(place) => exchange.held = place.map(|place| Held { breaker, place }),
                 Err(standing) => {
                     if let Phase::Admitted(call) = std::mem::take(&mut exchange.phase) {
                         record.give_permit_back(call.permit, host, effects);
@@ -42,7 +42,7 @@ impl Filter {
         }
         if let Phase::Admitted(call) = &mut exchange.phase
             && call.permit.awaits_request()
-            && let Some(record) = self.record(call.service)
+            && let Some(record) = self.record(call.breaker)
             && let Some(permit) = record.complete(&call.permit, host, effects)
         {
             call.permit = permit;

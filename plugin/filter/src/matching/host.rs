@@ -1,8 +1,9 @@
 //! By the request's host.
 
-/// A host name, or a suffix of host names (`*.pay.internal`), in lower case.
+/// A host name, or a suffix of host names (`*.pay.internal`), in lower case, or any (`*`).
 #[derive(Debug)]
 pub(super) enum Host {
+    Any,
     Exact(String),
     Suffix(String),
 }
@@ -17,14 +18,16 @@ impl Host {
             Some(suffix) if suffix.starts_with('.') && plain(suffix) => {
                 Ok(Self::Suffix(suffix.to_owned()))
             }
+            Some("") => Ok(Self::Any),
             None if plain(&lower) => Ok(Self::Exact(lower)),
-            _ => Err("give a host name, or one with a leading \"*.\", without a path"),
+            _ => Err("give a host name, one with a leading \"*.\", or \"*\", without a path"),
         }
     }
 
     /// Compares without the port, unless the rule has one, and without regard to case.
     pub(super) fn matches(&self, authority: &[u8]) -> bool {
         match self {
+            Self::Any => true,
             Self::Exact(host) => is_host(authority, host),
             Self::Suffix(suffix) => {
                 let host = without_port(authority);

@@ -160,10 +160,11 @@ fn header_key(name: &[u8], value: &[u8]) -> Vec<u8> {
 /// The keys of each kind of a match, one of which a request that matches has. A kind is left out if
 /// an entry of it has no key.
 fn keys(of: &Match) -> Vec<Vec<Key>> {
-    let hosts = of.hosts.as_ref().map(|hosts| {
+    let hosts = of.hosts.as_ref().and_then(|hosts| {
         let key = |host: &Host| match host {
-            Host::Exact(host) => Key(Kind::Host, host.as_bytes().to_vec()),
-            Host::Suffix(end) => Key(Kind::HostEnd, end.as_bytes().to_vec()),
+            Host::Any => None,
+            Host::Exact(host) => Some(Key(Kind::Host, host.as_bytes().to_vec())),
+            Host::Suffix(end) => Some(Key(Kind::HostEnd, end.as_bytes().to_vec())),
         };
         hosts.iter().map(key).collect()
     });
@@ -239,7 +240,7 @@ mod tests {
         let some = |of: &'static [&'static str]| {
             prop::option::weighted(0.4, prop::collection::vec(select(of), 1..3))
         };
-        let hosts = some(&["a.b", "*.b", "*.a.b", "a.b:80", "A.b:8443", "[::1]", "b"]);
+        let hosts = some(&["a.b", "*.b", "*.a.b", "a.b:80", "A.b:8443", "[::1]", "b", "*"]);
         let paths = some(&["/", "/a", "/ab", "/a/b", "/b"]);
         let clusters = some(&["c", "c*", "*", "*d", "cd", "c*d", "d*"]);
         let headers = prop::option::weighted(

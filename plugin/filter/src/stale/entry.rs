@@ -12,14 +12,16 @@ use crate::reply::Reply;
 const VERSION: u8 = 1;
 
 /// The longest address of an answer that is kept, in bytes.
-pub(super) const LONGEST_KEY: usize = 4 * 1024;
+pub(super) const LONGEST_ADDRESS: usize = 4 * 1024;
+/// With what says whose it is, where names make room for each other.
+const LONGEST_KEY: usize = LONGEST_ADDRESS + 16;
 /// The most that all headers of a kept answer may take, and what it depends on.
 const LONGEST_HEADERS: usize = 16 * 1024;
 const LONGEST_VARY: usize = 4 * 1024;
 
 /// What an entry may have beside its body, in bytes: address, headers, what it depends on, and the
 /// numbers that say how long each is, which are counted as headers are.
-pub(crate) const OVERHEAD: usize = LONGEST_KEY + LONGEST_HEADERS + LONGEST_VARY + 64;
+pub(crate) const OVERHEAD: usize = LONGEST_ADDRESS + LONGEST_HEADERS + LONGEST_VARY + 64;
 
 /// What a header takes in memory beside its name and its value: where they are, and what the
 /// allocator adds to each.

@@ -242,7 +242,7 @@ fn who_asks_the_filter_itself_is_told_the_same_and_changes_nothing() {
     let filter = world.filters().remove(0);
     let asked = world.asked(|| {
         let told = world.host(|host| filter.status(host)).unwrap();
-        let names: Vec<_> = told.iter().map(|told| told.service_name).collect();
+        let names: Vec<_> = told.iter().map(|told| told.service_name.as_str()).collect();
         assert_eq!(names, [PAYMENT, "inventory-service"]);
         assert_eq!(json!(told[0].state.name()), shown["state"]);
         assert_eq!(json!(told[0].failure_count), shown["failure_count"]);

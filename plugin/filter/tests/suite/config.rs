@@ -448,7 +448,13 @@ fn every_refusal_names_path_value_and_remedy() {
         // match
         (json!({"match": {"hosts": []}}), "match.hosts", "[]", "leave the field out"),
         (json!({"match": {"hosts": ["a/b"]}}), "match.hosts[0]", r#""a/b""#, "a host name"),
-        (json!({"match": {"hosts": ["a", "*"]}}), "match.hosts[1]", r#""*""#, r#"a leading "*.""#),
+        (
+            json!({"match": {"hosts": ["a", "**"]}}),
+            "match.hosts[1]",
+            r#""**""#,
+            r#"a leading "*.""#,
+        ),
+        (json!({"match": {"hosts": ["a", "*a"]}}), "match.hosts[1]", r#""*a""#, r#"or "*","#),
         (json!({"match": {"hosts": ["a.*"]}}), "match.hosts[0]", r#""a.*""#, r#"a leading "*.""#),
         (json!({"match": {"hosts": [""]}}), "match.hosts[0]", r#""""#, "a host name"),
         (json!({"match": {"path_prefixes": ["a"]}}), "match.path_prefixes[0]", r#""a""#, "a slash"),

@@ -19,6 +19,7 @@ mod admission;
 mod blame;
 mod bulkhead;
 mod classification;
+mod client_names;
 mod config;
 mod copies;
 mod diversion;

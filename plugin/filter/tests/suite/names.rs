@@ -9,19 +9,23 @@ const BEYOND: &str = "cb_reason=.=max_services;.;edge_breaker_unprotected_total"
 const UNNAMED: &str = "cb_reason=.=unnamed;.;edge_breaker_unprotected_total";
 
 fn named(name: &str) -> World {
-    World::configured(1, &json!({"services": [{"name": name}]}))
+    let service = json!({"name": name, "match": {"hosts": ["*"]}});
+    World::configured(1, &json!({"services": [service]}))
+}
+
+fn of_clusters(max_services: usize) -> Value {
+    json!({"services": [{"name": "{cluster}"}], "max_services": max_services})
 }
 
 fn bounded(workers: usize, max_services: usize) -> World {
-    let config = json!({"services": [{"name": "{host}"}], "max_services": max_services});
-    World::configured(workers, &config)
+    World::configured(workers, &of_clusters(max_services))
 }
 
 /// The names that a worker shows.
 fn shown(world: &World) -> Vec<String> {
     let filter = world.filters()[0].clone();
     let status = world.host(|host| filter.status(host)).unwrap();
-    status.into_iter().map(|status| status.service_name.to_owned()).collect()
+    status.into_iter().map(|status| status.service_name).collect()
 }
 
 fn fail(world: &World, cluster: &str, calls: usize) {
@@ -60,7 +64,7 @@ fn hosts_that_differ_in_case_and_port_are_one() {
     for host in ["pay.example", "PAY.example:80", "pay.Example:8443"] {
         world.request(host).send().respond(503);
     }
-    assert_eq!(world.status_of("pay.example").state.name(), "OPEN");
+    assert_eq!(world.request("pay.example").send().reply().status, 503, "it is open");
     assert_eq!(shown(&world), ["pay.example"]);
     assert!(world.request("[::1]:80").send().is_admitted());
     assert_eq!(shown(&world), ["pay.example", "[::1]"]);
@@ -86,16 +90,16 @@ fn exactly_as_many_names_as_allowed_are_guarded_over_all_workers() {
     let world = bounded(4, 10);
     let mut guarded = 0;
     for number in 0..40_usize {
-        let host = format!("h{}.example", number / 2);
-        let call = world.request(&host).on(number % 4).send();
+        let cluster = format!("c{}", number / 2);
+        let call = world.request("any").cluster(&cluster).on(number % 4).send();
         guarded += usize::from(call.is_admitted());
         call.respond(200);
     }
     assert_eq!((guarded, world.metric(BEYOND)), (20, 20));
     // Whoever was first is guarded still, on every worker.
     for worker in 0..4 {
-        assert!(world.request("h9.example").on(worker).send().is_admitted(), "{worker}");
-        assert!(world.request("h10.example").on(worker).send().is_left_alone(), "{worker}");
+        assert!(world.request("any").cluster("c9").on(worker).send().is_admitted(), "{worker}");
+        assert!(world.request("any").cluster("c10").on(worker).send().is_left_alone(), "{worker}");
     }
     let records = world.store().keys().len();
     assert_eq!(records, 11, "ten breakers and the list");
@@ -103,15 +107,16 @@ fn exactly_as_many_names_as_allowed_are_guarded_over_all_workers() {
 }
 
 #[test]
-fn what_is_beyond_the_bound_is_said_once_between_two_ticks_and_asks_nothing() {
+fn what_is_beyond_the_bound_is_said_once_between_two_ticks_and_asks_for_its_cluster_only() {
     let world = bounded(1, 1);
-    world.request("a").send().respond(200);
-    world.request("b").send().respond(200);
-    let asked = world.asked(|| (0..5).for_each(|_| drop(world.request("c").send().respond(200))));
-    assert_eq!(asked.values().sum::<usize>(), 0, "{asked:?}");
+    let call = |cluster: &str| drop(world.request("any").cluster(cluster).send().respond(200));
+    call("a");
+    call("b");
+    let asked = world.asked(|| (0..5).for_each(|_| call("c")));
+    assert_eq!((asked.values().sum::<usize>(), asked["property"]), (5, 5), "{asked:?}");
     assert_eq!(world.logged("event=left_alone reason=max_services max_services=1").len(), 1);
     world.tick(0);
-    world.request("d").send().respond(200);
+    call("d");
     assert_eq!(world.logged("event=left_alone").len(), 2);
 }
 
@@ -133,12 +138,12 @@ fn two_workers_that_meet_names_at_once_agree() {
     let world = bounded(2, 2);
     let other = world.clone();
     world.store().before_next_write(move || {
-        assert!(other.request("b").on(1).send().is_admitted());
+        assert!(other.request("any").cluster("b").on(1).send().is_admitted());
     });
-    assert!(world.request("a").on(0).send().is_admitted());
+    assert!(world.request("any").cluster("a").on(0).send().is_admitted());
     world.store().forget_interruptions();
     assert_eq!(shown(&world), ["b", "a"]);
-    assert!(world.request("c").on(1).send().is_left_alone());
+    assert!(world.request("any").cluster("c").on(1).send().is_left_alone());
 }
 
 #[test]
@@ -156,12 +161,12 @@ fn names_and_their_state_survive_a_change_of_the_configuration() {
 #[test]
 fn names_beyond_a_lower_bound_are_left_alone() {
     let world = bounded(1, 3);
-    for host in ["a", "b", "c"] {
-        assert!(world.request(host).send().is_admitted());
+    for cluster in ["a", "b", "c"] {
+        assert!(world.request("any").cluster(cluster).send().is_admitted());
     }
-    world.configure(1, &json!({"services": [{"name": "{host}"}], "max_services": 2}));
-    assert!(world.request("b").send().is_admitted());
-    assert!(world.request("c").send().is_left_alone());
+    world.configure(1, &of_clusters(2));
+    assert!(world.request("any").cluster("b").send().is_admitted());
+    assert!(world.request("any").cluster("c").send().is_left_alone());
     assert_eq!(world.metric(BEYOND), 1);
 }
 
@@ -178,14 +183,14 @@ fn a_made_name_that_is_a_service_s_is_that_service() {
 #[test]
 fn a_damaged_list_is_said_counted_and_repaired() {
     let world = bounded(1, 10);
-    assert!(world.request("a").send().is_admitted());
+    assert!(world.request("any").cluster("a").send().is_admitted());
     world.store().put(LIST, b"\x01garbage".to_vec());
-    assert!(world.request("b").send().is_admitted());
+    assert!(world.request("any").cluster("b").send().is_admitted());
     assert_eq!(world.metric("edge_breaker_unreadable_records_total"), 1);
-    assert_eq!(world.logged("event=unreadable_names").len(), 1);
+    assert_eq!(world.logged("event=unreadable_record problem=\"names\"").len(), 1);
     world.tick_all();
     assert_eq!(world.metric("edge_breaker_unreadable_records_total"), 1);
-    assert_eq!(world.store().get(LIST).unwrap(), b"\x01\x06{host}\x01a\x06{host}\x01b");
+    assert_eq!(world.store().get(LIST).unwrap(), b"\x01\x09{cluster}\x01a\x09{cluster}\x01b");
     assert_eq!(shown(&world), ["a", "b"]);
 }
 
@@ -193,7 +198,7 @@ fn a_damaged_list_is_said_counted_and_repaired() {
 fn a_newer_list_is_left_as_it_is() {
     let world = bounded(1, 10);
     world.store().put(LIST, b"\x02new".to_vec());
-    assert!(world.request("b").send().is_left_alone());
+    assert!(world.request("any").cluster("b").send().is_left_alone());
     assert_eq!(world.metric("cb_reason=.=store;.;edge_breaker_unprotected_total"), 1);
     assert_eq!(world.store().get(LIST).unwrap(), b"\x02new");
 }

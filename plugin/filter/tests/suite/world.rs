@@ -51,8 +51,12 @@ pub(crate) fn recipe() -> Value {
 pub(crate) struct World(Rc<Inner>);
 
 struct Inner {
-    /// The names of the breakers, by their numbers.
-    names: RefCell<Vec<String>>,
+    /// What metrics are named after, by their numbers, for each filter that there ever was.
+    names: RefCell<Vec<Vec<String>>>,
+    /// What the gauges of slots are named after, likewise.
+    slots: RefCell<BTreeMap<(usize, usize), String>>,
+    /// All filters that there ever were.
+    known: RefCell<Vec<Rc<Filter>>>,
     gauges: Cell<Gauges>,
     /// The last is the main thread's, which ticks but sees no request.
     filters: RefCell<Vec<Rc<Filter>>>,
@@ -81,6 +85,8 @@ pub(crate) struct Facts {
 /// The proxy at work on one stream, or on none.
 pub(crate) struct At<'a> {
     world: &'a Inner,
+    /// Which filter is at work.
+    filter: usize,
     facts: &'a Facts,
 }
 
@@ -100,11 +106,12 @@ fn first(headers: &[(&'static str, Vec<u8>)], name: &str) -> Option<Vec<u8>> {
 }
 
 impl Inner {
-    /// A metric's name in the proxy.
-    fn stat_name(&self, metric: Metric) -> String {
+    /// A metric's name in the proxy, as a filter numbers them.
+    fn stat_name(&self, filter: usize, metric: Metric) -> String {
         let names = self.names.borrow();
         let service = match metric {
-            Metric::Of(number, _) => names.get(number).map_or("", String::as_str),
+            Metric::Of(number, _) => names[filter].get(number).map_or("", String::as_str),
+            Metric::Slot(number) => &self.slots.borrow()[&(filter, number)].clone(),
             _ => "",
         };
         metric.stat_name(service)
@@ -170,18 +177,23 @@ impl Host for At<'_> {
 
     fn define(&self, number: usize, name: &str) {
         self.world.ask("define");
-        let mut names = self.world.names.borrow_mut();
+        let names = &mut self.world.names.borrow_mut()[self.filter];
         assert!(number <= names.len(), "{name} is number {number}");
         match names.get(number) {
-            Some(known) => assert_eq!(known, name, "all workers number alike"),
+            Some(known) => assert_eq!(known, name, "one number, one name"),
             None => names.push(name.to_owned()),
         }
+    }
+
+    fn define_slot(&self, number: usize, name: &str) {
+        self.world.ask("define");
+        self.world.slots.borrow_mut().insert((self.filter, number), name.to_owned());
     }
 
     fn metric(&self, metric: Metric) -> Option<u64> {
         self.world.ask("gauge");
         match self.world.gauges.get() {
-            Gauges::Kept => Some(self.world.metric(&self.world.stat_name(metric))),
+            Gauges::Kept => Some(self.world.metric(&self.world.stat_name(self.filter, metric))),
             Gauges::Dropped => Some(0),
             Gauges::None => None,
         }
@@ -191,7 +203,7 @@ impl Host for At<'_> {
         self.world.ask("adjust");
         if self.world.gauges.get() == Gauges::Kept {
             let mut metrics = self.world.metrics.borrow_mut();
-            let value = metrics.entry(self.world.stat_name(metric)).or_default();
+            let value = metrics.entry(self.world.stat_name(self.filter, metric)).or_default();
             *value = value.wrapping_add_signed(by);
         }
     }
@@ -217,6 +229,8 @@ impl World {
     pub(crate) fn with_gauges(gauges: Gauges, workers: usize, config: &Value) -> Self {
         let world = Self(Rc::new(Inner {
             names: RefCell::default(),
+            slots: RefCell::default(),
+            known: RefCell::default(),
             gauges: Cell::new(gauges),
             filters: RefCell::default(),
             store: Store::default(),
@@ -235,24 +249,45 @@ impl World {
     /// All workers get a new configuration; requests under way keep the one they came in with.
     pub(crate) fn configure(&self, workers: usize, config: &Value) {
         let text = config.to_string();
-        self.0.names.borrow_mut().clear();
         let filters = (0..=workers).map(|_| {
             let config = Config::parse(text.as_bytes()).unwrap();
-            Rc::new(
-                self.apply(|host, effects| Filter::new(config, host, effects), &Facts::default()),
-            )
+            let number = self.0.names.borrow().len();
+            self.0.names.borrow_mut().push(Vec::new());
+            let new = |host: &At<'_>, effects: &mut Effects| Filter::new(config, host, effects);
+            let filter = Rc::new(self.apply_as(number, new, &Facts::default()));
+            self.0.known.borrow_mut().push(Rc::clone(&filter));
+            filter
         });
         let filters = filters.collect();
         *self.0.filters.borrow_mut() = filters;
     }
 
-    /// Runs the filter, and applies what it wants done besides its verdict.
-    fn apply<R>(&self, f: impl FnOnce(&At<'_>, &mut Effects) -> R, facts: &Facts) -> R {
+    /// Runs a filter, and applies what it wants done besides its verdict.
+    fn apply<R>(
+        &self,
+        filter: &Filter,
+        f: impl FnOnce(&At<'_>, &mut Effects) -> R,
+        facts: &Facts,
+    ) -> R {
+        self.apply_as(self.number_of(filter), f, facts)
+    }
+
+    fn number_of(&self, filter: &Filter) -> usize {
+        let known = self.0.known.borrow();
+        known.iter().position(|it| std::ptr::eq(&raw const **it, filter)).expect("a filter of ours")
+    }
+
+    fn apply_as<R>(
+        &self,
+        filter: usize,
+        f: impl FnOnce(&At<'_>, &mut Effects) -> R,
+        facts: &Facts,
+    ) -> R {
         let mut effects = Effects::default();
-        let result = f(&At { world: &self.0, facts }, &mut effects);
+        let result = f(&At { world: &self.0, filter, facts }, &mut effects);
         self.0.lines.borrow_mut().append(&mut effects.lines);
         for (metric, change) in effects.metrics {
-            let name = self.0.stat_name(metric);
+            let name = self.0.stat_name(filter, metric);
             let mut metrics = self.0.metrics.borrow_mut();
             let value = metrics.entry(name).or_default();
             match change {
@@ -269,15 +304,21 @@ impl World {
 
     /// Has something asked of the proxy, on no stream.
     pub(crate) fn host<R>(&self, f: impl FnOnce(&At<'_>) -> R) -> R {
-        f(&At { world: &self.0, facts: &Facts::default() })
+        let filter = self.number_of(&self.filter(0));
+        f(&At { world: &self.0, filter, facts: &Facts::default() })
     }
 
     /// Metrics that were changed, but that no shell would have defined.
     pub(crate) fn undefined_metrics(&self) -> Vec<String> {
-        let services = self.0.names.borrow().len();
-        let defined: Vec<_> = Metric::all(services).map(|m| self.0.stat_name(m)).collect();
+        let names = self.0.names.borrow();
+        let named = names.iter().enumerate().flat_map(|(filter, names)| {
+            Metric::all(names.len()).map(move |metric| self.0.stat_name(filter, metric))
+        });
+        let slots = self.0.slots.borrow();
+        let slots = slots.values().map(|name| Metric::Slot(0).stat_name(name));
+        let defined: std::collections::BTreeSet<_> = named.chain(slots).collect();
         let changed = self.0.metrics.borrow();
-        changed.keys().filter(|name| !defined.contains(name)).cloned().collect()
+        changed.keys().filter(|name| !defined.contains(*name)).cloned().collect()
     }
 
     /// How many filters tick: the workers' and the main thread's.
@@ -377,7 +418,8 @@ impl World {
     }
 
     fn tick_of(&self, filter: &Filter, thread: usize) {
-        let checks = self.apply(|host, effects| filter.on_tick(host, effects), &Facts::default());
+        let checks =
+            self.apply(filter, |host, effects| filter.on_tick(host, effects), &Facts::default());
         for check in checks {
             let (pending, callout) = check.into_parts();
             self.0.checks.borrow_mut().push_back((thread, pending, callout));
@@ -462,6 +504,7 @@ impl World {
         let (thread, pending, _) = check.expect("a check is under way");
         let filter = self.filter(thread);
         self.apply(
+            &filter,
             |host, effects| filter.on_errand_answer(pending, answer, host, effects),
             &Facts::default(),
         );
@@ -492,6 +535,11 @@ impl World {
     /// A metric by its name in the proxy.
     pub(crate) fn metric(&self, name: &str) -> u64 {
         self.0.metric(name)
+    }
+
+    /// The names of all metrics that were changed.
+    pub(crate) fn metric_names(&self) -> Vec<String> {
+        self.0.metrics.borrow().keys().cloned().collect()
     }
 
     /// A metric of the one service, by its labels (`"outcome=failure"`, in their order) and name.

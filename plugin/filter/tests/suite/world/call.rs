@@ -188,6 +188,7 @@ impl Request {
         let filter = world.filter(worker);
         let mut exchange = Exchange::default();
         let verdict = world.apply(
+            &filter,
             |host, effects| filter.on_request(&mut exchange, headers, no_body, host, effects),
             &facts,
         );
@@ -276,8 +277,11 @@ impl Call {
     /// All of the request has come, perhaps with trailers.
     pub(crate) fn request_end(&mut self) -> &mut Self {
         let Self { world, filter, exchange, facts, .. } = self;
-        let reply =
-            world.apply(|host, effects| filter.on_request_end(exchange, host, effects), facts);
+        let reply = world.apply(
+            filter,
+            |host, effects| filter.on_request_end(exchange, host, effects),
+            facts,
+        );
         assert_eq!(reply, None, "the request goes on");
         self
     }
@@ -347,8 +351,11 @@ impl Call {
             let all: Vec<_> = status.into_iter().chain(of_service).chain(others).collect();
             AnswerHead::read(&Headers::from_pairs(&all))
         };
-        let verdict = world
-            .apply(|host, effects| filter.on_response(exchange, head, end, host, effects), facts);
+        let verdict = world.apply(
+            filter,
+            |host, effects| filter.on_response(exchange, head, end, host, effects),
+            facts,
+        );
         if let ResponseVerdict::Ask(callout) = &verdict {
             self.asked = Some((callout.clone(), status.unwrap_or_default()));
         }
@@ -366,6 +373,7 @@ impl Call {
         let (bytes, len) = (|| Some(piece.to_vec()), piece.len());
         let Self { world, filter, exchange, facts, .. } = self;
         world.apply(
+            filter,
             |host, effects| filter.on_response_body(exchange, len, end, bytes, host, effects),
             facts,
         );
@@ -386,13 +394,13 @@ impl Call {
     /// All of the answer has come.
     pub(crate) fn answer_end(&mut self) {
         let Self { world, filter, exchange, facts, .. } = self;
-        world.apply(|host, effects| filter.on_answer_end(exchange, host, effects), facts);
+        world.apply(filter, |host, effects| filter.on_answer_end(exchange, host, effects), facts);
     }
 
     /// The stream is over.
     pub(crate) fn over(&mut self) {
         let Self { world, filter, exchange, facts, .. } = self;
-        world.apply(|host, effects| filter.on_stream_end(exchange, host, effects), facts);
+        world.apply(filter, |host, effects| filter.on_stream_end(exchange, host, effects), facts);
     }
 
     /// What the fallback was asked in the service's stead.
@@ -403,7 +411,11 @@ impl Call {
     /// The fallback answers, or does not.
     pub(crate) fn fallback_verdict(&mut self, answer: Option<FallbackAnswer>) -> FallbackVerdict {
         let Self { world, filter, exchange, facts, .. } = self;
-        world.apply(|_, effects| filter.on_fallback_answer(exchange, answer, effects), facts)
+        world.apply(
+            filter,
+            |_, effects| filter.on_fallback_answer(exchange, answer, effects),
+            facts,
+        )
     }
 
     /// The fallback answers with this status, these headers, and a body.
