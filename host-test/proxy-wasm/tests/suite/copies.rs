@@ -140,7 +140,7 @@ fn heads_of_uploads_that_never_end_take_no_more_memory_than_the_budget() {
         .map(|_| {
             let stream = worker.open_stream();
             let mut headers: Headers = request("POST", "/pay");
-            headers.add("cookie", &"x".repeat(32 * 1024));
+            headers.add("cookie", "x".repeat(32 * 1024));
             worker.request_headers(stream, headers, false);
             stream
         })

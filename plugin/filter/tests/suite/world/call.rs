@@ -289,8 +289,11 @@ impl Call {
     /// All of the request has come; what the filter answers it with, if it does.
     pub(crate) fn complete(&mut self) -> Option<Answer> {
         let Self { world, filter, exchange, facts, .. } = self;
-        let reply =
-            world.apply(|host, effects| filter.on_request_end(exchange, host, effects), facts);
+        let reply = world.apply(
+            filter,
+            |host, effects| filter.on_request_end(exchange, host, effects),
+            facts,
+        );
         reply.map(|reply| answer_of(By::Response, &reply))
     }
 
