@@ -95,7 +95,9 @@ fn spellings(value: &Value) -> Vec<String> {
         Value::String(plain) => vec![format!("`{text}`"), format!("`{plain}`")],
         Value::Array(items) if items.len() > 1 => {
             let names: Vec<_> = items.iter().filter_map(Value::as_str).collect();
-            vec![format!("`{}`", names.join("`, `"))]
+            // Names, or a list of texts as it would be written.
+            let quoted: Vec<_> = names.iter().map(|name| format!("{name:?}")).collect();
+            vec![format!("`{}`", names.join("`, `")), format!("`[{}]`", quoted.join(", "))]
         }
         // A list or an object with one thing in it is told by that.
         Value::Array(items) if !items.is_empty() && items[0].is_object() => {
