@@ -94,6 +94,9 @@ fn hostile(rng: &mut Rng) -> Hostile {
             "x-envoy-retry-on: retriable-status-codes\r\nx-envoy-retriable-status-codes: 200\r\n";
     }
     if rng.u8(0..8) == 0 {
+        head += pick(rng, &["upgrade: websocket\r\nconnection: upgrade\r\n", "upgrade: x\r\n"]);
+    }
+    if rng.u8(0..8) == 0 {
         head += "x-circuit-breaker-cluster: fallback\r\nx-circuit-breaker-state: OPEN\r\n";
     }
     let body = vec![b'x'; *pick(rng, &[0, 1, 100, 20_000])];

@@ -67,14 +67,14 @@ impl Classify {
 
     /// What a call says of the service.
     pub(crate) fn judge(&self, head: Head, origin: Origin, course: &Course) -> Outcome {
-        let good = course.answered && head.is_good();
+        let good = course.answered && self.is_good(head);
         match origin {
             Origin::Service => self.answer(head, course),
             Origin::Unreachable => Outcome::FAILURE,
             Origin::Overflow if self.overflow == Overflow::Failure => Outcome::FAILURE,
             Origin::Overflow => Outcome::Ignored,
             Origin::Redirect => Outcome::Success,
-            Origin::ClientGone if good && course.endless => Outcome::Success,
+            Origin::ClientGone if course.endless && head.is_success() => Outcome::Success,
             Origin::ClientGone => Outcome::Aborted,
             Origin::Proxy if head == Head::None => Outcome::Aborted,
             Origin::Proxy => Outcome::Ignored,
@@ -102,6 +102,15 @@ impl Classify {
                 Outcome::Success => self.grpc(code, course),
                 outcome => outcome,
             },
+        }
+    }
+
+    /// Whether a head begins an answer that says nothing against the service.
+    fn is_good(&self, head: Head) -> bool {
+        match head {
+            Head::Http(Some(status)) => !self.failure_status.contains(status),
+            Head::Grpc(..) => head.is_success(),
+            Head::None | Head::Http(None) => false,
         }
     }
 
@@ -139,7 +148,7 @@ impl Classify {
 
 impl Head {
     /// Whether it begins an answer that a client wants to read on.
-    const fn is_good(self) -> bool {
+    const fn is_success(self) -> bool {
         matches!(self, Self::Http(Some(200..400)) | Self::Grpc(Some(200..400), _))
     }
 }

@@ -192,7 +192,7 @@ impl Filter {
             return verdict(RequestAction::Continue);
         };
         let protocol = Protocol::of(&facts);
-        let complete = end_of_stream || protocol.is_of_both_sides();
+        let complete = end_of_stream || protocol.is_of_both_sides(&headers);
         let arriving = Arriving { class, complete };
         let mut entry = record.enter(arriving, host, effects);
         if let Entry::Gone = entry {
@@ -512,9 +512,13 @@ impl Call {
 }
 
 impl Protocol {
-    /// Whether what follows the head is no request any more, but a stream of both sides.
-    const fn is_of_both_sides(self) -> bool {
+    /// Whether what follows the head is no request any more, but a stream of both sides. What
+    /// announces a body has one, whatever it would like to become.
+    fn is_of_both_sides(self, headers: &Headers) -> bool {
+        let has = |name: &[u8]| headers.get(name).is_some();
         matches!(self, Self::Connect | Self::Upgrade)
+            && !has(b"content-length")
+            && !has(b"transfer-encoding")
     }
 
     #[inline(always)]

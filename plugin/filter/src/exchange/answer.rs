@@ -68,7 +68,7 @@ impl Filter {
                     return ResponseVerdict::PASS;
                 };
                 let mut head = head();
-                // Trailers that are all there is have no type; with a body after it, it is no gRPC.
+                // Of another type, it can be gRPC's trailers alone: not with a body after it.
                 if head.form == Form::Any && !end_of_stream {
                     head.grpc_status = None;
                 }

@@ -26,7 +26,9 @@ pub struct AnswerHead {
 /// What kind of body an answer says it has, as far as that matters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Form {
+    /// It does not say.
     #[default]
+    Untold,
     Any,
     Grpc,
     /// What stands in gRPC's trailers is in its body.
@@ -46,7 +48,7 @@ impl AnswerHead {
     const NONE: Self = Self {
         status: None,
         of_service: false,
-        form: Form::Any,
+        form: Form::Untold,
         grpc_status: None,
         own: OwnResponseHeaders::NONE,
     };
@@ -87,7 +89,8 @@ impl AnswerHead {
     /// `None`: it is no gRPC, whatever was asked for.
     pub(super) fn grpc(&self, trailer: Option<u8>) -> Option<u8> {
         match self.form {
-            // Trailers that are all there is may come without a type.
+            Form::Untold => trailer.or(self.grpc_status),
+            // Trailers that are all there is may have any type.
             Form::Any | Form::GrpcWeb => self.grpc_status,
             Form::Grpc => Some(trailer.or(self.grpc_status).unwrap_or(GRPC_UNKNOWN)),
             Form::EventStream => None,

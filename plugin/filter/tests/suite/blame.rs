@@ -65,6 +65,23 @@ fn whoever_does_not_finish_a_request_says_nothing_of_the_service() {
     }
 }
 
+/// A word about another protocol makes no request whole.
+#[test]
+fn an_unfinished_request_that_would_like_to_be_another_protocol_is_unfinished() {
+    let length = |request: Request| request.header("upgrade", "x").header("content-length", "9");
+    let chunks =
+        |request: Request| request.header("upgrade", "x").header("transfer-encoding", "chunked");
+    let reset = by_proxy(Some(503), RESET, &[flag::UC]);
+    assert_eq!(unfinished(length, &reset), ("aborted", "aborted"));
+    assert_eq!(unfinished(chunks, &reset), ("aborted", "aborted"));
+    // A WebSocket has no body to wait for: its service has all of the request.
+    let world = World::with(&json!({}));
+    let mut socket = world.request(PAYMENT).header("upgrade", "websocket").with_body().send();
+    reset(&mut socket);
+    drop(socket);
+    assert_eq!(world.only_outcome(), "failure");
+}
+
 #[test]
 fn a_service_that_breaks_off_its_answer_while_the_request_goes_on_says_nothing() {
     let cut = |call: &mut Call| {
@@ -269,6 +286,19 @@ fn a_client_that_does_not_read_says_nothing_of_the_service() {
         (1, 0, "max_duration_timeout", &[flag::DT], "ignored"),
     ] {
         assert_eq!(unread(kib * 1024, silence, details, flags), expected, "{kib} KiB {details}");
+    }
+}
+
+#[test]
+fn nobody_need_read_a_large_page_that_says_no() {
+    for (status, expected) in [(403, "ignored"), (404, "ignored"), (301, "ignored")] {
+        let world = World::with(&json!({}));
+        let mut call = world.call();
+        call.begin(status);
+        call.response_body(&[0; 100 * 1024], false);
+        call.came_by("response_timeout", &[flag::UT]);
+        drop(call);
+        assert_eq!(world.only_outcome(), expected, "{status}");
     }
 }
 

@@ -390,6 +390,18 @@ fn a_grpc_call_answered_in_plain_http_is_judged_by_the_rules_of_http() {
 }
 
 #[test]
+fn an_answer_that_does_not_say_what_it_is_is_grpc_if_it_has_a_status_of_grpcs() {
+    for (code, expected) in [(Some("0"), "success"), (Some("14"), "failure"), (None, "success")] {
+        let untold = |mut call: Call| {
+            call.begin(200);
+            call.trailers(code);
+            call.answer_end();
+        };
+        assert_eq!(grpc_outcome(&json!({}), untold), expected, "{code:?}");
+    }
+}
+
+#[test]
 fn trailers_that_are_all_there_is_need_no_content_type() {
     for (code, expected) in [("0", "success"), ("14", "failure")] {
         let trailers_only = |call: Call| {
@@ -400,9 +412,10 @@ fn trailers_that_are_all_there_is_need_no_content_type() {
         assert_eq!(grpc_outcome(&json!({}), trailers_only), expected, "{code}");
     }
     let stray = |call: Call| {
+        let call = call.response_header("content-type", "application/json");
         let mut call = call.response_header("grpc-status", "14");
         call.begin(200);
-        call.response_body(b"{}", true);
+        call.trailers(Some("14"));
         call.answer_end();
     };
     assert_eq!(grpc_outcome(&json!({}), stray), "success", "with a body it is no gRPC");
