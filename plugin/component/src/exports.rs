@@ -29,7 +29,7 @@ impl Guest for Component {
             tick_period: convert::duration(worker.filter.tick_period()),
             services: worker.filter.names().collect(),
             metrics,
-            effects: worker.effects(effects),
+            effects: with_instance(|instance| instance.tell(worker.effects(effects))),
         };
         with_instance(|instance| instance.replace(worker));
         Ok(configured)
@@ -43,12 +43,14 @@ impl Guest for Component {
         with_instance(|instance| {
             if let Some(call) = instance.calls.get_mut(&call) {
                 call.tells_body = true;
-                let Call { worker, exchange, effects, .. } = call;
+                let Call { worker, exchange, .. } = call;
+                let mut effects = Effects::default();
                 let len = piece.len();
                 worker.filter.on_request_body(exchange, len, end_of_stream, || Some(piece));
                 if end_of_stream {
-                    worker.filter.on_request_end(exchange, &Facts::default(), effects);
+                    worker.filter.on_request_end(exchange, &Facts::default(), &mut effects);
                 }
+                instance.untold.push(worker.effects(effects));
             }
         });
     }
@@ -56,8 +58,11 @@ impl Guest for Component {
     fn response(call: CallId, head: ResponseHead) -> Judgement {
         let ResponseHead { status, fields, origin, cluster, end_of_stream } = head;
         let judged = with_instance(|instance| {
-            instance.calls.get_mut(&call)?.begin_answer();
+            let tells_body = instance.calls.get_mut(&call)?.begin_answer();
             instance.carry_on(call, |filter, exchange, known, effects| {
+                if !tells_body {
+                    filter.on_request_end(exchange, &Facts::default(), effects);
+                }
                 let facts = Facts {
                     cluster: cluster.as_deref(),
                     route: None,
@@ -86,9 +91,8 @@ impl Guest for Component {
 
     fn response_body(call: CallId, piece: Vec<u8>, end_of_stream: bool) {
         with_instance(|instance| {
-            if let Some(Call { worker, exchange, effects, fields, .. }) =
-                instance.calls.get_mut(&call)
-            {
+            if let Some(Call { worker, exchange, fields, .. }) = instance.calls.get_mut(&call) {
+                let mut effects = Effects::default();
                 let len = piece.len();
                 let facts = Facts {
                     came_about: CameAbout::By(Origin::Service),
@@ -96,7 +100,8 @@ impl Guest for Component {
                     ..Facts::default()
                 };
                 let (filter, piece) = (&worker.filter, || Some(piece));
-                filter.on_response_body(exchange, len, end_of_stream, piece, &facts, effects);
+                filter.on_response_body(exchange, len, end_of_stream, piece, &facts, &mut effects);
+                instance.untold.push(worker.effects(effects));
             }
         });
     }
@@ -136,7 +141,7 @@ impl Guest for Component {
             let mut effects = Effects::default();
             let facts = Facts::default();
             worker.filter.on_errand_answer(pending, &answer, &facts, &mut effects);
-            Some(worker.effects(effects))
+            Some(instance.tell(worker.effects(effects)))
         });
         done.unwrap_or_else(nothing)
     }
@@ -167,12 +172,11 @@ fn request(instance: &mut Instance, head: &RequestHead) -> Admission {
     let filter = &worker.filter;
     let RequestVerdict { remove, action } =
         filter.on_request(&mut exchange, headers, end_of_stream, &facts, &mut effects);
-    let effects = worker.effects(effects);
+    let effects = instance.tell(worker.effects(effects));
     let call = worker.filter.wants_response(&exchange).then(|| {
         let number = instance.next_number();
-        let (fields, effects) = (Vec::new(), Effects::default());
-        let (tells_body, answered) = (false, false);
-        let call = Call { worker, exchange, tells_body, answered, fields, effects };
+        let (tells_body, answered, fields) = (false, false, Vec::new());
+        let call = Call { worker, exchange, tells_body, answered, fields };
         instance.calls.insert(number, call);
         number
     });
@@ -199,20 +203,20 @@ fn tick(instance: &mut Instance) -> Ticked {
         done.metrics.extend(metrics);
         done.lines.extend(lines);
     }
-    Ticked { errands, effects: done }
+    Ticked { errands, effects: instance.tell(done) }
 }
 
 fn end(call: CallId, came_about: CameAbout, trailers: &[Field]) -> Done {
     let done = with_instance(|instance| {
-        let Call { worker, mut exchange, answered, fields, mut effects, .. } =
-            instance.calls.remove(&call)?;
+        let Call { worker, mut exchange, answered, fields, .. } = instance.calls.remove(&call)?;
+        let mut effects = Effects::default();
         let came_about = match came_about {
             CameAbout::By(Origin::Fault) if answered => CameAbout::BrokenOff,
             came_about => came_about,
         };
         let facts = Facts { came_about, fields: &fields, trailers, ..Facts::default() };
         worker.filter.on_stream_end(&mut exchange, &facts, &mut effects);
-        Some(worker.effects(effects))
+        Some(instance.tell(worker.effects(effects)))
     });
     done.unwrap_or_else(nothing)
 }
@@ -225,26 +229,23 @@ impl Instance {
         step: impl FnOnce(&Filter, &mut Exchange, &mut Vec<Field>, &mut Effects) -> R,
     ) -> Option<(R, Done)> {
         let call = self.calls.get_mut(&number)?;
-        let mut effects = std::mem::take(&mut call.effects);
+        let mut effects = Effects::default();
         let filter = &call.worker.filter;
         let result = step(filter, &mut call.exchange, &mut call.fields, &mut effects);
         let done = call.worker.effects(effects);
         if !filter.wants_response(&call.exchange) {
             self.calls.remove(&number);
         }
-        Some((result, done))
+        Some((result, self.tell(done)))
     }
 }
 
 impl Call {
-    /// The head of an answer is there. Where nothing was told of the request's body, all of it has
-    /// come.
-    fn begin_answer(&mut self) {
+    /// The head of an answer is there: whether something was told of the request's body. If not, all
+    /// of it has come.
+    const fn begin_answer(&mut self) -> bool {
         self.answered = true;
-        if !self.tells_body {
-            let Self { worker, exchange, effects, .. } = self;
-            worker.filter.on_request_end(exchange, &Facts::default(), effects);
-        }
+        self.tells_body
     }
 }
 

@@ -81,8 +81,6 @@ pub(crate) struct Call {
     pub(crate) answered: bool,
     /// The headers of the answer, once they have come: its end may be judged by them.
     pub(crate) fields: Vec<wit::Field>,
-    /// What is to be done that could not be told yet: taking a piece of a body tells nothing.
-    pub(crate) effects: Effects,
 }
 
 /// A call of the timer that is waited for.
@@ -101,6 +99,8 @@ pub(crate) struct Instance {
     replaced: Vec<Rc<Worker>>,
     pub(crate) calls: BTreeMap<u64, Call>,
     pub(crate) errands: BTreeMap<u64, UnderWay>,
+    /// What is to be done and could not be told yet: who takes a piece of a body is told nothing.
+    pub(crate) untold: Vec<wit::Effects>,
     last_number: u64,
 }
 
@@ -111,8 +111,20 @@ impl Instance {
             replaced: Vec::new(),
             calls: BTreeMap::new(),
             errands: BTreeMap::new(),
+            untold: Vec::new(),
             last_number: 0,
         }
+    }
+
+    /// What is to be done now, after all that could not be told before.
+    pub(crate) fn tell(&mut self, now: wit::Effects) -> wit::Effects {
+        let mut all = wit::Effects { defined: Vec::new(), metrics: Vec::new(), lines: Vec::new() };
+        for wit::Effects { defined, metrics, lines } in self.untold.drain(..).chain([now]) {
+            all.defined.extend(defined);
+            all.metrics.extend(metrics);
+            all.lines.extend(lines);
+        }
+        all
     }
 
     /// Puts another configuration in force.

@@ -273,9 +273,11 @@ impl Filter {
                 record.adopt(host, effects);
                 return Ok(Some(instance));
             }
-            // A newer version may be at work on it.
-            if held.is_none() && stored.as_ref().is_some_and(|(bytes, _)| slot::is_newer(bytes)) {
-                return Err(LOST);
+            if held.is_none()
+                && let Some((bytes, version)) = &stored
+                && !may_replace_slot(made, turn, (bytes, *version), host, effects)
+            {
+                return Err(Nameless::Lost(Lost::Newer));
             }
             let mut breaker = Breaker::new();
             breaker.adopt(&configured.policy, host.now().monotonic);
@@ -544,4 +546,20 @@ impl Filter {
         }
         Ok(Loaded { directory, version })
     }
+}
+
+/// Whether a slot's value that cannot be read makes way. An empty one is nobody's.
+fn may_replace_slot(
+    made: &Made,
+    turn: Turn,
+    (bytes, version): (&[u8], Version),
+    host: &impl Host,
+    effects: &mut Effects,
+) -> bool {
+    if bytes.is_empty() {
+        return true;
+    }
+    let known = slot::FORMAT;
+    let value = Unreadable { bytes, version, known, service: None, problem: &"slot" };
+    made.slot_watch(turn.slot()).may_replace(&value, host, effects)
 }

@@ -110,7 +110,7 @@ fn a_title_is_a_sentence() {
 #[test]
 fn a_fault_or_an_answer_that_does_not_exist_is_refused_with_those_there_are() {
     assert_refused("status: 503", "fault: broken", 10, "unknown fault `broken`", "refused, reset");
-    assert_refused("status: 503", "status: 99", 10, "status 99", "200 to 599");
+    assert_refused("status: 503", "status: 99", 10, "status 99", "200 to 999");
     assert_refused("status: 503", "status: 503, fault: reset", 10, "both status and fault", "one");
     let message = refused("- crash: 1", "- call: {answer: broken}");
     assert!(message.starts_with("x.yaml:12: "), "{message}");

@@ -4,10 +4,10 @@
 
 use crate::effects::Effects;
 use crate::filter::Filter;
-use crate::host::{Host, SwapError};
+use crate::host::{Host, SwapError, Version};
 use crate::naming::{is_shown_byte, push_text, take_text};
 use crate::store::ATTEMPTS;
-use crate::telemetry::Metric;
+use crate::unreadable::Unreadable;
 
 /// No service's name has a slash.
 const KEY: &str = "edge-breaker/v1/names/series";
@@ -34,10 +34,12 @@ impl Filter {
             let number = match look_up(&list, name) {
                 Some(Listed::Here) => return true,
                 Some(Listed::NotAmong(number)) => number,
-                // A newer version may still be at work on it.
-                None if list.first().is_some_and(|format| *format > FORMAT) => return false,
                 None => {
-                    effects.count(Metric::UnreadableRecords);
+                    if let Some(version) = version
+                        && !self.may_replace_series(&list, version, host, effects)
+                    {
+                        return false;
+                    }
                     list = vec![FORMAT];
                     0
                 }
@@ -53,6 +55,17 @@ impl Filter {
             }
         }
         false
+    }
+
+    fn may_replace_series(
+        &self,
+        bytes: &[u8],
+        version: Version,
+        host: &impl Host,
+        effects: &mut Effects,
+    ) -> bool {
+        let value = Unreadable { bytes, version, known: FORMAT, service: None, problem: &"series" };
+        self.instances.clients.series_watch.may_replace(&value, host, effects)
     }
 
     /// The number of the metrics that are a name's own, defined if they were not yet here.

@@ -30,11 +30,6 @@ pub(crate) fn head(turn: Turn, name: &str) -> Vec<u8> {
     bytes
 }
 
-/// Whether bytes may be a newer version's.
-pub(crate) fn is_newer(bytes: &[u8]) -> bool {
-    bytes.first().is_some_and(|format| *format > FORMAT)
-}
-
 /// What comes before any other value of a slot.
 pub(crate) fn turn_head(turn: Turn) -> Vec<u8> {
     let mut bytes = vec![FORMAT];
@@ -65,6 +60,5 @@ mod tests {
         for len in 0..bytes.len() - b"record".len() {
             assert_eq!(Held::read(bytes.get(..len).unwrap()), None, "{len}");
         }
-        assert!(is_newer(b"\x02") && !is_newer(&bytes) && !is_newer(b""));
     }
 }

@@ -114,6 +114,8 @@ pub(crate) struct ClientNames {
     made: Vec<Option<Made>>,
     /// How many slots have a gauge here.
     gauges: Cell<usize>,
+    /// What is remembered of a list of series that cannot be read.
+    pub(super) series_watch: Watch,
 }
 
 /// Those of one template.
@@ -149,6 +151,8 @@ struct Known {
     /// The number of the gauge of its writes, and whether that can be relied on; `None`: it is not defined
     /// yet.
     gauge: Option<(usize, bool)>,
+    /// What is remembered of a value that cannot be read.
+    watch: Rc<Watch>,
 }
 
 fn name(instance: &Instance) -> &str {
@@ -244,6 +248,12 @@ impl ClientNames {
 }
 
 impl Made {
+    /// What is remembered of a slot's value that cannot be read.
+    pub(super) fn slot_watch(&self, slot: usize) -> Rc<Watch> {
+        let watch = |table: &mut Table| table.known(slot).map(|known| Rc::clone(&known.watch));
+        self.with(watch).unwrap_or_default()
+    }
+
     // Borrowed for no longer than a line or a few, here and below, so that it is never refused.
     fn with<R: Default>(&self, f: impl FnOnce(&mut Table) -> R) -> R {
         self.table.try_borrow_mut().map(|mut table| f(&mut table)).unwrap_or_default()

@@ -17,12 +17,10 @@ pub(crate) struct Terms {
 
 const PREFIX: &[u8] = b"x-envoy-";
 
-/// Times in milliseconds; zero is no limit.
-const DEADLINES: [&[u8]; 3] = [
-    b"x-envoy-upstream-rq-timeout-ms",
-    b"x-envoy-upstream-rq-per-try-timeout-ms",
-    b"x-envoy-expected-rq-timeout-ms",
-];
+/// Times in milliseconds; zero is no limit. Not `x-envoy-expected-rq-timeout-ms`: each proxy on the way
+/// sets it to its own route's timeout, and few heed it.
+const DEADLINES: [&[u8]; 2] =
+    [b"x-envoy-upstream-rq-timeout-ms", b"x-envoy-upstream-rq-per-try-timeout-ms"];
 
 const RETRIES: [&[u8]; 6] = [
     b"x-envoy-retry-on",

@@ -645,6 +645,39 @@ fn a_newer_directory_is_left_as_it_is() {
     assert_eq!(world.store().get(SLOTS).unwrap(), b"\x02new");
 }
 
+/// Bytes of a newer format: nobody writes them any more, or somebody does.
+#[test]
+fn newer_bytes_of_names_make_way_after_thirty_seconds_without_a_write() {
+    for key in [SLOTS.to_owned(), format!("{SLOTS}/0")] {
+        let world = bounded(1, 1);
+        world.store().put(&key, b"\x02new".to_vec());
+        for _ in 0..4 {
+            assert!(world.request("b").send().is_left_alone(), "{key}");
+            world.store().put(&key, b"\x02new".to_vec());
+            world.advance_millis(20_000);
+        }
+        assert!(world.request("b").send().is_left_alone(), "{key}");
+        world.advance_millis(29_999);
+        assert!(world.request("b").send().is_left_alone(), "{key}");
+        world.advance_millis(1);
+        assert!(world.request("b").send().is_admitted(), "{key}");
+    }
+}
+
+#[test]
+fn a_newer_list_of_series_makes_way_after_thirty_seconds_without_a_write() {
+    let world = bounded(1, 1);
+    let key = "edge-breaker/v1/names/series";
+    world.store().put(key, b"\x02new".to_vec());
+    let calls = || (0..8).for_each(|_| drop(world.request("b").send().respond(200)));
+    calls();
+    assert_eq!(world.store().get(key).unwrap(), b"\x02new");
+    world.advance_millis(30_000);
+    calls();
+    world.tick_all();
+    assert_eq!(world.store().get(key).unwrap(), b"\x01\x01b");
+}
+
 #[test]
 fn damaged_slots_are_new_breakers_and_do_no_harm() {
     let whole = {

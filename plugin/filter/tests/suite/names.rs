@@ -204,6 +204,20 @@ fn a_newer_list_is_left_as_it_is() {
 }
 
 #[test]
+fn a_newer_list_makes_way_after_thirty_seconds_without_a_write() {
+    let world = World::configured(1, &json!({}));
+    world.store().put(LIST, b"\x02new".to_vec());
+    for _ in 0..3 {
+        assert!(world.request("any").cluster("b").send().is_left_alone());
+        world.store().put(LIST, b"\x02new".to_vec());
+        world.advance_millis(20_000);
+    }
+    assert!(world.request("any").cluster("b").send().is_left_alone());
+    world.advance_millis(30_000);
+    assert!(world.request("any").cluster("b").send().is_admitted());
+}
+
+#[test]
 fn a_name_that_is_known_costs_one_question_for_each_part() {
     let world = World::configured(1, &json!({}));
     let plain = World::configured(1, &json!({"services": [{"name": "payment"}]}));
