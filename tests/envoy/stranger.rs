@@ -94,7 +94,8 @@ fn hostile(rng: &mut Rng) -> Hostile {
             "x-envoy-retry-on: retriable-status-codes\r\nx-envoy-retriable-status-codes: 200\r\n";
     }
     if rng.u8(0..8) == 0 {
-        head += pick(rng, &["upgrade: websocket\r\nconnection: upgrade\r\n", "upgrade: x\r\n"]);
+        let upgrades = ["upgrade: websocket\r\nconnection: upgrade\r\n", "upgrade: x\r\n"];
+        head += *pick(rng, &upgrades);
     }
     if rng.u8(0..8) == 0 {
         head += "x-circuit-breaker-cluster: fallback\r\nx-circuit-breaker-state: OPEN\r\n";
