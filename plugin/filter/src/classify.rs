@@ -40,6 +40,8 @@ pub(crate) struct Course {
     pub(crate) answered: bool,
     /// Whether it is a trial of a half-open breaker.
     pub(crate) trial: bool,
+    /// Whether the client asks for another protocol, which the service need not know.
+    pub(crate) tunnel: bool,
     /// Whether the answer is of a kind that goes on for as long as the client likes.
     pub(crate) endless: bool,
     /// How much of the answer has passed.
@@ -85,6 +87,8 @@ impl Classify {
                 Outcome::Aborted
             }
             Origin::Timeout | Origin::TooLong if course.own_terms => Outcome::Aborted,
+            // As a status of 501 would say: a service resets what it has no word for.
+            Origin::Broken if course.tunnel && !course.answered => Outcome::Ignored,
             Origin::Broken if good && course.flow == Flow::Halted => Outcome::Ignored,
             Origin::Timeout | Origin::Idle if good && course.flow >= Flow::Much => Outcome::Ignored,
             // The service was still answering, and well enough.

@@ -42,7 +42,7 @@ const GRPC_STATUS: &str = "grpc-status";
 #[derive(Debug, Default)]
 pub struct Exchange {
     phase: Phase,
-    /// What is given back when the stream has ended, however the call was settled.
+    /// What is given back when the answer or the stream has ended, however the call was settled.
     held: Option<Held>,
 }
 
@@ -505,6 +505,7 @@ impl Call {
             own_terms: self.own_terms,
             answered: self.head.is_some(),
             trial: self.permit.is_trial(),
+            tunnel: matches!(self.protocol, Protocol::Connect | Protocol::Upgrade),
             endless: self.head.is_some_and(|head| head.is_endless()),
             flow: self.passing.flow(host),
         }

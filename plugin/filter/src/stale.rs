@@ -53,6 +53,20 @@ pub(crate) struct Wanted {
 #[derive(Debug, Default)]
 pub(crate) struct Copied(RefCell<BTreeMap<u32, (u64, Timestamp)>>);
 
+/// What services make links and redirects of, beside host and path: who sends another one has another
+/// address.
+const ADDRESSING: [&[u8]; 9] = [
+    b":scheme",
+    b"forwarded",
+    b"x-forwarded-host",
+    b"x-forwarded-port",
+    b"x-forwarded-prefix",
+    b"x-forwarded-proto",
+    b"x-forwarded-server",
+    b"x-host",
+    b"x-original-host",
+];
+
 impl Wanted {
     #[inline(never)]
     pub(crate) fn of(headers: &Headers, facts: &Facts<'_>, complete: bool) -> Option<Self> {
@@ -68,8 +82,7 @@ impl Wanted {
         let mut key = facts.authority?.to_ascii_lowercase();
         key.push(b'\n');
         key.extend_from_slice(facts.path?);
-        // Services make links of these, or redirect by them.
-        for name in [&b":scheme"[..], b"x-forwarded-host"] {
+        for name in ADDRESSING {
             key.push(b'\n');
             key.extend(headers.all(name).flatten());
         }

@@ -146,6 +146,10 @@ impl Filter {
     /// Settles an admitted call when all of its answer has come. A host that does not know when
     /// leaves this out, and the call is settled when the stream has ended.
     pub fn on_answer_end(&self, exchange: &mut Exchange, host: &impl Host, effects: &mut Effects) {
+        // The service is done with it. The stream goes on for as long as its client takes to read.
+        if exchange.held.is_some() {
+            self.let_go(exchange, host, effects);
+        }
         let Phase::Admitted(call) = &exchange.phase else {
             return;
         };

@@ -37,8 +37,22 @@ pub(super) fn request_allows(headers: &Headers) -> bool {
 /// Whether a request says who sends it. An answer to it may be for that one alone, though it does
 /// not say so: many services do not.
 pub(super) fn tells_who_asks(headers: &Headers) -> bool {
-    const TELLING: [&[u8]; 6] =
-        [b"api-key", b"cookie", b"x-access-token", b"x-api-key", b"x-auth-token", b"x-csrf-token"];
+    const TELLING: [&[u8]; 13] = [
+        b"api-key",
+        b"cookie",
+        b"x-access-token",
+        b"x-api-key",
+        b"x-auth-token",
+        b"x-csrf-token",
+        // Set by filters and proxies that have checked who it is.
+        b"x-amzn-oidc-data",
+        b"x-auth-request-user",
+        b"x-forwarded-client-cert",
+        b"x-forwarded-email",
+        b"x-forwarded-user",
+        b"x-goog-iap-jwt-assertion",
+        b"x-jwt-payload",
+    ];
     headers.iter().any(|(name, _)| TELLING.contains(&name))
 }
 

@@ -74,12 +74,25 @@ fn an_unfinished_request_that_would_like_to_be_another_protocol_is_unfinished() 
     let reset = by_proxy(Some(503), RESET, &[flag::UC]);
     assert_eq!(unfinished(length, &reset), ("aborted", "aborted"));
     assert_eq!(unfinished(chunks, &reset), ("aborted", "aborted"));
-    // A WebSocket has no body to wait for: its service has all of the request.
-    let world = World::with(&json!({}));
-    let mut socket = world.request(PAYMENT).header("upgrade", "websocket").with_body().send();
-    reset(&mut socket);
-    drop(socket);
-    assert_eq!(world.only_outcome(), "failure");
+}
+
+/// A WebSocket has no body to wait for: its service has all of the request. But it need not know the
+/// protocol, and may have no other way to say so than a reset.
+#[test]
+fn a_service_that_resets_another_protocol_need_not_know_it() {
+    for (status, details, flags, expected) in [
+        (503, RESET, flag::UC, "ignored"),
+        (504, "response_timeout", flag::UT, "failure"),
+        (503, "no_healthy_upstream", flag::UH, "failure"),
+        (500, "via_upstream", flag::URX, "failure"),
+    ] {
+        let world = World::with(&json!({}));
+        let mut socket = world.request(PAYMENT).header("upgrade", "websocket").with_body().send();
+        socket.came_by(details, &[flags]);
+        socket.head(Some(status), false);
+        drop(socket);
+        assert_eq!(world.only_outcome(), expected, "{details}");
+    }
 }
 
 #[test]

@@ -82,6 +82,19 @@ fn a_failed_call_holds_its_place_until_its_stream_ends() {
     assert!(world.call().is_admitted());
 }
 
+/// In HTTP/2 a stream stays for as long as its client leaves its window closed.
+#[test]
+fn a_client_that_is_slow_to_read_keeps_no_place() {
+    let world = limited(1);
+    let mut call = world.call();
+    call.begin(200);
+    assert!(!world.call().is_admitted());
+    call.response_body(b"whole", true);
+    call.answer_end();
+    assert_eq!(world.of("in_flight", &[]), 0);
+    assert!(world.call().is_admitted());
+}
+
 #[test]
 fn a_full_bulkhead_may_reject() {
     let bulkhead = json!({"max_concurrent_calls": 1, "on_full": "reject"});

@@ -217,8 +217,14 @@ fn an_answer_before_the_request_has_ended_is_not_kept() {
     assert!(stale(get(&world, "/a")).is_none());
 }
 
-const TELLING: [&str; 6] =
-    ["cookie", "x-api-key", "api-key", "x-auth-token", "x-access-token", "x-csrf-token"];
+const TELLING: [&str; 6] = [
+    "cookie",
+    "x-api-key",
+    "x-auth-token",
+    "x-forwarded-client-cert",
+    "x-jwt-payload",
+    "x-csrf-token",
+];
 
 #[test]
 fn an_answer_to_who_is_known_is_kept_only_if_it_is_public() {
@@ -304,7 +310,13 @@ fn what_asks_for_something_else_than_it_seems_to_is_neither_kept_nor_given() {
 
 #[test]
 fn what_makes_another_address_has_another_answer() {
-    for (name, value) in [(":scheme", "https"), ("x-forwarded-host", "evil.example")] {
+    for (name, value) in [
+        (":scheme", "https"),
+        ("x-forwarded-host", "evil.example"),
+        ("forwarded", "host=evil.example"),
+        ("x-forwarded-prefix", "/evil"),
+        ("x-original-host", "evil.example"),
+    ] {
         let world = world();
         answer(get(&world, "/a").header(name, value), &[], b"<a href='https://evil.example/'>");
         answer(get(&world, "/b"), &[], b"hello");
