@@ -563,7 +563,8 @@ impl Breaker {
         random: u32,
     ) -> Transition {
         let (failures, trips) = (self.state.failures(), self.state.trips().saturating_add(1));
-        let wait = backoff::open_wait(&policy.open, trips, retry_after, random);
+        let pause = policy.health_check.as_ref().map_or(Duration::ZERO, |check| check.interval);
+        let wait = backoff::open_wait(&policy.open, pause, trips, retry_after, random);
         let retry_at = now.monotonic.after(wait);
         let check = Check::due_at(retry_at);
         let open = Open { failures, trips, reason, opened_at: now.monotonic, retry_at, check };
