@@ -69,7 +69,8 @@ pub struct Status {
     pub trip_reason: Option<Reason>,
     /// Since when it is not closed.
     pub opened_at: Option<Timestamp>,
-    /// When an open breaker may leave that state at the earliest.
+    /// When an open breaker may leave that state at the earliest, and a half-open one that waits
+    /// with the next trial makes it.
     pub retry_at: Option<Timestamp>,
     /// Trials in flight, and places that complete requests have to themselves.
     pub trials_in_flight: u32,
@@ -177,7 +178,9 @@ impl Breaker {
                     && !is_loaded(closed, policy)
                     && !self.has_news_for(tally)
             }
-            (State::Closed(_), Outcome::Ignored | Outcome::Aborted) => true,
+            (State::Closed(_), Outcome::Ignored | Outcome::Declined { .. } | Outcome::Aborted) => {
+                true
+            }
             _ => false,
         }
     }
@@ -207,7 +210,7 @@ impl Breaker {
                     }
                 }
             }
-            State::HalfOpen(half_open) => half_open.trials.bound(&policy.half_open, now),
+            State::HalfOpen(half_open) => half_open.bound(&policy.half_open, now),
         }
     }
 
@@ -235,12 +238,10 @@ impl Breaker {
                 false => Admission::Diverted(DivertReason::Ramp),
             },
             State::Open(_) => Admission::Diverted(DivertReason::Open),
-            State::HalfOpen(half_open) => {
-                match half_open.trials.take(&policy.half_open, complete, now) {
-                    Some(place) => Admission::Admitted(Permit { generation, place: Some(place) }),
-                    None => Admission::Diverted(DivertReason::HalfOpen),
-                }
-            }
+            State::HalfOpen(half_open) => match half_open.take(&policy.half_open, complete, now) {
+                Some(place) => Admission::Admitted(Permit { generation, place: Some(place) }),
+                None => Admission::Diverted(DivertReason::HalfOpen),
+            },
         };
         (mode.applied(admission), transition)
     }
@@ -281,6 +282,10 @@ impl Breaker {
         let transition = match outcome {
             Outcome::Success => self.succeed(policy, slow, now, random),
             Outcome::Failure { retry_after } => self.fail(policy, slow, retry_after, now, random),
+            Outcome::Declined { retry_after } => {
+                self.decline(policy, retry_after, now.monotonic);
+                None
+            }
             Outcome::Ignored | Outcome::Aborted => None,
         };
         Settlement::Counted(transition)
@@ -443,7 +448,7 @@ impl Breaker {
             State::HalfOpen(half_open) => (
                 Some(half_open.reason),
                 Some(half_open.opened_at),
-                None,
+                (half_open.retry_at != Timestamp::default()).then_some(half_open.retry_at),
                 half_open.trials.in_flight(),
             ),
         };
@@ -543,6 +548,15 @@ impl Breaker {
         }
     }
 
+    /// A trial was answered, and it is as open as before whether the service is well.
+    fn decline(&mut self, policy: &Policy, retry_after: Option<Duration>, now: Timestamp) {
+        if let State::HalfOpen(half_open) = &mut self.state {
+            let asked = retry_after.filter(|_| policy.open.honor_retry_after);
+            let wait = asked.unwrap_or_else(|| policy.pause());
+            half_open.pause(wait.min(policy.half_open.max_wait), now);
+        }
+    }
+
     /// The first rate that has been reached, if any has.
     fn rate_to_trip_on(&self, policy: &Policy, now: Now) -> Option<Reason> {
         match &self.state {
@@ -579,6 +593,7 @@ impl Breaker {
                 trips: open.trips,
                 reason: open.reason,
                 opened_at: open.opened_at,
+                retry_at: Timestamp::default(),
                 trials: Trials::NONE,
             }),
             reason,

@@ -170,7 +170,7 @@ impl Breaker {
                     *deadline = input.timestamp()?;
                 }
                 let reason = reason_of(reason)?;
-                State::HalfOpen(HalfOpen { failures, trips, reason, opened_at, trials })
+                State::HalfOpen(HalfOpen { failures, trips, reason, opened_at, retry_at, trials })
             }
             _ => return Err(DecodeError::Value { field: "state" }),
         };
@@ -222,6 +222,7 @@ impl Head {
                 trips: half_open.trips,
                 successes: half_open.trials.successes,
                 opened_at: half_open.opened_at,
+                retry_at: half_open.retry_at,
                 ..empty
             },
         }

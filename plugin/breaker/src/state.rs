@@ -3,6 +3,8 @@
 use core::time::Duration;
 
 use crate::check::Check;
+use crate::permit::Place;
+use crate::policy::HalfOpenPolicy;
 use crate::reason::{Reason, StateName};
 use crate::time::Timestamp;
 use crate::trials::Trials;
@@ -96,7 +98,37 @@ pub(crate) struct HalfOpen {
     /// Why the breaker was open.
     pub(crate) reason: Reason,
     pub(crate) opened_at: Timestamp,
+    /// From when on the next trial may be made; zero if nothing is waited for.
+    pub(crate) retry_at: Timestamp,
     pub(crate) trials: Trials,
+}
+
+impl HalfOpen {
+    /// Waits before the next trial is made: the service does not want to be asked yet.
+    pub(crate) fn pause(&mut self, wait: Duration, now: Timestamp) {
+        self.retry_at = self.retry_at.max(now.after(wait));
+    }
+
+    /// Takes a place for a request, complete or not, unless one is to wait, or none is left.
+    pub(crate) fn take(
+        &mut self,
+        policy: &HalfOpenPolicy,
+        complete: bool,
+        now: Timestamp,
+    ) -> Option<Place> {
+        if now < self.retry_at {
+            return None;
+        }
+        self.retry_at = Timestamp::default();
+        self.trials.take(policy, complete, now)
+    }
+
+    /// No wait is longer than the longest, even one from before the clock stepped back or the policy
+    /// changed.
+    pub(crate) fn bound(&mut self, policy: &HalfOpenPolicy, now: Timestamp) {
+        self.retry_at = self.retry_at.min(now.after(policy.max_wait));
+        self.trials.bound(policy, now);
+    }
 }
 
 impl State {

@@ -128,7 +128,9 @@ impl World {
     /// An old permit, that must not change a bit of the record whatever its outcome.
     #[track_caller]
     pub(crate) fn is_late(&mut self, permit: &Permit) {
-        for outcome in [Outcome::Success, Outcome::FAILURE, Outcome::Ignored, Outcome::Aborted] {
+        let declined = Outcome::Declined { retry_after: None };
+        let neither = [Outcome::Ignored, declined, Outcome::Aborted];
+        for outcome in [Outcome::Success, Outcome::FAILURE].into_iter().chain(neither) {
             let before = self.record;
             assert_eq!(self.settle(permit.for_retry(), outcome), Settlement::Late);
             assert_eq!(self.record, before, "{outcome:?}");

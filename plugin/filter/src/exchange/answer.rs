@@ -522,10 +522,13 @@ fn with_pushback(
     service: &Service,
     host: &impl Host,
 ) -> Outcome {
+    let asked = || {
+        let honored = service.policy.open.honor_retry_after;
+        honored.then(|| pushback::asked(protocol == Protocol::Grpc, host)).flatten()
+    };
     match outcome {
-        Outcome::Failure { .. } if service.policy.open.honor_retry_after => {
-            Outcome::Failure { retry_after: pushback::asked(protocol == Protocol::Grpc, host) }
-        }
+        Outcome::Failure { .. } => Outcome::Failure { retry_after: asked() },
+        Outcome::Declined { .. } => Outcome::Declined { retry_after: asked() },
         outcome => outcome,
     }
 }
