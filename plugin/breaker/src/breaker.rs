@@ -318,7 +318,7 @@ impl Breaker {
     ///
     /// Calls that are in the window already are kept as far as they fit. The check of a policy
     /// which is still at work elsewhere, as that of a replaced configuration may be, is not made
-    /// from now on; unless the one in force is abandoned. A policy without a window or a check
+    /// from now on; unless a call of it trips this breaker, or the one in force is abandoned. A policy without a window or a check
     /// puts none out of force: it may be that of a listener which only shows what there is.
     pub fn adopt(&mut self, policy: &Policy, now: Timestamp) {
         self.adopt_window(policy);
@@ -356,6 +356,40 @@ impl Breaker {
         if let State::Open(open) = &mut self.state {
             open.check.start_over(open.retry_at.max(now));
         }
+    }
+
+    /// Whether the check in force is that of another policy than this one, by which calls come as
+    /// well: then it is to be [told](Self::claim_check) on which connection.
+    #[must_use]
+    pub fn is_checked_by_others(&self, policy: &Policy) -> bool {
+        let settings = policy.health_check.as_ref().map(|check| check.settings);
+        let others = settings.is_some_and(|own| own != self.check_settings);
+        others && self.check_settings != 0 && self.state() == StateName::Open
+    }
+
+    /// A call has tripped this breaker, or found it open, that came on this connection; later ones
+    /// have higher numbers. It puts the check of its policy in force, unless a later connection has
+    /// shown that another configuration is at work.
+    ///
+    /// A configuration that is put back before those which had replaced it are gone may not be told
+    /// so, since nothing of it had ended: its next call is all that there is to know it by. Those of
+    /// a replaced one go on for a while, but on connections from before.
+    pub fn claim_check(&mut self, policy: &Policy, connection: u64, now: Timestamp) {
+        let State::Open(open) = &mut self.state else {
+            return;
+        };
+        let Some(check) = policy.health_check.as_ref().filter(|_| connection >= open.connection)
+        else {
+            return;
+        };
+        if check.settings != self.check_settings {
+            if !open.check.is_at_rest(now) {
+                return;
+            }
+            self.check_settings = check.settings;
+            open.check.pass_on(check, open.retry_at, now);
+        }
+        open.connection = connection;
     }
 
     /// Takes the lease on the next health check, if this breaker is open, has one, and it is due.
@@ -567,7 +601,7 @@ impl Breaker {
         }
     }
 
-    /// Opens the breaker.
+    /// Opens the breaker. From then on the check is made by this policy.
     fn trip(
         &mut self,
         policy: &Policy,
@@ -580,8 +614,11 @@ impl Breaker {
         let pause = policy.health_check.as_ref().map_or(Duration::ZERO, |check| check.interval);
         let wait = backoff::open_wait(&policy.open, pause, trips, retry_after, random);
         let retry_at = now.monotonic.after(wait);
-        let check = Check::due_at(retry_at);
-        let open = Open { failures, trips, reason, opened_at: now.monotonic, retry_at, check };
+        if let Some(check) = &policy.health_check {
+            self.check_settings = check.settings;
+        }
+        let (opened_at, check) = (now.monotonic, Check::due_at(retry_at));
+        let open = Open { failures, trips, reason, opened_at, retry_at, check, connection: 0 };
         let calls = self.counts(now.monotonic);
         Transition { calls, ..self.enter(State::Open(open), reason) }
     }

@@ -88,6 +88,9 @@ pub(crate) struct Open {
     /// The earliest moment the breaker may leave this state.
     pub(crate) retry_at: Timestamp,
     pub(crate) check: Check,
+    /// The latest connection by whose call the check in force is known to be that of the
+    /// configuration at work; zero: none.
+    pub(crate) connection: u64,
 }
 
 /// A few trial calls pass.

@@ -93,6 +93,8 @@ impl Host for Facts<'_> {
             Property::ResponseFlags => {
                 self.came_about.as_envoy_says().map(|(_, flags)| flags.to_le_bytes().to_vec())
             }
+            // A configuration that is put back comes as any other.
+            Property::Connection => None,
         }
     }
 

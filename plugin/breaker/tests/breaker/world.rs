@@ -184,6 +184,19 @@ impl World {
         self.update(|breaker| breaker.adopt(&policy, now));
     }
 
+    /// The configuration whose check has this number acts from now on.
+    pub(crate) fn set_check(&mut self, settings: u32) {
+        if let Some(check) = &mut self.policy.health_check {
+            check.settings = settings;
+        }
+    }
+
+    /// A call has come on this connection, and found the breaker open.
+    pub(crate) fn call_comes_on(&mut self, connection: u64) {
+        let (policy, now) = (self.policy.clone(), self.now.monotonic);
+        self.update(|breaker| breaker.claim_check(&policy, connection, now));
+    }
+
     /// Another configuration comes, with another window.
     pub(crate) fn change_window(&mut self, window: WindowPolicy) {
         if let Some(rates) = &mut self.policy.trip.rates {

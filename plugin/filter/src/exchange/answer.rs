@@ -9,6 +9,7 @@ use crate::config::{ExposeState, Service};
 use crate::effects::Effects;
 use crate::filter::Filter;
 use crate::headers::{CLUSTER_HEADER, OwnResponseHeaders};
+use crate::health::claim_check;
 use crate::host::{Host, Property};
 use crate::instances::Number;
 use crate::origin::Origin;
@@ -344,6 +345,7 @@ impl Filter {
                 Settlement::Counted(transition) => transition,
                 Settlement::Late => None,
             };
+            claim_check(breaker, policy, transition, host);
             let mut begun = tally;
             begun.begin(breaker);
             Update::Changed((breaker.shown_state(policy.mode), Some(begun)), transition)
