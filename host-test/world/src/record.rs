@@ -30,6 +30,8 @@ pub(crate) struct Record {
     pub(crate) opened_at: u64,
     /// When it may be left, or the next trial be made.
     pub(crate) retry_at: u64,
+    /// From when on a health check may be made.
+    pub(crate) check_due: u64,
     /// Until when somebody has the lease of the health check.
     pub(crate) leased_until: u64,
     /// Places that are not free for all.
@@ -46,6 +48,7 @@ impl Record {
         successes: 0,
         opened_at: 0,
         retry_at: 0,
+        check_due: 0,
         leased_until: 0,
         places: 0,
     };
@@ -72,6 +75,7 @@ impl Record {
             successes: if half_open { number4(bytes, 36) } else { 0 },
             opened_at: number8(bytes, 40),
             retry_at: if state == State::Closed { 0 } else { number8(bytes, 48) },
+            check_due: if state == State::Open { 0 } else { number8(bytes, 56) },
             leased_until: if state == State::Open { number8(bytes, LEASED_UNTIL) } else { 0 },
             places: if half_open { u32::try_from(taken).unwrap_or(u32::MAX) } else { 0 },
         })

@@ -98,6 +98,7 @@ impl Breaker {
                 remarkable: 0,
                 window: Window::None,
                 ramp_began: Timestamp::from_nanos(0),
+                check_due: Timestamp::from_nanos(0),
             }),
             last_failure: None,
             last_success: None,
@@ -435,10 +436,10 @@ impl Breaker {
         if !held || !open.check.finish(health_check, result, now) {
             return None;
         }
-        let open = open.clone();
+        let (open, due) = (open.clone(), open.check.due);
         Some(match health_check.then {
-            AfterCheck::Close => self.close(policy, open.trips, Reason::HealthCheck, now),
-            AfterCheck::HalfOpen => self.half_open(open, Reason::HealthCheck),
+            AfterCheck::Close => self.close(policy, open.trips, due, Reason::HealthCheck, now),
+            AfterCheck::HalfOpen => self.half_open(open, due, Reason::HealthCheck),
         })
     }
 
@@ -509,12 +510,12 @@ impl Breaker {
                     return None;
                 }
                 let open = open.clone();
-                Some(self.half_open(open, Reason::WaitElapsed))
+                Some(self.half_open(open, Timestamp::default(), Reason::WaitElapsed))
             }
             // The policy changed, and there may be no place left for a trial that would close.
             State::HalfOpen(half_open) if half_open.trials.suffice(&policy.half_open) => {
-                let trips = half_open.trips;
-                Some(self.close_after_trials(policy, trips, now))
+                let (trips, due) = (half_open.trips, half_open.check_due);
+                Some(self.close_after_trials(policy, trips, due, now))
             }
             _ => None,
         }
@@ -545,9 +546,9 @@ impl Breaker {
             }
             State::HalfOpen(half_open) => {
                 half_open.trials.successes = half_open.trials.successes.saturating_add(1);
-                let trips = half_open.trips;
+                let (trips, due) = (half_open.trips, half_open.check_due);
                 let enough = half_open.trials.suffice(&policy.half_open);
-                enough.then(|| self.close_after_trials(policy, trips, now.monotonic))
+                enough.then(|| self.close_after_trials(policy, trips, due, now.monotonic))
             }
             State::Open(_) => None,
         }
@@ -611,9 +612,11 @@ impl Breaker {
         random: u32,
     ) -> Transition {
         let (failures, trips) = (self.state.failures(), self.state.trips().saturating_add(1));
-        let pause = policy.health_check.as_ref().map_or(Duration::ZERO, |check| check.interval);
-        let wait = backoff::open_wait(&policy.open, pause, trips, retry_after, random);
-        let retry_at = now.monotonic.after(wait);
+        let interval = policy.health_check.as_ref().map_or(Duration::ZERO, |check| check.interval);
+        let wait = backoff::open_wait(&policy.open, interval, trips, retry_after, random);
+        // The interval holds over all states: what fails and succeeds in turn ends each row of trips.
+        let left = self.state.check_due().since(now.monotonic).min(interval);
+        let retry_at = now.monotonic.after(wait.max(left.min(policy.open.max_wait)));
         if let Some(check) = &policy.health_check {
             self.check_settings = check.settings;
         }
@@ -623,7 +626,7 @@ impl Breaker {
         Transition { calls, ..self.enter(State::Open(open), reason) }
     }
 
-    fn half_open(&mut self, open: Open, reason: Reason) -> Transition {
+    fn half_open(&mut self, open: Open, check_due: Timestamp, reason: Reason) -> Transition {
         self.enter(
             State::HalfOpen(HalfOpen {
                 failures: open.failures,
@@ -631,6 +634,7 @@ impl Breaker {
                 reason: open.reason,
                 opened_at: open.opened_at,
                 retry_at: Timestamp::default(),
+                check_due,
                 trials: Trials::NONE,
             }),
             reason,
@@ -638,15 +642,28 @@ impl Breaker {
     }
 
     /// Trials that succeeded end a row of trips, unless there is a ramp, which does.
-    fn close_after_trials(&mut self, policy: &Policy, trips: u32, now: Timestamp) -> Transition {
+    fn close_after_trials(
+        &mut self,
+        policy: &Policy,
+        trips: u32,
+        check_due: Timestamp,
+        now: Timestamp,
+    ) -> Transition {
         let trips = if policy.half_open.ramp.is_zero() { 0 } else { trips };
-        self.close(policy, trips, Reason::TrialsSucceeded, now)
+        self.close(policy, trips, check_due, Reason::TrialsSucceeded, now)
     }
 
-    fn close(&mut self, policy: &Policy, trips: u32, reason: Reason, now: Timestamp) -> Transition {
+    fn close(
+        &mut self,
+        policy: &Policy,
+        trips: u32,
+        check_due: Timestamp,
+        reason: Reason,
+        now: Timestamp,
+    ) -> Transition {
         let window = Window::new(self.window);
         let ramp_began = if policy.half_open.ramp.is_zero() { Timestamp::default() } else { now };
-        let closed = Closed { failures: 0, trips, remarkable: 0, window, ramp_began };
+        let closed = Closed { failures: 0, trips, remarkable: 0, window, ramp_began, check_due };
         self.enter(State::Closed(closed), reason)
     }
 

@@ -153,11 +153,20 @@ impl Breaker {
             CLOSED if version == VERSION_1 => {
                 let ramp_began = Timestamp::default();
                 let window = Window::None;
-                State::Closed(Closed { failures, trips, remarkable: 0, window, ramp_began })
+                let check_due = check.due;
+                State::Closed(Closed {
+                    failures,
+                    trips,
+                    remarkable: 0,
+                    window,
+                    ramp_began,
+                    check_due,
+                })
             }
             CLOSED => {
                 let (remarkable, window) = window::read(window, &mut input)?;
-                State::Closed(Closed { failures, trips, remarkable, window, ramp_began: opened_at })
+                let (ramp_began, check_due) = (opened_at, check.due);
+                State::Closed(Closed { failures, trips, remarkable, window, ramp_began, check_due })
             }
             OPEN => {
                 let connection = match version {
@@ -180,7 +189,15 @@ impl Breaker {
                     *deadline = input.timestamp()?;
                 }
                 let reason = reason_of(reason)?;
-                State::HalfOpen(HalfOpen { failures, trips, reason, opened_at, retry_at, trials })
+                State::HalfOpen(HalfOpen {
+                    failures,
+                    trips,
+                    reason,
+                    opened_at,
+                    retry_at,
+                    check_due: check.due,
+                    trials,
+                })
             }
             _ => return Err(DecodeError::Value { field: "state" }),
         };
@@ -211,7 +228,7 @@ impl Head {
             successes: 0,
             opened_at: Timestamp::default(),
             retry_at: Timestamp::default(),
-            check: Check::due_at(Timestamp::default()),
+            check: Check::due_at(state.check_due()),
         };
         match state {
             State::Closed(closed) => {

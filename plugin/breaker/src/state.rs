@@ -35,6 +35,8 @@ pub(crate) struct Closed {
     pub(crate) window: Window,
     /// Since when its traffic comes back little by little; zero if it has all of it.
     pub(crate) ramp_began: Timestamp,
+    /// When the next health check may be made; zero if none led here.
+    pub(crate) check_due: Timestamp,
 }
 
 impl Closed {
@@ -103,6 +105,8 @@ pub(crate) struct HalfOpen {
     pub(crate) opened_at: Timestamp,
     /// From when on the next trial may be made; zero if nothing is waited for.
     pub(crate) retry_at: Timestamp,
+    /// When the next health check may be made; zero if none led here.
+    pub(crate) check_due: Timestamp,
     pub(crate) trials: Trials,
 }
 
@@ -148,6 +152,14 @@ impl State {
             Self::Closed(closed) => closed.trips,
             Self::Open(open) => open.trips,
             Self::HalfOpen(half_open) => half_open.trips,
+        }
+    }
+
+    pub(crate) const fn check_due(&self) -> Timestamp {
+        match self {
+            Self::Closed(closed) => closed.check_due,
+            Self::Open(open) => open.check.due,
+            Self::HalfOpen(half_open) => half_open.check_due,
         }
     }
 

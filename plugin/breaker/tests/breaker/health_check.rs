@@ -503,3 +503,42 @@ fn a_configuration_without_a_check_leaves_the_one_in_force() {
     world.check_passes();
     assert_eq!(world.state(), StateName::Closed);
 }
+
+/// It fails and succeeds in turn, so that no row of trips grows, and its check passes each time.
+#[test]
+fn the_interval_between_two_checks_holds_though_the_breaker_closes_and_trips_in_between() {
+    for then in [AfterCheck::Close, AfterCheck::HalfOpen] {
+        let mut world = World::open(|policy| {
+            policy.open.wait = Duration::ZERO;
+            policy.health_check = Some(HealthCheckPolicy { then, ..health_check() });
+        });
+        world.check_passes();
+        for _ in 0..5 {
+            world.succeed();
+            assert_eq!(world.state(), StateName::Closed);
+            world.advance(2);
+            world.trip();
+            let (waited, ticket) = world.until_check(seconds_of(6));
+            assert_eq!(waited, seconds_of(3), "{then:?}");
+            world.answer(ticket, CheckResult::Healthy);
+        }
+        world.succeed();
+        world.advance(60);
+        world.trip();
+        let _at_once = world.check();
+    }
+}
+
+/// Row 13: it would be open until the clock has caught up.
+#[test]
+fn a_clock_that_is_set_back_puts_no_check_off_for_longer_than_an_interval() {
+    let mut world = World::open(|policy| {
+        policy.open.wait = Duration::ZERO;
+        policy.health_check = Some(health_check());
+    });
+    world.check_passes();
+    world.succeed();
+    world.step_back(900);
+    world.trip();
+    assert_eq!(world.until_check(seconds_of(6)).0, seconds_of(5));
+}

@@ -328,7 +328,13 @@ impl Trials {
         if step.transition.is_some() {
             *self = Self::default();
         }
-        if matches!(step.event, Event::Admitted { .. } | Event::Diverted { .. }) {
+        // Whoever looks cuts short what lasts longer than it may; for a check, too, if there is one.
+        let looked = match step.event {
+            Event::Admitted { .. } | Event::Diverted { .. } => true,
+            Event::TookCheck(_) => policy.health_check.is_some(),
+            _ => false,
+        };
+        if looked {
             let latest = deadline(policy, now);
             // Another policy may shorten a pause.
             self.paused_until = self.paused_until.min(now.after(policy.half_open.max_wait));

@@ -260,13 +260,15 @@ pub(crate) enum Overflow {
 pub(super) struct Open {
     /// The earliest end of the open state. Left out: `30s`, or `0s` with a health check.
     pub(super) wait_duration: Option<Span>,
-    /// What each further trip in a row multiplies the wait by.
+    /// What each further trip in a row multiplies the wait by, or the health check's interval if that
+    /// is longer.
     pub(super) backoff_rate: Option<Factor>,
     /// The longest wait, whatever lengthens it: at least `wait_duration`.
     pub(super) max_wait_duration: Option<Span>,
     /// Percent. How far each wait is spread to either side.
     pub(super) jitter: Option<Percent>,
-    /// Whether the `Retry-After` of the answer that trips lengthens the wait.
+    /// Whether the `Retry-After` of the answer that trips lengthens the wait, and that of a trial that
+    /// is turned away puts off the next one.
     pub(super) honor_retry_after: Option<bool>,
 }
 
@@ -281,7 +283,8 @@ pub(super) struct HalfOpen {
     /// Successful trials that close the breaker: at most `permitted_calls`.
     #[serde(default, deserialize_with = "count")]
     pub(super) success_threshold: Option<u32>,
-    /// After this long a trial without a result gives its place back. At least `10ms`.
+    /// After this long a trial without a result gives its place back, and one that was turned away is
+    /// followed by the next. At least `10ms`.
     pub(super) max_wait_duration: Option<Span>,
     /// After closing, the share of diverted calls falls from all to none in this time.
     pub(super) ramp_duration: Option<Span>,

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::world::{Call, PAYMENT, World, flag};
 
 /// Trips at once, and waits ten seconds without spread.
-fn brittle(half_open: &serde_json::Value) -> World {
+fn brittle(half_open: &Value) -> World {
     World::with(&json!({
         "trip": {"consecutive_failures": 3},
         "open": {"wait_duration": "10s", "jitter": 0},
@@ -275,12 +275,12 @@ fn a_trial_that_says_nothing_of_a_service_that_did_not_decline_is_followed_by_th
     });
     let wait = |trial: &dyn Fn(&World)| until_the_next_trial(&fields, trial);
     let trials: [&dyn Fn(&World); 6] = [
-        &|world| drop(world.call().abort()),
+        &|world| world.call().abort(),
         &|world| drop(world.call().respond_by_proxy(429, "request_rate_limited", &[flag::RL])),
         &|world| drop(world.call().respond_by_proxy(503, "overflow", &[flag::UO])),
         &|world| drop(world.call().respond(501)),
         &|world| drop(world.call().respond(505)),
-        &|world| drop(world.request(PAYMENT).grpc().send().respond_grpc(Some("12"))),
+        &|world| world.request(PAYMENT).grpc().send().respond_grpc(Some("12")),
     ];
     for (number, trial) in trials.into_iter().enumerate() {
         assert_eq!(wait(trial), Duration::ZERO, "{number}");
