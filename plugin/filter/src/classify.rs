@@ -72,6 +72,11 @@ impl Classify {
         status.is_none_or(|status| status >= 500 || self.failure_status.contains(status))
     }
 
+    /// Whether an answer with this status turns a trial away.
+    pub(crate) fn declines(&self, status: Option<u16>) -> bool {
+        matches!(self.http(status, true), Outcome::Declined { .. })
+    }
+
     /// What a call says of the service.
     pub(crate) fn judge(&self, head: Head, origin: Origin, course: &Course) -> Outcome {
         let good = course.answered && self.is_good(head);

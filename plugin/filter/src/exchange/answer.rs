@@ -458,8 +458,8 @@ fn unmoved(record: &Record<'_>, permit: &Permit, ended: Ended, host: &impl Host)
 }
 
 /// What the head of an answer says, if that is all that is waited for: a failure, since the
-/// fallback may answer in its stead, an answer of the proxy's own, and a good answer that has no end
-/// of its own. The rest is judged when the stream has ended.
+/// fallback may answer in its stead, a trial that is turned away, an answer of the proxy's own, and a
+/// good answer that has no end of its own. The rest is judged when the stream has ended.
 fn judge_head(
     call: &Call,
     head: AnswerHead,
@@ -472,7 +472,10 @@ fn judge_head(
     // A stream that both sides keep open has no status for long: that it is open has to do.
     let grpc_stream = call.is_grpc_stream(head, end_of_stream);
     let endless = is_endless(call, head);
-    if !whole_grpc && !grpc_stream && !endless && !service.classify.may_have_failed(head.status) {
+    // How long it wants to be left alone stands in the head, too, which cannot be read any more later.
+    let declined = call.permit.is_trial() && service.classify.declines(head.status);
+    let may_have_failed = service.classify.may_have_failed(head.status);
+    if !whole_grpc && !grpc_stream && !endless && !declined && !may_have_failed {
         return None;
     }
     let origin = Origin::ask(host);
@@ -488,7 +491,7 @@ fn judge_head(
         || grpc_stream
         || whole_grpc
         || origin != Origin::Service
-        || matches!(outcome, Outcome::Failure { .. });
+        || matches!(outcome, Outcome::Failure { .. } | Outcome::Declined { .. });
     settled.then_some(outcome)
 }
 
