@@ -111,7 +111,6 @@ pub enum Property {
     /// Envoy's response flags, a bit each: a 64-bit number, little-endian.
     ResponseFlags,
     /// The number of the client's connection, which is higher than those of all before it: 64 bits,
-    /// little-endian. `None` where there are none, or where nothing is ever at work in a proxy without
-    /// having been configured anew.
+    /// little-endian.
     Connection,
 }
