@@ -65,7 +65,7 @@ fn deny(denied: Denied, resource: Option<Resource<'_>>, headers: &Headers) -> Re
     let reply = match resource {
         // It has nothing to hide, and is what asks a person for the token.
         Some(Resource::Page) if denied == Denied::Token && page::is_wanted(headers) => {
-            Reply { status: denied.status(), ..page::page(headers) }
+            Reply { status: denied.status(), ..page::page() }
         }
         _ => error(denied.status(), denied.remedy()),
     };
@@ -144,7 +144,7 @@ fn route(
     }
     match resource {
         Resource::Root => page::redirect(facts),
-        Resource::Page => page::page(headers),
+        Resource::Page => page::page(),
         Resource::Events => events(filter, host),
         Resource::Health(None) => health::of_all(filter, host, effects),
         Resource::Health(Some(name)) => {
