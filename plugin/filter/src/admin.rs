@@ -19,7 +19,8 @@ use crate::headers::{Facts, Headers};
 use crate::host::{Host, StoreFault};
 use crate::reply::{Reply, rfc3339};
 use crate::status::ServiceStatus;
-use crate::store::{Lost, Record, Unread, Update};
+use crate::steering::{self, SteerError};
+use crate::store::{Record, Unread};
 
 /// The answer to a request for the admin API; `None` if it is another's.
 pub(crate) fn answer(
@@ -223,21 +224,15 @@ fn view(
     Ok(View::of(status, series, host))
 }
 
-/// Does as the operator asks, for all workers at once, and shows what has become of it.
+/// Does as the operator asks, and shows what has become of it.
 fn steer(record: &Record<'_>, command: Command, host: &impl Host, effects: &mut Effects) -> Reply {
-    let steered = record.update(host, effects, |breaker| {
-        let transition = breaker.steer(&record.service.policy, command);
-        Update::Changed(breaker.clone(), transition)
-    });
-    if let Err(Lost::Gone) = steered {
-        return unknown();
+    match steering::steer(record, command, host, effects) {
+        Ok(breaker) => show(record, &breaker, host),
+        Err(SteerError::Unknown) => unknown(),
+        Err(SteerError::Unwritten) => {
+            error(503, "the shared state could not be written, and is as it was: try again")
+        }
     }
-    let Ok(breaker) = steered else {
-        return error(503, "the shared state could not be written, and is as it was: try again");
-    };
-    let name = &record.instance.name;
-    effects.info(format!("service={name} event=steered command={}", command.name()));
-    show(record, &breaker, host)
 }
 
 fn events(filter: &Filter, host: &impl Host) -> Reply {

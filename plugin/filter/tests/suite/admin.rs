@@ -332,7 +332,8 @@ fn the_page_may_run_nothing_but_its_own_script() {
 #[test]
 fn whoever_may_ask_gets_the_page_whatever_codings_are_accepted() {
     let world = world(&json!({}));
-    for coding in [None, Some(""), Some("identity"), Some("br;q=1.0, GZip;q=0.8"), Some("gzip;q=0")] {
+    for coding in [None, Some(""), Some("identity"), Some("br;q=1.0, GZip;q=0.8"), Some("gzip;q=0")]
+    {
         let mut request = world.request("localhost").path("/circuit-breaker/");
         if let Some(coding) = coding {
             request = request.header("accept-encoding", coding);
