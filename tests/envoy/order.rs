@@ -87,6 +87,47 @@ async fn a_breaker_behind_the_forward_proxy_does_not_see_that_a_name_leads_nowhe
     Ok(())
 }
 
+/// A filter that answers each failure in its own way.
+fn custom_response() -> Value {
+    const CUSTOM: &str =
+        "type.googleapis.com/envoy.extensions.filters.http.custom_response.v3.CustomResponse";
+    const POLICY: &str = "type.googleapis.com/envoy.extensions.http.custom_response.local_response_policy.v3.LocalResponsePolicy";
+    const CLASS: &str =
+        "type.googleapis.com/envoy.type.matcher.v3.HttpResponseStatusCodeClassMatchInput";
+    json!({
+        "name": "envoy.filters.http.custom_response",
+        "typed_config": { "@type": CUSTOM, "custom_response_matcher": { "matcher_list": { "matchers": [{
+            "predicate": { "single_predicate": {
+                "input": { "name": "class", "typed_config": { "@type": CLASS } },
+                "value_match": { "exact": "5xx" },
+            } },
+            "on_match": { "action": { "name": "answer", "typed_config": {
+                "@type": POLICY, "status_code": 299, "body": { "inline_string": "custom" },
+            } } },
+        }] } } },
+    })
+}
+
+#[tokio::test]
+async fn a_filter_behind_the_breaker_that_answers_failures_hides_them() -> Result<()> {
+    let behind = Edge::setup(plugin("enabled")).filter(custom_response()).start().await?;
+    let before = Edge::setup(plugin("enabled")).earlier_filter(custom_response()).start().await?;
+    let never = Outcomes { aborted: 4, ..Outcomes::default() };
+    let three = Outcomes { failure: 3, ..Outcomes::default() };
+    for (edge, status, answered, outcomes) in [
+        (behind, 299, ["downstream"; 4], never),
+        (before, 200, ["replay", "replay", "replay", "cluster"], three),
+    ] {
+        edge.services.service(PAYMENT).set_failure_rate(1.0);
+        for answered in answered {
+            let answer = edge.get("/payment-service/charge").await?;
+            assert_eq!((answer.status.as_u16(), answered_by(&answer)), (status, answered));
+        }
+        edge.wait_for_outcomes(PAYMENT, outcomes).await?;
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn preflights_that_a_cors_filter_before_the_breaker_answers_are_no_calls() -> Result<()> {
     const CORS: &str = "type.googleapis.com/envoy.extensions.filters.http.cors.v3";
