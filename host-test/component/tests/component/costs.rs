@@ -72,6 +72,11 @@ fn calls(bill: &mut Bill) {
     bill.add("the failed call that opens the breaker", &world);
     assert!(matches!(world.request(0).verdict, RequestVerdict::Reply(_)));
     bill.add("a request while it is open", &world);
+    let mut others = instance(&world.shared);
+    others.configure(&config(&json!({"match": {"hosts": ["others"]}}))).unwrap().unwrap();
+    let _ = world.shared.take_store_calls();
+    assert_eq!(others.request(&get("/")).unwrap().call, None);
+    bill.add("a request that matches no service", &world);
     world.workers[0].tick().unwrap();
     bill.add("a tick", &world);
 }
