@@ -11,6 +11,7 @@ mod resolve;
 #[cfg(feature = "schema")]
 mod schema;
 mod status;
+mod strict;
 mod wire;
 
 use std::time::Duration;
@@ -178,6 +179,8 @@ pub(crate) struct Admin {
     pub(crate) hosts: Vec<String>,
 }
 
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 impl Config {
     /// The names of the services as they are written, in their order.
     pub fn service_names(&self) -> impl Iterator<Item = &str> {
@@ -196,6 +199,8 @@ impl Config {
     ///
     /// If any of it is wrong; the error names the JSON path, the value and what would be right.
     pub fn parse(bytes: &[u8]) -> Result<Self, ConfigError> {
+        // Some editors begin a file with it.
+        let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
         let json = if bytes.trim_ascii().is_empty() { b"{}" } else { bytes };
         let mut reader = serde_json::Deserializer::from_slice(json);
         let wire = serde_path_to_error::deserialize::<_, wire::Config>(&mut reader)

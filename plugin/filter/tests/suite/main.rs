@@ -37,6 +37,7 @@ mod ramp;
 mod recovery;
 mod replay;
 mod settlement;
+mod shapes;
 mod sharing;
 mod stale;
 mod steering;
