@@ -24,7 +24,7 @@ pub(crate) use status::{GrpcSet, StatusSet};
 pub(crate) use wire::{ExposeState, HeaderMatch, Match as WireMatch, OnFull, Overflow};
 
 use crate::bulkhead::{ClassId, NO_CLASS};
-use crate::matching::{Match, Subject};
+use crate::matching::{Host, Match, Subject};
 use crate::naming::Template;
 
 /// A valid configuration.
@@ -176,7 +176,7 @@ pub(crate) struct Admin {
     pub(crate) path_prefix: String,
     pub(crate) token: Option<String>,
     /// Names of this machine beside `localhost`, by which it may be asked without a token.
-    pub(crate) hosts: Vec<String>,
+    pub(crate) hosts: Vec<Host>,
 }
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";

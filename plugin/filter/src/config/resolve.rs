@@ -18,7 +18,7 @@ use self::policy::{classify, mode};
 use self::trip::Trip;
 use super::wire::{self, ExposeState};
 use super::{Admin, Config, ConfigError, Service};
-use crate::matching::{Match, without_port};
+use crate::matching::{Host, Match, check_prefix};
 use crate::naming::{LONGEST_NAME, Template};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -106,6 +106,8 @@ fn admin(wire: wire::Admin) -> Result<Admin, ConfigError> {
         let remedy = r#"begin with a slash and end without one, such as "/circuit-breaker""#;
         return Err(ConfigError::at("admin.path_prefix", quoted(&path_prefix), remedy));
     }
+    check_prefix(&path_prefix)
+        .map_err(|remedy| ConfigError::at("admin.path_prefix", quoted(&path_prefix), remedy))?;
     if let Some(token) = &wire.token
         && (token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()))
     {
@@ -113,11 +115,9 @@ fn admin(wire: wire::Admin) -> Result<Admin, ConfigError> {
         let remedy = "give printable ASCII without spaces, or leave the field out";
         return Err(ConfigError::at("admin.token", "unusable", remedy));
     }
-    let hosts = wire.hosts.unwrap_or_default();
-    for (index, host) in hosts.iter().enumerate() {
-        check_one_host(host, || format!("admin.hosts[{index}]"))?;
-    }
-    Ok(Admin { path_prefix, token: wire.token, hosts })
+    let hosts = wire.hosts.unwrap_or_default().into_iter().enumerate();
+    let hosts = hosts.map(|(index, host)| one_host(&host, || format!("admin.hosts[{index}]")));
+    Ok(Admin { path_prefix, token: wire.token, hosts: hosts.collect::<Result<_, _>>()? })
 }
 
 /// A service's place in the configuration, for error paths.
@@ -255,18 +255,12 @@ fn check_host(host: Option<&str>, path: impl Fn() -> String) -> Result<(), Confi
 }
 
 /// One host and no pattern: what it is told by is not to be guessed.
-fn check_one_host(host: &str, path: impl Fn() -> String) -> Result<(), ConfigError> {
-    let name = without_port(host.as_bytes());
-    let is_name = match name.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]")) {
-        Some(ip) => !ip.is_empty() && ip.iter().all(|b| b.is_ascii_hexdigit() || b":.".contains(b)),
-        None => is_plain(name),
-    };
-    if !is_name || host.ends_with(':') {
+fn one_host(text: &str, path: impl Fn() -> String) -> Result<Host, ConfigError> {
+    Host::new(text).ok().filter(Host::is_one).ok_or_else(|| {
         let remedy =
             r#"give a host, such as "breaker.internal" or "[fd00::7]", with or without a port"#;
-        return Err(ConfigError::at(path(), quoted(host), remedy));
-    }
-    Ok(())
+        ConfigError::at(path(), quoted(text), remedy)
+    })
 }
 
 fn quoted(value: &str) -> String {

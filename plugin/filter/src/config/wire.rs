@@ -154,8 +154,10 @@ pub(crate) struct Match {
     /// Host names: `payments.example.com` on any port, `payments.example.com:8443` on that one,
     /// `*.pay.internal` for all below, `*` for any.
     pub(crate) hosts: Option<Vec<String>>,
-    /// What the path begins with.
+    /// What the path begins with. No patterns.
     pub(crate) path_prefixes: Option<Vec<String>>,
+    /// Methods, in capitals.
+    pub(crate) methods: Option<Vec<String>>,
     /// Headers, one of which has to fit.
     pub(crate) headers: Option<Vec<HeaderMatch>>,
     /// Clusters that the route chose, by the proxy's own names; `*` stands for any characters.

@@ -32,6 +32,7 @@ mod memory;
 mod modes;
 mod names;
 mod notify;
+mod patterns;
 mod privilege;
 mod ramp;
 mod recovery;
