@@ -4,6 +4,7 @@
 //! [`wire`] is what may be written, [`resolve`] turns it into the values of this module, which
 //! are valid. Nothing here is consulted for a decision that could have been taken at that time.
 
+mod doubt;
 mod duration;
 mod error;
 mod reader;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 use breaker::Policy;
 
+pub(crate) use doubt::Doubt;
 pub use error::ConfigError;
 pub(crate) use resolve::is_token_byte;
 pub(crate) use status::{GrpcSet, StatusSet};
@@ -38,6 +40,8 @@ pub struct Config {
     pub(crate) max_copied_bytes: usize,
     pub(crate) notify: Option<Notify>,
     pub(crate) admin: Option<Admin>,
+    /// What is taken, and hardly meant so.
+    pub(crate) doubts: Vec<Doubt>,
 }
 
 /// One guarded service.
@@ -75,6 +79,7 @@ pub(crate) struct Bulkhead {
 /// A class of calls with a share of its own.
 #[derive(Debug)]
 pub(crate) struct Partition {
+    pub(crate) name: String,
     /// What stands for its name where workers meet.
     pub(crate) id: ClassId,
     pub(crate) matches: Match,

@@ -5,6 +5,7 @@
 mod glob;
 mod header;
 mod host;
+mod inclusion;
 mod index;
 mod method;
 mod path;

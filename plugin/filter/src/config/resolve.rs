@@ -17,7 +17,7 @@ use breaker::Policy;
 use self::policy::{classify, mode};
 use self::trip::Trip;
 use super::wire::{self, ExposeState};
-use super::{Admin, Config, ConfigError, Service};
+use super::{Admin, Config, ConfigError, Doubt, Service, doubt};
 use crate::matching::{Host, Match, check_prefix};
 use crate::naming::{LONGEST_NAME, Template};
 
@@ -48,7 +48,8 @@ pub(super) fn config(wire: wire::Config) -> Result<Config, ConfigError> {
     let max_services = max_services(wire.max_services)?;
     let mut names = BTreeSet::new();
     let mut marks = BTreeSet::new();
-    let mut services = Vec::with_capacity(written.len());
+    let mut services: Vec<Service> = Vec::with_capacity(written.len());
+    let mut doubts = Vec::new();
     for (index, service) in written.into_iter().enumerate() {
         let place = Place { index };
         // In the names of metrics a dot is an underscore.
@@ -56,6 +57,8 @@ pub(super) fn config(wire: wire::Config) -> Result<Config, ConfigError> {
             let remedy = "give each service a name of its own; `.` and `_` are the same to metrics";
             return Err(place.error("name", &service.name, remedy));
         }
+        place.doubts_of_rates(&service, &defaults, &mut doubts);
+        let own_partitions = service.bulkhead.as_ref().is_some_and(|own| own.partitions.is_some());
         let own_stale = service.fallback.as_ref().is_some_and(|own| own.stale.is_some());
         let service = place.service(service, &defaults)?;
         if service.name.is_of_clients() && !marks.insert(service.name.mark().replace('.', "_")) {
@@ -68,8 +71,15 @@ pub(super) fn config(wire: wire::Config) -> Result<Config, ConfigError> {
             let path = || place.path_of(own_stale, "fallback.stale.max_entries");
             stale::check_names(stale, max_services, path)?;
         }
+        if let Some(bulkhead) = &service.bulkhead {
+            let partitions = bulkhead.partitions.iter().map(|it| (&it.matches, it.name.as_str()));
+            let path = place.path_of(own_partitions, "bulkhead.partitions");
+            add(&mut doubts, doubt::of_order(partitions, |number| format!("{path}[{number}]")));
+        }
         services.push(service);
     }
+    let matches = services.iter().map(|service| (&service.matches, service.name.text()));
+    add(&mut doubts, doubt::of_order(matches, |number| format!("services[{number}]")));
     Ok(Config {
         expose_state: wire.expose_state.unwrap_or(ExposeState::Fallback),
         services,
@@ -77,7 +87,17 @@ pub(super) fn config(wire: wire::Config) -> Result<Config, ConfigError> {
         max_copied_bytes: max_copied_bytes(wire.limits)?,
         notify: wire.notify.map(notify::notify).transpose()?,
         admin: wire.admin.map(admin).transpose()?,
+        doubts,
     })
+}
+
+/// Adds doubts, each once: services have those of the defaults in common.
+fn add(doubts: &mut Vec<Doubt>, more: Vec<Doubt>) {
+    for doubt in more {
+        if !doubts.contains(&doubt) {
+            doubts.push(doubt);
+        }
+    }
 }
 
 fn max_services(wire: Option<u32>) -> Result<usize, ConfigError> {
@@ -138,6 +158,18 @@ impl Place {
     /// The path of a field that the service gives, or else the defaults.
     fn path_of(self, own: bool, field: &str) -> String {
         if own { self.path(field) } else { format!("defaults.{field}") }
+    }
+
+    fn doubts_of_rates(
+        self,
+        service: &wire::Service,
+        defaults: &wire::Defaults,
+        doubts: &mut Vec<Doubt>,
+    ) {
+        let own = service.trip.is_some();
+        if let Some(trip) = service.trip.as_ref().or(defaults.trip.as_ref()) {
+            add(doubts, doubt::of_rates(trip, &self.path_of(own, "trip")));
+        }
     }
 
     fn service(

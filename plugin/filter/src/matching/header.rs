@@ -44,6 +44,20 @@ impl HeaderRule {
         Ok(Self { name, value })
     }
 
+    /// Whether whatever another one matches is matched here, too.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        let value = match (&self.value, &other.value) {
+            (ValueRule::Exact(value), ValueRule::Exact(other)) => value == other,
+            (ValueRule::Prefix(start), ValueRule::Exact(other) | ValueRule::Prefix(other)) => {
+                other.starts_with(start.as_str())
+            }
+            (ValueRule::Present(present), ValueRule::Present(other)) => present == other,
+            (ValueRule::Present(present), ValueRule::Exact(_) | ValueRule::Prefix(_)) => *present,
+            (ValueRule::Exact(_) | ValueRule::Prefix(_), _) => false,
+        };
+        value && self.name == other.name
+    }
+
     pub(super) fn matches(&self, headers: &Headers) -> bool {
         let mut values = headers.all(self.name.as_bytes());
         match &self.value {

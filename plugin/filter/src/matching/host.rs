@@ -52,6 +52,22 @@ impl Host {
         matches!(self.name, Name::One(_))
     }
 
+    /// Whether it is each host, on each port.
+    pub(super) const fn is_any(&self) -> bool {
+        matches!((&self.name, self.port), (Name::Any, None))
+    }
+
+    /// Whether whatever another one matches is matched here, too.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        let name = match (&self.name, &other.name) {
+            (Name::Any, _) => true,
+            (Name::Below(end), Name::One(name) | Name::Below(name)) => name.ends_with(end.as_str()),
+            (Name::One(name), Name::One(other)) => name == other,
+            (Name::One(_) | Name::Below(_), _) => false,
+        };
+        name && (self.port.is_none() || self.port == other.port)
+    }
+
     /// Compares without regard to case and to the dot of the root, and to the port if it names none.
     pub(crate) fn matches(&self, authority: &[u8]) -> bool {
         let port = match &self.name {

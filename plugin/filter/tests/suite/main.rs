@@ -24,6 +24,7 @@ mod config;
 mod copies;
 mod diversion;
 mod docs;
+mod doubts;
 mod events;
 mod health;
 mod hostile;
