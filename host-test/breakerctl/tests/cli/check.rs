@@ -341,7 +341,8 @@ fn a_rate_below_a_percent_is_warned_of_at_its_line() {
 
 #[test]
 fn a_service_that_nothing_reaches_is_warned_of_at_its_line_in_any_file() {
-    let everything = "\"services\": [\n              { \"name\": \"everything\" },";
+    let everything =
+        "\"services\": [{ \"name\": \"everything\", \"health_check\": { \"path\": \"/\" } },";
     let text = recipe().replacen("\"services\": [", everything, 1);
     assert_ne!(text, recipe());
     let warnings = told(&text);

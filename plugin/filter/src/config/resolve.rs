@@ -74,19 +74,22 @@ pub(super) fn config(wire: wire::Config) -> Result<Config, ConfigError> {
         if let Some(bulkhead) = &service.bulkhead {
             let partitions = bulkhead.partitions.iter().map(|it| (&it.matches, it.name.as_str()));
             let path = place.path_of(own_partitions, "bulkhead.partitions");
-            add(&mut doubts, doubt::of_order(partitions, |number| format!("{path}[{number}]")));
+            add(&mut doubts, doubt::of_order(partitions, |it| format!("{path}[{it}]"), |_| false));
         }
         services.push(service);
     }
     let matches = services.iter().map(|service| (&service.matches, service.name.text()));
-    add(&mut doubts, doubt::of_order(matches, |number| format!("services[{number}]")));
+    let admin = wire.admin.map(admin).transpose()?;
+    // Where the admin API answers, services with no calls of their own are there to be shown.
+    let is_shown = |it: &Match| admin.as_ref().is_some_and(|api| it.is_shown_by(&api.path_prefix));
+    add(&mut doubts, doubt::of_order(matches, |it| format!("services[{it}]"), is_shown));
     Ok(Config {
         expose_state: wire.expose_state.unwrap_or(ExposeState::Fallback),
         services,
         max_services,
         max_copied_bytes: max_copied_bytes(wire.limits)?,
         notify: wire.notify.map(notify::notify).transpose()?,
-        admin: wire.admin.map(admin).transpose()?,
+        admin,
         doubts,
     })
 }

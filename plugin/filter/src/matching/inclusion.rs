@@ -19,6 +19,16 @@ impl Match {
             && covers(self.headers.as_deref(), other.headers.as_deref(), HeaderRule::covers)
     }
 
+    /// Whether it says no more than that what begins with this belongs to it, if that.
+    pub(crate) fn is_shown_by(&self, path_prefix: &str) -> bool {
+        let within = |prefixes: &Vec<String>| prefixes.iter().all(|it| it.starts_with(path_prefix));
+        self.path_prefixes.as_ref().is_none_or(within)
+            && self.hosts.is_none()
+            && self.methods.is_none()
+            && self.clusters.is_none()
+            && self.headers.is_none()
+    }
+
     /// How many entries may be compared to find out, and one.
     pub(crate) fn compared(&self, other: &Self) -> usize {
         fn pairs<R>(ours: &Option<Vec<R>>, theirs: &Option<Vec<R>>) -> usize {
@@ -48,6 +58,8 @@ fn covers<R>(rules: Option<&[R]>, others: Option<&[R]>, covers: impl Fn(&R, &R) 
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::indexing_slicing, reason = "a test that panics has failed, as it should")]
+
     use proptest::prelude::*;
 
     use crate::matching::samples::{a_match, a_request, configured, matches};

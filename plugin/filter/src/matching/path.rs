@@ -121,7 +121,8 @@ mod tests {
             ("/a^b", "/a"),
         ] {
             assert_eq!(instead(pattern).as_deref(), Some(prefix), "{pattern}");
-            assert!(check_prefix(pattern).unwrap_err().contains("not a pattern"), "{pattern}");
+            let remedy = check_prefix(pattern).err().unwrap_or_default();
+            assert!(remedy.contains("not a pattern"), "{pattern}");
         }
     }
 

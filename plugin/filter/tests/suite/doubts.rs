@@ -185,6 +185,22 @@ fn the_first_of_those_before_is_named_and_each_that_is_late_is_told() {
     assert!(told[1].starts_with("services[3]") && told[1].contains("s1, services[1]"), "{told:?}");
 }
 
+/// As the listener of the admin API has them, which no calls come to.
+#[test]
+fn services_beside_an_admin_api_without_calls_of_their_own_are_there_to_be_shown() {
+    let of = |one: Value, other: Value| json!([{"name": "a", "match": one}, {"name": "b", "match": other}]);
+    let told = |services: &Value, admin: Value| {
+        doubts(&json!({"services": services, "admin": admin})).len()
+    };
+    let plain = of(json!({}), json!({}));
+    let answered = of(json!({"path_prefixes": ["/ops"]}), json!({"path_prefixes": ["/ops/x"]}));
+    let others = of(json!({}), json!({"path_prefixes": ["/ops", "/pay"]}));
+    let ops = || json!({"token": "s3cret", "path_prefix": "/ops"});
+    assert_eq!((told(&plain, ops()), told(&plain, Value::Null)), (0, 1));
+    assert_eq!((told(&answered, ops()), told(&answered, json!({"token": "s3cret"}))), (0, 1));
+    assert_eq!(told(&others, ops()), 1);
+}
+
 #[test]
 fn a_partition_behind_one_that_has_all_of_its_calls_is_doubted_too() {
     let config = json!({"services": [{"name": "a", "bulkhead": {
