@@ -1,8 +1,8 @@
 //! `breakerctl check`: is this configuration one that the proxy will take?
 //!
 //! No configuration is judged here. The module that the proxy will load is asked, and what it says is
-//! brought to the line of the file it is about. What the module cannot see, the place where its
-//! configuration stands, is looked at here, and warned of.
+//! brought to the line of the file it is about, what it refuses and what it doubts. What the module
+//! cannot see, the place where its configuration stands, is looked at here, and warned of.
 
 mod caution;
 mod finding;
@@ -15,7 +15,7 @@ use anyhow::Context as _;
 use serde::Serialize;
 
 use crate::document::Position;
-use crate::module::{ModuleArgs, Refusal};
+use crate::module::{Judgement, ModuleArgs, Refusal};
 use crate::output::{self, Answer, BAD, BETWEEN, FAINT, GOOD};
 use caution::Caution;
 use finding::Finding;
@@ -25,7 +25,8 @@ use finding::Finding;
 /// FILE is the plugin's own JSON, or YAML or JSON of one of these, in which the configurations
 /// are found: Envoy (wasm HTTP filters), Istio (WasmPlugin, TrafficExtension, EnvoyFilter), Envoy
 /// Gateway (EnvoyExtensionPolicy). Each is given to the module itself, in a sandbox. Warned of is what
-/// lets clients steer the breaker: headers that nobody removes, an admin API without a token.
+/// lets clients steer the breaker: headers that nobody removes, an admin API without a token; and what
+/// works, but will hardly be meant so: rates below a percent, services that no request can reach.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -90,18 +91,21 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Answer> {
         );
     }
     let module = args.module.load()?;
+    let mut warnings = caution::find(&found, &args.only);
     let configurations = found
         .plugins
         .iter()
         .map(|finding| {
-            let error =
-                module.refusal(finding.text.bytes())?.map(|refusal| problem(finding, refusal));
+            let Judgement { refusal, doubts } = module.judge(finding.text.bytes())?;
+            warnings.extend(doubts.into_iter().map(|doubt| caution::doubt(finding, doubt)));
+            let error = refusal.map(|refusal| problem(finding, refusal));
             let Position { line, column } = finding.text.at();
             Ok(Checked { place: finding.place.clone(), line, column, ok: error.is_none(), error })
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
     let ok = configurations.iter().all(|c| c.ok);
-    let report = Report { ok, file, configurations, warnings: caution::find(&found, &args.only) };
+    warnings.sort_by_key(|caution| (caution.line, caution.column));
+    let report = Report { ok, file, configurations, warnings };
     if args.json {
         output::json(&report)?;
     } else {

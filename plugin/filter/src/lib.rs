@@ -26,6 +26,7 @@ mod capability;
 mod classify;
 mod client_names;
 mod config;
+mod doubts;
 mod effects;
 mod events;
 mod exchange;

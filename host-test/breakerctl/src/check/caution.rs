@@ -1,10 +1,11 @@
 //! What is odd about the place where a configuration stands, which the module cannot know: what comes to it from
-//! clients, and from where.
+//! clients, and from where. And what the module itself finds odd.
 
 use serde::Serialize;
 
 use super::finding::{self, Found, wasm_filter};
 use crate::document::{Node, Position, Value};
+use crate::module::Refusal;
 use crate::removal::{OWN_HEADERS, Removal};
 
 const MANAGER: &str = "http_connection_manager.v3.HttpConnectionManager";
@@ -39,8 +40,17 @@ pub(crate) fn find(found: &Found, only: &[String]) -> Vec<Caution> {
     for plugin in &found.plugins {
         search.found.extend(admin(plugin));
     }
-    search.found.sort_by_key(|caution| (caution.line, caution.column));
     search.found
+}
+
+/// What the module takes, and doubts.
+pub(super) fn doubt(finding: &finding::Finding, mut doubt: Refusal) -> Caution {
+    let at = finding.text.locate(&mut doubt);
+    let what = match &doubt.value {
+        Some(value) => format!("{}: {value}", doubt.path),
+        None => doubt.path.clone(),
+    };
+    Caution::new(finding.place.clone(), at, what, &doubt.remedy)
 }
 
 #[derive(Default)]
