@@ -7,8 +7,10 @@
 mod admin;
 mod check;
 mod document;
+mod input;
 mod module;
 mod output;
+mod pattern;
 mod removal;
 mod schema;
 mod serve;
