@@ -9,6 +9,7 @@ mod labels;
 mod routes;
 mod rules;
 mod sharing;
+mod shown;
 
 use serde::Serialize;
 
@@ -46,6 +47,7 @@ pub(crate) fn find(found: &Found, only: &[String]) -> Vec<Caution> {
     cautions.extend(labels::of_gateway(found));
     cautions.extend(clusters::find(found));
     cautions.extend(sharing::find(found));
+    cautions.extend(shown::find(found));
     for plugin in &found.plugins {
         cautions.extend(admin::find(plugin));
         cautions.extend(rules::find(plugin));

@@ -181,6 +181,24 @@ fn plugins_that_name_a_service_and_do_not_share_its_breaker_are_warned_of() {
 }
 
 #[test]
+fn an_admin_api_that_does_not_name_the_services_beside_it_is_warned_of() {
+    let text = recipe();
+    let begin = text.find("\"admin\": { \"path_prefix\": \"/circuit-breaker\" },").unwrap();
+    let end = begin + text[begin..].find("]\n").unwrap() + 1;
+    let none = format!("{}\"admin\": {{}}{}", &text[..begin], &text[end..]);
+    let what = "do not show payment-service, inventory-service";
+    assert_warned(&none, line(&none, "\"admin\": {}") - 1, "edge-breaker-admin", what);
+    let one = format!("{}{}", &text[..begin], text[begin..].replacen("inventory-service", "a", 1));
+    assert!(warning(&one)["what"].as_str().unwrap().ends_with("do not show inventory-service"));
+    let istio = sample("istio/gateway.yaml");
+    let named = "    services:\n      - name: payments\n        match: { path_prefixes: [\"/circuit-breaker\"] }\n";
+    assert_eq!(
+        warning(&istio.replace(named, ""))["place"],
+        "WasmPlugin istio-system/edge-breaker-admin"
+    );
+}
+
+#[test]
 fn a_bootstrap_without_the_labels_of_the_metrics_is_warned_of() {
     let text = recipe().replace("tag_name: cb_kind", "tag_name: other");
     assert_warned(&text, line(&text, "stats_config:\n"), "bootstrap", "no labels cb_kind:");
