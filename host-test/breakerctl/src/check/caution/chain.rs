@@ -5,13 +5,25 @@ use crate::check::envoy::Manager;
 
 const ROUTER: &str = "filters.http.router.v3.Router";
 const DYNAMIC_FORWARD_PROXY: &str = "filters.http.dynamic_forward_proxy.v3.FilterConfig";
-/// What answers in the service's stead, or makes something else of its answer, on the way from it.
-const HIDING: [(&str, &str); 2] = [
+/// What has to stand before the breaker, and what it does behind it: docs/envoy.md, "Among other filters".
+const EARLIER: [(&str, &str); 5] = [
     (
         "filters.http.custom_response.v3.CustomResponse",
-        "custom_response makes other answers of failures",
+        "custom_response puts answers of its own in the place of failures, which it does not see then",
     ),
-    ("filters.http.cache.v3.CacheConfig", "cache answers while the service fails"),
+    (
+        "filters.http.cache.v3.CacheConfig",
+        "the cache answers for the service, and is not asked while it is open",
+    ),
+    (
+        "filters.http.cache_v2.v3.CacheV2Config",
+        "the cache answers for the service, and is not asked while it is open",
+    ),
+    ("filters.http.grpc_web.v3.GrpcWeb", "grpc_web hides the status of calls from it"),
+    (
+        "filters.http.cors.v3.Cors",
+        "cors answers preflights that are calls for it: a good one ends a run of failures",
+    ),
 ];
 
 pub(super) fn find(manager: &Manager<'_>) -> Vec<Caution> {
@@ -34,9 +46,9 @@ pub(super) fn find(manager: &Manager<'_>) -> Vec<Caution> {
                     that cannot be found: such failures do not come to it";
         add(breaker, what.to_owned(), "put it before envoy.filters.http.dynamic_forward_proxy");
     }
-    for (kind, how) in HIDING {
+    for (kind, how) in EARLIER {
         if let Some(other) = manager.position(kind).filter(|other| *other > breaker) {
-            let what = format!("the filter does not see how calls end: behind it, {how}");
+            let what = format!("behind the breaker, {how}");
             add(other, what, "put the breaker behind it, right before the router");
         }
     }

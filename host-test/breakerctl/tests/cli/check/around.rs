@@ -148,11 +148,18 @@ fn filters_that_keep_calls_or_their_failures_from_the_breaker_are_warned_of() {
     let at = line(&text, "  - name: edge-breaker\n") - 1;
     assert_warned(&text, at, "listener ingress", "dynamic_forward_proxy");
     is_fine(&with_filter(proxy.0, proxy.1, ROUTER));
-    let custom = ("custom_response", "custom_response.v3.CustomResponse");
-    let text = with_filter(custom.0, custom.1, ROUTER);
-    let at = line(&text, "envoy.filters.http.custom_response\n") - 1;
-    assert_warned(&text, at, "listener ingress", "custom_response");
-    is_fine(&with_filter(custom.0, custom.1, BREAKER));
+    for (name, message) in [
+        ("custom_response", "custom_response.v3.CustomResponse"),
+        ("cache", "cache.v3.CacheConfig"),
+        ("cache_v2", "cache_v2.v3.CacheV2Config"),
+        ("grpc_web", "grpc_web.v3.GrpcWeb"),
+        ("cors", "cors.v3.Cors"),
+    ] {
+        let text = with_filter(name, message, ROUTER);
+        let at = line(&text, &format!("envoy.filters.http.{name}\n")) - 1;
+        assert_warned(&text, at, "listener ingress", "behind the breaker");
+        is_fine(&with_filter(name, message, BREAKER));
+    }
     let text = with_filter("router", "router.v3.Router", BREAKER);
     let at = line(&text, "  - name: edge-breaker\n") - 1;
     assert_warned(&text, at, "listener ingress", "behind the router");
