@@ -5,16 +5,19 @@
 //! cannot see, the place where its configuration stands, is looked at here, and warned of.
 
 mod caution;
-mod finding;
+mod embedded;
+mod envoy;
+pub(crate) mod finding;
+mod services;
 mod text;
 
-use std::io::{Read, Write as _};
+use std::io::Write as _;
 use std::path::PathBuf;
 
-use anyhow::Context as _;
 use serde::Serialize;
 
 use crate::document::Position;
+use crate::input;
 use crate::module::{Judgement, ModuleArgs, Refusal};
 use crate::output::{self, Answer, BAD, BETWEEN, FAINT, GOOD};
 use caution::Caution;
@@ -22,11 +25,12 @@ use finding::Finding;
 
 /// Check a configuration before a proxy sees it
 ///
-/// FILE is the plugin's own JSON, or YAML or JSON of one of these, in which the configurations
+/// FILE is the plugin's own JSON or YAML, or YAML or JSON of one of these, in which the configurations
 /// are found: Envoy (wasm HTTP filters), Istio (WasmPlugin, TrafficExtension, EnvoyFilter), Envoy
-/// Gateway (EnvoyExtensionPolicy). Each is given to the module itself, in a sandbox. Warned of is what
-/// lets clients steer the breaker: headers that nobody removes, an admin API without a token; and what
-/// works, but will hardly be meant so: rates below a percent, services that no request can reach.
+/// Gateway (EnvoyExtensionPolicy), Higress (WasmPlugin), and any of these in a ConfigMap. Each is given to
+/// the module itself, in a sandbox. Warned of is what is odd around it: headers by which clients could
+/// steer, an admin API without a token, routes, clusters, filters and labels; and what works, but will
+/// hardly be meant so: rates below a percent, services that no request can reach.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -76,20 +80,8 @@ struct Problem {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Answer> {
-    let (file, text) = read(&args.file)?;
-    let mut found =
-        finding::find(&text).map_err(|(at, message)| anyhow::anyhow!("{file}:{at}: {message}"))?;
-    if !args.only.is_empty() {
-        let plugins = &mut found.plugins;
-        plugins.retain(|finding| finding.name.as_ref().is_some_and(|n| args.only.contains(n)));
-    }
-    if found.plugins.is_empty() {
-        let whose = if args.only.is_empty() { "" } else { " of that name" };
-        anyhow::bail!(
-            "{file}: no plugin{whose} is configured here; looked for wasm filters of Envoy, and \
-             for WasmPlugin, TrafficExtension, EnvoyFilter and EnvoyExtensionPolicy"
-        );
-    }
+    let (file, text) = input::read(&args.file)?;
+    let found = finding::find_in(&file, &text, &args.only)?;
     let module = args.module.load()?;
     let mut warnings = caution::find(&found, &args.only);
     let configurations = found
@@ -112,18 +104,6 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Answer> {
         print(&report)?;
     }
     Ok(Answer::from(report.ok))
-}
-
-/// Reads the file, which is named as the user names it.
-fn read(path: &std::path::Path) -> anyhow::Result<(String, String)> {
-    if path.as_os_str() == "-" {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).context("reading standard input")?;
-        return Ok(("(standard input)".to_owned(), text));
-    }
-    let file = path.display().to_string();
-    let text = std::fs::read_to_string(path).with_context(|| format!("reading {file}"))?;
-    Ok((file, text))
 }
 
 fn problem(finding: &Finding, mut refusal: Refusal) -> Problem {

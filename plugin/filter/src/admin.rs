@@ -22,6 +22,11 @@ use crate::status::ServiceStatus;
 use crate::steering::{self, SteerError};
 use crate::store::{Record, Unread};
 
+/// Why no breaker is shown: a configuration that names none by itself shows those that others make names
+/// for by the same template, and nothing else.
+const NONE: &str = "no service of this listener's own configuration has a plain name, and none has been made \
+     of a request yet: give this configuration the `services` of the other listeners, at least their names";
+
 /// The answer to a request for the admin API; `None` if it is another's.
 pub(crate) fn answer(
     filter: &Filter,
@@ -199,7 +204,10 @@ fn services(filter: &Filter, host: &impl Host, effects: &mut Effects) -> Reply {
         Err(unread) => Some(Err(unread)),
     });
     match views.collect::<Result<Vec<_>, _>>() {
-        Ok(services) => Reply::json(200, &Services { now: rfc3339(now.wall), services }),
+        Ok(services) => {
+            let note = services.is_empty().then_some(NONE);
+            Reply::json(200, &Services { now: rfc3339(now.wall), services, note })
+        }
         Err(_) => unreadable(),
     }
 }

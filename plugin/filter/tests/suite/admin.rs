@@ -131,6 +131,24 @@ fn all_services_are_listed_in_their_order() {
 }
 
 #[test]
+fn a_listener_that_knows_no_names_says_why_it_shows_no_breaker() {
+    for services in [json!(null), json!([{ "name": "{cluster}" }])] {
+        let world = World::configured(1, &json!({ "services": services, "admin": {} }));
+        let (status, none) = get(&world, "/circuit-breaker/services");
+        assert_eq!((status, &none["services"]), (200, &json!([])));
+        assert!(none["note"].as_str().unwrap().contains("`services`"), "{none}");
+        world.request("any").cluster("payment").send().respond(200);
+        let (_, one) = get(&world, "/circuit-breaker/services");
+        assert_eq!(
+            (&one["services"][0]["service_name"], one.get("note")),
+            (&json!("payment"), None)
+        );
+    }
+    let (_, named) = get(&world(&json!({})), "/circuit-breaker/services");
+    assert_eq!(named.get("note"), None);
+}
+
+#[test]
 fn errors_are_json_with_the_right_status() {
     let world = world(&json!({}));
     for (path, expected) in [
