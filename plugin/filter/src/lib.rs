@@ -26,6 +26,7 @@ mod capability;
 mod classify;
 mod client_names;
 mod config;
+mod doubts;
 mod effects;
 mod events;
 mod exchange;
@@ -45,6 +46,7 @@ mod replay;
 mod reply;
 mod stale;
 mod status;
+mod steering;
 mod store;
 mod telemetry;
 mod timer;
@@ -52,7 +54,7 @@ mod unreadable;
 mod witness;
 
 pub use awaited::{Awaited, GivenUp};
-pub use breaker::{Mode, Now, Reason, StateName, Timestamp, UnixTime};
+pub use breaker::{Command, Mode, Now, Reason, StateName, Timestamp, UnixTime};
 pub use capability::{Capability, Withheld};
 pub use config::{Config, ConfigError};
 pub use effects::{Change, Effects, Level};
@@ -63,6 +65,7 @@ pub use host::{Host, Peer, Property, StoreFault, SwapError, Version};
 pub use replay::{FallbackAnswer, FallbackVerdict};
 pub use reply::{Reply, Told};
 pub use status::ServiceStatus;
+pub use steering::SteerError;
 pub use telemetry::{
     FallbackKind, Metric, MetricKind, NotificationResult, ServiceMetric, SkipReason,
 };
