@@ -126,6 +126,8 @@ fn an_instance_goes_on_whatever_it_is_told_and_in_whatever_order() {
         2,
         &json!({
             "fallback": {"cluster": "payment-fallback", "on_failure": true, "max_request_bytes": 100},
+            // Trips in a row would keep it open for most of the time.
+            "open": {"max_wait_duration": "1s"},
             "half_open": {"permitted_calls": 2},
             "health_check": {
                 "cluster": "payment", "path": "/health", "interval": "1s", "timeout": "500ms",
