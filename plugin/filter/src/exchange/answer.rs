@@ -8,16 +8,15 @@ use crate::classify::Course;
 use crate::config::{ExposeState, Service};
 use crate::effects::Effects;
 use crate::filter::Filter;
-use crate::headers::{CLUSTER_HEADER, OwnResponseHeaders};
-use crate::host::{Host, Property};
-use crate::instances::Number;
+use crate::headers::OwnResponseHeaders;
+use crate::host::Host;
 use crate::origin::Origin;
 use crate::pushback;
 use crate::random::scrambled;
 use crate::replay::Capture;
 use crate::reply::{Reply, Told};
 use crate::stale::Wanted;
-use crate::store::{Complaint, Record, Update};
+use crate::store::{Record, Update};
 use crate::telemetry::{FallbackKind, Metric, ServiceMetric};
 
 impl ResponseVerdict {
@@ -48,20 +47,10 @@ impl Filter {
                 ResponseVerdict::PASS
             }
             Phase::Replaying(_) => ResponseVerdict::PASS,
-            Phase::Diverted { breaker, state } => {
-                let (breaker, state) = (*breaker, *state);
+            Phase::Diverted(diverted) => {
+                let diverted = *diverted;
                 exchange.phase = Phase::Idle;
-                self.check_route(breaker, host, effects);
-                // What the fallback says of another breaker is replaced, or removed unseen.
-                let (nothing, all) = (OwnResponseHeaders::NONE, OwnResponseHeaders::ALL);
-                let told = match self.config.expose_state {
-                    ExposeState::Never => Told { state: None, fallback: None, foreign: all },
-                    ExposeState::Always | ExposeState::Fallback => {
-                        let fallback = Some(FallbackKind::Cluster);
-                        Told { state: Some(state), fallback, foreign: nothing }
-                    }
-                };
-                ResponseVerdict::Continue(told)
+                self.on_diverted_answer(diverted, host, effects)
             }
             Phase::Admitted(call) => {
                 let Some(record) = self.record(call.breaker) else {
@@ -370,36 +359,6 @@ impl Filter {
         }
         // What could not be written down has happened all the same, and is told and answered so.
         state.or_else(|| record.state(host, effects))
-    }
-
-    /// Says so when a diverted call went to another cluster than it was diverted to: then no
-    /// route matches on the header, and the failing service gets the traffic that was to be kept
-    /// away from it.
-    #[inline(never)]
-    fn check_route(&self, number: Number, host: &impl Host, effects: &mut Effects) {
-        let Some(record) = self.record(number) else {
-            return;
-        };
-        let service = record.service;
-        let Some(fallback) = &service.fallback.cluster else {
-            return;
-        };
-        let cluster = host.property(Property::ClusterName);
-        if let Some(cluster) = cluster
-            && cluster != fallback.name.as_bytes()
-        {
-            effects.count(Metric::Misrouted);
-            if !record.is_news(Complaint::Misrouted) {
-                return;
-            }
-            effects.warn(format!(
-                "service={} event=misrouted fallback={} cluster={} remedy=\"add a route that \
-                 matches on the header {CLUSTER_HEADER}\"",
-                record.instance.name,
-                fallback.name,
-                String::from_utf8_lossy(&cluster),
-            ));
-        }
     }
 }
 
