@@ -4,10 +4,13 @@ use anyhow::{Context, Result};
 use edge_breaker_tests::pages::Page;
 use edge_breaker_tests::steering::{EARLY, early_removal};
 use edge_breaker_tests::{Edge, PATIENCE, PAYMENT, clusters, module};
+use envoy_harness::client::RawConnection;
 use envoy_harness::config::{Bootstrap, Listener, Route, Wasm, cluster};
 use envoy_harness::{EnvoyOptions, parse_yaml};
 use recipe_services::{Ports, Services};
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
 
 const PATH: &str = "/payment-service/charge";
 
@@ -133,6 +136,62 @@ async fn the_steps_for_envoy_lead_there() -> Result<()> {
         let would = "wasmcustom.cb_service=.=payment-service;.;cb_to=.=open;.;\
                      cb_reason=.=failure_rate;.;edge_breaker_transitions_total";
         assert_eq!(envoy.counter(would).await?, 1, "{mode}");
+    }
+    Ok(())
+}
+
+/// The route of the page for diverted tunnels, before the service's own: a tunnel leads to the fallback when the breaker is open.
+#[tokio::test]
+async fn the_route_for_tunnels_leads_to_the_fallback() -> Result<()> {
+    let page = Page::read("docs/envoy.md")?;
+    let [route, tunnels] = ["yaml route", "yaml tunnel-routes"].map(|kind| page.block(kind));
+    let mut routes = vec![parse_yaml(route?)?];
+    let tunnels = parse_yaml(tunnels?)?;
+    let tunnels = tunnels.as_array().context("no list of routes")?;
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    let fallback = TcpListener::bind("127.0.0.1:0").await?;
+    let there = fallback.local_addr()?;
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = fallback.accept().await {
+            let _ = stream.write_all(b"fallback").await;
+        }
+    });
+    let plugin = json!({ "services": [{
+        "name": "database", "match": { "hosts": ["db.internal"] },
+        "trip": { "consecutive_failures": 1 }, "fallback": { "cluster": "db-fallback" },
+    }] });
+    // First without the route of the page that is for diverted tunnels: the general one does not see them.
+    for (tunnels, diverted) in [(&tunnels[1..], false), (tunnels, true)] {
+        routes.truncate(1);
+        routes.extend_from_slice(tunnels);
+        let filter = Wasm::new("edge-breaker", &module()?).configuration(&plugin);
+        let hosts = json!([{ "name": "all", "domains": ["*"], "routes": routes }]);
+        let listener = Listener::new("edge")
+            .filter(filter)
+            .option("upgrade_configs", json!([{ "upgrade_type": "CONNECT" }]))
+            .option("route_config", json!({ "virtual_hosts": hosts }));
+        let config = Bootstrap::new()
+            .cluster(cluster("db", nobody))
+            .cluster(cluster("db-fallback", there))
+            .listener(listener)
+            .build();
+        let envoy = EnvoyOptions::new(config).start().await?;
+        let address = envoy.listener_addr("edge").await?;
+        for status in ["503", if diverted { "200" } else { "503" }] {
+            let mut connection = RawConnection::connect(address).await?;
+            connection
+                .send("CONNECT db.internal:5432 HTTP/1.1\r\nhost: db.internal:5432\r\n\r\n")
+                .await?;
+            let read = String::from_utf8(connection.read_head().await?)?;
+            assert!(read.starts_with(&format!("HTTP/1.1 {status} ")), "{read}");
+            if status == "200" {
+                let rest =
+                    "fallback".len() - read.split_once("\r\n\r\n").map_or(0, |it| it.1.len());
+                connection.read_exact(rest).await?;
+            }
+        }
+        let unprotected = "wasmcustom.cb_reason=.=fallback_route;.;edge_breaker_unprotected_total";
+        assert_eq!(envoy.counter(unprotected).await?, u64::from(!diverted));
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 mod envoy;
 mod events;
+mod operations;
 mod security;
 
 use anyhow::{Context, Result, ensure};

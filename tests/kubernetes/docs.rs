@@ -68,6 +68,40 @@ fn every_part_of_a_plugins_configuration_on_the_pages_is_taken() -> Result<()> {
     Ok(())
 }
 
+/// In the order in which `Site::goes_round` has them.
+#[test]
+fn the_walk_is_the_one_that_is_tried() -> Result<()> {
+    for path in PAGES {
+        let page = page(path)?;
+        let is_part = |c: &char| c.is_ascii_lowercase() || *c == '-';
+        let commands = page.split("$breaker/").skip(1);
+        let commands = commands.map(|rest| rest.chars().take_while(is_part).collect::<String>());
+        let walk = ["force-open", "reset", "enable", "disable"];
+        assert_eq!(commands.collect::<Vec<_>>(), walk, "{path}");
+    }
+    Ok(())
+}
+
+/// A plugin that only shows the breakers has to have the same mode, or it would show another.
+#[test]
+fn every_plugin_of_a_sample_only_tells_at_first() -> Result<()> {
+    for file in FILES {
+        let mut configured = 0;
+        for object in Objects::load(file)?.0 {
+            let spec = &object["spec"];
+            let of_istio = [&spec["pluginConfig"], &spec["wasm"]["pluginConfig"]];
+            for config in of_istio.into_iter().chain([&spec["wasm"][0]["config"]]) {
+                for service in config["services"].as_array().into_iter().flatten() {
+                    assert_eq!(service["mode"], "metrics_only", "{file}");
+                    configured += 1;
+                }
+            }
+        }
+        ensure!(configured > 0, "{file}: no plugin");
+    }
+    Ok(())
+}
+
 #[test]
 fn the_tags_are_those_of_the_recipe_wherever_they_are_given() -> Result<()> {
     let wanted = recipe_tags()?;

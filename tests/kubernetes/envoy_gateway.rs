@@ -5,15 +5,28 @@ mod translate;
 
 use anyhow::{Context, Result};
 use edge_breaker_tests::steering::{guard_routes, tell_what_comes};
+use recipe_services::Services;
 use serde_json::{Value, json};
 
 use crate::objects::Objects;
+use crate::removal;
 use crate::site::{Change, Site, services, unchanged};
 
 const FILE: &str = "envoy/envoy-gateway/gateway.yaml";
 
 async fn gateway() -> Result<Site> {
     gateway_with(unchanged).await
+}
+
+/// The proxy's configuration with these listeners of the gateway.
+fn config(objects: &Objects, services: &Services, sections: &[&str]) -> Result<Value> {
+    let listeners = sections.iter().map(|section| translate::listener(objects, section));
+    let listeners = listeners.collect::<Result<Vec<_>>>()?;
+    translate::config(objects, listeners, |service| match service {
+        "payments" => Some(services.downstream()),
+        "payments-fallback" => Some(services.fallback()),
+        _ => None,
+    })
 }
 
 /// The token that the docs tell to replace.
@@ -26,14 +39,7 @@ fn token(objects: &Objects) -> Result<&str> {
 async fn gateway_with(change: Change) -> Result<Site> {
     let objects = Objects::load(FILE)?;
     let services = services().await?;
-    let sections = ["http", "breaker-admin"];
-    let listeners = sections.map(|section| translate::listener(&objects, section));
-    let listeners = listeners.into_iter().collect::<Result<Vec<_>>>()?;
-    let mut config = translate::config(&objects, listeners, |service| match service {
-        "payments" => Some(services.downstream()),
-        "payments-fallback" => Some(services.fallback()),
-        _ => None,
-    })?;
+    let mut config = config(&objects, &services, &["http", "breaker-admin"])?;
     let names = ["default/shop/http", "default/shop/breaker-admin"];
     change(&mut config, names[0])?;
     let site = Site::start(config, services, names, "shop.example.com").await?;
@@ -43,6 +49,20 @@ async fn gateway_with(change: Change) -> Result<Site> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn in_envoy_gateway_the_breaker_goes_its_whole_round() -> Result<()> {
     gateway().await?.goes_round().await
+}
+
+/// After each step that the page has for the removal.
+#[tokio::test]
+async fn an_envoy_gateway_serves_on_when_the_breaker_is_removed() -> Result<()> {
+    for objects in removal::steps("docs/envoy-gateway.md", FILE)? {
+        objects.get("Gateway", "shop")?;
+        let services = services().await?;
+        let config = config(&objects, &services, &["http"])?;
+        let names = ["default/shop/http"; 2];
+        let site = Site::start(config, services, names, "shop.example.com").await?;
+        site.assert_serves_unguarded().await?;
+    }
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -12,9 +12,9 @@ use recipe_services::{Mode, Services};
 use serde_json::{Value, json};
 
 use self::translate::{Context, Workload};
-use crate::docs;
 use crate::objects::Objects;
 use crate::site::{Change, Site, services, unchanged};
+use crate::{docs, removal};
 
 const INGRESS: &[(&str, &str)] = &[("istio", "ingressgateway")];
 const SHOP: &[(&str, &str)] = &[("app", "shop")];
@@ -92,6 +92,45 @@ async fn in_an_istio_sidecar_the_breaker_goes_its_whole_round() -> Result<()> {
     sidecar(SHOP, "payments:8080").await?.goes_round().await
 }
 
+/// After each step that the page has for the removal.
+#[tokio::test]
+async fn an_istio_gateway_serves_on_when_the_breaker_is_removed() -> Result<()> {
+    let ingress = Workload { context: Context::Gateway, labels: INGRESS, tags: &[] };
+    for objects in removal::steps("docs/istio.md", "envoy/istio/gateway.yaml")? {
+        objects.get("Gateway", "shop")?;
+        let shop = [objects.get("VirtualService", "shop")?];
+        unguarded(&ingress, &objects, &shop, 80, "shop.example.com").await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_istio_sidecar_serves_on_when_the_breaker_is_removed() -> Result<()> {
+    let shop = Workload { context: Context::SidecarOutbound, labels: SHOP, tags: &[] };
+    for objects in removal::steps("docs/istio.md", "envoy/istio/sidecar.yaml")? {
+        let payments = [objects.get("VirtualService", "payments")?];
+        unguarded(&shop, &objects, &payments, 8080, "payments").await?;
+    }
+    Ok(())
+}
+
+/// What is left of a proxy serves, and there is no breaker in it.
+async fn unguarded(
+    workload: &Workload<'_>,
+    objects: &Objects,
+    virtual_services: &[&Value],
+    port: u16,
+    host: &'static str,
+) -> Result<()> {
+    let services = services().await?;
+    let config = workload
+        .bootstrap(objects, virtual_services, |host| endpoint(&services, host))?
+        .listener(workload.listener(objects, "public", port, virtual_services)?)
+        .build();
+    let site = Site::start(config, services, ["public", "public"], host).await?;
+    site.assert_serves_unguarded().await
+}
+
 #[tokio::test]
 async fn clients_of_an_istio_gateway_steer_nothing() -> Result<()> {
     gateway_with(guard_routes).await?.assert_clients_steer_nothing().await?;
@@ -164,6 +203,7 @@ async fn outlier_detection_leaves_a_services_last_host_to_the_breaker() -> Resul
     // With all stats, those of outlier detection among them.
     config["stats_config"] = json!({});
     let site = Site::start(config, services, GATEWAY_LISTENERS, "shop.example.com").await?;
+    site.steer("enable").await?;
     site.services.service("payments").set_failure_rate(1.0);
     site.services.service("payments").set_mode(Mode::Status(503));
     for _ in 0..3 {

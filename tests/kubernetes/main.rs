@@ -8,5 +8,6 @@ mod docs;
 mod envoy_gateway;
 mod istio;
 mod objects;
+mod removal;
 mod schemas;
 mod site;

@@ -8,7 +8,7 @@ use edge_breaker_tests::steering::{OWN_HEADERS, ROUTER_HEADERS};
 use edge_breaker_tests::{PATIENCE, answered_by};
 use envoy_harness::client::{Client, Response, empty};
 use envoy_harness::{Envoy, EnvoyOptions};
-use http::{Request, StatusCode};
+use http::{Method, Request, StatusCode};
 use recipe_services::{Downstream, Mode, Ports, Services};
 use serde_json::Value;
 
@@ -82,11 +82,21 @@ impl Site {
 
     /// The breaker as the admin listener shows it.
     async fn breaker(&self) -> Result<Value> {
-        let url = format!("http://{}/circuit-breaker/services/payments", self.admin);
-        let mut request = Request::get(url);
-        if let Some(token) = &self.token {
-            request = request.header("authorization", format!("Bearer {token}"));
-        }
+        self.ask_admin(Method::GET, "").await
+    }
+
+    /// Steers it, and says how it is then.
+    pub(crate) async fn steer(&self, command: &str) -> Result<Value> {
+        self.ask_admin(Method::POST, &format!("/{command}")).await
+    }
+
+    async fn ask_admin(&self, method: Method, rest: &str) -> Result<Value> {
+        let url = format!("http://{}/circuit-breaker/services/payments{rest}", self.admin);
+        let request = Request::builder().method(method).uri(url);
+        let request = match &self.token {
+            Some(token) => request.header("authorization", format!("Bearer {token}")),
+            None => request.header("content-type", "application/json"),
+        };
         self.client.send(request.body(empty())?).await?.json()
     }
 
@@ -112,16 +122,13 @@ impl Site {
         })
     }
 
-    /// Closed, tripped, diverted, checked, half-open, closed; and what shows it.
+    /// As the pages walk: it only tells at first, is seen to divert, and is enabled. Then tripped, diverted, checked,
+    /// half-open, closed; and what shows it.
     pub(crate) async fn goes_round(&self) -> Result<()> {
         let health = self.services.service("health");
         self.payments().set_failure_rate(0.0);
-        let answer = self.call().await?;
-        assert_eq!(
-            (answer.status.as_u16(), answered_by(&answer)),
-            (200, "downstream"),
-            "{answer:?}"
-        );
+        assert_eq!(self.breaker().await?["state"], "METRICS_ONLY");
+        self.assert_answered(200, "downstream").await?;
 
         // A client cannot choose the fallback.
         let chosen = self.call_with("x-circuit-breaker-cluster", "any").await?;
@@ -131,20 +138,23 @@ impl Site {
             "{chosen:?}"
         );
 
+        assert_eq!(self.steer("force-open").await?["state"], "FORCED_OPEN");
+        self.assert_answered(200, "cluster").await?;
+        assert_eq!(self.steer("reset").await?["state"], "METRICS_ONLY");
+        self.assert_answered(200, "downstream").await?;
+        self.would_open().await?;
+        assert_eq!(self.steer("reset").await?["state"], "METRICS_ONLY");
+        assert_eq!(self.steer("enable").await?["state"], "CLOSED");
+
+        let calls = self.payments().calls();
         self.payments().set_mode(Mode::Status(503));
-        health.set_mode(Mode::Status(503));
         for _ in 0..3 {
-            let answer = self.call().await?;
-            assert_eq!(
-                (answer.status.as_u16(), answered_by(&answer)),
-                (200, "replay"),
-                "{answer:?}"
-            );
+            self.assert_answered(200, "replay").await?;
         }
         self.wait_for_state("OPEN").await?;
+        // Three failures with two retries each.
+        assert_eq!(self.payments().calls(), calls + 9);
         let calls = self.payments().calls();
-        // Two of them, and three failures with two retries each.
-        assert_eq!(calls, 2 + 9);
         for _ in 0..10 {
             let answer = self.call().await?;
             assert_eq!(
@@ -171,11 +181,52 @@ impl Site {
         self.payments().set_failure_rate(0.0);
         health.set_mode(Mode::Normal);
         self.wait_for_state("HALF_OPEN").await?;
-        let trial = self.call().await?;
-        assert_eq!((trial.status.as_u16(), answered_by(&trial)), (200, "downstream"), "{trial:?}");
+        self.assert_answered(200, "downstream").await?;
         self.wait_for_state("CLOSED").await?;
+        self.assert_metrics().await?;
 
-        self.assert_metrics().await
+        assert_eq!(self.steer("disable").await?["state"], "DISABLED");
+        self.payments().set_mode(Mode::Status(503));
+        self.assert_answered(503, "downstream").await
+    }
+
+    /// A call of the guarded service is answered with this status, by whom.
+    async fn assert_answered(&self, status: u16, by: &str) -> Result<()> {
+        let answer = self.call().await?;
+        assert_eq!((answer.status.as_u16(), answered_by(&answer)), (status, by), "{answer:?}");
+        Ok(())
+    }
+
+    /// While it only tells, the service's failures reach the client, and what would have been done is counted.
+    async fn would_open(&self) -> Result<()> {
+        self.payments().set_mode(Mode::Status(503));
+        self.services.service("health").set_mode(Mode::Status(503));
+        let fallback = self.services.fallback_calls();
+        for _ in 0..4 {
+            self.assert_answered(503, "downstream").await?;
+        }
+        assert_eq!(self.services.fallback_calls(), fallback);
+        let opened = [("cb_to", "open"), ("cb_reason", "consecutive_failures")];
+        assert_eq!(self.metric("edge_breaker_transitions_total", &opened).await?, 1.0);
+        let open = [("cb_reason", "open")];
+        assert_eq!(self.metric("edge_breaker_not_permitted_total", &open).await?, 1.0);
+        self.payments().set_mode(Mode::Normal);
+        Ok(())
+    }
+
+    /// What is left without the breaker: the service answers every call, good or bad, and no client gets at the fallback.
+    pub(crate) async fn assert_serves_unguarded(&self) -> Result<()> {
+        self.payments().set_failure_rate(0.0);
+        self.assert_answered(200, "downstream").await?;
+        for name in OWN_HEADERS {
+            assert_eq!(self.call_with(name, "any").await?.status, StatusCode::OK);
+        }
+        self.payments().set_mode(Mode::Status(503));
+        for _ in 0..4 {
+            self.assert_answered(503, "downstream").await?;
+        }
+        assert_eq!(self.services.fallback_calls(), 0);
+        Ok(())
     }
 
     /// Each label of the breaker's metrics is one of Prometheus.
@@ -183,13 +234,15 @@ impl Site {
         let opened = [("cb_to", "open"), ("cb_reason", "consecutive_failures")];
         let healthy = [("cb_to", "half_open"), ("cb_reason", "health_check")];
         for (name, labels, value) in [
-            ("edge_breaker_transitions_total", &opened[..], 1.0),
+            // Once while it only told.
+            ("edge_breaker_transitions_total", &opened[..], 2.0),
             ("edge_breaker_transitions_total", &healthy, 1.0),
-            ("edge_breaker_calls_total", &[("cb_outcome", "failure")], 3.0),
-            ("edge_breaker_calls_total", &[("cb_outcome", "success")], 3.0),
+            ("edge_breaker_calls_total", &[("cb_outcome", "failure")], 7.0),
+            ("edge_breaker_calls_total", &[("cb_outcome", "success")], 4.0),
             ("edge_breaker_fallback_total", &[("cb_kind", "replay")], 3.0),
-            ("edge_breaker_fallback_total", &[("cb_kind", "cluster")], 10.0),
-            ("edge_breaker_not_permitted_total", &[("cb_reason", "open")], 10.0),
+            ("edge_breaker_fallback_total", &[("cb_kind", "cluster")], 11.0),
+            ("edge_breaker_not_permitted_total", &[("cb_reason", "open")], 11.0),
+            ("edge_breaker_not_permitted_total", &[("cb_reason", "forced_open")], 1.0),
             ("edge_breaker_health_checks_total", &[("cb_result", "healthy")], 1.0),
         ] {
             assert_eq!(self.metric(name, labels).await?, value, "{name} {labels:?}");

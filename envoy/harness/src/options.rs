@@ -22,6 +22,7 @@ pub struct EnvoyOptions {
     log_level: String,
     component_log_level: String,
     cpu: Option<usize>,
+    hot_restart: Option<(u32, u32)>,
     arguments: Vec<OsString>,
 }
 
@@ -39,6 +40,7 @@ impl EnvoyOptions {
             log_level: "warning".to_owned(),
             component_log_level: "wasm:info".to_owned(),
             cpu: None,
+            hot_restart: None,
             arguments: Vec::new(),
         }
     }
@@ -86,6 +88,14 @@ impl EnvoyOptions {
         self
     }
 
+    /// Takes over from the Envoy that has the same base id and the epoch before, if this one is above 0, and lets
+    /// the next one take over. No other Envoy of the machine may have that base id.
+    #[must_use]
+    pub fn hot_restart(mut self, base_id: u32, epoch: u32) -> Self {
+        self.hot_restart = Some((base_id, epoch));
+        self
+    }
+
     /// One more argument of the command line.
     #[must_use]
     pub fn arg(mut self, argument: impl Into<OsString>) -> Self {
@@ -123,8 +133,15 @@ impl EnvoyOptions {
         if !self.component_log_level.is_empty() {
             command.args(["--component-log-level", &self.component_log_level]);
         }
-        // Without hot restart nothing is shared between the proxies of a machine.
-        command.arg("--disable-hot-restart").args(&self.arguments);
+        match self.hot_restart {
+            Some((base_id, epoch)) => {
+                command.args(["--base-id", &base_id.to_string()]);
+                command.args(["--restart-epoch", &epoch.to_string()]);
+            }
+            // Nothing is shared between the proxies of a machine.
+            None => drop(command.arg("--disable-hot-restart")),
+        }
+        command.args(&self.arguments);
         command
     }
 }
