@@ -141,7 +141,8 @@ impl Permit {
             true => policy.max_wait.min(TO_COMPLETE),
             false => policy.max_wait,
         };
-        let ending = (lease / 4).max(ENDING).min(lease / 2);
+        let part = |of| lease.checked_div(of).unwrap_or_default();
+        let ending = part(4).max(ENDING).min(part(2));
         self.place.is_some_and(|place| now < place.deadline && place.deadline <= now.after(ending))
     }
 }
