@@ -7,6 +7,7 @@ mod concurrency;
 mod copies;
 mod counters;
 mod diversion;
+mod flapping;
 mod hostile;
 mod hot_restart;
 mod isolation;

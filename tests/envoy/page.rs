@@ -96,3 +96,9 @@ async fn the_page_asks_for_the_token() -> Result<()> {
     assert_eq!(edge.client.send(request).await?.status, 401);
     run(script("token.mjs", &edge)?, |_| {}).await
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_page_says_why_it_shows_no_breaker() -> Result<()> {
+    let edge = Edge::setup(json!({})).start().await?;
+    run(script("none.mjs", &edge)?, |_| {}).await
+}

@@ -235,24 +235,29 @@ async fn a_trial_whose_answer_is_cut_off_has_failed() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_trial_that_is_told_to_come_later_does_not_close() -> Result<()> {
-    for checked in [false, true] {
+async fn a_trial_that_is_told_to_come_later_does_not_close_and_is_not_repeated_at_once()
+-> Result<()> {
+    for (checked, pause) in [(false, Duration::from_secs(1)), (true, Duration::from_millis(50))] {
         let (edge, payment) = tripped(plugin(checked, "5m"), PATIENCE).await?;
         payment.set_mode(Mode::Status(429));
         assert_eq!(trial(&edge, &payment).await??.status, 429, "checked: {checked}");
-        assert_eq!(edge.breaker(PAYMENT).await?.state, "HALF_OPEN", "checked: {checked}");
-        // Its place is free again.
-        for ignored in 1..=2 {
-            let ignored = Outcomes { failure: 1, ignored, ..Outcomes::default() };
-            edge.wait_for_outcomes(PAYMENT, ignored).await?;
-            let next = edge.get(PATH).await?;
-            assert_eq!(next.status, 429, "checked: {checked}");
-        }
-        let ignored = Outcomes { failure: 1, ignored: 3, ..Outcomes::default() };
+        let ignored = Outcomes { failure: 1, ignored: 1, ..Outcomes::default() };
         edge.wait_for_outcomes(PAYMENT, ignored).await?;
+        let told = edge.breaker(PAYMENT).await?;
+        assert_eq!(told.state, "HALF_OPEN", "checked: {checked}");
+        // Its place is free again, but nobody gets it yet.
+        for trials in 2..=4 {
+            let began = Instant::now();
+            assert_eq!(trial(&edge, &payment).await??.status, 429, "checked: {checked}");
+            let waited = began.elapsed();
+            // The pause began before the answer to the trial before this one was there.
+            ensure!(checked || waited >= pause / 2, "{waited:?}, not {pause:?}");
+            let ignored = Outcomes { failure: 1, ignored: trials, ..Outcomes::default() };
+            edge.wait_for_outcomes(PAYMENT, ignored).await?;
+        }
         assert_eq!(edge.breaker(PAYMENT).await?.state, "HALF_OPEN", "checked: {checked}");
         payment.set_mode(Mode::Normal);
-        assert_eq!(edge.get(PATH).await?.status, 200, "checked: {checked}");
+        assert_eq!(trial(&edge, &payment).await??.status, 200, "checked: {checked}");
         assert_closed(&edge).await?;
     }
     Ok(())

@@ -17,6 +17,9 @@ use serde_json::{Value, json};
 use crate::load::{Load, Tally, WITHIN, patient_route, until};
 
 const UPDATED: &str = "listener_manager.lds.update_success";
+/// A check's interval and a timer's, and time for a busy machine.
+const SOON: Duration = Duration::from_secs(5);
+
 const REJECTED: &str = "listener_manager.lds.update_rejected";
 
 /// An [`Edge`] whose listener comes from a file. Its port stays what the kernel chose first.
@@ -27,14 +30,17 @@ struct Changing {
 
 impl Changing {
     async fn start(plugin: Value) -> Result<Self> {
+        // The next answer on a connection from before an update is its last, so that the
+        // client's next request meets the new configuration.
+        Self::start_with(plugin, &["--drain-strategy", "immediate"]).await
+    }
+
+    async fn start_with(plugin: Value, arguments: &[&str]) -> Result<Self> {
         let services = Services::start(Ports::default()).await?;
         let file = LdsFile::new(vec![listener(plugin)?])?;
-        let options = EnvoyOptions::new(bootstrap(&services).lds(&file).build())
-            .concurrency(4)
-            // The next answer on a connection from before an update is its last, so that the
-            // client's next request meets the new configuration.
-            .arg("--drain-strategy")
-            .arg("immediate");
+        let config = bootstrap(&services).lds(&file).build();
+        let options = EnvoyOptions::new(config).concurrency(4);
+        let options = arguments.iter().fold(options, |options, it| options.arg(*it));
         let envoy = options.start().await?;
         let address = envoy.listener_addr("edge").await?;
         let edge = Edge { envoy, services, client: Client::new(), address, admin: address };
@@ -177,6 +183,88 @@ async fn a_service_that_is_open_over_an_update_is_closed_by_the_new_health_check
     let closed = changing.edge.wait_for(PAYMENT, "CLOSED", WITHIN).await?;
     assert_eq!((closed.failure_count, closed.generation), (0, open.generation + 1), "{closed:?}");
     Ok(())
+}
+
+/// A service that is checked at this path.
+fn checked_at(path: &str) -> Value {
+    json!({ "services": [{
+        "name": PAYMENT,
+        "trip": { "consecutive_failures": 3 },
+        "health_check": {
+            "cluster": clusters::HEALTH, "path": path, "interval": "500ms", "then": "close",
+        },
+    }]})
+}
+
+/// The first configuration, and a wrong one in its place. Envoy starts no plugin for the first when
+/// it is put back, since it has not drained yet: a client holds a connection.
+async fn wrongly_checked() -> Result<(Changing, Client)> {
+    let changing = Changing::start_with(checked_at("/payment-service"), &[]).await?;
+    changing.edge.services.service(PAYMENT).set_health(Health::Healthy);
+    changing.edge.services.service("wrong").set_health(Health::Sick);
+    let held = Client::new();
+    held.get(&changing.edge.url("/payment-service")).await?;
+    changing.update(checked_at("/wrong")).await?;
+    Ok((changing, held))
+}
+
+#[tokio::test]
+async fn a_health_check_that_is_put_back_before_it_has_drained_closes_what_trips() -> Result<()> {
+    let (changing, held) = wrongly_checked().await?;
+    changing.update(checked_at("/payment-service")).await?;
+    trip_on_new_connections(&changing).await?;
+    changing.edge.services.service(PAYMENT).set_failure_rate(0.0);
+    changing.edge.wait_for(PAYMENT, "CLOSED", SOON).await?;
+    drop(held);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_wrong_health_check_that_is_put_right_while_open_is_heeded() -> Result<()> {
+    let (changing, held) = wrongly_checked().await?;
+    trip_on_new_connections(&changing).await?;
+    let wrong = changing.edge.services.service("wrong");
+    until(&wrong, |counts| counts.health_calls >= 2).await?;
+    changing.update(checked_at("/payment-service")).await?;
+    changing.edge.services.service(PAYMENT).set_failure_rate(0.0);
+    changing.get("/payment-service").await?;
+    changing.edge.wait_for(PAYMENT, "CLOSED", SOON).await?;
+    drop(held);
+    Ok(())
+}
+
+/// The first configuration is the wrong one, and its clients hold their connections and call on.
+#[tokio::test]
+async fn calls_on_connections_from_before_put_no_wrong_health_check_back() -> Result<()> {
+    let changing = Changing::start_with(checked_at("/wrong"), &[]).await?;
+    let [payment, wrong] = [PAYMENT, "wrong"].map(|name| changing.edge.services.service(name));
+    wrong.set_health(Health::Healthy);
+    payment.set_health(Health::Sick);
+    let held = Client::new();
+    held.get(&changing.edge.url("/payment-service")).await?;
+    changing.update(checked_at("/payment-service")).await?;
+    let open = trip_on_new_connections(&changing).await?;
+    let before = payment.counts().health_calls;
+    while payment.counts().health_calls < before + 6 {
+        held.get(&changing.edge.url("/payment-service")).await?;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(wrong.counts().health_calls, 0);
+    assert_eq!(changing.breaker(PAYMENT).await?.generation, open.generation);
+    Ok(())
+}
+
+/// Trips by the configuration that is in force for new connections.
+async fn trip_on_new_connections(changing: &Changing) -> Result<Breaker> {
+    changing.edge.services.service(PAYMENT).set_failure_rate(1.0);
+    for _ in 0..100 {
+        let breaker = changing.breaker(PAYMENT).await?;
+        if breaker.state == "OPEN" {
+            return Ok(breaker);
+        }
+        changing.get("/payment-service").await?;
+    }
+    bail!("it does not trip");
 }
 
 #[tokio::test]

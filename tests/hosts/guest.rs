@@ -4,7 +4,8 @@
 //! * `$number` logs a number, `$status` a status,
 //! * `$bytes` logs a status, or, if it is OK, what came back by `$data` and `$size`;
 //! * `$length` the same, but of what came back only its length;
-//! * `$out32` and `$out64` the same for numbers that came back by `$out`.
+//! * `$out32` and `$out64` the same for numbers that came back by `$out`;
+//! * `$pairs` the same for pairs: the probes' own, and the names of pseudo-headers.
 
 use std::fmt::Write as _;
 
@@ -15,6 +16,7 @@ const CALLBACKS: &[(&str, &str, Option<u32>)] = &[
     ("tick", "$ctx", None),
     ("queue_ready", "$ctx $token", None),
     ("http_call_response", "$ctx $token $headers $body $trailers", None),
+    ("grpc_close", "$ctx $token $status", None),
     ("request_headers", "$ctx $count $end", Some(0)),
     ("request_body", "$ctx $count $end", Some(0)),
     ("request_trailers", "$ctx $count", Some(0)),
@@ -56,12 +58,15 @@ const PRELUDE: &str = r#"
 (import "env" "proxy_close_stream" (func $close_stream (param i32) (result i32)))
 (import "env" "proxy_send_local_response" (func $reply (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
 (import "env" "proxy_http_call" (func $http_call (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
+(import "env" "proxy_grpc_call" (func $grpc_call (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
+(import "env" "proxy_get_status" (func $get_status (param i32 i32 i32) (result i32)))
 (import "env" "proxy_set_effective_context" (func $set_effective_context (param i32) (result i32)))
 (import "env" "proxy_done" (func $done (result i32)))
 (import "env" "proxy_call_foreign_function" (func $call_foreign (param i32 i32 i32 i32 i32 i32) (result i32)))
 (import "wasi_snapshot_preview1" "clock_time_get" (func $clock_time_get (param i32 i64 i32) (result i32)))
 (import "wasi_snapshot_preview1" "random_get" (func $random_get (param i32 i32) (result i32)))
 (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
+(import "wasi_snapshot_preview1" "poll_oneoff" (func $poll_oneoff (param i32 i32 i32 i32) (result i32)))
 (memory (export "memory") 4)
 (global $heap (mut i32) (i32.const 65536))
 (global $probe (mut i32) (i32.const 0))
@@ -136,6 +141,38 @@ const PRELUDE: &str = r#"
   (if (local.get $status)
     (then (call $status (local.get $label) (local.get $length) (local.get $status)))
     (else (call $number (local.get $label) (local.get $length) (i64.load32_u (global.get $size)))))
+  (call $clear))
+(func $pairs (param $label i32) (param $length i32) (param $status i32)
+  (local $left i32) (local $sizes i32) (local $at i32) (local $to i32) (local $name i32) (local $value i32)
+  (if (local.get $status) (then
+    (call $status (local.get $label) (local.get $length) (local.get $status)) (return)))
+  (local.set $to (i32.const 4096))
+  (local.set $left (i32.load (i32.load (global.get $data))))
+  (local.set $sizes (i32.add (i32.const 4) (i32.load (global.get $data))))
+  (local.set $at (i32.add (local.get $sizes) (i32.mul (i32.const 8) (local.get $left))))
+  (block $done (loop $pair
+    (br_if $done (i32.eqz (local.get $left)))
+    (local.set $name (i32.load (local.get $sizes)))
+    (local.set $value (i32.load offset=4 (local.get $sizes)))
+    ;; a colon, or `x-p-`
+    (if (i32.or (i32.eq (i32.load8_u (local.get $at)) (i32.const 58))
+                (i32.eq (i32.load (local.get $at)) (i32.const 0x2d702d78))) (then
+      (memory.copy (local.get $to) (local.get $at) (local.get $name))
+      (local.set $to (i32.add (local.get $to) (local.get $name)))
+      (if (i32.eq (i32.load8_u (local.get $at)) (i32.const 0x78)) (then
+        (i32.store8 (local.get $to) (i32.const 61))
+        (memory.copy (i32.add (i32.const 1) (local.get $to))
+          (i32.add (i32.const 1) (i32.add (local.get $at) (local.get $name))) (local.get $value))
+        (local.set $to (i32.add (i32.const 1) (i32.add (local.get $to) (local.get $value))))))
+      (i32.store8 (local.get $to) (i32.const 32))
+      (local.set $to (i32.add (i32.const 1) (local.get $to)))))
+    (local.set $at (i32.add (i32.const 2)
+      (i32.add (local.get $at) (i32.add (local.get $name) (local.get $value)))))
+    (local.set $sizes (i32.add (i32.const 8) (local.get $sizes)))
+    (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+    (br $pair)))
+  (call $text (local.get $label) (local.get $length)
+    (i32.const 4096) (i32.sub (local.get $to) (i32.const 4096)))
   (call $clear))
 (func $out32 (param $label i32) (param $length i32) (param $status i32)
   (if (local.get $status)

@@ -742,6 +742,111 @@ pub(crate) const PROBES: &[Probe] = &[
         ],
     ),
     probe(
+        "pairs come in the order of the headers; one that is replaced is the last",
+        GET,
+        &[
+            (
+                "request_headers",
+                r#"
+            (call $pairs @"as they came" (call $get_pairs (i32.const 0) (global.get $data) (global.get $size)))
+            (call $status @"replace the first" (call $set_header (i32.const 0) @"x-p-one" @"2"))
+            (call $status @"replace two" (call $set_header (i32.const 0) @"X-P-Two" @"c"))
+            (call $pairs @"replaced" (call $get_pairs (i32.const 0) (global.get $data) (global.get $size)))
+            (call $status @"replace a pseudo-header" (call $set_header (i32.const 0) @":path" @"/other"))
+            (call $status @"add" (call $add_header (i32.const 0) @"x-p-two" @"d"))
+            (call $status @"a new one" (call $set_header (i32.const 0) @"x-p-new" @"n"))
+            (call $status @"remove" (call $remove_header (i32.const 0) @"x-p-none"))
+            (call $pairs @"changed" (call $get_pairs (i32.const 0) (global.get $data) (global.get $size)))"#,
+            ),
+            END,
+        ],
+    ),
+    probe(
+        "pseudo-headers come first, in whatever order all are set",
+        GET,
+        &[
+            (
+                "response_headers",
+                r#"
+            (call $status @"replace" (call $set_header (i32.const 2) @"x-p-up" @"2"))
+            (call $pairs @"replaced" (call $get_pairs (i32.const 2) (global.get $data) (global.get $size)))
+            (call $status @"all at once" (call $set_pairs (i32.const 2) @"\04\00\00\00\05\00\00\00\01\00\00\00\07\00\00\00\03\00\00\00\05\00\00\00\01\00\00\00\05\00\00\00\01\00\00\00x-p-b\001\00:status\00203\00x-p-a\002\00x-p-b\003\00"))
+            (call $pairs @"set" (call $get_pairs (i32.const 2) (global.get $data) (global.get $size)))"#,
+            ),
+            END,
+        ],
+    ),
+    probe(
+        "a value is added to a header that Envoy keeps in one line",
+        GET,
+        &[
+            (
+                "request_headers",
+                r#"
+            (call $status @"add" (call $add_header (i32.const 0) @"via" @"a"))
+            (call $status @"another" (call $add_header (i32.const 0) @"via" @"b"))
+            (call $bytes @"then" (call $get_header (i32.const 0) @"via" (global.get $data) (global.get $size)))"#,
+            ),
+            END,
+        ],
+    ),
+    probe(
+        "a gRPC call carries its timeout, in milliseconds or else in seconds",
+        GET,
+        &[
+            (
+                "request_headers",
+                r#"
+            (global.set $a (local.get $ctx))
+            (call $status @"call" (call $grpc_call @"service" @"p.Service" @"Method"
+                @"\01\00\00\00\05\00\00\00\01\00\00\00x-p-m\001\00" @"message" (i32.const 60000) (global.get $out)))
+            (i32.const 1) ;; returns"#,
+            ),
+            (
+                "grpc_close",
+                r#"
+            (call $number @"status" (i64.extend_i32_u (local.get $status)))
+            (call $bytes @"message" (call $get_status (global.get $out) (global.get $data) (global.get $size)))
+            (global.set $b (i32.add (global.get $b) (i32.const 1)))
+            (if (i32.eq (global.get $b) (i32.const 1)) (then
+            (call $status @"call" (call $grpc_call @"service" @"p.Service" @"Method"
+                @"\01\00\00\00\05\00\00\00\01\00\00\00x-p-m\001\00" @"message" (i32.const 0) (global.get $out)))))
+            (if (i32.eq (global.get $b) (i32.const 2)) (then
+            (call $status @"call" (call $grpc_call @"service" @"p.Service" @"Method"
+                @"\01\00\00\00\05\00\00\00\01\00\00\00x-p-m\001\00" @"message" (i32.const 99999999) (global.get $out)))))
+            (if (i32.eq (global.get $b) (i32.const 3)) (then
+            (call $status @"call" (call $grpc_call @"service" @"p.Service" @"Method"
+                @"\01\00\00\00\05\00\00\00\01\00\00\00x-p-m\001\00" @"message" (i32.const -1) (global.get $out)))))
+            (if (i32.eq (global.get $b) (i32.const 4)) (then
+            (call $status @"to the stream" (call $set_effective_context (global.get $a)))
+            (call $status @"go on" (call $continue_stream (i32.const 0)))))"#,
+            ),
+            END,
+        ],
+    ),
+    probe(
+        "who sleeps is woken at once, looks at the clock, and sleeps on until its time has come",
+        GET,
+        &[
+            (
+                "request_headers",
+                r#"
+            (drop (call $clock_time_get (i32.const 1) (i64.const 1) (i32.const 48)))
+            (i32.store (i32.const 272) (i32.const 1))
+            (i64.store (i32.const 280) (i64.const 20000000))
+            (i32.store (global.get $out) (i32.const 7))
+            (call $number @"sleep" (i64.extend_i32_u (call $poll_oneoff (i32.const 256) (i32.const 320) (i32.const 1) (global.get $out))))
+            (call $number @"what has happened" (i64.load32_u (global.get $out)))
+            (loop $asleep
+              (drop (call $poll_oneoff (i32.const 256) (i32.const 320) (i32.const 1) (global.get $out)))
+              (drop (call $clock_time_get (i32.const 1) (i64.const 1) (i32.const 56)))
+              (br_if $asleep (i64.lt_u (i64.sub (i64.load (i32.const 56)) (i64.load (i32.const 48))) (i64.const 20000000))))
+            (call $say @"awake")"#,
+            ),
+            END,
+        ],
+    ),
+    probe(
         "a request that is closed is cut off",
         GET,
         &[

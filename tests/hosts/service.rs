@@ -1,5 +1,7 @@
 //! The service behind both hosts: it answers each request alike, and tells what it got.
 
+const GRPC: &str = "application/grpc";
+
 /// What it got.
 pub(crate) struct Got {
     /// Names and values, the path among them as `:path`.
@@ -9,9 +11,20 @@ pub(crate) struct Got {
 
 /// Its answer: headers besides the status, and a body.
 pub(crate) fn answer(got: &Got) -> (Vec<(&'static str, String)>, Vec<u8>) {
-    let told = got.headers.iter().filter(|(name, _)| name == ":path" || is_ours(name));
+    const TOLD: &[&str] = &[":path", "grpc-timeout", "te"];
+    let is_told = |name: &str| TOLD.contains(&name) || is_ours(name);
+    let told = got.headers.iter().filter(|(name, _)| is_told(name));
     let mut told: Vec<_> = told.map(|(name, value)| format!("{name}={value}")).collect();
     told.sort_unstable();
+    if got.headers.iter().any(|(name, value)| name == "content-type" && value == GRPC) {
+        // Trailers only, so that it needs none.
+        let headers = vec![
+            ("content-type", GRPC.to_owned()),
+            ("grpc-status", "9".to_owned()),
+            ("grpc-message", told.join(" ")),
+        ];
+        return (headers, Vec::new());
+    }
     let body = if got.body.is_empty() { b"hello".to_vec() } else { got.body.clone() };
     let headers = vec![
         ("x-p-up", "1".to_owned()),

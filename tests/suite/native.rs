@@ -3,7 +3,7 @@
 mod proxy;
 mod stream;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
@@ -26,6 +26,8 @@ pub(crate) struct Native {
     proxy: Proxy,
     /// The configuration at work.
     config: String,
+    /// Those that were taken once: the proxy does not try them again.
+    tried: BTreeSet<String>,
     plugins: Vec<Rc<Plugin>>,
     /// Those of replaced configurations, by thread: they tick until their last stream has ended.
     replaced: Vec<(Worker, Weak<Plugin>)>,
@@ -35,6 +37,7 @@ pub(crate) struct Native {
 
 /// The filter on one thread, under one configuration.
 struct Plugin {
+    config: String,
     filter: Filter,
     metrics: Metrics,
 }
@@ -52,6 +55,7 @@ impl Native {
             workers,
             proxy: Proxy::default(),
             config: String::new(),
+            tried: BTreeSet::new(),
             plugins: Vec::new(),
             replaced: Vec::new(),
             streams: BTreeMap::new(),
@@ -80,7 +84,14 @@ impl Native {
         let filter = self
             .proxy
             .run(&metrics, &Facts::default(), |host, effects| Filter::new(config, host, effects));
-        Ok(Plugin { filter, metrics })
+        Ok(Plugin { config: self.config.clone(), filter, metrics })
+    }
+
+    /// The plugin of this configuration that streams of the thread are left of.
+    fn put_back(&self, thread: Worker) -> Option<Rc<Plugin>> {
+        let of_thread = self.replaced.iter().filter(|(of, _)| *of == thread);
+        let mut left = of_thread.filter_map(|(_, plugin)| plugin.upgrade());
+        left.find(|plugin| plugin.config == self.config && !self.proxy.is_component)
     }
 
     fn plugin(&self, thread: Worker) -> Result<Rc<Plugin>> {
@@ -167,10 +178,24 @@ impl Host for Native {
         }
         self.config = text;
         // A proxy does so before any of its workers sees it.
-        self.try_plugin()?;
+        if self.proxy.is_component || self.tried.insert(self.config.clone()) {
+            self.try_plugin()?;
+        }
         self.callouts.forget(|owner| matches!(owner, Owner::Errand(..)));
-        let plugins =
-            (0..=self.workers).map(|thread| self.new_plugin(thread)).collect::<Result<_>>()?;
+        let mut plugins = Vec::new();
+        for thread in 0..=self.workers {
+            plugins.push(match self.put_back(thread) {
+                Some(plugin) => {
+                    let period = plugin.filter.tick_period();
+                    self.callouts.timers.tick_every(thread, period);
+                    plugin
+                }
+                None => self.new_plugin(thread)?,
+            });
+        }
+        self.replaced.retain(|(thread, plugin)| {
+            plugins.get(*thread).is_none_or(|new| !Weak::ptr_eq(plugin, &Rc::downgrade(new)))
+        });
         let replaced = std::mem::replace(&mut self.plugins, plugins);
         self.replaced.extend(replaced.iter().map(Rc::downgrade).enumerate());
         Ok(Configured::Accepted)
@@ -196,7 +221,7 @@ impl Host for Native {
 
     fn request(&mut self, call: CallId, request: &Request) -> Result<Sent> {
         let plugin = self.plugin(request.worker)?;
-        let (stream, next) = Stream::begin(&self.proxy, &plugin, request, |cluster| {
+        let (stream, next) = Stream::begin(&self.proxy, &plugin, call, request, |cluster| {
             self.callouts.answer_of(cluster)
         });
         let received = self.go_on(call, stream, next)?;

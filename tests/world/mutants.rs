@@ -27,7 +27,7 @@ pub(crate) struct Mutant {
 }
 
 /// The bugs that are to be found.
-const MUTANTS: [Mutant; 12] = [
+const MUTANTS: [Mutant; 14] = [
     Mutant {
         does: "it writes unconditionally, with a version of 0",
         patches: &[(
@@ -93,6 +93,24 @@ const MUTANTS: [Mutant; 12] = [
             "plugin/breaker/src/check.rs",
             "if now < self.due || now < self.leased_until {",
             "if now < self.due {",
+        )],
+        shows: with_checks,
+    },
+    Mutant {
+        does: "it asks a service again at once that has turned a trial away",
+        patches: &[(
+            "plugin/breaker/src/state.rs",
+            "if now < self.retry_at {",
+            "if now < Timestamp::default() {",
+        )],
+        shows: anywhere,
+    },
+    Mutant {
+        does: "it waits no longer for a health check that has lied",
+        patches: &[(
+            "plugin/breaker/src/backoff.rs",
+            "let shortest = if trips > 1 { pause } else { Duration::ZERO };",
+            "let shortest = if trips > u32::MAX - 1 { pause } else { Duration::ZERO };",
         )],
         shows: with_checks,
     },

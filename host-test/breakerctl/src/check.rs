@@ -1,31 +1,36 @@
 //! `breakerctl check`: is this configuration one that the proxy will take?
 //!
 //! No configuration is judged here. The module that the proxy will load is asked, and what it says is
-//! brought to the line of the file it is about. What the module cannot see, the place where its
-//! configuration stands, is looked at here, and warned of.
+//! brought to the line of the file it is about, what it refuses and what it doubts. What the module
+//! cannot see, the place where its configuration stands, is looked at here, and warned of.
 
 mod caution;
-mod finding;
+mod embedded;
+mod envoy;
+pub(crate) mod finding;
+mod services;
 mod text;
 
-use std::io::{Read, Write as _};
+use std::io::Write as _;
 use std::path::PathBuf;
 
-use anyhow::Context as _;
 use serde::Serialize;
 
 use crate::document::Position;
-use crate::module::{ModuleArgs, Refusal};
+use crate::input;
+use crate::module::{Judgement, ModuleArgs, Refusal};
 use crate::output::{self, Answer, BAD, BETWEEN, FAINT, GOOD};
 use caution::Caution;
 use finding::Finding;
 
 /// Check a configuration before a proxy sees it
 ///
-/// FILE is the plugin's own JSON, or YAML or JSON of one of these, in which the configurations
+/// FILE is the plugin's own JSON or YAML, or YAML or JSON of one of these, in which the configurations
 /// are found: Envoy (wasm HTTP filters), Istio (WasmPlugin, TrafficExtension, EnvoyFilter), Envoy
-/// Gateway (EnvoyExtensionPolicy). Each is given to the module itself, in a sandbox. Warned of is what
-/// lets clients steer the breaker: headers that nobody removes, an admin API without a token.
+/// Gateway (EnvoyExtensionPolicy), Higress (WasmPlugin), and any of these in a ConfigMap. Each is given to
+/// the module itself, in a sandbox. Warned of is what is odd around it: headers by which clients could
+/// steer, an admin API without a token, routes, clusters, filters and labels; and what works, but will
+/// hardly be meant so: rates below a percent, services that no request can reach.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -75,51 +80,30 @@ struct Problem {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Answer> {
-    let (file, text) = read(&args.file)?;
-    let mut found =
-        finding::find(&text).map_err(|(at, message)| anyhow::anyhow!("{file}:{at}: {message}"))?;
-    if !args.only.is_empty() {
-        let plugins = &mut found.plugins;
-        plugins.retain(|finding| finding.name.as_ref().is_some_and(|n| args.only.contains(n)));
-    }
-    if found.plugins.is_empty() {
-        let whose = if args.only.is_empty() { "" } else { " of that name" };
-        anyhow::bail!(
-            "{file}: no plugin{whose} is configured here; looked for wasm filters of Envoy, and \
-             for WasmPlugin, TrafficExtension, EnvoyFilter and EnvoyExtensionPolicy"
-        );
-    }
+    let (file, text) = input::read(&args.file)?;
+    let found = finding::find_in(&file, &text, &args.only)?;
     let module = args.module.load()?;
+    let mut warnings = caution::find(&found, &args.only);
     let configurations = found
         .plugins
         .iter()
         .map(|finding| {
-            let error =
-                module.refusal(finding.text.bytes())?.map(|refusal| problem(finding, refusal));
+            let Judgement { refusal, doubts } = module.judge(finding.text.bytes())?;
+            warnings.extend(doubts.into_iter().map(|doubt| caution::doubt(finding, doubt)));
+            let error = refusal.map(|refusal| problem(finding, refusal));
             let Position { line, column } = finding.text.at();
             Ok(Checked { place: finding.place.clone(), line, column, ok: error.is_none(), error })
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
     let ok = configurations.iter().all(|c| c.ok);
-    let report = Report { ok, file, configurations, warnings: caution::find(&found, &args.only) };
+    warnings.sort_by_key(|caution| (caution.line, caution.column));
+    let report = Report { ok, file, configurations, warnings };
     if args.json {
         output::json(&report)?;
     } else {
         print(&report)?;
     }
     Ok(Answer::from(report.ok))
-}
-
-/// Reads the file, which is named as the user names it.
-fn read(path: &std::path::Path) -> anyhow::Result<(String, String)> {
-    if path.as_os_str() == "-" {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).context("reading standard input")?;
-        return Ok(("(standard input)".to_owned(), text));
-    }
-    let file = path.display().to_string();
-    let text = std::fs::read_to_string(path).with_context(|| format!("reading {file}"))?;
-    Ok((file, text))
 }
 
 fn problem(finding: &Finding, mut refusal: Refusal) -> Problem {

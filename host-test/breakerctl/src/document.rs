@@ -79,6 +79,42 @@ impl Node {
         self.get(name)?.text()
     }
 
+    /// The items of the list at a key; none if there is no list.
+    pub(crate) fn items(&self, name: &str) -> &[Self] {
+        match self.get(name) {
+            Some(Self { value: Value::List(nodes), .. }) => nodes,
+            _ => &[],
+        }
+    }
+
+    /// What is directly in it: items of a list, or values of a map.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &Self> {
+        let (items, entries): (&[Self], &[(Key, Self)]) = match &self.value {
+            Value::Scalar { .. } => (&[], &[]),
+            Value::List(nodes) => (nodes, &[]),
+            Value::Map(entries) => (&[], entries),
+        };
+        items.iter().chain(entries.iter().map(|(_, node)| node))
+    }
+
+    /// The same at other places.
+    pub(crate) fn moved(mut self, to: &dyn Fn(Position) -> Position) -> Self {
+        self.at = to(self.at);
+        match &mut self.value {
+            Value::Scalar { .. } => {}
+            Value::List(nodes) => {
+                *nodes = std::mem::take(nodes).into_iter().map(|node| node.moved(to)).collect();
+            }
+            Value::Map(entries) => {
+                let moved = std::mem::take(entries)
+                    .into_iter()
+                    .map(|(key, node)| (Key { at: to(key.at), ..key }, node.moved(to)));
+                *entries = moved.collect();
+            }
+        }
+        self
+    }
+
     /// The same as JSON, as a control plane would make it of YAML.
     pub(crate) fn to_json(&self) -> serde_json::Value {
         use serde_json::Value as Json;

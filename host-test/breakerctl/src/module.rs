@@ -13,6 +13,8 @@ const DEFAULT: &str = "target/wasm/edge_breaker.wasm";
 
 /// What the module's log says before the reason of a refusal.
 const REFUSED: &str = "configuration refused: ";
+/// And before what it takes, and doubts.
+const DOUBTED: &str = "event=doubtful_configuration path=";
 
 /// Which module is run.
 #[derive(Debug, clap::Args)]
@@ -31,6 +33,14 @@ pub(crate) struct ModuleArgs {
 pub(crate) struct Loaded {
     pub(crate) module: Module,
     pub(crate) origin: Origin,
+}
+
+/// What the module says of a configuration.
+#[derive(Debug, Default)]
+pub(crate) struct Judgement {
+    pub(crate) refusal: Option<Refusal>,
+    /// What it takes, and will hardly be meant so.
+    pub(crate) doubts: Vec<Refusal>,
 }
 
 /// Why the module refuses a configuration, in its own words.
@@ -76,15 +86,29 @@ impl Loaded {
     ///
     /// If it does not get as far as having an opinion.
     pub(crate) fn refusal(&self, configuration: &[u8]) -> anyhow::Result<Option<Refusal>> {
+        Ok(self.judge(configuration)?.refusal)
+    }
+
+    /// What the module has to say of a configuration.
+    ///
+    /// # Errors
+    ///
+    /// If it does not get as far as having an opinion.
+    pub(crate) fn judge(&self, configuration: &[u8]) -> anyhow::Result<Judgement> {
         let process = Process::new();
-        match Worker::canary(&process, &self.module, Plugin::default(), configuration) {
-            Ok(()) => Ok(None),
+        let started = Worker::canary(&process, &self.module, Plugin::default(), configuration);
+        let log = process.take_log();
+        let mut messages = log.iter().map(|line| line.message.as_str());
+        match started {
+            Ok(()) => {
+                let doubts = messages.filter_map(Refusal::parse_doubt).collect();
+                Ok(Judgement { refusal: None, doubts })
+            }
             Err(StartError::ConfigurationRefused) => {
-                let log = process.take_log();
-                let reason = log.iter().find_map(|line| line.message.split_once(REFUSED));
+                let reason = messages.find_map(|message| message.split_once(REFUSED));
                 let reason = reason.map(|(_, reason)| Refusal::parse(reason));
                 let reason = reason.context("the module refused, and did not log why")?;
-                Ok(Some(reason))
+                Ok(Judgement { refusal: Some(reason), doubts: Vec::new() })
             }
             Err(error) => Err(error.into()),
         }
@@ -108,6 +132,15 @@ impl Refusal {
             None => (None, problem),
         };
         Self { path: path.to_owned(), value, remedy: remedy.to_owned() }
+    }
+
+    /// Takes a line of the log apart, if it tells a doubt.
+    fn parse_doubt(line: &str) -> Option<Self> {
+        let (_, doubt) = line.split_once(DOUBTED)?;
+        let (path, rest) = doubt.split_once(" value=")?;
+        let (value, remedy) = rest.split_once(" remedy=")?;
+        let remedy = serde_json::from_str(remedy).ok()?;
+        Some(Self { path: path.to_owned(), value: serde_json::from_str(value).ok(), remedy })
     }
 
     /// Takes the JSON reader's position out of its message.
@@ -141,6 +174,15 @@ mod tests {
         assert_eq!(refusal.value, Some("a: b".into()));
         assert_eq!(refusal.remedy, "take letters: few");
         assert_eq!(refusal.to_string(), reason);
+    }
+
+    #[test]
+    fn a_doubt_falls_into_path_value_and_remedy() {
+        let line = r#"edge-breaker event=doubtful_configuration path=a.b value=0.5 remedy="that is \"low\"""#;
+        let doubt = Refusal::parse_doubt(line).unwrap();
+        assert_eq!((doubt.path.as_str(), doubt.value), ("a.b", Some(0.5.into())));
+        assert_eq!(doubt.remedy, "that is \"low\"");
+        assert_eq!(Refusal::parse_doubt("edge-breaker event=steered path=a value=1"), None);
     }
 
     #[test]

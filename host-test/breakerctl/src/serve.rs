@@ -26,6 +26,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
 
+use crate::input;
 use crate::module::{Loaded, ModuleArgs};
 use crate::output::{Answer, BAD, FAINT};
 use drain::{Phase, Signals};
@@ -139,8 +140,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Answer> {
 
 /// What is to be served.
 fn plan(args: &Args) -> anyhow::Result<Plan> {
-    let file = args.config.display().to_string();
-    let text = std::fs::read_to_string(&args.config).with_context(|| format!("reading {file}"))?;
+    let (file, text) = input::read(&args.config)?;
     let of_envoy =
         envoy::plan(&text).map_err(|(at, message)| anyhow::anyhow!("{file}:{at}: {message}"))?;
     let Some(mut plan) = of_envoy else {

@@ -1,9 +1,11 @@
 //! `breakerctl status`: how are the breakers now?
 
+use std::io::Write as _;
+
 use anyhow::Context as _;
 
 use crate::admin::AdminArgs;
-use crate::output::{self, Answer};
+use crate::output::{self, Answer, BETWEEN};
 use crate::table;
 
 /// Show the breakers as they are now
@@ -31,17 +33,20 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Answer> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let mut all = runtime.block_on(args.admin.services())?;
+    let mut all = runtime.block_on(args.admin.open()?.services())?;
     let Some(name) = &args.service else {
         if args.json {
             output::json(&all)?;
         } else {
-            table::write(&mut anstream::stdout().lock(), &all.services)?;
+            let mut out = anstream::stdout().lock();
+            table::write(&mut out, &all.services)?;
+            if let Some(note) = &all.note {
+                writeln!(out, "{BETWEEN}none{BETWEEN:#}: {note}")?;
+            }
         }
         return Ok(Answer::Yes);
     };
-    let names: Vec<_> = all.services.iter().map(|s| s.service_name.as_str()).collect();
-    let unknown = format!("there is no service {name}; there are: {}", names.join(", "));
+    let unknown = format!("there is no service {name}; {}", all.names());
     all.services.retain(|service| service.service_name == *name);
     let service = all.services.first().context(unknown)?;
     if args.json {

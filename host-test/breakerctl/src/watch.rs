@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 
 use crate::admin::{AdminArgs, Services};
-use crate::output::{Answer, BAD, FAINT};
+use crate::output::{Answer, BAD, BETWEEN, FAINT};
 use crate::table;
 use screen::Screen;
 
@@ -44,7 +44,8 @@ async fn watch(args: &Args) -> anyhow::Result<Answer> {
     let mut interrupted = signal(SignalKind::interrupt())?;
     let mut terminated = signal(SignalKind::terminate())?;
     // A wrong address is told at once. What is lost later may come back.
-    let mut shown = args.admin.services().await?;
+    let admin = args.admin.open()?;
+    let mut shown = admin.services().await?;
     let live = !args.json && std::io::stdout().is_terminal();
     let mut screen = live.then(|| Screen::open(anstream::stdout())).transpose()?;
     print(args, screen.as_mut(), &shown, None)?;
@@ -56,7 +57,7 @@ async fn watch(args: &Args) -> anyhow::Result<Answer> {
             _ = terminated.recv() => return Ok(Answer::Yes),
             _ = ticks.tick() => {}
         }
-        let (changed, trouble) = match args.admin.services().await {
+        let (changed, trouble) = match admin.services().await {
             Ok(services) => (std::mem::replace(&mut shown, services) != shown, None),
             Err(error) => (false, Some(format!("{error:#}"))),
         };
@@ -78,6 +79,9 @@ fn print(
         writeln!(picture)?;
     } else {
         table::write(&mut picture, &services.services)?;
+        if let Some(note) = &services.note {
+            writeln!(picture, "{BETWEEN}none{BETWEEN:#}: {note}")?;
+        }
     }
     match screen {
         Some(screen) => {

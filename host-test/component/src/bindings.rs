@@ -21,9 +21,9 @@ pub(crate) use generated::edge_breaker::guard::store;
 /// The types of the exported interface, with their documentation.
 pub mod types {
     pub use super::generated::exports::edge_breaker::guard::breaker::{
-        Admission, Answer, CallId, Callout, Change, ConfigError, Configured, Diversion, Effects,
-        Ending, Errand, ErrandId, Field, Judgement, Level, LogLine, Metric, MetricChange,
+        Admission, Answer, CallId, Callout, Change, Command, ConfigError, Configured, Diversion,
+        Effects, Ending, Errand, ErrandId, Field, Judgement, Level, LogLine, Metric, MetricChange,
         MetricKind, Origin, Reason, Reply, RequestHead, RequestVerdict, ResponseHead,
-        ResponseVerdict, ServiceStatus, State, StatusError, Ticked, UnixTime,
+        ResponseVerdict, ServiceStatus, State, StatusError, SteerError, Ticked, UnixTime,
     };
 }

@@ -7,8 +7,8 @@ use crate::artefact::{Artefact, Inside, known};
 use crate::bindings::World;
 use crate::shared::Shared;
 use crate::types::{
-    Admission, Answer, CallId, ConfigError, Configured, Ending, Errand, ErrandId, Field,
-    RequestHead, ResponseHead, ResponseVerdict, ServiceStatus, StatusError,
+    Admission, Answer, CallId, Command, ConfigError, Configured, Ending, Errand, ErrandId, Field,
+    RequestHead, ResponseHead, ResponseVerdict, ServiceStatus, StatusError, SteerError,
 };
 
 /// One instance of the component.
@@ -174,5 +174,15 @@ impl Guard {
     /// See [`configure`](Self::configure).
     pub fn status(&mut self) -> Result<Result<Vec<ServiceStatus>, StatusError>> {
         call!(self, call_status())
+    }
+
+    /// Does as an operator asks.
+    ///
+    /// # Errors
+    ///
+    /// See [`configure`](Self::configure).
+    pub fn steer(&mut self, service: &str, command: Command) -> Result<Result<(), SteerError>> {
+        let steered = call!(self, call_steer(service, command))?;
+        Ok(steered.map(|effects| self.shared().apply(effects)))
     }
 }

@@ -3,7 +3,7 @@
 
 mod stream;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -32,6 +32,8 @@ pub struct ModuleHost {
     workers: usize,
     /// The configuration at work.
     config: String,
+    /// Those that a canary has taken: the proxy remembers.
+    tried: BTreeSet<String>,
     /// Those that requests come to, and the main thread's.
     vms: Vec<wasm_host::Worker>,
     streams: BTreeMap<CallId, Stream>,
@@ -68,6 +70,7 @@ impl ModuleHost {
             process,
             workers,
             config: String::new(),
+            tried: BTreeSet::new(),
             vms: Vec::new(),
             streams: BTreeMap::new(),
             callouts: Callouts::default(),
@@ -165,10 +168,12 @@ impl ModuleHost {
 impl Host for ModuleHost {
     fn configure(&mut self, config: &Value) -> Result<Configured> {
         let text = config.to_string();
-        if wasm_host::Worker::canary(&self.process, &self.module, plugin(), text.as_bytes())
-            .is_err()
-        {
-            return Ok(Configured::Refused(self.refusal()));
+        if !self.tried.contains(&text) {
+            let (process, module) = (&self.process, &self.module);
+            if wasm_host::Worker::canary(process, module, plugin(), text.as_bytes()).is_err() {
+                return Ok(Configured::Refused(self.refusal()));
+            }
+            self.tried.insert(text.clone());
         }
         self.callouts.forget(|owner| owner.call.is_none());
         self.config = text;
@@ -208,7 +213,8 @@ impl Host for ModuleHost {
     fn request(&mut self, call: CallId, request: &Request) -> Result<Sent> {
         let Self { vms, callouts, .. } = self;
         let vm = vms.get_mut(request.worker).context("there is no such worker")?;
-        let (stream, next) = Stream::begin(vm, request, |cluster| callouts.answer_of(cluster))?;
+        let (stream, next) =
+            Stream::begin(vm, call, request, |cluster| callouts.answer_of(cluster))?;
         let received = self.go_on(call, stream, next)?;
         Ok(received.map_or(Sent::Forwarded, Sent::Answered))
     }

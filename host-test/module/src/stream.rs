@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 use scenario::{
-    Answer, CLIENT_GONE, CalloutAnswer, Grpc, Head, Received, Reply, Request, Worker, diverted,
+    Answer, CLIENT_GONE, CallId, CalloutAnswer, Grpc, Head, Received, Reply, Request, Worker,
+    diverted,
 };
 use wasm_host::{Call, Event, Headers, LocalReply, Part, StreamId};
 
@@ -36,10 +37,14 @@ impl Stream {
     /// A request comes to the filter. A diverted one is answered by its cluster at once.
     pub(super) fn begin(
         vm: &mut wasm_host::Worker,
+        call: CallId,
         request: &Request,
         cluster_of: impl FnOnce(&str) -> CalloutAnswer,
     ) -> Result<(Self, Next)> {
         let id = vm.open_stream();
+        // Each comes on a connection of its own.
+        let connection = (call as u64).saturating_add(1);
+        vm.set_property(id, &["connection_id"], connection.to_le_bytes());
         if let Some(cluster) = &request.cluster {
             vm.set_property(id, &["xds", "cluster_name"], cluster.as_str());
         }

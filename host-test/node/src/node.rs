@@ -1,6 +1,7 @@
 //! Node from PATH, or from PyPI for a machine that has none.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -49,6 +50,27 @@ impl Node {
 
     pub(crate) fn command(&self) -> Command {
         Command::new(&self.binary)
+    }
+
+    /// A folder with `node`, `npm` and `npx` for PATH; `None`: they are found there.
+    pub(crate) fn programs(&self, home: &Path) -> Result<Option<PathBuf>> {
+        let Npm::Script(npm) = &self.npm else {
+            return Ok(None);
+        };
+        let folder = home.join("bin");
+        fs::create_dir_all(&folder)?;
+        let npx = npm.with_file_name("npx-cli.js");
+        for (name, script) in [("node", None), ("npm", Some(npm)), ("npx", Some(&npx))] {
+            let quoted = |path: &Path| format!("'{}'", path.display());
+            let script = script.map(|path| quoted(path)).unwrap_or_default();
+            let file = folder.join(name);
+            fs::write(
+                &file,
+                format!("#!/bin/sh\nexec {} {script} \"$@\"\n", quoted(&self.binary)),
+            )?;
+            fs::set_permissions(&file, Permissions::from_mode(0o755))?;
+        }
+        Ok(Some(folder))
     }
 
     pub(crate) fn npm(&self) -> Command {

@@ -1,13 +1,13 @@
 //! A folder of scripts and the packages that they need.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
 
 use crate::node::Node;
-use crate::run;
+use crate::{home, run};
 
 /// Scripts with their packages beside them, ready to run.
 #[derive(Debug)]
@@ -36,12 +36,7 @@ impl Project {
         scripts: &Path,
         make_ready: impl FnOnce(&Self) -> Result<()>,
     ) -> Result<Self> {
-        let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/node");
-        fs::create_dir_all(&home)?;
-        let home = home.canonicalize()?;
-        let lock = File::create(home.join(".lock"))?;
-        lock.lock().context("cannot lock target/node")?;
-
+        let (home, _lock) = home()?;
         let node = Node::find_or_install(&home)?;
         let folder = home.join(name);
         fs::create_dir_all(&folder)?;

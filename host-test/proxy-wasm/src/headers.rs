@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// Headers or trailers. Names are in lower case; values are bytes, UTF-8 or not.
+/// Headers or trailers. Names are in lower case; values are bytes, UTF-8 or not. Pseudo-headers, such
+/// as `:path`, stand before all others.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Headers(Vec<(Vec<u8>, Vec<u8>)>);
 
@@ -43,24 +44,19 @@ impl Headers {
 
     /// Adds a value behind those that are there.
     pub fn add(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
-        self.0.push((name.as_ref().to_ascii_lowercase(), value.as_ref().to_vec()));
+        let is_pseudo = |name: &[u8]| name.starts_with(b":");
+        let (name, value) = (name.as_ref().to_ascii_lowercase(), value.as_ref().to_vec());
+        let others = self.0.iter().position(|(known, _)| !is_pseudo(known));
+        match others.filter(|_| is_pseudo(&name)) {
+            Some(first) => self.0.insert(first, (name, value)),
+            None => self.0.push((name, value)),
+        }
     }
 
-    /// Sets a value in the place of the first that is there, and removes the others.
+    /// Removes all values of a name, and adds this one.
     pub fn set(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
-        let name = name.as_ref().to_ascii_lowercase();
-        let Some(first) = self.0.iter().position(|(known, _)| *known == name) else {
-            return self.add(name, value);
-        };
-        let mut at = 0;
-        self.0.retain(|(known, _)| {
-            let keep = at <= first || *known != name;
-            at += 1;
-            keep
-        });
-        if let Some((_, old)) = self.0.get_mut(first) {
-            *old = value.as_ref().to_vec();
-        }
+        self.remove(&name);
+        self.add(name, value);
     }
 
     /// Removes all values of a name.
@@ -148,9 +144,17 @@ mod tests {
     }
 
     #[test]
-    fn a_set_value_takes_the_place_of_all_others() {
+    fn a_value_that_is_set_is_the_only_one_and_the_last() {
         let mut headers = Headers::from_iter([("a", "1"), ("b", "2"), ("a", "3")]);
         headers.set("A", "4");
-        assert_eq!(headers, Headers::from_iter([("a", "4"), ("b", "2")]));
+        assert_eq!(headers, Headers::from_iter([("b", "2"), ("a", "4")]));
+    }
+
+    #[test]
+    fn a_pseudo_header_is_the_last_of_its_kind_and_before_all_others() {
+        let mut headers = Headers::from_iter([("a", "1"), (":path", "/"), (":method", "GET")]);
+        headers.set(":path", "/b");
+        let names: Vec<_> = headers.iter().map(|(name, _)| name.to_vec()).collect();
+        assert_eq!(names, [&b":method"[..], b":path", b"a"]);
     }
 }

@@ -71,6 +71,8 @@ pub(crate) struct Root {
     pub(crate) tick: Option<(Duration, Duration)>,
     /// Whether a newer one has taken its place.
     pub(crate) retired: bool,
+    /// What it was configured by.
+    pub(crate) configuration: Vec<u8>,
 }
 
 /// A call without an answer.

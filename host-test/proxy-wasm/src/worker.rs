@@ -295,7 +295,9 @@ impl Worker {
     /// If the module traps or refuses. If it refuses the old configuration stays in force. In
     /// Envoy a [`canary`](Self::canary) has refused before.
     pub fn configure(&mut self, configuration: &[u8]) -> Result<(), StartError> {
-        self.add_root(configuration)?;
+        if !self.put_back(configuration) {
+            self.add_root(configuration)?;
+        }
         self.configuration = configuration.to_vec();
         self.remove_old_roots();
         Ok(())

@@ -28,7 +28,10 @@ pub(crate) struct Record {
     pub(crate) successes: u32,
     /// In nanoseconds of the monotonic clock, as all that follows.
     pub(crate) opened_at: u64,
+    /// When it may be left, or the next trial be made.
     pub(crate) retry_at: u64,
+    /// From when on a health check may be made.
+    pub(crate) check_due: u64,
     /// Until when somebody has the lease of the health check.
     pub(crate) leased_until: u64,
     /// Places that are not free for all.
@@ -45,6 +48,7 @@ impl Record {
         successes: 0,
         opened_at: 0,
         retry_at: 0,
+        check_due: 0,
         leased_until: 0,
         places: 0,
     };
@@ -70,7 +74,8 @@ impl Record {
             trips: number4(bytes, 32),
             successes: if half_open { number4(bytes, 36) } else { 0 },
             opened_at: number8(bytes, 40),
-            retry_at: if state == State::Open { number8(bytes, 48) } else { 0 },
+            retry_at: if state == State::Closed { 0 } else { number8(bytes, 48) },
+            check_due: if state == State::Open { 0 } else { number8(bytes, 56) },
             leased_until: if state == State::Open { number8(bytes, LEASED_UNTIL) } else { 0 },
             places: if half_open { u32::try_from(taken).unwrap_or(u32::MAX) } else { 0 },
         })

@@ -58,7 +58,10 @@ pub struct CheckRules {
 /// How long a trial may take to complete its request.
 const TO_COMPLETE: Duration = Duration::from_secs(1);
 
-/// Longer than that.
+/// How long a service without a health check is not asked again that has turned a trial away.
+const UNCHECKED: Duration = Duration::from_secs(1);
+
+/// Longer than a trial may take to complete its request.
 const UPLOAD_WAIT: Duration = Duration::from_millis(1_500);
 
 /// More failures in a row than there are requests.
@@ -195,10 +198,20 @@ impl Rules {
         if whole { self.trial_wait } else { self.trial_wait.min(TO_COMPLETE) }
     }
 
-    /// How long the breaker stays open after so many trips in a row.
+    /// How long the service is not asked again after a trial that it turned away.
+    pub(crate) fn pause(&self) -> Duration {
+        self.check.map_or(UNCHECKED, |check| check.interval).min(self.trial_wait)
+    }
+
+    /// How long the breaker stays open after so many trips in a row. From the second one on what a
+    /// health check says is known to be worth little.
     pub(crate) fn wait_after(&self, trips: u32) -> Duration {
         let doublings = trips.saturating_sub(1).min(20);
-        self.wait.saturating_mul(1 << doublings).min(self.max_wait)
+        let wait = match self.check {
+            Some(check) if trips > 1 => self.wait.max(check.interval),
+            _ => self.wait,
+        };
+        wait.saturating_mul(1 << doublings).min(self.max_wait)
     }
 
     /// How long it may take until the breaker is closed, from any state, once the service is

@@ -69,7 +69,8 @@ pub struct Status {
     pub trip_reason: Option<Reason>,
     /// Since when it is not closed.
     pub opened_at: Option<Timestamp>,
-    /// When an open breaker may leave that state at the earliest.
+    /// When an open breaker may leave that state at the earliest, and a half-open one that waits
+    /// with the next trial makes it.
     pub retry_at: Option<Timestamp>,
     /// Trials in flight, and places that complete requests have to themselves.
     pub trials_in_flight: u32,
@@ -97,6 +98,7 @@ impl Breaker {
                 remarkable: 0,
                 window: Window::None,
                 ramp_began: Timestamp::from_nanos(0),
+                check_due: Timestamp::from_nanos(0),
             }),
             last_failure: None,
             last_success: None,
@@ -177,7 +179,9 @@ impl Breaker {
                     && !is_loaded(closed, policy)
                     && !self.has_news_for(tally)
             }
-            (State::Closed(_), Outcome::Ignored | Outcome::Aborted) => true,
+            (State::Closed(_), Outcome::Ignored | Outcome::Declined { .. } | Outcome::Aborted) => {
+                true
+            }
             _ => false,
         }
     }
@@ -208,7 +212,7 @@ impl Breaker {
                     }
                 }
             }
-            State::HalfOpen(half_open) => half_open.trials.bound(&policy.half_open, now),
+            State::HalfOpen(half_open) => half_open.bound(&policy.half_open, now),
         }
     }
 
@@ -236,12 +240,10 @@ impl Breaker {
                 false => Admission::Diverted(DivertReason::Ramp),
             },
             State::Open(_) => Admission::Diverted(DivertReason::Open),
-            State::HalfOpen(half_open) => {
-                match half_open.trials.take(&policy.half_open, complete, now) {
-                    Some(place) => Admission::Admitted(Permit { generation, place: Some(place) }),
-                    None => Admission::Diverted(DivertReason::HalfOpen),
-                }
-            }
+            State::HalfOpen(half_open) => match half_open.take(&policy.half_open, complete, now) {
+                Some(place) => Admission::Admitted(Permit { generation, place: Some(place) }),
+                None => Admission::Diverted(DivertReason::HalfOpen),
+            },
         };
         (mode.applied(admission), transition)
     }
@@ -282,6 +284,10 @@ impl Breaker {
         let transition = match outcome {
             Outcome::Success => self.succeed(policy, slow, now, random),
             Outcome::Failure { retry_after } => self.fail(policy, slow, retry_after, now, random),
+            Outcome::Declined { retry_after } => {
+                self.decline(policy, retry_after, now.monotonic);
+                None
+            }
             Outcome::Ignored | Outcome::Aborted => None,
         };
         Settlement::Counted(transition)
@@ -314,7 +320,7 @@ impl Breaker {
     ///
     /// Calls that are in the window already are kept as far as they fit. The check of a policy
     /// which is still at work elsewhere, as that of a replaced configuration may be, is not made
-    /// from now on; unless the one in force is abandoned. A policy without a window or a check
+    /// from now on; unless a call of it trips this breaker, or the one in force is abandoned. A policy without a window or a check
     /// puts none out of force: it may be that of a listener which only shows what there is.
     pub fn adopt(&mut self, policy: &Policy, now: Timestamp) {
         self.adopt_window(policy);
@@ -352,6 +358,40 @@ impl Breaker {
         if let State::Open(open) = &mut self.state {
             open.check.start_over(open.retry_at.max(now));
         }
+    }
+
+    /// Whether the check in force is that of another policy than this one, by which calls come as
+    /// well: then it is to be [told](Self::claim_check) on which connection.
+    #[must_use]
+    pub fn is_checked_by_others(&self, policy: &Policy) -> bool {
+        let settings = policy.health_check.as_ref().map(|check| check.settings);
+        let others = settings.is_some_and(|own| own != self.check_settings);
+        others && self.check_settings != 0 && self.state() == StateName::Open
+    }
+
+    /// A call has tripped this breaker, or found it open, that came on this connection; later ones
+    /// have higher numbers. It puts the check of its policy in force, unless a later connection has
+    /// shown that another configuration is at work.
+    ///
+    /// A configuration that is put back before those which had replaced it are gone may not be told
+    /// so, since nothing of it had ended: its next call is all that there is to know it by. Those of
+    /// a replaced one go on for a while, but on connections from before.
+    pub fn claim_check(&mut self, policy: &Policy, connection: u64, now: Timestamp) {
+        let State::Open(open) = &mut self.state else {
+            return;
+        };
+        let Some(check) = policy.health_check.as_ref().filter(|_| connection >= open.connection)
+        else {
+            return;
+        };
+        if check.settings != self.check_settings {
+            if !open.check.is_at_rest(now) {
+                return;
+            }
+            self.check_settings = check.settings;
+            open.check.pass_on(check, open.retry_at, now);
+        }
+        open.connection = connection;
     }
 
     /// Takes the lease on the next health check, if this breaker is open, has one, and it is due.
@@ -397,10 +437,10 @@ impl Breaker {
         if !held || !open.check.finish(health_check, result, now) {
             return None;
         }
-        let open = open.clone();
+        let (open, due) = (open.clone(), open.check.due);
         Some(match health_check.then {
-            AfterCheck::Close => self.close(policy, open.trips, Reason::HealthCheck, now),
-            AfterCheck::HalfOpen => self.half_open(open, Reason::HealthCheck),
+            AfterCheck::Close => self.close(policy, open.trips, due, Reason::HealthCheck, now),
+            AfterCheck::HalfOpen => self.half_open(open, due, Reason::HealthCheck),
         })
     }
 
@@ -424,8 +464,8 @@ impl Breaker {
         if now.since(open.opened_at) < policy.open.max_wait {
             return None;
         }
-        let open = open.clone();
-        Some(self.half_open(open, Reason::WaitElapsed))
+        let (open, due) = (open.clone(), open.check.due);
+        Some(self.half_open(open, due, Reason::WaitElapsed))
     }
 
     /// Writes down when a call last succeeded, which admission and settling leave out so that a
@@ -468,7 +508,7 @@ impl Breaker {
             State::HalfOpen(half_open) => (
                 Some(half_open.reason),
                 Some(half_open.opened_at),
-                None,
+                (half_open.retry_at != Timestamp::default()).then_some(half_open.retry_at),
                 half_open.trials.in_flight(),
             ),
         };
@@ -495,12 +535,12 @@ impl Breaker {
                     return None;
                 }
                 let open = open.clone();
-                Some(self.half_open(open, Reason::WaitElapsed))
+                Some(self.half_open(open, Timestamp::default(), Reason::WaitElapsed))
             }
             // The policy changed, and there may be no place left for a trial that would close.
             State::HalfOpen(half_open) if half_open.trials.suffice(&policy.half_open) => {
-                let trips = half_open.trips;
-                Some(self.close_after_trials(policy, trips, now))
+                let (trips, due) = (half_open.trips, half_open.check_due);
+                Some(self.close_after_trials(policy, trips, due, now))
             }
             _ => None,
         }
@@ -531,9 +571,9 @@ impl Breaker {
             }
             State::HalfOpen(half_open) => {
                 half_open.trials.successes = half_open.trials.successes.saturating_add(1);
-                let trips = half_open.trips;
+                let (trips, due) = (half_open.trips, half_open.check_due);
                 let enough = half_open.trials.suffice(&policy.half_open);
-                enough.then(|| self.close_after_trials(policy, trips, now.monotonic))
+                enough.then(|| self.close_after_trials(policy, trips, due, now.monotonic))
             }
             State::Open(_) => None,
         }
@@ -568,6 +608,15 @@ impl Breaker {
         }
     }
 
+    /// A trial was answered, and it is as open as before whether the service is well.
+    fn decline(&mut self, policy: &Policy, retry_after: Option<Duration>, now: Timestamp) {
+        if let State::HalfOpen(half_open) = &mut self.state {
+            let asked = retry_after.filter(|_| policy.open.honor_retry_after);
+            let wait = asked.unwrap_or_else(|| policy.pause());
+            half_open.pause(wait.min(policy.half_open.max_wait), now);
+        }
+    }
+
     /// The first rate that has been reached, if any has.
     fn rate_to_trip_on(&self, policy: &Policy, now: Now) -> Option<Reason> {
         match &self.state {
@@ -578,7 +627,7 @@ impl Breaker {
         }
     }
 
-    /// Opens the breaker.
+    /// Opens the breaker. From then on the check is made by this policy.
     fn trip(
         &mut self,
         policy: &Policy,
@@ -588,21 +637,29 @@ impl Breaker {
         random: u32,
     ) -> Transition {
         let (failures, trips) = (self.state.failures(), self.state.trips().saturating_add(1));
-        let wait = backoff::open_wait(&policy.open, trips, retry_after, random);
-        let retry_at = now.monotonic.after(wait);
-        let check = Check::due_at(retry_at);
-        let open = Open { failures, trips, reason, opened_at: now.monotonic, retry_at, check };
+        let interval = policy.health_check.as_ref().map_or(Duration::ZERO, |check| check.interval);
+        let wait = backoff::open_wait(&policy.open, interval, trips, retry_after, random);
+        // The interval holds over all states: what fails and succeeds in turn ends each row of trips.
+        let left = self.state.check_due().since(now.monotonic).min(interval);
+        let retry_at = now.monotonic.after(wait.max(left.min(policy.open.max_wait)));
+        if let Some(check) = &policy.health_check {
+            self.check_settings = check.settings;
+        }
+        let (opened_at, check) = (now.monotonic, Check::due_at(retry_at));
+        let open = Open { failures, trips, reason, opened_at, retry_at, check, connection: 0 };
         let calls = self.counts(now.monotonic);
         Transition { calls, ..self.enter(State::Open(open), reason) }
     }
 
-    fn half_open(&mut self, open: Open, reason: Reason) -> Transition {
+    fn half_open(&mut self, open: Open, check_due: Timestamp, reason: Reason) -> Transition {
         self.enter(
             State::HalfOpen(HalfOpen {
                 failures: open.failures,
                 trips: open.trips,
                 reason: open.reason,
                 opened_at: open.opened_at,
+                retry_at: Timestamp::default(),
+                check_due,
                 trials: Trials::NONE,
             }),
             reason,
@@ -610,15 +667,28 @@ impl Breaker {
     }
 
     /// Trials that succeeded end a row of trips, unless there is a ramp, which does.
-    fn close_after_trials(&mut self, policy: &Policy, trips: u32, now: Timestamp) -> Transition {
+    fn close_after_trials(
+        &mut self,
+        policy: &Policy,
+        trips: u32,
+        check_due: Timestamp,
+        now: Timestamp,
+    ) -> Transition {
         let trips = if policy.half_open.ramp.is_zero() { 0 } else { trips };
-        self.close(policy, trips, Reason::TrialsSucceeded, now)
+        self.close(policy, trips, check_due, Reason::TrialsSucceeded, now)
     }
 
-    fn close(&mut self, policy: &Policy, trips: u32, reason: Reason, now: Timestamp) -> Transition {
+    fn close(
+        &mut self,
+        policy: &Policy,
+        trips: u32,
+        check_due: Timestamp,
+        reason: Reason,
+        now: Timestamp,
+    ) -> Transition {
         let window = Window::new(self.window);
         let ramp_began = if policy.half_open.ramp.is_zero() { Timestamp::default() } else { now };
-        let closed = Closed { failures: 0, trips, remarkable: 0, window, ramp_began };
+        let closed = Closed { failures: 0, trips, remarkable: 0, window, ramp_began, check_due };
         self.enter(State::Closed(closed), reason)
     }
 

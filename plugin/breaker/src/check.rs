@@ -73,6 +73,22 @@ impl Check {
         *self = Self { turn: self.turn.wrapping_add(1), ..Self::due_at(due) };
     }
 
+    /// Goes over to other settings, in the rhythm that there is: sooner if an interval of theirs is
+    /// over before, but not before the breaker's wait is.
+    pub(crate) fn pass_on(
+        &mut self,
+        policy: &HealthCheckPolicy,
+        retry_at: Timestamp,
+        now: Timestamp,
+    ) {
+        self.start_over(self.due.min(retry_at.max(now.after(policy.interval))));
+    }
+
+    /// Whether it can be passed on: nobody is making it, and it has not begun to pass.
+    pub(crate) fn is_at_rest(&self, now: Timestamp) -> bool {
+        self.passed == 0 && now >= self.leased_until
+    }
+
     /// Whether nobody has taken a check for so long that nobody will.
     pub(crate) fn is_abandoned(&self, policy: &HealthCheckPolicy, now: Timestamp) -> bool {
         let last = self.due.max(self.leased_until);

@@ -12,8 +12,14 @@ pub enum Outcome {
         /// How long the service asked to be left alone (`Retry-After`), if it did.
         retry_after: Option<Duration>,
     },
-    /// The answer says nothing about the service: neither success nor failure.
+    /// What happened says nothing about the service: neither success nor failure.
     Ignored,
+    /// The same, but it is the service that answered so: it was asked, and is not asked again at
+    /// once whether it is well.
+    Declined {
+        /// How long it asked to be left alone, if it did.
+        retry_after: Option<Duration>,
+    },
     /// The caller went away before an answer came: neither success nor failure.
     Aborted,
 }
@@ -28,7 +34,7 @@ impl Outcome {
         match self {
             Self::Success => "success",
             Self::Failure { .. } => "failure",
-            Self::Ignored => "ignored",
+            Self::Ignored | Self::Declined { .. } => "ignored",
             Self::Aborted => "aborted",
         }
     }
@@ -51,7 +57,7 @@ impl Ended {
         match self.outcome {
             Outcome::Failure { .. } => true,
             Outcome::Success => self.slow,
-            Outcome::Ignored | Outcome::Aborted => false,
+            Outcome::Ignored | Outcome::Declined { .. } | Outcome::Aborted => false,
         }
     }
 }

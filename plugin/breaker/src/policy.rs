@@ -27,6 +27,14 @@ pub struct Policy {
     pub health_check: Option<HealthCheckPolicy>,
 }
 
+impl Policy {
+    /// How long a service is left alone that has answered, and not said whether it is well.
+    pub(crate) fn pause(&self) -> Duration {
+        const UNCHECKED: Duration = Duration::from_secs(1);
+        self.health_check.as_ref().map_or(UNCHECKED, |check| check.interval)
+    }
+}
+
 /// What opens the breaker. A rule that is `None` does not exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TripPolicy {

@@ -30,6 +30,9 @@ const RECORD_LEN_1: usize = 88 + SLOTS * 8;
 /// Bytes before what is there for one state only.
 const HEAD_LEN: usize = 112;
 
+/// Bytes between the window in force and the connection of an open breaker.
+const BEFORE_CONNECTION: usize = 8;
+
 /// The size of every record, in bytes.
 pub const RECORD_LEN: usize = HEAD_LEN + SLOTS * 8;
 
@@ -96,7 +99,10 @@ impl Breaker {
         out.put(&window::code_of(self.window).to_le_bytes());
         match &self.state {
             State::Closed(closed) => window::put(closed, &mut out),
-            State::Open(_) => {}
+            State::Open(open) => {
+                out.put(&[0; BEFORE_CONNECTION]);
+                out.put(&open.connection.to_le_bytes());
+            }
             State::HalfOpen(half_open) => {
                 out.put(&[0; window::HEAD_LEN]);
                 for deadline in &half_open.trials.deadlines {
@@ -147,20 +153,33 @@ impl Breaker {
             CLOSED if version == VERSION_1 => {
                 let ramp_began = Timestamp::default();
                 let window = Window::None;
-                State::Closed(Closed { failures, trips, remarkable: 0, window, ramp_began })
+                let check_due = check.due;
+                State::Closed(Closed {
+                    failures,
+                    trips,
+                    remarkable: 0,
+                    window,
+                    ramp_began,
+                    check_due,
+                })
             }
             CLOSED => {
                 let (remarkable, window) = window::read(window, &mut input)?;
-                State::Closed(Closed { failures, trips, remarkable, window, ramp_began: opened_at })
+                let (ramp_began, check_due) = (opened_at, check.due);
+                State::Closed(Closed { failures, trips, remarkable, window, ramp_began, check_due })
             }
-            OPEN => State::Open(Open {
-                failures,
-                trips,
-                reason: reason_of(reason)?,
-                opened_at,
-                retry_at,
-                check,
-            }),
+            OPEN => {
+                let connection = match version {
+                    VERSION_1 => 0,
+                    _ => {
+                        input.array::<BEFORE_CONNECTION>()?;
+                        input.number_u64()?
+                    }
+                };
+                let reason = reason_of(reason)?;
+                let open = Open { failures, trips, reason, opened_at, retry_at, check, connection };
+                State::Open(open)
+            }
             HALF_OPEN => {
                 if version != VERSION_1 {
                     input.array::<{ window::HEAD_LEN }>()?;
@@ -170,7 +189,15 @@ impl Breaker {
                     *deadline = input.timestamp()?;
                 }
                 let reason = reason_of(reason)?;
-                State::HalfOpen(HalfOpen { failures, trips, reason, opened_at, trials })
+                State::HalfOpen(HalfOpen {
+                    failures,
+                    trips,
+                    reason,
+                    opened_at,
+                    retry_at,
+                    check_due: check.due,
+                    trials,
+                })
             }
             _ => return Err(DecodeError::Value { field: "state" }),
         };
@@ -201,7 +228,7 @@ impl Head {
             successes: 0,
             opened_at: Timestamp::default(),
             retry_at: Timestamp::default(),
-            check: Check::due_at(Timestamp::default()),
+            check: Check::due_at(state.check_due()),
         };
         match state {
             State::Closed(closed) => {
@@ -222,6 +249,7 @@ impl Head {
                 trips: half_open.trips,
                 successes: half_open.trials.successes,
                 opened_at: half_open.opened_at,
+                retry_at: half_open.retry_at,
                 ..empty
             },
         }

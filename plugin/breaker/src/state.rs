@@ -3,6 +3,8 @@
 use core::time::Duration;
 
 use crate::check::Check;
+use crate::permit::Place;
+use crate::policy::HalfOpenPolicy;
 use crate::reason::{Reason, StateName};
 use crate::time::Timestamp;
 use crate::trials::Trials;
@@ -33,6 +35,8 @@ pub(crate) struct Closed {
     pub(crate) window: Window,
     /// Since when its traffic comes back little by little; zero if it has all of it.
     pub(crate) ramp_began: Timestamp,
+    /// When the next health check may be made; zero if none led here.
+    pub(crate) check_due: Timestamp,
 }
 
 impl Closed {
@@ -86,6 +90,9 @@ pub(crate) struct Open {
     /// The earliest moment the breaker may leave this state.
     pub(crate) retry_at: Timestamp,
     pub(crate) check: Check,
+    /// The latest connection by whose call the check in force is known to be that of the
+    /// configuration at work; zero: none.
+    pub(crate) connection: u64,
 }
 
 /// A few trial calls pass.
@@ -96,7 +103,39 @@ pub(crate) struct HalfOpen {
     /// Why the breaker was open.
     pub(crate) reason: Reason,
     pub(crate) opened_at: Timestamp,
+    /// From when on the next trial may be made; zero if nothing is waited for.
+    pub(crate) retry_at: Timestamp,
+    /// When the next health check may be made; zero if none led here.
+    pub(crate) check_due: Timestamp,
     pub(crate) trials: Trials,
+}
+
+impl HalfOpen {
+    /// Waits before the next trial is made: the service does not want to be asked yet.
+    pub(crate) fn pause(&mut self, wait: Duration, now: Timestamp) {
+        self.retry_at = self.retry_at.max(now.after(wait));
+    }
+
+    /// Takes a place for a request, complete or not, unless one is to wait, or none is left.
+    pub(crate) fn take(
+        &mut self,
+        policy: &HalfOpenPolicy,
+        complete: bool,
+        now: Timestamp,
+    ) -> Option<Place> {
+        if now < self.retry_at {
+            return None;
+        }
+        self.retry_at = Timestamp::default();
+        self.trials.take(policy, complete, now)
+    }
+
+    /// No wait is longer than the longest, even one from before the clock stepped back or the policy
+    /// changed.
+    pub(crate) fn bound(&mut self, policy: &HalfOpenPolicy, now: Timestamp) {
+        self.retry_at = self.retry_at.min(now.after(policy.max_wait));
+        self.trials.bound(policy, now);
+    }
 }
 
 impl State {
@@ -113,6 +152,14 @@ impl State {
             Self::Closed(closed) => closed.trips,
             Self::Open(open) => open.trips,
             Self::HalfOpen(half_open) => half_open.trips,
+        }
+    }
+
+    pub(crate) const fn check_due(&self) -> Timestamp {
+        match self {
+            Self::Closed(closed) => closed.check_due,
+            Self::Open(open) => open.check.due,
+            Self::HalfOpen(half_open) => half_open.check_due,
         }
     }
 

@@ -4,8 +4,9 @@ use std::iter;
 use std::time::Duration;
 
 use breaker_filter::{
-    Callout, Change, ConfigError, FallbackVerdict, Headers, Level, MetricKind, Mode, Reason, Reply,
-    RequestAction, ResponseVerdict, ServiceStatus, StateName, Told, UnixTime,
+    Callout, Change, Command, ConfigError, FallbackVerdict, Headers, Level, MetricKind, Mode,
+    Reason, Reply, RequestAction, ResponseVerdict, ServiceStatus, StateName, SteerError, Told,
+    UnixTime,
 };
 
 use crate::bindings::exports::edge_breaker::guard::breaker as wit;
@@ -53,6 +54,24 @@ pub(crate) fn service_status(status: ServiceStatus) -> wit::ServiceStatus {
         last_success: status.last_success.map(UnixTime::as_nanos),
         opened_at: status.opened_at.map(UnixTime::as_nanos),
         retry_at: status.retry_at.map(UnixTime::as_nanos),
+    }
+}
+
+pub(crate) const fn command(command: wit::Command) -> Command {
+    match command {
+        wit::Command::ForceOpen => Command::Set(Mode::ForcedOpen),
+        wit::Command::Close => Command::Close,
+        wit::Command::Disable => Command::Set(Mode::Disabled),
+        wit::Command::Enable => Command::Set(Mode::Enabled),
+        wit::Command::MetricsOnly => Command::Set(Mode::MetricsOnly),
+        wit::Command::Reset => Command::Reset,
+    }
+}
+
+pub(crate) const fn steer_error(error: SteerError) -> wit::SteerError {
+    match error {
+        SteerError::Unknown => wit::SteerError::Unknown,
+        SteerError::Unwritten => wit::SteerError::Unwritten,
     }
 }
 

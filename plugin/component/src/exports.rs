@@ -8,9 +8,9 @@ use breaker_filter::{
 
 use crate::bindings::Component;
 use crate::bindings::exports::edge_breaker::guard::breaker::{
-    Admission, Answer, CallId, ConfigError, Configured, Effects as Done, Ending, Errand, ErrandId,
-    Field, Guest, Judgement, Origin, RequestHead, RequestVerdict as Verdict, ResponseHead,
-    ResponseVerdict, ServiceStatus, StatusError, Ticked,
+    Admission, Answer, CallId, Command, ConfigError, Configured, Effects as Done, Ending, Errand,
+    ErrandId, Field, Guest, Judgement, Origin, RequestHead, RequestVerdict as Verdict,
+    ResponseHead, ResponseVerdict, ServiceStatus, StatusError, SteerError, Ticked,
 };
 use crate::convert;
 use crate::facts::{CameAbout, Facts};
@@ -153,6 +153,23 @@ impl Guest for Component {
         let status = worker.filter.status(&Facts::default());
         let status = status.map_err(|_| StatusError::Unreadable)?;
         Ok(status.into_iter().map(convert::service_status).collect())
+    }
+
+    fn steer(service: String, command: Command) -> Result<Done, SteerError> {
+        with_instance(|instance| {
+            let worker = instance.worker.clone().ok_or(SteerError::Unknown)?;
+            let mut effects = Effects::default();
+            let command = convert::command(command);
+            let steered = worker.filter.steer(&service, command, &Facts::default(), &mut effects);
+            let effects = worker.effects(effects);
+            match steered {
+                Ok(()) => Ok(instance.tell(effects)),
+                Err(error) => {
+                    instance.untold.push(effects);
+                    Err(convert::steer_error(error))
+                }
+            }
+        })
     }
 }
 

@@ -93,6 +93,12 @@ impl Host for Facts<'_> {
             Property::ResponseFlags => {
                 self.came_about.as_envoy_says().map(|(_, flags)| flags.to_le_bytes().to_vec())
             }
+            // Each call is one of its own, and comes by the configuration of that moment: the time, in
+            // microseconds, numbers them as well as a counter would that all instances share.
+            Property::Connection => {
+                let micros = store::now().monotonic.checked_div(1_000).unwrap_or_default();
+                Some(micros.to_le_bytes().to_vec())
+            }
         }
     }
 

@@ -99,7 +99,8 @@ pub(crate) struct Instance {
     replaced: Vec<Rc<Worker>>,
     pub(crate) calls: BTreeMap<u64, Call>,
     pub(crate) errands: BTreeMap<u64, UnderWay>,
-    /// What is to be done and could not be told yet: who takes a piece of a body is told nothing.
+    /// What is to be done and could not be told yet: who takes a piece of a body is told nothing, and
+    /// who is told of an error is told nothing else.
     pub(crate) untold: Vec<wit::Effects>,
     last_number: u64,
 }

@@ -124,7 +124,7 @@ function countdown(row) {
   set(row.element.querySelector(".retry"), !at ? "" : left > 0 ? `in ${left} s` : "due");
 }
 
-function show({ now, services }) {
+function show({ now, services, note }) {
   const time = Date.parse(now), gone = new Set(rows.keys()), told = [];
   skew = time - Date.now();
   let moved = false;
@@ -150,7 +150,7 @@ function show({ now, services }) {
   }
   const counts = {};
   for (const { state } of services) counts[state] = (counts[state] || 0) + 1;
-  set($("summary"), `${services.length} ${services.length === 1 ? "breaker" : "breakers"}: ${rank.filter((state) => counts[state]).map((state) => `${counts[state]} ${words(state.toLowerCase())}`).join(", ")}`);
+  set($("summary"), note ? `0 breakers: ${note}.` : `${services.length} ${services.length === 1 ? "breaker" : "breakers"}: ${rank.filter((state) => counts[state]).map((state) => `${counts[state]} ${words(state.toLowerCase())}`).join(", ")}`);
 }
 
 // Troubled ones first. Rows do not move away under a hand.

@@ -19,7 +19,13 @@ use crate::headers::{Facts, Headers};
 use crate::host::{Host, StoreFault};
 use crate::reply::{Reply, rfc3339};
 use crate::status::ServiceStatus;
-use crate::store::{Lost, Record, Unread, Update};
+use crate::steering::{self, SteerError};
+use crate::store::{Record, Unread};
+
+/// Why no breaker is shown: a configuration that names none by itself shows those that others make names
+/// for by the same template, and nothing else.
+const NONE: &str = "no service of this listener's own configuration has a plain name, and none has been made \
+     of a request yet: give this configuration the `services` of the other listeners, at least their names";
 
 /// The answer to a request for the admin API; `None` if it is another's.
 pub(crate) fn answer(
@@ -65,7 +71,7 @@ fn deny(denied: Denied, resource: Option<Resource<'_>>, headers: &Headers) -> Re
     let reply = match resource {
         // It has nothing to hide, and is what asks a person for the token.
         Some(Resource::Page) if denied == Denied::Token && page::is_wanted(headers) => {
-            Reply { status: denied.status(), ..page::page(headers) }
+            Reply { status: denied.status(), ..page::page() }
         }
         _ => error(denied.status(), denied.remedy()),
     };
@@ -144,7 +150,7 @@ fn route(
     }
     match resource {
         Resource::Root => page::redirect(facts),
-        Resource::Page => page::page(headers),
+        Resource::Page => page::page(),
         Resource::Events => events(filter, host),
         Resource::Health(None) => health::of_all(filter, host, effects),
         Resource::Health(Some(name)) => {
@@ -198,7 +204,10 @@ fn services(filter: &Filter, host: &impl Host, effects: &mut Effects) -> Reply {
         Err(unread) => Some(Err(unread)),
     });
     match views.collect::<Result<Vec<_>, _>>() {
-        Ok(services) => Reply::json(200, &Services { now: rfc3339(now.wall), services }),
+        Ok(services) => {
+            let note = services.is_empty().then_some(NONE);
+            Reply::json(200, &Services { now: rfc3339(now.wall), services, note })
+        }
         Err(_) => unreadable(),
     }
 }
@@ -224,21 +233,15 @@ fn view(
     Ok(View::of(status, &unknown, series, host))
 }
 
-/// Does as the operator asks, for all workers at once, and shows what has become of it.
+/// Does as the operator asks, and shows what has become of it.
 fn steer(record: &Record<'_>, command: Command, host: &impl Host, effects: &mut Effects) -> Reply {
-    let steered = record.update(host, effects, |breaker| {
-        let transition = breaker.steer(&record.service.policy, command);
-        Update::Changed(breaker.clone(), transition)
-    });
-    if let Err(Lost::Gone) = steered {
-        return unknown();
+    match steering::steer(record, command, host, effects) {
+        Ok(breaker) => show(record, &breaker, host),
+        Err(SteerError::Unknown) => unknown(),
+        Err(SteerError::Unwritten) => {
+            error(503, "the shared state could not be written, and is as it was: try again")
+        }
     }
-    let Ok(breaker) = steered else {
-        return error(503, "the shared state could not be written, and is as it was: try again");
-    };
-    let name = &record.instance.name;
-    effects.info(format!("service={name} event=steered command={}", command.name()));
-    show(record, &breaker, host)
 }
 
 fn events(filter: &Filter, host: &impl Host) -> Reply {

@@ -15,8 +15,13 @@ use crate::origin::Origin;
 /// gRPC's codes that matter here beside the configured ones.
 const GRPC_DEADLINE_EXCEEDED: u8 = 4;
 const GRPC_RESOURCE_EXHAUSTED: u8 = 8;
+const GRPC_UNIMPLEMENTED: u8 = 12;
 
 const TOO_MANY_REQUESTS: u16 = 429;
+
+/// 501 Not Implemented, 505 HTTP Version Not Supported: a method or a version that the service does
+/// not know is the client's choice.
+pub(crate) const UNKNOWN_TO_SERVICE: [u16; 2] = [501, 505];
 
 /// The head of an answer, as far as it has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +70,11 @@ impl Classify {
     /// Whether an answer with this status may turn out to be a failure when its origin is asked.
     pub(crate) fn may_have_failed(&self, status: Option<u16>) -> bool {
         status.is_none_or(|status| status >= 500 || self.failure_status.contains(status))
+    }
+
+    /// Whether an answer with this status turns a trial away.
+    pub(crate) fn declines(&self, status: Option<u16>) -> bool {
+        matches!(self.http(status, true), Outcome::Declined { .. })
     }
 
     /// What a call says of the service.
@@ -124,12 +134,12 @@ impl Classify {
             return Outcome::FAILURE;
         };
         if self.ignore_status.contains(status) {
-            Outcome::Ignored
+            ignored(trial && !UNKNOWN_TO_SERVICE.contains(&status))
         } else if self.failure_status.contains(status) {
             Outcome::FAILURE
         } else if trial && status == TOO_MANY_REQUESTS {
             // A service that turns a trial away has not shown that it can take traffic.
-            Outcome::Ignored
+            ignored(trial)
         } else {
             Outcome::Success
         }
@@ -137,17 +147,24 @@ impl Classify {
 
     fn grpc(&self, code: u8, course: &Course) -> Outcome {
         if self.ignore_grpc_status.contains(code) {
-            Outcome::Ignored
+            ignored(course.trial && code != GRPC_UNIMPLEMENTED)
         } else if self.failure_grpc_status.contains(code) {
             // The service, too, knows the client's deadline, and ends by it.
             let by_client = code == GRPC_DEADLINE_EXCEEDED && course.own_terms;
             if by_client { Outcome::Aborted } else { Outcome::FAILURE }
         } else if course.trial && code == GRPC_RESOURCE_EXHAUSTED {
-            Outcome::Ignored
+            ignored(course.trial)
         } else {
             Outcome::Success
         }
     }
+}
+
+/// An answer of the service that says nothing about it. Where it was asked whether it is well, it
+/// has declined to say, unless a client has chosen a method that it does not know: clients must not
+/// be able to put the next trial off.
+const fn ignored(asked: bool) -> Outcome {
+    if asked { Outcome::Declined { retry_after: None } } else { Outcome::Ignored }
 }
 
 impl Head {

@@ -4,6 +4,7 @@
 //! [`wire`] is what may be written, [`resolve`] turns it into the values of this module, which
 //! are valid. Nothing here is consulted for a decision that could have been taken at that time.
 
+mod doubt;
 mod duration;
 mod error;
 mod reader;
@@ -11,19 +12,21 @@ mod resolve;
 #[cfg(feature = "schema")]
 mod schema;
 mod status;
+mod strict;
 mod wire;
 
 use std::time::Duration;
 
 use breaker::Policy;
 
+pub(crate) use doubt::Doubt;
 pub use error::ConfigError;
 pub(crate) use resolve::is_token_byte;
 pub(crate) use status::{GrpcSet, StatusSet};
 pub(crate) use wire::{ExposeState, HeaderMatch, Match as WireMatch, OnFull, Overflow};
 
 use crate::bulkhead::{ClassId, NO_CLASS};
-use crate::matching::{Match, Subject};
+use crate::matching::{Host, Match, Subject};
 use crate::naming::Template;
 
 /// A valid configuration.
@@ -37,6 +40,8 @@ pub struct Config {
     pub(crate) max_copied_bytes: usize,
     pub(crate) notify: Option<Notify>,
     pub(crate) admin: Option<Admin>,
+    /// What is taken, and hardly meant so.
+    pub(crate) doubts: Vec<Doubt>,
 }
 
 /// One guarded service.
@@ -74,6 +79,7 @@ pub(crate) struct Bulkhead {
 /// A class of calls with a share of its own.
 #[derive(Debug)]
 pub(crate) struct Partition {
+    pub(crate) name: String,
     /// What stands for its name where workers meet.
     pub(crate) id: ClassId,
     pub(crate) matches: Match,
@@ -175,8 +181,10 @@ pub(crate) struct Admin {
     pub(crate) path_prefix: String,
     pub(crate) token: Option<String>,
     /// Names of this machine beside `localhost`, by which it may be asked without a token.
-    pub(crate) hosts: Vec<String>,
+    pub(crate) hosts: Vec<Host>,
 }
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 impl Config {
     /// The names of the services as they are written, in their order.
@@ -196,6 +204,8 @@ impl Config {
     ///
     /// If any of it is wrong; the error names the JSON path, the value and what would be right.
     pub fn parse(bytes: &[u8]) -> Result<Self, ConfigError> {
+        // Some editors begin a file with it.
+        let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
         let json = if bytes.trim_ascii().is_empty() { b"{}" } else { bytes };
         let mut reader = serde_json::Deserializer::from_slice(json);
         let wire = serde_path_to_error::deserialize::<_, wire::Config>(&mut reader)

@@ -28,7 +28,7 @@ use crate::headers::{
 };
 use crate::host::{Host, Property};
 use crate::instances::Number;
-use crate::matching::{Subject, without_port};
+use crate::matching::{Subject, name_of};
 use crate::naming::Placeholder;
 use crate::registry::Nameless;
 use crate::replay::{Bounds, Capture};
@@ -407,7 +407,7 @@ impl Filter {
     ) -> Option<Number> {
         let template = &self.config.services.get(service)?.name;
         let name = template.make(|part| match part {
-            Placeholder::Host => facts.authority.map(|it| without_port(it).to_ascii_lowercase()),
+            Placeholder::Host => facts.authority.map(|it| name_of(it).to_ascii_lowercase()),
             Placeholder::Cluster | Placeholder::Route if is_steered(facts) => None,
             Placeholder::Cluster => cluster.take().or_else(|| host.property(Property::ClusterName)),
             Placeholder::Route => host.property(Property::RouteName),

@@ -2,12 +2,12 @@
 //!
 //! Who makes a check is settled in the record, by the breaker's lease.
 
-use breaker::{Breaker, CheckResult, CheckTicket, StateName};
+use breaker::{Breaker, CheckResult, CheckTicket, Policy, StateName, Transition};
 
 use crate::Callout;
 use crate::effects::Effects;
 use crate::filter::Filter;
-use crate::host::Host;
+use crate::host::{Host, Property};
 use crate::instances::Number;
 use crate::store::{Record, Update};
 use crate::telemetry::ServiceMetric;
@@ -97,4 +97,29 @@ impl Record<'_> {
         };
         Some((pending, callout))
     }
+}
+
+/// Has the call at hand say by which configuration an open breaker is to be checked, if that is in
+/// question, or it has just tripped it.
+pub(crate) fn claim_check(
+    breaker: &mut Breaker,
+    policy: &Policy,
+    transition: Option<Transition>,
+    host: &impl Host,
+) {
+    let opened = transition.is_some_and(|it| it.to == StateName::Open);
+    let checked = opened && policy.health_check.is_some();
+    if (checked || breaker.is_checked_by_others(policy))
+        && let Some(connection) = connection(host)
+    {
+        breaker.claim_check(policy, connection, host.now().monotonic);
+    }
+}
+
+/// The number of the client's connection.
+fn connection(host: &impl Host) -> Option<u64> {
+    /// Beyond all that a process can count to: a connection over UDP has a hash instead.
+    const NOT_COUNTED: u64 = 1 << 48;
+    let bytes = host.property(Property::Connection)?.try_into().ok()?;
+    Some(u64::from_le_bytes(bytes)).filter(|number| *number < NOT_COUNTED)
 }

@@ -110,4 +110,7 @@ pub enum Property {
     ResponseCodeDetails,
     /// Envoy's response flags, a bit each: a 64-bit number, little-endian.
     ResponseFlags,
+    /// The number of the client's connection, which is higher than those of all before it: 64 bits,
+    /// little-endian.
+    Connection,
 }

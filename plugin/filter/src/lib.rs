@@ -27,6 +27,7 @@ mod classify;
 mod client_names;
 mod clusters;
 mod config;
+mod doubts;
 mod effects;
 mod events;
 mod exchange;
@@ -46,6 +47,7 @@ mod replay;
 mod reply;
 mod stale;
 mod status;
+mod steering;
 mod store;
 mod telemetry;
 mod timer;
@@ -53,7 +55,7 @@ mod unreadable;
 mod witness;
 
 pub use awaited::{Awaited, GivenUp};
-pub use breaker::{Mode, Now, Reason, StateName, Timestamp, UnixTime};
+pub use breaker::{Command, Mode, Now, Reason, StateName, Timestamp, UnixTime};
 pub use capability::{Capability, Withheld};
 pub use config::{Config, ConfigError};
 pub use effects::{Change, Effects, Level};
@@ -64,6 +66,7 @@ pub use host::{Host, Peer, Property, StoreFault, SwapError, Version};
 pub use replay::{FallbackAnswer, FallbackVerdict};
 pub use reply::{Reply, Told};
 pub use status::ServiceStatus;
+pub use steering::SteerError;
 pub use telemetry::{
     FallbackKind, Metric, MetricKind, NotificationResult, ServiceMetric, SkipReason,
 };

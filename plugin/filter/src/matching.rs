@@ -5,22 +5,30 @@
 mod glob;
 mod header;
 mod host;
+mod inclusion;
 mod index;
+mod method;
+mod path;
+#[cfg(test)]
+mod samples;
+
+use std::fmt;
 
 use self::glob::Glob;
 use self::header::HeaderRule;
-use self::host::Host;
 use crate::config::{ConfigError, HeaderMatch, WireMatch};
 use crate::headers::{Facts, Headers};
 
-pub(crate) use self::host::{is_host, without_port};
+pub(crate) use self::host::{Host, name_of, without_port};
 pub(crate) use self::index::Index;
+pub(crate) use self::path::check_prefix;
 
 /// Which requests belong to a service. One that gives no kind matches them all.
 #[derive(Debug)]
 pub(crate) struct Match {
     hosts: Option<Vec<Host>>,
     path_prefixes: Option<Vec<String>>,
+    methods: Option<Vec<String>>,
     headers: Option<Vec<HeaderRule>>,
     clusters: Option<Vec<Glob>>,
 }
@@ -38,7 +46,10 @@ impl Match {
         Ok(Self {
             hosts: entries(wire.hosts, path, "hosts", |text: String| Host::new(&text))?,
             path_prefixes: entries(wire.path_prefixes, path, "path_prefixes", |text: String| {
-                if text.starts_with('/') { Ok(text) } else { Err("begin with a slash") }
+                check_prefix(&text).map(|()| text)
+            })?,
+            methods: entries(wire.methods, path, "methods", |text: String| {
+                method::check(&text).map(|()| text)
             })?,
             headers: header_rules(wire.headers, path)?,
             clusters: entries(wire.clusters, path, "clusters", Glob::new)?,
@@ -70,6 +81,10 @@ impl Match {
             self.path_prefixes.as_deref(),
             || subject.facts.path,
             |prefix, path| path.starts_with(prefix.as_bytes()),
+        ) && any(
+            self.methods.as_deref(),
+            || subject.facts.method,
+            |meant, method| method == meant.as_bytes(),
         ) && any(self.clusters.as_deref(), || subject.cluster, Glob::matches)
             && any(self.headers.as_deref(), || Some(headers), |rule, headers| rule.matches(headers))
     }
@@ -94,11 +109,11 @@ fn header_rules(
 }
 
 /// Turns the entries of one kind into rules; an empty kind would match nothing.
-fn entries<W: Clone + serde::Serialize, R>(
+fn entries<W: Clone + serde::Serialize, R, E: fmt::Display>(
     wire: Option<Vec<W>>,
     path: &str,
     kind: &str,
-    rule: impl Fn(W) -> Result<R, &'static str>,
+    rule: impl Fn(W) -> Result<R, E>,
 ) -> Result<Option<Vec<R>>, ConfigError> {
     let Some(wire) = wire else {
         return Ok(None);

@@ -32,7 +32,8 @@ pub struct ServiceStatus {
     pub last_success: Option<UnixTime>,
     /// Since when it is not closed.
     pub opened_at: Option<UnixTime>,
-    /// When an open breaker may leave that state at the earliest.
+    /// When an open breaker may leave that state at the earliest, or a half-open one that waits makes
+    /// the next trial.
     pub retry_at: Option<UnixTime>,
 }
 

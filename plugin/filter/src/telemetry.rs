@@ -324,7 +324,7 @@ impl ServiceMetric {
                     + match outcome {
                         Outcome::Success => 0,
                         Outcome::Failure { .. } => 1,
-                        Outcome::Ignored => 2,
+                        Outcome::Ignored | Outcome::Declined { .. } => 2,
                         Outcome::Aborted => 3,
                     }
             }

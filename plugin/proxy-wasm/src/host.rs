@@ -151,6 +151,7 @@ impl Host for Proxy<'_> {
             Property::RouteName => b"xds\0route_name",
             Property::ResponseCodeDetails => b"response\0code_details",
             Property::ResponseFlags => b"response\0flags",
+            Property::Connection => b"connection_id",
         };
         known(path).ok()
     }

@@ -73,12 +73,29 @@ pub(crate) const FIELDS: &[(&str, &str, &str)] = &[
     (
         "Match",
         "hosts",
-        r#"{"minItems": 1, "examples": [["payments.example.com", "*.pay.internal"]]}"#,
+        r#"{
+            "minItems": 1, "examples": [["payments.example.com", "*.pay.internal", "*.shop.example:8443"]],
+            "items": {
+                "type": "string",
+                "pattern": "^(\\*|(\\*\\.)?[A-Za-z0-9_~-]+(\\.[A-Za-z0-9_~-]+)*\\.?|\\[[0-9A-Fa-f:.]+\\]\\.?)(:[0-9]+)?$"
+            }
+        }"#,
     ),
     (
         "Match",
         "path_prefixes",
-        r#"{"minItems": 1, "items": {"type": "string", "pattern": "^/"}, "examples": [["/payments"]]}"#,
+        r#"{
+            "minItems": 1, "examples": [["/payments"]],
+            "items": {"type": "string", "pattern": "^/[A-Za-z0-9/._~!$&'()+,;=:@%-]*$"}
+        }"#,
+    ),
+    (
+        "Match",
+        "methods",
+        r#"{
+            "minItems": 1, "examples": [["GET", "HEAD"]],
+            "items": {"type": "string", "pattern": "^[A-Z0-9_-]+$"}
+        }"#,
     ),
     ("Match", "headers", r#"{"minItems": 1}"#),
     ("Match", "clusters", r#"{"minItems": 1, "examples": [["payment*"]]}"#),
@@ -148,7 +165,7 @@ pub(crate) const FIELDS: &[(&str, &str, &str)] = &[
     (
         "Admin",
         "path_prefix",
-        r#"{"pattern": "^/[!->@-~]*[!-.0->@-~]$", "default": "/circuit-breaker"}"#,
+        r#"{"pattern": "^/[A-Za-z0-9/._~!$&'()+,;=:@%-]*[A-Za-z0-9._~!$&'()+,;=:@%-]$", "default": "/circuit-breaker"}"#,
     ),
     (
         "Admin",

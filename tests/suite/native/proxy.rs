@@ -50,6 +50,7 @@ pub(super) struct Facts {
     pub(super) peer: Option<String>,
     pub(super) details: Option<&'static str>,
     pub(super) flags: u64,
+    pub(super) connection: Option<u64>,
     pub(super) head: Head,
     pub(super) trailer: Option<u8>,
 }
@@ -167,6 +168,7 @@ impl breaker_filter::Host for At<'_> {
             Property::RouteName => self.facts.route.as_deref().map(text),
             Property::ResponseCodeDetails => self.facts.details.map(text),
             Property::ResponseFlags => Some(self.facts.flags.to_le_bytes().to_vec()),
+            Property::Connection => self.facts.connection.map(|it| it.to_le_bytes().to_vec()),
         }
     }
 

@@ -6,7 +6,9 @@ use breaker_filter::{
     AnswerHead, Callout, Exchange, FallbackAnswer, FallbackVerdict, Headers, RequestAction,
     ResponseVerdict, Told,
 };
-use scenario::{Answer, CLIENT_GONE, CalloutAnswer, Grpc, Head, Received, Reply, Request, Worker};
+use scenario::{
+    Answer, CLIENT_GONE, CallId, CalloutAnswer, Grpc, Head, Received, Reply, Request, Worker,
+};
 
 use super::Plugin;
 use super::proxy::{Facts, Proxy, reply_of, status_only};
@@ -40,6 +42,7 @@ impl Stream {
     pub(super) fn begin(
         proxy: &Proxy,
         plugin: &Rc<Plugin>,
+        call: CallId,
         request: &Request,
         cluster_of: impl FnOnce(&str) -> CalloutAnswer,
     ) -> (Self, Next) {
@@ -48,6 +51,8 @@ impl Stream {
             cluster: request.cluster.clone(),
             route: request.route.clone(),
             peer: request.peer.clone(),
+            // Each comes on a connection of its own.
+            connection: Some(call as u64 + 1),
             ..Facts::default()
         };
         let no_body = request.ends_with_head();

@@ -1,16 +1,19 @@
 //! Where in a file configurations of plugins are.
 
-use crate::check::text::Text;
-use crate::document::{self, Node, Position, Value};
+use super::embedded;
+use super::text::Text;
+use crate::document::{self, Key, Node, Position, Value};
 
 const WASM_FILTER: &str = "envoy.extensions.filters.http.wasm.v3.Wasm";
+const ISTIO: &str = "extensions.istio.io";
+const HIGRESS: &str = "extensions.higress.io";
 const STRING_VALUE: &str = "google.protobuf.StringValue";
 
 /// What is in a file.
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) plugins: Vec<Finding>,
-    /// All of it, if it is more than a plugin's own configuration.
+    /// All of it, if it is more than a plugin's own configuration; documents in strings, too.
     pub(crate) documents: Vec<Node>,
 }
 
@@ -24,6 +27,57 @@ pub(crate) struct Finding {
     pub(crate) text: Text,
     /// Where it listens, if others than this machine can come there.
     pub(crate) reachable: Option<String>,
+    /// The number of the document that it is in.
+    pub(crate) document: usize,
+    pub(crate) home: Home,
+}
+
+/// What brings a configuration to its proxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Home {
+    /// Nothing that is in the file.
+    Unknown,
+    Envoy {
+        vm_id: String,
+    },
+    Istio,
+    /// Higress, which has a default, and rules about whose requests get another one.
+    Higress {
+        rules: Option<Position>,
+    },
+    /// Envoy Gateway, with the kinds and names of what the policy is for.
+    Gateway {
+        targets: Vec<(String, String)>,
+    },
+}
+
+impl Finding {
+    /// The configuration; null if it is not JSON.
+    pub(crate) fn config(&self) -> serde_json::Value {
+        serde_json::from_slice(self.text.bytes()).unwrap_or_default()
+    }
+}
+
+/// Finds the configurations of a file, all or those of plugins of these names.
+///
+/// # Errors
+///
+/// If it cannot be read, or there is none.
+pub(crate) fn find_in(file: &str, text: &str, only: &[String]) -> anyhow::Result<Found> {
+    let mut found =
+        find(text).map_err(|(at, problem)| anyhow::anyhow!("{file}:{at}: {problem}"))?;
+    if !only.is_empty() {
+        found.plugins.retain(|finding| finding.name.as_ref().is_some_and(|it| only.contains(it)));
+    }
+    if found.plugins.is_empty() {
+        let whose = if only.is_empty() { "" } else { " of that name" };
+        anyhow::bail!(
+            "{file}: no plugin{whose} is configured here; looked for wasm filters of Envoy, for \
+             WasmPlugin, TrafficExtension, EnvoyFilter and EnvoyExtensionPolicy, for these in a \
+             ConfigMap, and for `services` or another field of the plugin's own configuration"
+        );
+    }
+    Ok(found)
 }
 
 /// Finds all configurations of a file.
@@ -34,29 +88,38 @@ pub(crate) struct Finding {
 /// # Errors
 ///
 /// If it is neither JSON nor YAML, with the place.
-pub(crate) fn find(text: &str) -> Result<Found, (Position, String)> {
-    let own = || {
-        let place = "plugin configuration".to_owned();
-        let text = Text::whole_file(text);
-        let plugins = vec![Finding { place, name: None, text, reachable: None }];
-        Found { plugins, documents: Vec::new() }
-    };
+fn find(text: &str) -> Result<Found, (Position, String)> {
+    let own = |text| Found { plugins: vec![own(text, 0)], documents: Vec::new() };
     let is_json = text.trim_start().starts_with('{');
-    let documents = match document::parse_json(text) {
+    let mut documents = match document::parse_json(text) {
         Some(node) => vec![node],
-        None if is_json => return Ok(own()),
+        None if is_json => return Ok(own(Text::whole_file(text))),
         None => document::parse_yaml(text)?,
     };
+    let inner = documents.iter().map(embedded::documents).collect::<Result<Vec<_>, _>>()?;
+    documents.extend(inner.into_iter().flatten());
     let mut search = Search::default();
-    for document in &documents {
+    for (number, document) in documents.iter().enumerate() {
+        search.document = number;
         search.look(document);
     }
     let envelope = documents.iter().any(is_envelope);
-    Ok(if is_json && !envelope && search.found.is_empty() {
-        own()
-    } else {
-        Found { plugins: search.found, documents }
-    })
+    if is_json && !envelope && search.found.is_empty() {
+        return Ok(own(Text::whole_file(text)));
+    }
+    // As YAML, or as one of several entries of a ConfigMap.
+    for (number, document) in documents.iter().enumerate() {
+        if is_own(document) {
+            search.found.push(self::own(Text::nodes(document), number));
+        }
+    }
+    Ok(Found { plugins: search.found, documents })
+}
+
+/// The plugin's own configuration.
+fn own(text: Text, document: usize) -> Finding {
+    let place = "plugin configuration".to_owned();
+    Finding { place, name: None, text, reachable: None, document, home: Home::Unknown }
 }
 
 /// Whether this is a document that has configurations in it, or could have.
@@ -66,12 +129,20 @@ fn is_envelope(node: &Node) -> bool {
         .any(|key| node.get(key).is_some())
 }
 
+/// Whether this is the plugin's own configuration, by what no other file has so.
+fn is_own(node: &Node) -> bool {
+    let is_list = |key| matches!(node.get(key), Some(Node { value: Value::List(_), .. }));
+    let is_map = |key| matches!(node.get(key), Some(Node { value: Value::Map(_), .. }));
+    !is_envelope(node) && (is_list("services") || (is_map("defaults") && is_map("admin")))
+}
+
 #[derive(Default)]
 struct Search {
     /// The listener around what is looked at.
     listener: Option<String>,
     /// Where that listens, if others than this machine can come there.
     reachable: Option<String>,
+    document: usize,
     found: Vec<Finding>,
 }
 
@@ -109,48 +180,70 @@ impl Search {
         if let Some(listener) = &self.listener {
             place.push_str(&format!(" of listener {listener}"));
         }
-        let text = match config.get("configuration") {
-            None => Text::missing(config.at),
-            Some(any) => match any.text_at("@type") {
-                Some(url) if url.ends_with(STRING_VALUE) => {
-                    any.get("value").map_or_else(|| Text::missing(any.at), Text::string)
-                }
-                // A Struct or something else reaches the module as the bytes of a message.
-                _ => {
-                    place.push_str(", which is not a google.protobuf.StringValue");
-                    Text::message(any)
-                }
-            },
-        };
-        self.found.push(Finding { place, name, text, reachable: self.reachable.clone() });
+        if config.get("configuration").is_some_and(|any| !is_string(any)) {
+            place.push_str(", which is not a google.protobuf.StringValue");
+        }
+        let vm_id = config.get("vm_config").and_then(|vm| vm.text_at("vm_id"));
+        self.found.push(Finding {
+            place: told(place, &text_of(config)),
+            name,
+            text: text_of(config),
+            reachable: self.reachable.clone(),
+            document: self.document,
+            home: Home::Envoy { vm_id: vm_id.unwrap_or_default().to_owned() },
+        });
     }
 
     fn istio(&mut self, kind: &str, object: &Node) {
+        let group = object.text_at("apiVersion").and_then(|it| it.split('/').next());
+        let Some(spec) = object.get("spec") else {
+            return self.kubernetes(kind, object, None, Text::missing(object.at), Home::Istio);
+        };
         let mut configs = Vec::new();
-        if let Some(spec) = object.get("spec") {
-            values_of("pluginConfig", spec, &mut configs);
+        values_of("pluginConfig", spec, &mut configs);
+        let mut home = Home::Istio;
+        // Its kind is called the same, and is in a group of its own.
+        if group != Some(ISTIO) && (group == Some(HIGRESS) || spec.get("defaultConfig").is_some()) {
+            let rules = spec.get("matchRules");
+            home = Home::Higress { rules: rules.map(|rules| rules.at) };
+            if let Some(rules) = rules {
+                let config = with_rules(spec.get("defaultConfig"), rules);
+                return self.kubernetes(kind, object, None, Text::nodes(&config), home);
+            }
+            configs.extend(spec.get("defaultConfig"));
         }
         if configs.is_empty() {
-            let at = object.get("spec").map_or(object.at, |spec| spec.at);
-            self.kubernetes(kind, object, None, Text::missing(at));
+            self.kubernetes(kind, object, None, Text::missing(spec.at), home.clone());
         }
         for config in configs {
-            self.kubernetes(kind, object, None, Text::nodes(config));
+            self.kubernetes(kind, object, None, Text::nodes(config), home.clone());
         }
     }
 
     fn gateway(&mut self, object: &Node) {
-        let wasm = object.get("spec").and_then(|spec| spec.get("wasm"));
-        let Some(Node { value: Value::List(plugins), .. }) = wasm else {
+        let Some(spec) = object.get("spec") else {
             return;
         };
-        for plugin in plugins {
+        let targets = spec.items("targetRefs").iter().chain(spec.get("targetRef"));
+        let targets = targets.filter_map(|target| {
+            Some((target.text_at("kind")?.to_owned(), target.text_at("name")?.to_owned()))
+        });
+        let home = Home::Gateway { targets: targets.collect() };
+        for plugin in spec.items("wasm") {
             let text = plugin.get("config").map_or_else(|| Text::missing(plugin.at), Text::nodes);
-            self.kubernetes("EnvoyExtensionPolicy", object, plugin.text_at("name"), text);
+            let name = plugin.text_at("name");
+            self.kubernetes("EnvoyExtensionPolicy", object, name, text, home.clone());
         }
     }
 
-    fn kubernetes(&mut self, kind: &str, object: &Node, plugin: Option<&str>, text: Text) {
+    fn kubernetes(
+        &mut self,
+        kind: &str,
+        object: &Node,
+        plugin: Option<&str>,
+        text: Text,
+        home: Home,
+    ) {
         let mut place = place(kind, object);
         if let Some(plugin) = plugin {
             place.push_str(&format!(", plugin {plugin}"));
@@ -159,8 +252,33 @@ impl Search {
         let name = Some(name.unwrap_or("without a name").to_owned());
         // Envoy Gateway binds all listeners to all addresses of the pod. What Istio does, other objects say.
         let reachable = (kind == "EnvoyExtensionPolicy").then(|| "all addresses".to_owned());
-        self.found.push(Finding { place, name, text, reachable });
+        let (place, document) = (told(place, &text), self.document);
+        self.found.push(Finding { place, name, text, reachable, document, home });
     }
+}
+
+/// A place that says so where there is no configuration, which is one.
+fn told(mut place: String, text: &Text) -> String {
+    if text.bytes().is_empty() {
+        place.push_str(", without a configuration: a breaker for each cluster");
+    }
+    place
+}
+
+/// The configuration of a wasm filter, as the module gets it.
+pub(super) fn text_of(config: &Node) -> Text {
+    match config.get("configuration") {
+        None => Text::missing(config.at),
+        Some(any) if is_string(any) => {
+            any.get("value").map_or_else(|| Text::missing(any.at), Text::string)
+        }
+        // A Struct or something else reaches the module as the bytes of a message.
+        Some(any) => Text::message(any),
+    }
+}
+
+fn is_string(any: &Node) -> bool {
+    any.text_at("@type").is_some_and(|url| url.ends_with(STRING_VALUE))
 }
 
 /// An object of Kubernetes, for people.
@@ -172,6 +290,17 @@ pub(super) fn place(kind: &str, object: &Node) -> String {
         Some(namespace) => format!("{kind} {namespace}/{name}"),
         None => format!("{kind} {name}"),
     }
+}
+
+/// A configuration as Higress makes it where there are rules about whose requests get another one.
+fn with_rules(config: Option<&Node>, rules: &Node) -> Node {
+    let entry = |name: &str| (Key { at: rules.at, name: name.to_owned() }, rules.clone());
+    let mut entries = match config.map(|config| &config.value) {
+        Some(Value::Map(entries)) => entries.clone(),
+        _ => Vec::new(),
+    };
+    entries.push(entry("_rules_"));
+    Node { at: config.map_or(rules.at, |config| config.at), value: Value::Map(entries) }
 }
 
 /// The address of a listener, if it is none of the loopback interface.

@@ -71,14 +71,23 @@ impl Text {
     /// it gave one, is taken out of the message, as it would lead astray.
     pub(crate) fn locate(&self, refusal: &mut Refusal) -> Position {
         let reader = refusal.take_position();
+        self.place(&refusal.path, reader)
+    }
+
+    /// Where in the file a value of the configuration stands.
+    pub(crate) fn find(&self, path: &str) -> Position {
+        self.place(path, None)
+    }
+
+    fn place(&self, path: &str, reader: Option<Position>) -> Position {
         match &self.origin {
             Origin::Scalar => self.at,
-            Origin::Nodes(node) => node.locate(&refusal.path),
+            Origin::Nodes(node) => node.locate(path),
             Origin::Lines { indent } => {
                 let tree = document::parse_json(&self.bytes);
                 let in_text = match (tree, reader) {
                     (None, Some(reader)) => reader,
-                    (Some(tree), _) => tree.locate(&refusal.path),
+                    (Some(tree), _) => tree.locate(path),
                     (None, None) => return self.at,
                 };
                 Position {

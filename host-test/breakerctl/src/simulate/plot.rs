@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::replay::Fate;
-use super::report::Report;
+use super::report::{Report, is_seen_to_fail};
 use super::trace::Call;
 
 const WIDTH: f64 = 900.0;
@@ -121,8 +120,8 @@ fn curves(calls: &[Call], report: &Report, span: f64) -> [Vec<(f64, f64)>; 3] {
         };
         *all += 1;
         *failed += u32::from(call.ended.is_failure());
-        *seen += u32::from(call.ended.is_failure() && *fate == Fate::Admitted);
-        *diverted += u32::from(*fate == Fate::Diverted);
+        *seen += u32::from(is_seen_to_fail(call, *fate));
+        *diverted += u32::from(fate.is_diverted());
     }
     let mut middle = -stretch / 2.0;
     let mut curves: [Vec<(f64, f64)>; 3] = Default::default();

@@ -13,13 +13,11 @@ use crate::module::Loaded;
 
 const CLUSTER: &str = "x-circuit-breaker-cluster";
 
-/// The module's own count of what it diverted, behind its labels, and the label of the reason.
+/// The module's own counts, behind their labels: of what it diverted, by the label of the reason, and of
+/// calls that have ended.
 const NOT_PERMITTED: &str = "edge_breaker_not_permitted_total";
 const REASON_LABEL: &str = "cb_reason=.=";
-
-/// Envoy's response flags: UC, the connection ended; UT, the route's time was over.
-const CONNECTION_TERMINATED: i64 = 1 << 6;
-const TIMED_OUT: i64 = 1 << 2;
+const CALLS: &str = "edge_breaker_calls_total";
 
 /// After the last call the breaker gets so much time to come back.
 const AFTERWARDS: Duration = Duration::from_secs(60);
@@ -32,12 +30,14 @@ pub(super) struct Replayed {
     pub(super) log: Vec<(Duration, String)>,
     /// How many calls the module says it diverted, by its reasons.
     pub(super) diverted_by_reason: BTreeMap<String, u64>,
+    /// How many calls that were not diverted the module says it has counted.
+    pub(super) counted: u64,
     pub(super) health_checks: u64,
     pub(super) failed_checks: u64,
 }
 
 /// What became of a call.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Fate {
     /// It went to the service.
     #[default]
@@ -46,6 +46,15 @@ pub(super) enum Fate {
     Replayed,
     /// It did not go to the service.
     Diverted,
+    /// Nor was there anybody else to answer it.
+    TurnedAway,
+}
+
+impl Fate {
+    /// Whether it was kept from the service.
+    pub(super) const fn is_diverted(self) -> bool {
+        matches!(self, Self::Diverted | Self::TurnedAway)
+    }
 }
 
 /// What is still to happen.
@@ -99,6 +108,7 @@ pub(super) fn run(
         if let Some(reason) = reason.filter(|_| count > 0 && name.ends_with(NOT_PERMITTED)) {
             *replayed.diverted_by_reason.entry(reason.to_owned()).or_default() += count;
         }
+        replayed.counted += if name.ends_with(CALLS) { count } else { 0 };
     }
     Ok(replayed)
 }
@@ -162,8 +172,10 @@ impl Replay<'_> {
                     self.set_fate(index, Fate::Diverted);
                     took = Duration::ZERO;
                 }
-                Event::LocalReply(..) => {
-                    self.set_fate(index, Fate::Diverted);
+                Event::LocalReply(_, reply) => {
+                    let is_answer = reply.status < 500;
+                    let fate = if is_answer { Fate::Diverted } else { Fate::TurnedAway };
+                    self.set_fate(index, fate);
                     let _ = self.worker(number)?.end_stream(stream);
                     return Ok(());
                 }
@@ -177,29 +189,31 @@ impl Replay<'_> {
 
     /// The service, or the fallback of a diverted call, answers.
     fn answer(&mut self, index: usize, number: usize, stream: StreamId) -> anyhow::Result<()> {
-        let diverted = matches!(self.replayed.fates.get(index), Some(Fate::Diverted));
+        let diverted = self.replayed.fates.get(index).is_some_and(|fate| fate.is_diverted());
         let ended = match self.calls.get(index) {
-            Some(call) if !diverted => call.ended,
-            _ => Ended::Status(200),
-        };
-        let (status, details, flags) = match ended {
-            Ended::Status(status) => (status, "via_upstream", 0),
-            Ended::Reset => {
-                let details = "upstream_reset_before_response_started{connection_termination}";
-                (503, details, CONNECTION_TERMINATED)
-            }
-            Ended::Timeout => (504, "response_timeout", TIMED_OUT),
+            Some(call) if !diverted => call.ended.clone(),
+            _ => Ended::status(200),
         };
         let worker = self.worker(number)?;
-        worker.set_property(stream, &["response", "code_details"], details);
-        worker.set_property(stream, &["response", "flags"], flags.to_le_bytes());
-        worker.set_property(stream, &["response", "code"], i64::from(status).to_le_bytes());
-        let response = Headers::from_iter([(":status", status.to_string())]);
-        let mut events = worker.response_headers(stream, response, true);
+        let mut events = Vec::new();
+        if ended.is_cut() {
+            tell(worker, stream, &Ended::status(ended.status));
+            events.extend(worker.response_headers(stream, head(ended.status), false));
+        }
+        tell(worker, stream, &ended);
+        // Whoever waits for an answer gets the proxy's own where there is none.
+        let status = if ended.status == 0 { 503 } else { ended.status };
+        if !ended.is_cut() && !ended.is_aborted() {
+            events.extend(worker.response_headers(stream, head(status), true));
+        }
         let mut replayed = false;
         // A failed call is sent to the fallback, which answers at once.
         while let Some(event) = events.pop() {
             match event {
+                Event::Response(_, Part::Headers(headers, _)) => {
+                    let got = headers.text(":status");
+                    replayed |= got.is_some_and(|got| got != status.to_string());
+                }
                 Event::LocalReply(..) => replayed = true,
                 Event::Call(callout) => {
                     let answer = CallAnswer::status(200, "");
@@ -209,7 +223,7 @@ impl Replay<'_> {
                 _ => {}
             }
         }
-        if replayed {
+        if replayed && !diverted {
             self.set_fate(index, Fate::Replayed);
         }
         let _ = self.worker(number)?.end_stream(stream);
@@ -238,22 +252,22 @@ impl Replay<'_> {
         Ok(())
     }
 
-    /// How a health check ends, by the call of the trace that is nearest in time.
+    /// How a health check ends, by the call of the trace that is nearest in time. One whose client left
+    /// says nothing.
     fn check(&self, at: Duration, timeout: Option<Duration>) -> (Duration, CallAnswer, bool) {
+        let tells = |call: &&Call| !call.ended.is_aborted();
         let after = self.calls.partition_point(|call| call.at < at);
-        let near = [after.checked_sub(1), Some(after)].into_iter().flatten();
-        let near = near.filter_map(|index| self.calls.get(index));
-        let Some(call) = near.min_by_key(|call| call.at.abs_diff(at)) else {
+        let (before, after) = self.calls.split_at_checked(after).unwrap_or_default();
+        let near = [before.iter().rev().find(tells), after.iter().find(tells)];
+        let Some(call) = near.into_iter().flatten().min_by_key(|call| call.at.abs_diff(at)) else {
             return (Duration::ZERO, CallAnswer::Failed, true);
         };
-        match (call.ended, timeout) {
+        match (call.ended.answer(), timeout) {
             (_, Some(timeout)) if call.took >= timeout => {
                 (timeout, CallAnswer::status(504, ""), true)
             }
-            (Ended::Status(status), _) => {
-                (call.took, CallAnswer::status(status, ""), status >= 500)
-            }
-            (Ended::Reset | Ended::Timeout, _) => (call.took, CallAnswer::Failed, true),
+            (Some(status), _) => (call.took, CallAnswer::status(status, ""), status >= 500),
+            (None, _) => (call.took, CallAnswer::Failed, true),
         }
     }
 
@@ -271,4 +285,15 @@ impl Replay<'_> {
     fn worker(&mut self, number: usize) -> anyhow::Result<&mut Worker> {
         self.workers.get_mut(number).context("a worker")
     }
+}
+
+/// How a call has ended, or is ending, as far as the proxy knows.
+fn tell(worker: &mut Worker, stream: StreamId, ended: &Ended) {
+    worker.set_property(stream, &["response", "code_details"], ended.details.as_bytes());
+    worker.set_property(stream, &["response", "flags"], ended.flags.to_le_bytes());
+    worker.set_property(stream, &["response", "code"], i64::from(ended.status).to_le_bytes());
+}
+
+fn head(status: u16) -> Headers {
+    Headers::from_iter([(":status", status.to_string())])
 }

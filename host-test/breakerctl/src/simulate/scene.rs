@@ -9,6 +9,7 @@ use scenario::{Scenario, Status, play};
 use serde::Serialize;
 
 use super::Args;
+use super::configuration::Configuration;
 use crate::output::{self, Answer, BAD, FAINT, GOOD};
 
 #[derive(Serialize)]
@@ -35,10 +36,14 @@ struct Mismatch {
 /// # Errors
 ///
 /// If it cannot be read or played.
-pub(super) fn run(args: &Args, file: &Path, config: Option<&str>) -> anyhow::Result<Answer> {
+pub(super) fn run(
+    args: &Args,
+    file: &Path,
+    config: Option<&Configuration>,
+) -> anyhow::Result<Answer> {
     let mut scenario = Scenario::load(file)?;
     if let Some(config) = config {
-        scenario.config = serde_json::from_str(config).context("--config is no JSON")?;
+        scenario.config = serde_json::from_slice(config.bytes()).context("--config is no JSON")?;
     }
     let module = args.module.load()?;
     if let Some(refusal) = module.refusal(scenario.config.to_string().as_bytes())? {

@@ -48,8 +48,8 @@ impl Admin {
             while let Ok((connection, _)) = listener.accept().await {
                 let shown = Arc::clone(&shown);
                 let answer = move |request: Request<Incoming>| {
-                    let services = shown.lock().unwrap().clone();
-                    async move { Ok::<_, Infallible>(answer(&request, services, token)) }
+                    let answer = answer(&request, &mut shown.lock().unwrap(), token);
+                    async move { Ok::<_, Infallible>(answer) }
                 };
                 let connection = hyper::server::conn::http1::Builder::new()
                     .serve_connection(TokioIo::new(connection), hyper::service::service_fn(answer));
@@ -63,6 +63,12 @@ impl Admin {
         format!("http://{}/circuit-breaker", self.address)
     }
 
+    /// The states of all services.
+    pub(crate) fn states(&self) -> Vec<String> {
+        let services = self.services.lock().unwrap();
+        services.iter().map(|it| it["state"].as_str().unwrap().to_owned()).collect()
+    }
+
     pub(crate) fn set(&self, services: Vec<Value>) {
         *self.services.lock().unwrap() = services;
     }
@@ -70,19 +76,51 @@ impl Admin {
 
 fn answer(
     request: &Request<Incoming>,
-    services: Vec<Value>,
+    services: &mut [Value],
     token: Option<&str>,
 ) -> Response<Full<Bytes>> {
     let given = request.headers().get(header::AUTHORIZATION);
-    let (status, body) = if request.uri().path() != "/circuit-breaker/services" {
-        (StatusCode::NOT_FOUND, json!({ "error": "no such resource: try /services" }))
-    } else if token
-        .is_some_and(|token| given.is_none_or(|given| given != &format!("Bearer {token}")[..]))
-    {
-        (StatusCode::UNAUTHORIZED, json!({ "error": "give the admin token" }))
-    } else {
-        (StatusCode::OK, json!({ "services": services }))
+    let is_given = |token| given.is_some_and(|given| given == &format!("Bearer {token}")[..]);
+    let path = request.uri().path().strip_prefix("/circuit-breaker/services");
+    let (status, body) = match path {
+        None => (StatusCode::NOT_FOUND, json!({ "error": "no such resource: try /services" })),
+        Some(_) if token.is_some_and(|token| !is_given(token)) => {
+            (StatusCode::UNAUTHORIZED, json!({ "error": "give the admin token" }))
+        }
+        Some("") if services.is_empty() => {
+            (StatusCode::OK, json!({ "services": [], "note": "no name is known" }))
+        }
+        Some("") => (StatusCode::OK, json!({ "services": services })),
+        Some(path) => steer(request, path, services),
     };
     let body = Full::new(Bytes::from(body.to_string()));
     Response::builder().status(status).body(body).unwrap()
+}
+
+/// Does as a command says: `/{name}/{command}`.
+fn steer(request: &Request<Incoming>, path: &str, services: &mut [Value]) -> (StatusCode, Value) {
+    let (name, command) = path.trim_start_matches('/').split_once('/').unwrap();
+    let name = name.replace("%3D", "=").replace("%7C", "|");
+    let service = services.iter_mut().find(|it| it["service_name"] == name.as_str());
+    let is_json = request.headers().get(header::CONTENT_TYPE);
+    if request.method() != "POST" || is_json.is_none_or(|it| it != "application/json") {
+        return (StatusCode::UNSUPPORTED_MEDIA_TYPE, json!({ "error": "send json" }));
+    }
+    let state = match command {
+        "force-open" => "FORCED_OPEN",
+        "disable" => "DISABLED",
+        "metrics-only" => "METRICS_ONLY",
+        "enable" | "close" | "reset" => "CLOSED",
+        _ => return (StatusCode::NOT_FOUND, json!({ "error": "no such resource" })),
+    };
+    match service {
+        None => (StatusCode::NOT_FOUND, json!({ "error": "no service of that name" })),
+        Some(service) if service["state"] == "STUCK" => {
+            (StatusCode::SERVICE_UNAVAILABLE, json!({ "error": "it could not be written" }))
+        }
+        Some(service) => {
+            service["state"] = state.into();
+            (StatusCode::OK, service.clone())
+        }
+    }
 }

@@ -38,7 +38,19 @@ fn the_examples_of_the_page_print_what_it_shows() {
 
 #[test]
 fn every_command_helps_with_an_example_of_itself() {
-    for command in ["check", "status", "watch", "simulate", "serve"] {
+    for command in [
+        "check",
+        "status",
+        "watch",
+        "open",
+        "close",
+        "disable",
+        "enable",
+        "metrics-only",
+        "reset",
+        "simulate",
+        "serve",
+    ] {
         let ran = crate::support::run(&[command, "--help"]);
         assert_eq!(ran.code, Some(0), "{ran:?}");
         assert!(ran.stdout.contains(&format!("  breakerctl {command} ")), "{ran:?}");

@@ -7,5 +7,6 @@ mod schema;
 mod serve;
 mod simulate;
 mod status;
+mod steer;
 mod support;
 mod watch;

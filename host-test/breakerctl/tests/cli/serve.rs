@@ -4,6 +4,7 @@ mod access;
 mod cache;
 mod drain;
 mod load;
+mod steer;
 mod stream;
 mod trace;
 

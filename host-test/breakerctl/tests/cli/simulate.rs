@@ -1,5 +1,7 @@
 //! `breakerctl simulate`.
 
+mod traces;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;

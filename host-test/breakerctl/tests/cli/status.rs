@@ -64,6 +64,41 @@ fn a_token_is_asked_for_and_taken() {
 }
 
 #[test]
+fn a_token_may_be_in_a_file() {
+    let admin = Admin::start(vec![service("a", "CLOSED", 0)], Some("s3cret"));
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap();
+    for (text, code) in [("s3cret\r\n", Some(0)), ("other", Some(2)), ("\n", Some(2))] {
+        std::fs::write(path, text).unwrap();
+        let ran = status(&admin, &["--token-file", path]);
+        assert_eq!(ran.code, code, "{ran:?}");
+    }
+    let ran = status(&admin, &["--token-file", "/nowhere"]);
+    assert!(ran.stderr.contains("reading /nowhere"), "{ran:?}");
+}
+
+#[test]
+fn why_there_are_no_breakers_is_told() {
+    let admin = Admin::start(Vec::new(), None);
+    let ran = status(&admin, &[]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.stdout.contains("no name is known"), "{ran:?}");
+    assert_eq!(status(&admin, &["--json"]).json()["note"], "no name is known");
+    let ran = status(&admin, &["payment-service"]);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.stderr.contains("no name is known"), "{ran:?}");
+}
+
+#[test]
+fn an_address_that_cannot_be_asked_is_told_with_one_that_can() {
+    for url in ["https://127.0.0.1:10001/circuit-breaker", "127.0.0.1:10001"] {
+        let ran = run(&["status", "--admin", url]);
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert!(ran.stderr.contains("http://127.0.0.1:10001/circuit-breaker"), "{ran:?}");
+    }
+}
+
+#[test]
 fn where_nobody_answers_the_remedy_is_told() {
     // A port that was free a moment ago.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();

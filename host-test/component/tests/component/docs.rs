@@ -1,35 +1,82 @@
 //! `docs/component.md`, taken at its word: its examples run, and are what it says they are.
 
+use std::fs::{self, File};
 use std::path::Path;
-
-use crate::node;
 
 #[allow(dead_code, reason = "its `main` looks for the component where an operator has it")]
 #[path = "../../examples/guard.rs"]
 mod example;
 
 const PAGE: &str = include_str!("../../../../docs/component.md");
+const COMPONENT: &str = "../../target/wasm/edge_breaker_component.wasm";
 const WENT: [&str; 4] =
     ["to the service", "to the service", "to the service", "to payment-fallback"];
 
 #[test]
 fn the_example_in_rust_goes_as_the_page_says() {
-    let component = "../../target/wasm/edge_breaker_component.wasm";
-    let went = example::run(&Path::new(env!("CARGO_MANIFEST_DIR")).join(component)).unwrap();
+    let went = example::run(&Path::new(env!("CARGO_MANIFEST_DIR")).join(COMPONENT)).unwrap();
     assert_eq!(went, WENT);
 }
 
 #[test]
-fn the_example_in_javascript_goes_as_the_page_says() {
-    let printed = node::run_on_component("example.mjs", &[]);
-    assert_eq!(printed.lines().collect::<Vec<_>>(), WENT);
+fn the_example_in_javascript_goes_from_an_empty_folder_as_the_page_says() {
+    let printed = run_in_an_empty_folder("JavaScript", "node/guard.mjs");
+    assert!(printed.ends_with(&(WENT.join("\n") + "\n")), "{printed}");
+}
+
+#[test]
+fn the_example_in_python_goes_from_an_empty_folder_as_the_page_says() {
+    let printed = run_in_an_empty_folder("Python", "python/guard.py");
+    assert!(printed.ends_with(&(WENT.join("\n") + "\n")), "{printed}");
+}
+
+/// Runs the commands below a heading, with the component and an example beside it. What they install is
+/// kept for the next time, as long as they are the same.
+fn run_in_an_empty_folder(language: &str, example: &str) -> String {
+    let commands = commands_below(&format!("## In {language}\n"));
+    let installing = commands.iter().rposition(|line| line.contains(" install ")).unwrap();
+    let (install, rest) = commands.split_at(installing + 1);
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let target = here.join("../../target/docs");
+    fs::create_dir_all(&target).unwrap();
+    let lock = File::create(target.join(format!("{language}.lock"))).unwrap();
+    lock.lock().unwrap();
+
+    let folder = target.join(language);
+    let installed = target.join(format!("{language}.installed"));
+    let install = install.join("\n");
+    if fs::read_to_string(&installed).ok().as_ref() != Some(&install) {
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir(&folder).unwrap();
+        run(&folder, &install);
+        fs::write(installed, &install).unwrap();
+    }
+    for file in [COMPONENT, example] {
+        let file = here.join(file);
+        fs::copy(&file, folder.join(file.file_name().unwrap())).unwrap();
+    }
+    run(&folder, &rest.join("\n"))
+}
+
+fn run(folder: &Path, lines: &str) -> String {
+    let output = node_packages::shell(lines).unwrap().current_dir(folder).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{lines}\n{said}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn commands_below(heading: &str) -> Vec<&'static str> {
+    let (_, below) = PAGE.split_once(heading).unwrap();
+    let (_, block) = below.split_once("```sh\n").unwrap();
+    block.split_once("```").unwrap().0.lines().collect()
 }
 
 #[test]
 fn the_examples_on_the_page_are_the_ones_that_run() {
     for (language, file) in [
         ("rust", include_str!("../../examples/guard.rs")),
-        ("js", include_str!("../../node/example.mjs")),
+        ("js", include_str!("../../node/guard.mjs")),
+        ("python", include_str!("../../python/guard.py")),
     ] {
         assert!(PAGE.contains(&format!("```{language}\n{file}```\n")), "{language}");
     }
@@ -39,9 +86,19 @@ fn the_examples_on_the_page_are_the_ones_that_run() {
 fn every_exported_function_is_on_the_page() {
     let world = include_str!("../../../../wit/breaker.wit");
     let functions: Vec<_> = world.lines().filter_map(|line| line.split_once(": func(")).collect();
-    assert_eq!(functions.len(), 11);
+    assert_eq!(functions.len(), 12);
     for (name, _) in functions {
         assert!(PAGE.contains(&format!("| `{}` |", name.trim())), "{name}");
+    }
+}
+
+#[test]
+fn the_names_on_the_page_have_the_worlds_version() {
+    let world = include_str!("../../../../wit/world.wit");
+    let (_, package) = world.split_once("package ").unwrap();
+    let (package, version) = package.split_once(';').unwrap().0.split_once('@').unwrap();
+    for interface in ["store", "breaker"] {
+        assert!(PAGE.contains(&format!("`{package}/{interface}@{version}`")), "{interface}");
     }
 }
 

@@ -119,6 +119,7 @@ fn grpc(linker: &mut Linker<State>) -> wasmtime::Result<()> {
                     (":path", &format!("/{service}/{method}")),
                     (":authority", &cluster),
                     ("te", "trailers"),
+                    ("grpc-timeout", &grpc_timeout(timeout)),
                     ("content-type", "application/grpc"),
                 ]);
                 for (name, value) in metadata.iter() {
@@ -156,6 +157,11 @@ fn grpc(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         },
     )?;
     Ok(())
+}
+
+/// Milliseconds as gRPC writes them, which has room for eight digits.
+fn grpc_timeout(millis: u32) -> String {
+    if millis < 100_000_000 { format!("{millis}m") } else { format!("{}S", millis / 1000) }
 }
 
 /// Nobody waits for the answer of this call any more.

@@ -1,6 +1,8 @@
 //! The little of WASI that a filter can use: its output goes to the log, its clocks are the
 //! process's, and there are no files.
 
+use std::time::Duration;
+
 use wasmtime::{Caller, Linker};
 
 use super::Hostcall;
@@ -54,8 +56,16 @@ pub(super) fn define(linker: &mut Linker<State>, module: &str) -> wasmtime::Resu
     linker.func_wrap(
         module,
         "poll_oneoff",
-        |caller: Caller<'_, State>, _: u32, _: u32, _: u32, _: u32| {
-            wasi("poll_oneoff", caller, |_| Err(NOT_IMPLEMENTED))
+        |caller: Caller<'_, State>, waits: u32, _: u32, count: u32, happened: u32| {
+            wasi("poll_oneoff", caller, |call| {
+                // As in Envoy nothing has ever happened: who sleeps looks at the clock, and asks
+                // again. There it asks until the time has come, and here the time comes.
+                call.write_u32(happened, 0).map_err(|_| FAULT)?;
+                if let Some(wait) = shortest_wait(call, waits, count) {
+                    call.state().process.advance(wait);
+                }
+                Ok(())
+            })
         },
     )?;
     // The module goes on after it. What compilers put behind it is a trap.
@@ -185,6 +195,27 @@ fn clocks(linker: &mut Linker<State>, module: &str) -> wasmtime::Result<()> {
         },
     )?;
     Ok(())
+}
+
+/// How long it is until the first of the times comes that are waited for, if any is.
+fn shortest_wait(call: &mut Hostcall<'_>, waits: u32, count: u32) -> Option<Duration> {
+    const SIZE: u32 = 48;
+    const ABSOLUTE: u16 = 1;
+    let waits = call.read(waits, count.checked_mul(SIZE)?).ok()?;
+    let process = &call.state().process;
+    let wait = |wait: &[u8]| {
+        // Its kind stands behind eight bytes of the guest's own: 0 is a clock.
+        let (kind, clock) = (wait.get(8)?, wait.get(16..20)?.try_into().ok()?);
+        let time = Duration::from_nanos(u64::from_le_bytes(wait.get(24..32)?.try_into().ok()?));
+        let flags = u16::from_le_bytes(wait.get(40..42)?.try_into().ok()?);
+        let now = match (kind, u32::from_le_bytes(clock)) {
+            (0, 0) => process.wall(),
+            (0, 1) => process.monotonic(),
+            _ => return None,
+        };
+        Some(if flags & ABSOLUTE == 0 { time } else { time.saturating_sub(now) })
+    };
+    waits.chunks(SIZE as usize).filter_map(wait).min()
 }
 
 fn files(linker: &mut Linker<State>, module: &str) -> wasmtime::Result<()> {

@@ -62,13 +62,17 @@ fn grpc_answer(answer: CallAnswer) -> GrpcAnswer {
         return failed(GRPC_UNAVAILABLE, b"");
     };
     let of_either = |name: &str| trailers.get(name).or_else(|| headers.get(name));
-    let status = match of_either("grpc-status") {
+    let told = of_either("grpc-status");
+    let status = match told {
         Some(status) => std::str::from_utf8(status).ok().and_then(|status| status.parse().ok()),
         None => headers.text(":status").and_then(|it| it.parse().ok()).map(reply::grpc_status),
     };
     let status = status.unwrap_or(GRPC_UNKNOWN);
     if status != 0 {
-        return failed(status, of_either("grpc-message").unwrap_or_default());
+        let text = of_either("grpc-message").unwrap_or_default();
+        // Envoy puts the details of the response behind what the service says.
+        let details: &[u8] = if told.is_some() { b"{via_upstream}" } else { b"" };
+        return failed(status, &[text, details].concat());
     }
     match message(&body) {
         Some(message) => GrpcAnswer { status, text: Vec::new(), message: message.to_vec() },

@@ -41,7 +41,8 @@ impl Worker {
         }
         let state = self.state_mut();
         let root = state.next_context();
-        state.roots.insert(root, Root::default());
+        let new = Root { configuration: configuration.to_vec(), ..Root::default() };
+        state.roots.insert(root, new);
         state.configuration = Some(configuration.to_vec());
         let size = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
         let (vm_size, size) =
@@ -77,6 +78,19 @@ impl Worker {
             _ => None,
         });
         trap.unwrap_or_default()
+    }
+
+    /// Puts a root context in force again that streams are left of, if there is one of this
+    /// configuration. Nothing is called: as far as the module knows it was so all the while.
+    pub(super) fn put_back(&mut self, configuration: &[u8]) -> bool {
+        let roots = &self.state().roots;
+        let same =
+            roots.iter().find(|(_, root)| root.retired && root.configuration == configuration);
+        let Some(root) = same.map(|(id, _)| *id) else {
+            return false;
+        };
+        self.retire_others(root);
+        true
     }
 
     fn retire_others(&mut self, newest: u32) {

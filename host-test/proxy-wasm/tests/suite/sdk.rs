@@ -152,6 +152,7 @@ fn a_grpc_call_is_framed_and_its_answer_is_read() {
         let call = outcome.calls.remove(0);
         assert_eq!(call.headers.text(":path"), Some("/permits.v1.Permits/Check"));
         assert_eq!(call.headers.text("x-purpose"), Some("test"));
+        assert_eq!(call.headers.text("grpc-timeout"), Some("300m"));
         assert_eq!(call.body, b"\0\0\0\0\x02/p");
         outcome.extend(worker.answer_call(call.token, answer));
         assert!(outcome.trap.is_none());
@@ -160,7 +161,7 @@ fn a_grpc_call_is_framed_and_its_answer_is_read() {
     assert_eq!(ask(grpc("0", b"\0\0\0\0\x03yes")), (true, None, vec![]));
     assert_eq!(ask(grpc("0", b"\0\0\0\0\x02no")), (false, Some(403), vec![]));
     let failed = |body: &str| (false, Some(502), body.as_bytes().to_vec());
-    assert_eq!(ask(grpc("5", b"")), failed("5 so it is"));
+    assert_eq!(ask(grpc("5", b"")), failed("5 so it is{via_upstream}"));
     assert_eq!(ask(grpc("0", b"\0\0\0\0\x09cut")), failed("13 "));
     assert_eq!(ask(CallAnswer::status(503, "")), failed("14 "));
     assert_eq!(ask(CallAnswer::Failed), failed("14 "));

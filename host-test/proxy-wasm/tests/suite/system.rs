@@ -56,6 +56,50 @@ fn a_timer_ticks_one_period_after_its_last_tick_until_it_is_stopped() {
     assert_eq!((worker.tick_period(), worker.next_tick()), (None, None));
 }
 
+/// The waits are 48 bytes each: the guest's own number, the kind, the clock, the time, its flags.
+#[test]
+fn a_guest_that_sleeps_goes_on_once_its_time_has_come_and_the_hosts_time_has_moved() {
+    let text = r#"
+        (func $sleep (param $clock i32) (param $time i64) (param $flags i32) (param $count i32)
+          (i32.store (i32.const 616) (local.get $clock))
+          (i64.store (i32.const 624) (local.get $time))
+          (i32.store (i32.const 640) (local.get $flags))
+          (i32.store (global.get $out) (i32.const 9))
+          (call $status (call $poll_oneoff (i32.const 600) (i32.const 800) (local.get $count) (global.get $out)))
+          (call $number (i32.load (global.get $out)))
+          (drop (call $clock_time_get (i32.const 1) (i64.const 1) (i32.const 512)))
+          (call $number (i32.wrap_i64 (i64.div_u (i64.load (i32.const 512)) (i64.const 1000000)))))
+        (func (export "proxy_on_configure") (param i32 i32) (result i32)
+          (i32.eqz (call $set_tick_period (i32.const 1000))))
+        ;; the second wait is for a file
+        (data (i32.const 656) "\01")
+        (func (export "proxy_on_tick") (param i32)
+          (call $say @"5 ms")
+          (call $sleep (i32.const 1) (i64.const 5000000) (i32.const 0) (i32.const 2))
+          (call $say @"until 7020 ms")
+          (call $sleep (i32.const 1) (i64.const 7020000000) (i32.const 1) (i32.const 1))
+          (call $say @"until a time that is past")
+          (call $sleep (i32.const 0) (i64.const 1) (i32.const 1) (i32.const 1))
+          (call $say @"for a file alone")
+          (call $status (call $poll_oneoff (i32.const 648) (i32.const 800) (i32.const 1) (global.get $out)))
+          (call $say @"out of memory")
+          (call $status (call $poll_oneoff (i32.const -16) (i32.const 800) (i32.const 1) (global.get $out)))
+          (call $status (call $poll_oneoff (i32.const 600) (i32.const 800) (i32.const 1) (i32.const -4))))"#;
+    let (process, mut worker) = start(text);
+    process.set_wall(Duration::from_secs(100));
+    process.set_monotonic(Duration::from_secs(7));
+    worker.tick();
+    let expected: [&[&str]; 5] = [
+        &["5 ms", "0", "0", "7005"],
+        &["until 7020 ms", "0", "0", "7020"],
+        &["until a time that is past", "0", "0", "7020"],
+        &["for a file alone", "0"],
+        &["out of memory", "0", "21"],
+    ];
+    assert_eq!(said(&process), expected.concat());
+    assert_eq!(process.wall(), Duration::from_millis(100_020));
+}
+
 #[test]
 fn output_goes_to_the_log() {
     let text = r#"

@@ -71,8 +71,13 @@ impl Oracle {
     ) -> Result<(), &'static str> {
         match (old.state, new.state) {
             (State::HalfOpen, State::HalfOpen) => {
-                let rest = Record { places: old.places, ..new };
-                (rest == old && new.places > 0).then_some(()).ok_or("more than a place was taken")
+                let rest = Record { places: old.places, retry_at: old.retry_at, ..new };
+                (rest == old && new.places > 0 && new.retry_at == 0)
+                    .then_some(())
+                    .ok_or("more than a place was taken")?;
+                (now >= Duration::from_nanos(old.retry_at))
+                    .then_some(())
+                    .ok_or("a trial was made too soon after one that was turned away")
             }
             (State::Open, State::Open) => Err("a request changed an open record"),
             (State::Open, State::HalfOpen) if self.rules.check.is_some() => {
@@ -82,7 +87,8 @@ impl Oracle {
                 Err("the wait was not over")
             }
             (State::Open, State::HalfOpen) => {
-                (new.places == 1 && new.successes == 0 && new.trips == old.trips)
+                let waits = new.retry_at != 0;
+                (new.places == 1 && new.successes == 0 && new.trips == old.trips && !waits)
                     .then_some(())
                     .ok_or("a half-open period that does not begin with one trial")
             }
@@ -181,9 +187,11 @@ impl Oracle {
             }
             (State::HalfOpen, State::HalfOpen, Outcome::Ignored | Outcome::Aborted) => {
                 let same = new.successes == old.successes;
+                let rest = Record { retry_at: old.retry_at, ..rest };
                 (rest == old && gave_back && same && grant.is_trial())
                     .then_some(())
-                    .ok_or("a trial without a result did more than to give its place back")
+                    .ok_or("a trial without a result did more than to give its place back")?;
+                self.pause_is_right(old, new, answer, (began, now))
             }
             (State::HalfOpen, State::Open, Outcome::Failure) if grant.is_trial() => {
                 self.trip_is_right(old, new, answer, began)
@@ -197,6 +205,26 @@ impl Oracle {
             }
             _ => Err("a result led elsewhere"),
         }
+    }
+
+    /// A service that turned a trial away is left alone for a while; of others nothing is known.
+    fn pause_is_right(
+        &self,
+        old: Record,
+        new: Record,
+        answer: Answer,
+        (began, now): (Duration, Duration),
+    ) -> Result<(), &'static str> {
+        let until = Duration::from_nanos(new.retry_at);
+        let pause = self.rules.pause();
+        let right = match answer {
+            Answer::TooMany => {
+                let old = Duration::from_nanos(old.retry_at);
+                until >= (began + pause).max(old) && until <= (now + pause).max(old)
+            }
+            _ => new.retry_at == old.retry_at,
+        };
+        right.then_some(()).ok_or("the wait after a trial that was turned away is wrong")
     }
 
     fn opened_by_rate(
@@ -227,6 +255,9 @@ impl Oracle {
             Some(_) => self.rules.max_wait,
             None => self.rules.wait_after(new.trips),
         };
+        // There is an interval between two health checks, whatever comes between them.
+        let checked = self.rules.check.map_or(0, |_| old.check_due.saturating_sub(new.opened_at));
+        let expected = expected.max(Duration::from_nanos(checked).min(self.rules.max_wait));
         if new.trips != old.trips + 1 || wait != expected {
             return Err("the wait after a trip is wrong");
         }

@@ -395,16 +395,115 @@ fn only_the_check_in_force_is_made() {
     assert_eq!(world.state(), StateName::Closed);
 }
 
+/// A wrong one was put in force, and the one before put back without a word.
 #[test]
-fn a_check_in_force_outlives_the_states() {
-    let mut world = World::new(|policy| policy.health_check = Some(health_check()));
-    world.adopt(7);
+fn the_check_of_the_configuration_whose_call_trips_is_made() {
+    let mut world = closed_with_check(7);
+    world.adopt(8);
     world.trip();
-    world.advance(31);
-    assert_eq!(world.try_check(), None);
-    world.adopt(0);
+    world.advance(30);
     world.check_passes();
     assert_eq!(world.state(), StateName::Closed);
+}
+
+#[test]
+fn a_check_that_is_put_in_force_after_the_trip_is_made_in_its_stead() {
+    let mut world = closed_with_check(7);
+    world.trip();
+    world.adopt(8);
+    world.advance(31);
+    assert_eq!(world.try_check(), None);
+    world.set_check(8);
+    world.check_passes();
+    assert_eq!(world.state(), StateName::Closed);
+}
+
+/// The second one fails, and the first is put back without a word: its call is all there is.
+#[test]
+fn a_call_on_a_later_connection_puts_its_check_in_force_within_an_interval() {
+    let mut world = closed_with_check(8);
+    world.trip();
+    world.call_comes_on(5);
+    world.advance(30);
+    world.check_fails();
+    world.set_check(7);
+    assert_eq!(world.try_check(), None);
+    world.call_comes_on(6);
+    assert_eq!(world.until_check(seconds_of(6)).0, seconds_of(5));
+}
+
+/// It is a replaced configuration's, which drains.
+#[test]
+fn a_call_on_an_earlier_connection_puts_no_check_in_force() {
+    let mut world = closed_with_check(8);
+    world.trip();
+    world.call_comes_on(5);
+    world.set_check(7);
+    world.call_comes_on(4);
+    world.advance(31);
+    assert_eq!(world.try_check(), None);
+    world.set_check(8);
+    world.check_passes();
+    assert_eq!(world.state(), StateName::Closed);
+}
+
+#[test]
+fn a_check_that_passes_or_is_under_way_is_not_interrupted() {
+    let mut world = closed_with_check(8);
+    world.policy.health_check.as_mut().unwrap().healthy_threshold = count(2);
+    world.trip();
+    world.advance(30);
+    for _ in 0..2 {
+        let ticket = world.check();
+        world.set_check(7);
+        world.call_comes_on(9);
+        world.set_check(8);
+        world.answer(ticket, CheckResult::Healthy);
+        world.set_check(7);
+        world.call_comes_on(9);
+        world.set_check(8);
+        world.advance(5);
+    }
+    assert_eq!(world.state(), StateName::Closed);
+}
+
+/// Two listeners guard a service, and check it by different settings.
+#[test]
+fn checks_that_take_turns_are_made_no_more_often_and_no_later_than_one() {
+    let mut world = closed_with_check(7);
+    world.trip();
+    world.advance(30);
+    let began = world.now.monotonic;
+    for connection in 1..=60 {
+        world.set_check(7 + connection as u32 % 2);
+        world.call_comes_on(connection);
+        let passed = world.now.monotonic.since(began).as_secs();
+        match world.try_check() {
+            Some(ticket) => {
+                assert!(passed.is_multiple_of(5), "after {passed} s");
+                world.answer(ticket, CheckResult::Unhealthy);
+            }
+            None => assert!(!passed.is_multiple_of(5), "after {passed} s"),
+        }
+        world.advance(1);
+    }
+}
+
+#[test]
+fn no_check_that_is_put_in_force_by_a_call_ends_the_wait() {
+    let mut world = closed_with_check(8);
+    world.trip();
+    world.set_check(7);
+    world.call_comes_on(6);
+    assert_eq!(world.until_check(seconds_of(40)).0, seconds_of(30));
+}
+
+/// Closed, with a check of this number in force.
+fn closed_with_check(settings: u32) -> World {
+    let mut world = World::new(|policy| policy.health_check = Some(health_check()));
+    world.set_check(settings);
+    world.adopt(settings);
+    world
 }
 
 #[test]
@@ -439,4 +538,43 @@ fn a_configuration_without_a_check_leaves_the_one_in_force() {
     world.policy.health_check = checked;
     world.check_passes();
     assert_eq!(world.state(), StateName::Closed);
+}
+
+/// It fails and succeeds in turn, so that no row of trips grows, and its check passes each time.
+#[test]
+fn the_interval_between_two_checks_holds_though_the_breaker_closes_and_trips_in_between() {
+    for then in [AfterCheck::Close, AfterCheck::HalfOpen] {
+        let mut world = World::open(|policy| {
+            policy.open.wait = Duration::ZERO;
+            policy.health_check = Some(HealthCheckPolicy { then, ..health_check() });
+        });
+        world.check_passes();
+        for _ in 0..5 {
+            world.succeed();
+            assert_eq!(world.state(), StateName::Closed);
+            world.advance(2);
+            world.trip();
+            let (waited, ticket) = world.until_check(seconds_of(6));
+            assert_eq!(waited, seconds_of(3), "{then:?}");
+            world.answer(ticket, CheckResult::Healthy);
+        }
+        world.succeed();
+        world.advance(60);
+        world.trip();
+        let _at_once = world.check();
+    }
+}
+
+/// Row 13: it would be open until the clock has caught up.
+#[test]
+fn a_clock_that_is_set_back_puts_no_check_off_for_longer_than_an_interval() {
+    let mut world = World::open(|policy| {
+        policy.open.wait = Duration::ZERO;
+        policy.health_check = Some(health_check());
+    });
+    world.check_passes();
+    world.succeed();
+    world.step_back(900);
+    world.trip();
+    assert_eq!(world.until_check(seconds_of(6)).0, seconds_of(5));
 }

@@ -251,6 +251,9 @@ fn outcome() -> impl Strategy<Value = Outcome> {
         }),
         4 => Just(Outcome::Success),
         1 => Just(Outcome::Ignored),
+        1 => option::of(0..50_u64).prop_map(|seconds| {
+            Outcome::Declined { retry_after: seconds.map(Duration::from_secs) }
+        }),
         1 => Just(Outcome::Aborted),
     ]
 }

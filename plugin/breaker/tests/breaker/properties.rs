@@ -232,7 +232,7 @@ proptest! {
 /// Failures since the last success.
 fn run_of(outcomes: &[Outcome]) -> u32 {
     let said =
-        outcomes.iter().rev().filter(|it| !matches!(it, Outcome::Ignored | Outcome::Aborted));
+        outcomes.iter().rev().filter(|it| matches!(it, Outcome::Success | Outcome::Failure { .. }));
     said.take_while(|it| matches!(it, Outcome::Failure { .. })).count() as u32
 }
 
@@ -259,6 +259,13 @@ fn closes_in_a_few_steps(mut story: Story, complete: bool) -> Verdict {
     Ok(())
 }
 
+/// How long no trial is made after one that the service has answered without a word on how it is.
+fn pause(policy: &Policy, asked: Option<Duration>) -> Duration {
+    let asked = asked.filter(|_| policy.open.honor_retry_after);
+    let interval = policy.health_check.as_ref().map_or(SECOND, |check| check.interval);
+    asked.unwrap_or(interval).min(policy.half_open.max_wait)
+}
+
 /// The trials of one half-open period: leases, and successes.
 #[derive(Default)]
 struct Trials {
@@ -266,6 +273,8 @@ struct Trials {
     /// When places were lost by requests that were not complete.
     lost: Vec<Timestamp>,
     successes: u32,
+    /// From when on the next one may be made.
+    paused_until: Timestamp,
 }
 
 struct Lease {
@@ -298,6 +307,10 @@ impl Trials {
                 if counted && *ended == Ended::from(Outcome::Success) {
                     self.successes += 1;
                 }
+                if counted && let Outcome::Declined { retry_after } = ended.outcome {
+                    let pause = now.after(pause(policy, retry_after));
+                    self.paused_until = self.paused_until.max(pause);
+                }
             }
             Event::Completed { permit, by } if self.knows(permit, step) => {
                 let held = self.leases.iter_mut().find(|lease| lease.permit == *permit);
@@ -315,8 +328,16 @@ impl Trials {
         if step.transition.is_some() {
             *self = Self::default();
         }
-        if matches!(step.event, Event::Admitted { .. } | Event::Diverted { .. }) {
+        // Whoever looks cuts short what lasts longer than it may; for a check, too, if there is one.
+        let looked = match step.event {
+            Event::Admitted { .. } | Event::Diverted { .. } => true,
+            Event::TookCheck(_) => policy.health_check.is_some(),
+            _ => false,
+        };
+        if looked {
             let latest = deadline(policy, now);
+            // Another policy may shorten a pause.
+            self.paused_until = self.paused_until.min(now.after(policy.half_open.max_wait));
             for lease in self.leases.iter_mut().filter(|lease| lease.until[0] > latest) {
                 let odd = Timestamp::from_nanos(latest.as_nanos() | 1);
                 let complete = lease.until[0] == lease.until[1];
@@ -332,13 +353,15 @@ impl Trials {
         match &step.event {
             Event::Admitted { permit, complete } if permit.is_trial() => {
                 prop_assert!(fewest < permitted, "one too many");
+                prop_assert!(now >= self.paused_until, "too early");
                 let whole = deadline(policy, now);
                 let until = if *complete { [whole; 2] } else { deadline_to_complete(policy, now) };
                 self.leases.push(Lease { permit: permit.for_retry(), until, whole, cut: false });
             }
             Event::Diverted { reason: DivertReason::HalfOpen, complete } => {
                 let reserved = if *complete { 0 } else { self.lost.len() as u32 };
-                prop_assert!(most + reserved >= permitted, "there is a place left");
+                let taken = most + reserved >= permitted;
+                prop_assert!(taken || now < self.paused_until, "there is a place left");
             }
             _ => {}
         }

@@ -27,6 +27,9 @@ fn the_bytes_of_a_closed_record_are_these() {
             "00 76 e8 6d 05 9d 97 17", // last failure
             "00 00 2a 36 fe 9c 97 17", // last success
             "01 00 00 00 00 00 00 00", // 1 trip
+            "00 00 00 00 00 00 00 00",
+            "00 00 00 00 00 00 00 00",
+            "00 78 69 36 f1 00 00 00", // no health check before 1,036 s
         ],
     );
 }

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use breaker::{
-    Admission, Breaker, DivertReason, HalfOpenPolicy, Outcome, Policy, Reason, Settlement,
-    StateName,
+    Admission, AfterCheck, Breaker, DivertReason, HalfOpenPolicy, HealthCheckPolicy, Outcome,
+    Policy, Reason, Settlement, StateName, Timestamp,
 };
 
-use crate::world::{World, count, seconds_of};
+use crate::world::{World, at, count, health_check, seconds_of};
 
 fn trials(permitted_calls: u32, success_threshold: u32) -> impl Fn(&mut Policy) {
     move |policy| {
@@ -250,7 +250,7 @@ fn an_aborted_trial_gives_its_place_back_at_once() {
     settles_the_place_and_nothing_else(Outcome::Aborted);
 }
 
-/// Row 15: an ignored answer is no success of a trial, and does not keep its place.
+/// Row 15: an ignored call is no success of a trial, and does not keep its place.
 #[test]
 fn an_ignored_trial_gives_its_place_back_at_once() {
     settles_the_place_and_nothing_else(Outcome::Ignored);
@@ -265,6 +265,97 @@ fn settles_the_place_and_nothing_else(outcome: Outcome) {
         assert_eq!(world.settle(trial, outcome), Settlement::Counted(None));
         assert_eq!((world.state(), world.status().trials_in_flight), (StateName::HalfOpen, 0));
     }
+    world.succeed();
+    assert_eq!(world.state(), StateName::Closed);
+}
+
+fn declined(seconds: impl Into<Option<u64>>) -> Outcome {
+    Outcome::Declined { retry_after: seconds.into().map(seconds_of) }
+}
+
+/// A trial is declined: how long it takes until the next one is made.
+#[track_caller]
+fn until_the_next_trial(world: &mut World, outcome: Outcome) -> Duration {
+    let trial = world.trial();
+    assert_eq!(world.settle(trial, outcome), Settlement::Counted(None));
+    assert_eq!((world.state(), world.status().trials_in_flight), (StateName::HalfOpen, 0));
+    let Some(retry_at) = world.status().retry_at else {
+        return Duration::ZERO;
+    };
+    let began = world.now.monotonic;
+    world.now = at(Timestamp::from_nanos(retry_at.as_nanos() - 1));
+    world.is_diverted(DivertReason::HalfOpen);
+    world.now = at(retry_at);
+    retry_at.since(began)
+}
+
+/// Row 29: a service that answers each trial, and never says how it is, is not asked at once again.
+#[test]
+fn a_declined_trial_puts_the_next_one_off() {
+    let mut world = World::after_the_wait(|_| {});
+    for (asked, expected) in [(None, 1), (Some(7), 7), (Some(30), 30), (Some(86_400), 30)] {
+        let pause = until_the_next_trial(&mut world, declined(asked));
+        assert_eq!(pause, seconds_of(expected), "{asked:?}");
+    }
+    let trial = world.trial();
+    assert_eq!(world.status().retry_at, None, "nothing is waited for any more");
+    world.settle(trial, Outcome::Success);
+    assert_eq!(world.state(), StateName::Closed);
+}
+
+#[test]
+fn a_declined_trial_of_a_checked_service_puts_the_next_one_off_by_the_checks_interval() {
+    let mut world = World::after_the_wait(|policy| {
+        let then = AfterCheck::HalfOpen;
+        policy.health_check = Some(HealthCheckPolicy { then, ..health_check() });
+    });
+    world.check_passes();
+    assert_eq!(until_the_next_trial(&mut world, declined(None)), seconds_of(5));
+    world.policy.half_open.max_wait = seconds_of(2);
+    assert_eq!(until_the_next_trial(&mut world, declined(None)), seconds_of(2));
+}
+
+#[test]
+fn what_a_declined_trial_asks_for_is_left_aside_where_it_is_not_honoured() {
+    let mut world = World::after_the_wait(|policy| policy.open.honor_retry_after = false);
+    assert_eq!(until_the_next_trial(&mut world, declined(20)), seconds_of(1));
+}
+
+/// Those under way go on, and the longest of what is asked for counts.
+#[test]
+fn of_several_trials_that_are_declined_the_one_that_asks_for_most_is_heeded() {
+    let mut world = World::after_the_wait(trials(3, 2));
+    let [first, second, third] = [world.trial(), world.trial(), world.trial()];
+    world.settle(first, declined(10));
+    world.settle(second, declined(4));
+    world.advance(9);
+    world.is_diverted(DivertReason::HalfOpen);
+    world.settle(third, Outcome::Success);
+    world.is_diverted(DivertReason::HalfOpen);
+    world.advance(1);
+    world.succeed();
+    assert_eq!(world.state(), StateName::Closed);
+}
+
+#[test]
+fn a_closed_breaker_declines_nothing() {
+    let mut world = World::new(|_| {});
+    let call = world.call();
+    let before = world.record();
+    world.settle(call, declined(100));
+    assert_eq!(world.record(), before);
+    let _next = world.call();
+}
+
+/// Row 13: it would be half-open until the clock has caught up.
+#[test]
+fn a_clock_that_is_set_back_puts_no_trial_off_for_longer() {
+    let mut world = World::after_the_wait(|_| {});
+    let trial = world.trial();
+    world.settle(trial, declined(10));
+    world.step_back(900);
+    world.is_diverted(DivertReason::HalfOpen);
+    world.advance(30);
     world.succeed();
     assert_eq!(world.state(), StateName::Closed);
 }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use breaker::{DivertReason, Outcome, Settlement, StateName, Timestamp};
+use breaker::{
+    AfterCheck, DivertReason, HealthCheckPolicy, Outcome, Settlement, StateName, Timestamp,
+};
 
 use crate::world::{World, at, health_check, retry, seconds_of};
 
@@ -191,4 +193,39 @@ fn at_the_end_of_time_nothing_overflows() {
     assert_eq!(world.status().retry_at, Some(world.now.monotonic));
     let trial = world.trial();
     assert_eq!(world.settle(trial, Outcome::Success), Settlement::Late);
+}
+
+/// The first check is made at once; what its passing is worth has shown by the second trip.
+#[test]
+fn a_breaker_without_a_wait_that_trips_again_waits_from_the_checks_interval_on() {
+    for then in [AfterCheck::Close, AfterCheck::HalfOpen] {
+        let mut world = World::open(|policy| {
+            policy.open.wait = Duration::ZERO;
+            policy.health_check = Some(HealthCheckPolicy { then, ..health_check() });
+        });
+        for expected in [0, 10, 20, 40, 80, 160, 300, 300] {
+            assert_eq!(wait(&world), seconds_of(expected), "{then:?}");
+            world.advance(expected);
+            world.check_passes();
+            world.trip();
+        }
+    }
+}
+
+/// What it lets pass while its traffic comes back is no proof that it can bear all of it.
+#[test]
+fn a_ramp_without_a_wait_goes_on_with_the_row_of_trips() {
+    let mut world = World::open(|policy| {
+        policy.open.wait = Duration::ZERO;
+        policy.half_open.ramp = seconds_of(10);
+        policy.health_check = Some(health_check());
+    });
+    for expected in [0, 10, 20] {
+        assert_eq!(wait(&world), seconds_of(expected));
+        world.advance(expected);
+        world.check_passes();
+        world.advance(5);
+        world.succeed();
+        world.trip();
+    }
 }

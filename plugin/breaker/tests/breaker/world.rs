@@ -128,7 +128,9 @@ impl World {
     /// An old permit, that must not change a bit of the record whatever its outcome.
     #[track_caller]
     pub(crate) fn is_late(&mut self, permit: &Permit) {
-        for outcome in [Outcome::Success, Outcome::FAILURE, Outcome::Ignored, Outcome::Aborted] {
+        let declined = Outcome::Declined { retry_after: None };
+        let neither = [Outcome::Ignored, declined, Outcome::Aborted];
+        for outcome in [Outcome::Success, Outcome::FAILURE].into_iter().chain(neither) {
             let before = self.record;
             assert_eq!(self.settle(permit.for_retry(), outcome), Settlement::Late);
             assert_eq!(self.record, before, "{outcome:?}");
@@ -180,6 +182,19 @@ impl World {
         }
         let now = self.now.monotonic;
         self.update(|breaker| breaker.adopt(&policy, now));
+    }
+
+    /// The configuration whose check has this number acts from now on.
+    pub(crate) fn set_check(&mut self, settings: u32) {
+        if let Some(check) = &mut self.policy.health_check {
+            check.settings = settings;
+        }
+    }
+
+    /// A call has come on this connection, and found the breaker open.
+    pub(crate) fn call_comes_on(&mut self, connection: u64) {
+        let (policy, now) = (self.policy.clone(), self.now.monotonic);
+        self.update(|breaker| breaker.claim_check(&policy, connection, now));
     }
 
     /// Another configuration comes, with another window.

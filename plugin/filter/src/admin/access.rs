@@ -12,7 +12,7 @@ use crate::config::Admin;
 use crate::effects::Effects;
 use crate::headers::{Facts, Headers};
 use crate::host::{Host, Peer, SwapError};
-use crate::matching::{is_host, without_port};
+use crate::matching::without_port;
 
 /// Written by the first worker that says that there is no token, so that no other says it again. No
 /// service's name has a slash.
@@ -71,7 +71,10 @@ pub(super) fn check(
         None => {
             check_peer(&host.peer())?;
             let is_local = facts.authority.is_some_and(|authority| {
-                is_this_machine(authority) || admin.hosts.iter().any(|it| is_host(authority, it))
+                // Told from the root on, it may be another's to resolvers that know local names.
+                !without_port(authority).ends_with(b".")
+                    && (is_this_machine(authority)
+                        || admin.hosts.iter().any(|it| it.matches(authority)))
             });
             if is_local { Ok(()) } else { Err(Denied::Name) }
         }

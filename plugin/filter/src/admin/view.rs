@@ -14,6 +14,9 @@ pub(super) struct Services {
     /// By the proxy's clock: what times are to be compared with.
     pub(super) now: String,
     pub(super) services: Vec<View>,
+    /// Why there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) note: Option<&'static str>,
 }
 
 #[derive(serde::Serialize)]

@@ -27,11 +27,8 @@ fn taken_apart(told: &str) -> Option<(String, String)> {
     let value = match given.split_once(' ')? {
         // `unknown field` and `unknown variant`.
         ("unknown", rest) => name(rest.split_once(' ')?.1),
-        ("invalid", rest) => match rest.split_once(' ')? {
-            ("length", length) => format!("a list of {length}"),
-            // `type:` and `value:`.
-            (_, value) => json(value),
-        },
+        // `invalid type:` and `invalid value:`.
+        ("invalid", rest) => json(rest.split_once(' ')?.1),
         _ => return None,
     };
     Some((value, format!("give {expected}")))

@@ -17,8 +17,8 @@ use breaker::Policy;
 use self::policy::{classify, mode};
 use self::trip::Trip;
 use super::wire::{self, ExposeState};
-use super::{Admin, Config, ConfigError, Service};
-use crate::matching::{Match, without_port};
+use super::{Admin, Config, ConfigError, Doubt, Service, doubt};
+use crate::matching::{Host, Match, check_prefix};
 use crate::naming::{LONGEST_NAME, Template};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -48,7 +48,8 @@ pub(super) fn config(wire: wire::Config) -> Result<Config, ConfigError> {
     let max_services = max_services(wire.max_services)?;
     let mut names = BTreeSet::new();
     let mut marks = BTreeSet::new();
-    let mut services = Vec::with_capacity(written.len());
+    let mut services: Vec<Service> = Vec::with_capacity(written.len());
+    let mut doubts = Vec::new();
     for (index, service) in written.into_iter().enumerate() {
         let place = Place { index };
         // In the names of metrics a dot is an underscore.
@@ -56,6 +57,8 @@ pub(super) fn config(wire: wire::Config) -> Result<Config, ConfigError> {
             let remedy = "give each service a name of its own; `.` and `_` are the same to metrics";
             return Err(place.error("name", &service.name, remedy));
         }
+        place.doubts_of_rates(&service, &defaults, &mut doubts);
+        let own_partitions = service.bulkhead.as_ref().is_some_and(|own| own.partitions.is_some());
         let own_stale = service.fallback.as_ref().is_some_and(|own| own.stale.is_some());
         let service = place.service(service, &defaults)?;
         if service.name.is_of_clients() && !marks.insert(service.name.mark().replace('.', "_")) {
@@ -68,16 +71,36 @@ pub(super) fn config(wire: wire::Config) -> Result<Config, ConfigError> {
             let path = || place.path_of(own_stale, "fallback.stale.max_entries");
             stale::check_names(stale, max_services, path)?;
         }
+        if let Some(bulkhead) = &service.bulkhead {
+            let partitions = bulkhead.partitions.iter().map(|it| (&it.matches, it.name.as_str()));
+            let path = place.path_of(own_partitions, "bulkhead.partitions");
+            add(&mut doubts, doubt::of_order(partitions, |it| format!("{path}[{it}]"), |_| false));
+        }
         services.push(service);
     }
+    let matches = services.iter().map(|service| (&service.matches, service.name.text()));
+    let admin = wire.admin.map(admin).transpose()?;
+    // Where the admin API answers, services with no calls of their own are there to be shown.
+    let is_shown = |it: &Match| admin.as_ref().is_some_and(|api| it.is_shown_by(&api.path_prefix));
+    add(&mut doubts, doubt::of_order(matches, |it| format!("services[{it}]"), is_shown));
     Ok(Config {
         expose_state: wire.expose_state.unwrap_or(ExposeState::Fallback),
         services,
         max_services,
         max_copied_bytes: max_copied_bytes(wire.limits)?,
         notify: wire.notify.map(notify::notify).transpose()?,
-        admin: wire.admin.map(admin).transpose()?,
+        admin,
+        doubts,
     })
+}
+
+/// Adds doubts, each once: services have those of the defaults in common.
+fn add(doubts: &mut Vec<Doubt>, more: Vec<Doubt>) {
+    for doubt in more {
+        if !doubts.contains(&doubt) {
+            doubts.push(doubt);
+        }
+    }
 }
 
 fn max_services(wire: Option<u32>) -> Result<usize, ConfigError> {
@@ -106,6 +129,8 @@ fn admin(wire: wire::Admin) -> Result<Admin, ConfigError> {
         let remedy = r#"begin with a slash and end without one, such as "/circuit-breaker""#;
         return Err(ConfigError::at("admin.path_prefix", quoted(&path_prefix), remedy));
     }
+    check_prefix(&path_prefix)
+        .map_err(|remedy| ConfigError::at("admin.path_prefix", quoted(&path_prefix), remedy))?;
     if let Some(token) = &wire.token
         && (token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()))
     {
@@ -113,11 +138,9 @@ fn admin(wire: wire::Admin) -> Result<Admin, ConfigError> {
         let remedy = "give printable ASCII without spaces, or leave the field out";
         return Err(ConfigError::at("admin.token", "unusable", remedy));
     }
-    let hosts = wire.hosts.unwrap_or_default();
-    for (index, host) in hosts.iter().enumerate() {
-        check_one_host(host, || format!("admin.hosts[{index}]"))?;
-    }
-    Ok(Admin { path_prefix, token: wire.token, hosts })
+    let hosts = wire.hosts.unwrap_or_default().into_iter().enumerate();
+    let hosts = hosts.map(|(index, host)| one_host(&host, || format!("admin.hosts[{index}]")));
+    Ok(Admin { path_prefix, token: wire.token, hosts: hosts.collect::<Result<_, _>>()? })
 }
 
 /// A service's place in the configuration, for error paths.
@@ -138,6 +161,18 @@ impl Place {
     /// The path of a field that the service gives, or else the defaults.
     fn path_of(self, own: bool, field: &str) -> String {
         if own { self.path(field) } else { format!("defaults.{field}") }
+    }
+
+    fn doubts_of_rates(
+        self,
+        service: &wire::Service,
+        defaults: &wire::Defaults,
+        doubts: &mut Vec<Doubt>,
+    ) {
+        let own = service.trip.is_some();
+        if let Some(trip) = service.trip.as_ref().or(defaults.trip.as_ref()) {
+            add(doubts, doubt::of_rates(trip, &self.path_of(own, "trip")));
+        }
     }
 
     fn service(
@@ -255,18 +290,12 @@ fn check_host(host: Option<&str>, path: impl Fn() -> String) -> Result<(), Confi
 }
 
 /// One host and no pattern: what it is told by is not to be guessed.
-fn check_one_host(host: &str, path: impl Fn() -> String) -> Result<(), ConfigError> {
-    let name = without_port(host.as_bytes());
-    let is_name = match name.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]")) {
-        Some(ip) => !ip.is_empty() && ip.iter().all(|b| b.is_ascii_hexdigit() || b":.".contains(b)),
-        None => is_plain(name),
-    };
-    if !is_name || host.ends_with(':') {
+fn one_host(text: &str, path: impl Fn() -> String) -> Result<Host, ConfigError> {
+    Host::new(text).ok().filter(Host::is_one).ok_or_else(|| {
         let remedy =
             r#"give a host, such as "breaker.internal" or "[fd00::7]", with or without a port"#;
-        return Err(ConfigError::at(path(), quoted(host), remedy));
-    }
-    Ok(())
+        ConfigError::at(path(), quoted(text), remedy)
+    })
 }
 
 fn quoted(value: &str) -> String {

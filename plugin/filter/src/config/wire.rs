@@ -8,11 +8,40 @@ use serde::de::{self, Deserialize, Deserializer, Visitor};
 
 use super::duration::Span;
 use super::status::{GrpcSet, StatusSet};
+use super::strict::strict;
+
+strict!(
+    Config,
+    Limits,
+    Defaults,
+    Service,
+    Mode,
+    Match,
+    HeaderMatch,
+    Trip,
+    WindowType,
+    Classify,
+    Overflow,
+    Open,
+    HalfOpen,
+    HealthCheck,
+    Then,
+    Retry,
+    Fallback,
+    Stale,
+    Response,
+    Bulkhead,
+    OnFull,
+    Partition,
+    ExposeState,
+    Notify,
+    Admin,
+);
 
 /// The configuration of Edge Breaker. Every field may be left out.
 #[derive(Debug, Default, serde::Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, expecting = "an object")]
+#[serde(deny_unknown_fields, expecting = "an object", remote = "Self")]
 pub(super) struct Config {
     /// What services have in common.
     pub(super) defaults: Option<Defaults>,
@@ -36,7 +65,7 @@ pub(super) struct Config {
 /// What a worker may hold.
 #[derive(Debug, Default, serde::Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, expecting = "an object")]
+#[serde(deny_unknown_fields, expecting = "an object", remote = "Self")]
 pub(super) struct Limits {
     /// How many bytes of copies: of requests that may have to be sent to the fallback, and of answers
     /// until they are kept. Beyond it calls pass without a copy.
@@ -47,7 +76,7 @@ pub(super) struct Limits {
 /// What services have in common.
 #[derive(Debug, Default, serde::Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, expecting = "an object")]
+#[serde(deny_unknown_fields, expecting = "an object", remote = "Self")]
 pub(super) struct Defaults {
     /// What is done with the breaker's decisions.
     pub(super) mode: Option<Mode>,
@@ -73,7 +102,7 @@ pub(super) struct Defaults {
 /// One guarded service.
 #[derive(Debug, Default, serde::Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, expecting = "an object")]
+#[serde(deny_unknown_fields, expecting = "an object", remote = "Self")]
 pub(super) struct Service {
     /// Names it in headers, metrics, logs and the admin API, and is the key of its state.
     /// `{cluster}`, `{host}` and `{route}` make a name for each; `{host}` takes `match.hosts`.
@@ -105,7 +134,7 @@ pub(super) struct Service {
 /// What is done with the breaker's decisions.
 #[derive(Clone, Copy, Debug, serde::Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", remote = "Self")]
 pub(super) enum Mode {
     /// Calls pass or are diverted, as the breaker decides.
     Enabled,
@@ -120,13 +149,15 @@ pub(super) enum Mode {
 /// Which requests belong to it: of each kind given one entry must fit, and all kinds given must.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, expecting = "an object")]
+#[serde(deny_unknown_fields, expecting = "an object", remote = "Self")]
 pub(crate) struct Match {
     /// Host names: `payments.example.com` on any port, `payments.example.com:8443` on that one,
     /// `*.pay.internal` for all below, `*` for any.
     pub(crate) hosts: Option<Vec<String>>,
-    /// What the path begins with.
+    /// What the path begins with. No patterns.
     pub(crate) path_prefixes: Option<Vec<String>>,
+    /// Methods, in capitals.
+    pub(crate) methods: Option<Vec<String>>,
     /// Headers, one of which has to fit.
     pub(crate) headers: Option<Vec<HeaderMatch>>,
     /// Clusters that the route chose, by the proxy's own names; `*` stands for any characters.
@@ -136,7 +167,7 @@ pub(crate) struct Match {
 /// A header: its name and exactly one of `exact`, `prefix` and `present`.
 #[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, expecting = "an object")]
+#[serde(deny_unknown_fields, expecting = "an object", remote = "Self")]
 pub(crate) struct HeaderMatch {
     /// The name, in upper or lower case.
     pub(crate) name: String,
@@ -151,10 +182,16 @@ pub(crate) struct HeaderMatch {
     pub(crate) present: Option<bool>,
 }
 
+impl serde::Serialize for HeaderMatch {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
 /// What opens the breaker: any rule that is given does.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, expecting = "an object")]
+#[serde(deny_unknown_fields, expecting = "an object", remote = "Self")]
 pub(super) struct Trip {
     /// Opens on so many failures with no success between them.
     #[serde(default, deserialize_with = "count")]
@@ -177,7 +214,7 @@ pub(super) struct Trip {
 /// Whether the latest calls are those of a time, or so many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", remote = "Self")]
 pub(super) enum WindowType {
     TimeBased,
     CountBased,
@@ -227,7 +264,7 @@ impl<'de> Deserialize<'de> for WindowSize {
 /// What counts as a failure. What is neither a failure nor ignored is a success.
 #[derive(Clone, Copy, Debug, Default, serde::Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, expecting = "an object")]
+#[serde(deny_unknown_fields, expecting = "an object", remote = "Self")]
 pub(super) struct Classify {
     /// Answers of the service that are failures.
     pub(super) failure_status: Option<StatusSet>,
@@ -247,7 +284,7 @@ pub(super) struct Classify {
 /// What it is that the proxy's own limits refused a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", remote = "Self")]
 pub(crate) enum Overflow {
     Failure,
     Ignore,
@@ -256,24 +293,26 @@ pub(crate) enum Overflow {
 /// How long the breaker stays open.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, expecting = "an object")]
+#[serde(deny_unknown_fields, expecting = "an object", remote = "Self")]
 pub(super) struct Open {
     /// The earliest end of the open state. Left out: `30s`, or `0s` with a health check.
     pub(super) wait_duration: Option<Span>,
-    /// What each further trip in a row multiplies the wait by.
+    /// What each further trip in a row multiplies the wait by, or the health check's interval if that
+    /// is longer.
     pub(super) backoff_rate: Option<Factor>,
     /// The longest wait, whatever lengthens it: at least `wait_duration`.
     pub(super) max_wait_duration: Option<Span>,
     /// Percent. How far each wait is spread to either side.
     pub(super) jitter: Option<Percent>,
-    /// Whether the `Retry-After` of the answer that trips lengthens the wait.
+    /// Whether the `Retry-After` of the answer that trips lengthens the wait, and that of a trial that
+    /// is turned away puts off the next one.
     pub(super) honor_retry_after: Option<bool>,
 }
 
 /// Which trials close the breaker.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, expecting = "an object")]
+#[serde(deny_unknown_fields, expecting = "an object", remote = "Self")]
 pub(super) struct HalfOpen {
     /// Trials in flight or done in one half-open period, over all workers.
     #[serde(default, deserialize_with = "count")]
@@ -281,7 +320,8 @@ pub(super) struct HalfOpen {
     /// Successful trials that close the breaker: at most `permitted_calls`.
     #[serde(default, deserialize_with = "count")]
     pub(super) success_threshold: Option<u32>,
-    /// After this long a trial without a result gives its place back. At least `10ms`.
+    /// After this long a trial without a result gives its place back, and one that was turned away is
+    /// followed by the next. At least `10ms`.
     pub(super) max_wait_duration: Option<Span>,
     /// After closing, the share of diverted calls falls from all to none in this time.
     pub(super) ramp_duration: Option<Span>,
@@ -290,7 +330,7 @@ pub(super) struct HalfOpen {
 /// What is asked before the breaker may leave the open state.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, expecting = "an object")]
+#[serde(deny_unknown_fields, expecting = "an object", remote = "Self")]
 pub(super) struct HealthCheck {
     /// Where the check is sent: a cluster of the proxy. Required, here or in the defaults.
     pub(super) cluster: Option<String>,
@@ -320,7 +360,7 @@ pub(super) struct HealthCheck {
 /// Where a passed health check leads.
 #[derive(Clone, Copy, Debug, serde::Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", remote = "Self")]
 pub(super) enum Then {
     Close,
     HalfOpen,
@@ -329,7 +369,7 @@ pub(super) enum Then {
 /// How a failed check is tried again before it counts as failed.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, expecting = "an object")]
+#[serde(deny_unknown_fields, expecting = "an object", remote = "Self")]
 pub(super) struct Retry {
     /// Further attempts.
     #[serde(default, deserialize_with = "count")]
@@ -343,7 +383,7 @@ pub(super) struct Retry {
 /// Who answers in the service's stead.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, expecting = "an object")]
+#[serde(deny_unknown_fields, expecting = "an object", remote = "Self")]
 pub(super) struct Fallback {
     /// A cluster of the proxy: who answers while calls are diverted, and for a failed call. Not the
     /// protected one.
@@ -367,7 +407,7 @@ pub(super) struct Fallback {
 /// Good answers that are given again while the service is down.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, expecting = "an object")]
+#[serde(deny_unknown_fields, expecting = "an object", remote = "Self")]
 pub(super) struct Stale {
     /// How long an answer may have been kept when it is given. At least `1s`.
     pub(super) max_age: Option<Span>,
@@ -382,7 +422,7 @@ pub(super) struct Stale {
 /// A static answer.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, expecting = "an object")]
+#[serde(deny_unknown_fields, expecting = "an object", remote = "Self")]
 pub(super) struct Response {
     /// The status.
     #[serde(default, deserialize_with = "count")]
@@ -396,7 +436,7 @@ pub(super) struct Response {
 /// How many calls may be under way at a time, over all workers.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, expecting = "an object")]
+#[serde(deny_unknown_fields, expecting = "an object", remote = "Self")]
 pub(super) struct Bulkhead {
     /// How many calls may be under way. Required, here or in the defaults.
     #[serde(default, deserialize_with = "count")]
@@ -412,7 +452,7 @@ pub(super) struct Bulkhead {
 /// What becomes of a call that finds every place taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", remote = "Self")]
 pub(crate) enum OnFull {
     Fallback,
     Reject,
@@ -421,7 +461,7 @@ pub(crate) enum OnFull {
 /// A class of calls that may take only a part of the places.
 #[derive(Clone, Debug, serde::Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, expecting = "an object")]
+#[serde(deny_unknown_fields, expecting = "an object", remote = "Self")]
 pub(super) struct Partition {
     /// Names it, over all configurations.
     pub(super) name: String,
@@ -436,7 +476,7 @@ pub(super) struct Partition {
 /// When answers tell the breaker's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", remote = "Self")]
 pub(crate) enum ExposeState {
     Always,
     Fallback,
@@ -446,7 +486,7 @@ pub(crate) enum ExposeState {
 /// Where each transition is posted, once for all workers.
 #[derive(Debug, serde::Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, expecting = "an object")]
+#[serde(deny_unknown_fields, expecting = "an object", remote = "Self")]
 pub(super) struct Notify {
     /// Where it is sent: a cluster of the proxy.
     pub(super) cluster: Option<String>,
@@ -466,7 +506,7 @@ pub(super) struct Notify {
 /// Where the admin API answers.
 #[derive(Debug, serde::Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, expecting = "an object")]
+#[serde(deny_unknown_fields, expecting = "an object", remote = "Self")]
 pub(super) struct Admin {
     /// What the paths of the API begin with.
     pub(super) path_prefix: Option<String>,

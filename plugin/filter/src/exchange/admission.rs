@@ -6,6 +6,7 @@ use breaker::{
 
 use crate::bulkhead::{Place, Taken, Wanted};
 use crate::effects::Effects;
+use crate::health::claim_check;
 use crate::host::Host;
 use crate::random::scrambled;
 use crate::store::{Lost, Record, Update};
@@ -145,6 +146,7 @@ impl Record<'_> {
             let now = host.now().monotonic;
             let random = scrambled(now.as_nanos());
             let (admission, transition) = breaker.admit(policy, complete, now, random);
+            claim_check(breaker, policy, transition, host);
             Update::Changed((admission, Standing::of(breaker, policy.mode)), transition)
         });
         match asked {

@@ -9,6 +9,7 @@ use crate::config::{ExposeState, Service};
 use crate::effects::Effects;
 use crate::filter::Filter;
 use crate::headers::OwnResponseHeaders;
+use crate::health::claim_check;
 use crate::host::Host;
 use crate::origin::Origin;
 use crate::pushback;
@@ -342,6 +343,7 @@ impl Filter {
                 Settlement::Counted(transition) => transition,
                 Settlement::Late => None,
             };
+            claim_check(breaker, policy, transition, host);
             let mut begun = tally;
             begun.begin(breaker);
             Update::Changed((breaker.shown_state(policy.mode), Some(begun)), transition)
@@ -442,8 +444,8 @@ fn unmoved(record: &Record<'_>, permit: &Permit, ended: Ended, host: &impl Host)
 }
 
 /// What the head of an answer says, if that is all that is waited for: a failure, since the
-/// fallback may answer in its stead, an answer of the proxy's own, and a good answer that has no end
-/// of its own. The rest is judged when the stream has ended.
+/// fallback may answer in its stead, a trial that is turned away, an answer of the proxy's own, and a
+/// good answer that has no end of its own. The rest is judged when the stream has ended.
 fn judge_head(
     call: &Call,
     head: AnswerHead,
@@ -456,7 +458,10 @@ fn judge_head(
     // A stream that both sides keep open has no status for long: that it is open has to do.
     let grpc_stream = call.is_grpc_stream(end_of_stream);
     let endless = is_endless(call, head);
-    if !whole_grpc && !grpc_stream && !endless && !service.classify.may_have_failed(head.status) {
+    // How long it wants to be left alone stands in the head, too, which cannot be read any more later.
+    let declined = call.permit.is_trial() && service.classify.declines(head.status);
+    let may_have_failed = service.classify.may_have_failed(head.status);
+    if !whole_grpc && !grpc_stream && !endless && !declined && !may_have_failed {
         return None;
     }
     let origin = Origin::ask(host);
@@ -472,7 +477,7 @@ fn judge_head(
         || grpc_stream
         || whole_grpc
         || origin != Origin::Service
-        || matches!(outcome, Outcome::Failure { .. });
+        || matches!(outcome, Outcome::Failure { .. } | Outcome::Declined { .. });
     settled.then_some(outcome)
 }
 
@@ -504,10 +509,13 @@ fn with_pushback(
     service: &Service,
     host: &impl Host,
 ) -> Outcome {
+    let asked = || {
+        let honored = service.policy.open.honor_retry_after;
+        honored.then(|| pushback::asked(protocol == Protocol::Grpc, host)).flatten()
+    };
     match outcome {
-        Outcome::Failure { .. } if service.policy.open.honor_retry_after => {
-            Outcome::Failure { retry_after: pushback::asked(protocol == Protocol::Grpc, host) }
-        }
+        Outcome::Failure { .. } => Outcome::Failure { retry_after: asked() },
+        Outcome::Declined { .. } => Outcome::Declined { retry_after: asked() },
         outcome => outcome,
     }
 }

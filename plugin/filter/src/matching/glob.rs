@@ -22,6 +22,12 @@ impl Glob {
         self.0 == [name]
     }
 
+    /// Whether whatever another one matches is matched here, too: its stars, taken for characters, are
+    /// matched by stars, which match whatever these stand for.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        self.matches(other.0.join("*").as_bytes())
+    }
+
     pub(super) fn matches(&self, name: &[u8]) -> bool {
         let Some((first, rest)) = self.0.split_first() else {
             return false;

@@ -6,7 +6,7 @@
 //! list; a hash table would bring a source of randomness into the module.
 
 use super::header::ValueRule;
-use super::host::{Host, without_port};
+use super::host::{Host, Name, name_of};
 use super::{Match, Subject};
 
 /// So few services are sooner tested than looked up.
@@ -15,7 +15,7 @@ const FEW: usize = 8;
 /// What a key is compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
-    /// The host, in lower case, with or without its port.
+    /// The host's name, in lower case.
     Host,
     /// The end of the host, from one of its dots on.
     HostEnd,
@@ -109,12 +109,8 @@ impl Index {
     pub(crate) fn candidates(&self, subject: &Subject<'_>) -> Vec<usize> {
         let mut found = self.others.clone();
         if let Some(authority) = subject.facts.authority {
-            let authority = authority.to_ascii_lowercase();
-            let host = without_port(&authority);
-            self.find(Kind::Host, host, &mut found);
-            if host.len() < authority.len() {
-                self.find(Kind::Host, &authority, &mut found);
-            }
+            let host = name_of(authority).to_ascii_lowercase();
+            self.find(Kind::Host, &host, &mut found);
             for (dot, _) in host.iter().enumerate().filter(|(_, byte)| **byte == b'.') {
                 self.find(Kind::HostEnd, host.get(dot..).unwrap_or_default(), &mut found);
             }
@@ -161,10 +157,10 @@ fn header_key(name: &[u8], value: &[u8]) -> Vec<u8> {
 /// an entry of it has no key.
 fn keys(of: &Match) -> Vec<Vec<Key>> {
     let hosts = of.hosts.as_ref().and_then(|hosts| {
-        let key = |host: &Host| match host {
-            Host::Any => None,
-            Host::Exact(host) => Some(Key(Kind::Host, host.as_bytes().to_vec())),
-            Host::Suffix(end) => Some(Key(Kind::HostEnd, end.as_bytes().to_vec())),
+        let key = |host: &Host| match &host.name {
+            Name::Any => None,
+            Name::One(name) => Some(Key(Kind::Host, name.as_bytes().to_vec())),
+            Name::Below(end) => Some(Key(Kind::HostEnd, end.as_bytes().to_vec())),
         };
         hosts.iter().map(key).collect()
     });
@@ -196,78 +192,24 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
     use proptest::prelude::*;
-    use proptest::sample::select;
     use serde_json::{Value, json};
 
     use super::*;
     use crate::config::Config;
-    use crate::headers::Headers;
-
-    /// A request, as far as it is matched.
-    type Request = (&'static str, &'static str, Option<&'static str>, Vec<&'static str>);
+    use crate::matching::samples::{
+        Request, a_match, a_request, configured, matches, with_subject,
+    };
 
     fn index(config: &Config) -> Option<Index> {
         Index::new(config.services.iter().map(|service| &service.matches))
     }
 
-    fn configured(matches: &[Value]) -> Config {
-        let services: Vec<_> = matches
-            .iter()
-            .enumerate()
-            .map(|(number, matches)| json!({"name": format!("s{number}"), "match": matches}))
-            .collect();
-        Config::parse(json!({"services": services}).to_string().as_bytes()).unwrap()
-    }
-
     /// The candidates, and those of all services that match.
-    fn both(config: &Config, (host, path, cluster, tenants): &Request) -> (Vec<usize>, Vec<usize>) {
-        let mut pairs = vec![(":authority", *host), (":path", *path)];
-        pairs.extend(tenants.iter().map(|tenant| ("x-tenant", *tenant)));
-        let headers = Headers::from_pairs(&pairs);
-        let facts = headers.facts();
-        let cluster = cluster.map(str::as_bytes);
-        let subject = Subject { headers: &headers, facts: &facts, cluster };
+    fn both(config: &Config, request: &Request) -> (Vec<usize>, Vec<usize>) {
         let all = config.services.iter().enumerate();
-        let matching = all.filter(|(_, service)| service.matches.matches(&subject));
+        let matching = all.filter(|(_, service)| matches(&service.matches, request));
         let matching = matching.map(|(number, _)| number).collect();
-        (index(config).unwrap().candidates(&subject), matching)
-    }
-
-    const HOSTS: [&str; 9] =
-        ["a.b", "A.B:80", "x.a.b", "a.b.c:", "b", ".b", "[::1]:80", "[::1]", "a.b:8443"];
-
-    fn a_match() -> impl Strategy<Value = Value> {
-        let some = |of: &'static [&'static str]| {
-            prop::option::weighted(0.4, prop::collection::vec(select(of), 1..3))
-        };
-        let hosts = some(&["a.b", "*.b", "*.a.b", "a.b:80", "A.b:8443", "[::1]", "b", "*"]);
-        let paths = some(&["/", "/a", "/ab", "/a/b", "/b"]);
-        let clusters = some(&["c", "c*", "*", "*d", "cd", "c*d", "d*"]);
-        let headers = prop::option::weighted(
-            0.3,
-            prop::collection::vec(
-                select(vec![
-                    json!({"name": "X-Tenant", "exact": "g"}),
-                    json!({"name": "x-tenant", "exact": ""}),
-                    json!({"name": "x-tenant", "prefix": "g"}),
-                    json!({"name": "x-tenant", "present": false}),
-                    json!({"name": "x-other", "exact": "g"}),
-                ]),
-                1..3,
-            ),
-        );
-        (hosts, paths, clusters, headers).prop_map(|(hosts, paths, clusters, headers)| {
-            json!({"hosts": hosts, "path_prefixes": paths, "clusters": clusters, "headers": headers})
-        })
-    }
-
-    fn a_request() -> impl Strategy<Value = Request> {
-        (
-            select(&HOSTS[..]),
-            select(&["/", "/a", "/ab?c", "/a/b/c", "*", ""][..]),
-            prop::option::of(select(&["c", "cd", "cxd", "d", ""][..])),
-            prop::collection::vec(select(&["g", "gg", "", "h"][..]), 0..3),
-        )
+        (with_subject(request, |subject| index(config).unwrap().candidates(subject)), matching)
     }
 
     proptest! {

@@ -269,7 +269,7 @@ fn each_refusal_tells_path_value_and_remedy_apart() {
         (r#"{"services": {}}"#.to_owned(), "services", "an object", "give a sequence"),
         (r#"{"services": [{}]}"#.to_owned(), "services[0]", "nothing", "give `name`"),
         (of(r#""name": "b""#), "services[0]", r#""name""#, "give it once"),
-        (of(r#""open": []"#), "services[0].open", "a list of 0", "give an object"),
+        (of(r#""open": []"#), "services[0].open", "a list", "give an object"),
         (of(r#""match": {"hosts": "a"}"#), "services[0].match.hosts", r#""a""#, "give a sequence"),
         (
             of(r#""half_open": {"permitted_calls": -1}"#),
@@ -307,7 +307,7 @@ fn each_refusal_tells_path_value_and_remedy_apart() {
             of(r#""classify": {"overflow": 5}"#),
             "services[0].classify.overflow",
             "5",
-            "mend the JSON: expected value at line 1 column 54",
+            "give one of `failure`, `ignore`",
         ),
         // JSON that is damaged.
         (

@@ -424,3 +424,83 @@ fn ticks_come_often_enough_for_the_shortest_wait_and_seldom_enough_for_the_proxy
     }
     assert_eq!(World::with(&json!({})).tick_period(), Duration::from_millis(500));
 }
+
+/// Its service is checked at this path.
+fn checked_at(path: &str) -> Value {
+    json!({"services": [service(PAYMENT, &checked(&json!({"path": path})))]})
+}
+
+/// Envoy does not start a plugin for it: the one that is left of it serves on.
+#[test]
+fn a_configuration_that_is_put_back_without_being_told_checks_what_it_trips() {
+    let world = World::configured(1, &checked_at("/health"));
+    let left = world.filters();
+    world.configure(1, &checked_at("/wrong"));
+    world.leave(left);
+    world.trip();
+    assert!(world.until_next_check() <= SECOND);
+    assert_eq!(path(&world), "/health");
+    world.answer_check(200);
+    assert_eq!(world.state(), "HALF_OPEN");
+}
+
+#[test]
+fn a_configuration_that_is_put_back_while_open_checks_within_an_interval_of_its_first_call() {
+    let world = World::configured(1, &checked_at("/health"));
+    let left = world.filters();
+    world.configure(1, &checked_at("/wrong"));
+    for _ in 0..3 {
+        world.request(PAYMENT).connection(7).send().respond(503);
+    }
+    assert!(world.until_next_check() <= SECOND);
+    assert_eq!(path(&world), "/wrong");
+    world.answer_check(404);
+    let wrong = world.filters();
+    world.leave(left);
+    assert!(!world.request(PAYMENT).connection(8).send().is_admitted());
+    world.tick_replaced(&wrong);
+    assert_eq!(world.pending_checks(), 0);
+    let waited = world.until_next_check();
+    assert!(waited <= 5 * SECOND, "{waited:?}");
+    assert_eq!(path(&world), "/health");
+    world.answer_check(200);
+    assert_eq!(world.state(), "HALF_OPEN");
+}
+
+/// Its clients hold their connections, and call on while it drains.
+#[test]
+fn calls_of_a_replaced_configuration_that_drains_put_its_check_in_force_no_more() {
+    let world = World::configured(1, &checked_at("/wrong"));
+    let replaced = world.filters();
+    world.configure(1, &checked_at("/health"));
+    let in_force = world.filters();
+    for _ in 0..3 {
+        world.request(PAYMENT).connection(9).send().respond(503);
+    }
+    for _ in 0..60 {
+        world.leave(replaced.clone());
+        assert!(!world.request(PAYMENT).connection(3).send().is_admitted());
+        world.tick_all();
+        world.leave(in_force.clone());
+        world.run(SECOND);
+        while world.pending_checks() > 0 {
+            assert_eq!(path(&world), "/health");
+            world.answer_check(500);
+        }
+    }
+}
+
+/// QUIC has hashes for numbers, which say nothing of an order.
+#[test]
+fn a_connection_without_a_number_puts_no_check_in_force() {
+    let world = World::configured(1, &checked_at("/health"));
+    let left = world.filters();
+    world.configure(1, &checked_at("/wrong"));
+    world.trip();
+    world.leave(left);
+    for number in [u64::MAX, 1 << 48] {
+        assert!(!world.request(PAYMENT).connection(number).send().is_admitted());
+        world.run(SECOND);
+        assert_eq!(world.pending_checks(), 0);
+    }
+}

@@ -52,6 +52,94 @@ fn hosts_match_whole_or_by_suffix_without_regard_to_case_or_port() {
 }
 
 #[test]
+fn a_host_is_the_same_with_the_dot_of_the_root() {
+    assert_matches(
+        &json!({"hosts": ["pay.svc", "cart.svc.", "*.shop.example.", "[::1]"]}),
+        &[
+            ("pay.svc.", true),
+            ("PAY.svc.:8443", true),
+            ("cart.svc", true),
+            ("cart.svc.", true),
+            ("a.shop.example", true),
+            ("a.shop.example.", true),
+            ("a.shop.example.:80", true),
+            ("shop.example.", false),
+            ("pay.svc..", false),
+            ("pay.svc.x", false),
+            ("pay.svc.:x", false),
+            (".", false),
+        ],
+        |world, host| world.request(host),
+    );
+}
+
+#[test]
+fn a_host_that_names_a_port_is_that_port_s_alone() {
+    assert_matches(
+        &json!({"hosts": ["*.shop.example:8443", "pay.svc:9000", "[::1]:8080", "*:7777"]}),
+        &[
+            ("a.shop.example:8443", true),
+            ("a.b.SHOP.example.:8443", true),
+            ("a.shop.example", false),
+            ("a.shop.example:443", false),
+            ("a.shop.example:84430", false),
+            ("a.shop.example:08443", true),
+            ("shop.example:8443", false),
+            ("pay.svc:9000", true),
+            ("pay.svc.:9000", true),
+            ("pay.svc", false),
+            ("[::1]:8080", true),
+            ("[::1]", false),
+            ("[::1]:8081", false),
+            ("any.thing:7777", true),
+            ("[::2]:7777", true),
+            ("any.thing", false),
+            ("pay.svc:99999999999999999999", false),
+        ],
+        |world, host| world.request(host),
+    );
+}
+
+/// Clients leave them out.
+#[test]
+fn the_ports_of_http_and_https_fit_a_request_without_a_port_too() {
+    assert_matches(
+        &json!({"hosts": ["pay.svc:443", "cart.svc:80"]}),
+        &[
+            ("pay.svc", true),
+            ("pay.svc.", true),
+            ("pay.svc:", true),
+            ("pay.svc:443", true),
+            ("pay.svc:80", false),
+            ("cart.svc", true),
+            ("cart.svc:80", true),
+            ("cart.svc:443", false),
+        ],
+        |world, host| world.request(host),
+    );
+}
+
+#[test]
+fn methods_match_to_the_letter() {
+    assert_matches(
+        &json!({"methods": ["GET", "HEAD", "M-SEARCH"]}),
+        &[
+            ("GET", true),
+            ("HEAD", true),
+            ("M-SEARCH", true),
+            ("POST", false),
+            ("get", false),
+            ("GETS", false),
+            ("GE", false),
+            ("", false),
+        ],
+        |world, method| world.request("any").method(method),
+    );
+    let without = world(&json!({"methods": ["GET"]}));
+    assert!(without.request("any").without(":method").send().is_left_alone());
+}
+
+#[test]
 fn paths_match_by_prefix() {
     assert_matches(
         &json!({"path_prefixes": ["/payments", "/v2/pay"]}),
@@ -137,7 +225,7 @@ fn any_value_of_a_header_that_is_sent_often_will_do() {
 #[test]
 fn all_kinds_must_match_and_of_each_kind_any_entry() {
     let world = world(&json!({
-        "hosts": ["a", "b"], "path_prefixes": ["/x", "/y"],
+        "hosts": ["a", "b"], "path_prefixes": ["/x", "/y"], "methods": ["GET", "PUT"],
         "headers": [{"name": "h", "exact": "1"}, {"name": "h", "exact": "2"}], "clusters": ["c", "d"]
     }));
     let request = |host: &str, path: &str, header: &str, cluster: &str| {
@@ -146,6 +234,8 @@ fn all_kinds_must_match_and_of_each_kind_any_entry() {
     assert!(request("a", "/x", "1", "c") && request("b", "/y", "2", "d"));
     assert!(!request("z", "/x", "1", "c") && !request("a", "/z", "1", "c"));
     assert!(!request("a", "/x", "3", "c") && !request("a", "/x", "1", "z"));
+    let post = world.request("a").path("/x").header("h", "1").cluster("c").method("POST");
+    assert!(post.send().is_left_alone());
 }
 
 #[test]

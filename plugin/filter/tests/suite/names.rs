@@ -59,12 +59,14 @@ fn a_name_is_made_of_host_cluster_and_route() {
 }
 
 #[test]
-fn hosts_that_differ_in_case_and_port_are_one() {
+fn hosts_that_differ_in_case_port_and_the_dot_of_the_root_are_one() {
     let world = named("{host}");
-    for host in ["pay.example", "PAY.example:80", "pay.Example:8443"] {
+    for host in ["pay.example", "PAY.example:80", "pay.Example.:8443"] {
         world.request(host).send().respond(503);
     }
-    assert_eq!(world.request("pay.example").send().reply().status, 503, "it is open");
+    for host in ["pay.example", "pay.example.", "pay.example:"] {
+        assert_eq!(world.request(host).send().reply().status, 503, "{host}: it is open");
+    }
     assert_eq!(shown(&world), ["pay.example"]);
     assert!(world.request("[::1]:80").send().is_admitted());
     assert_eq!(shown(&world), ["pay.example", "[::1]"]);

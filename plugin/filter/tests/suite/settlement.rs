@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use breaker_filter::{ResponseVerdict, Told};
-use serde_json::json;
+use breaker_filter::{Host, ResponseVerdict, Told};
+use serde_json::{Value, json};
 
 use crate::world::{Call, PAYMENT, World, flag};
 
 /// Trips at once, and waits ten seconds without spread.
-fn brittle(half_open: &serde_json::Value) -> World {
+fn brittle(half_open: &Value) -> World {
     World::with(&json!({
         "trip": {"consecutive_failures": 3},
         "open": {"wait_duration": "10s", "jitter": 0},
@@ -206,10 +206,85 @@ fn an_ignored_trial_gives_its_place_back_and_decides_nothing() {
     for _ in 0..3 {
         world.call().respond(404);
         assert_eq!(world.state(), "HALF_OPEN");
+        assert!(!world.call().is_admitted());
+        world.advance_millis(1_000);
     }
     world.call().respond(200);
     assert_eq!(world.state(), "CLOSED");
     assert_eq!(world.calls("ignored"), 3);
+}
+
+/// How long it takes until the trial after this one is made.
+fn until_the_next_trial(fields: &Value, trial: impl Fn(&World)) -> Duration {
+    let world = World::with(fields);
+    world.await_trials();
+    trial(&world);
+    assert_eq!(world.state(), "HALF_OPEN");
+    let Some(retry_at) = world.status().retry_at else {
+        return Duration::ZERO;
+    };
+    let wait = retry_at.since(world.host(|host| host.now().monotonic));
+    let early = world.call();
+    assert!(!early.is_admitted());
+    let told = wait.as_secs_f64().ceil().to_string();
+    assert_eq!(early.reply().header("retry-after"), Some(told.as_str()));
+    world.advance(wait);
+    assert!(world.call().is_admitted());
+    wait
+}
+
+/// Row 29: whatever a service answers that says nothing of it, it was asked.
+#[test]
+fn a_trial_that_is_turned_away_puts_the_next_one_off_for_as_long_as_it_asks() {
+    let open = json!({"wait_duration": "10s", "jitter": 0});
+    let fields = json!({"open": open, "classify": {
+        "ignore_status": ["404"], "ignore_grpc_status": ["NOT_FOUND"],
+    }});
+    let wait = |trial: &dyn Fn(&World)| until_the_next_trial(&fields, trial).as_millis();
+    for status in [429, 404] {
+        assert_eq!(wait(&|world| drop(world.call().respond(status))), 1_000, "{status}");
+        for (asked, millis) in [("7", 7_000), ("soon", 1_000), ("3600", 30_000)] {
+            let answer = |world: &World| {
+                drop(world.call().response_header("retry-after", asked).respond(status))
+            };
+            assert_eq!(wait(&answer), millis, "{status} {asked}");
+        }
+    }
+    for code in ["8", "5"] {
+        for (asked, millis) in [("2500", 2_500), ("-1", 1_000), ("3600000", 30_000)] {
+            let answer = |world: &World| {
+                let call = world.request(PAYMENT).grpc().send();
+                call.trailer("grpc-retry-pushback-ms", asked).respond_grpc(Some(code));
+            };
+            assert_eq!(wait(&answer), millis, "{code} {asked}");
+        }
+    }
+    let mut deaf = fields.clone();
+    deaf["open"]["honor_retry_after"] = json!(false);
+    let answer =
+        |world: &World| drop(world.call().response_header("retry-after", "7").respond(429));
+    assert_eq!(until_the_next_trial(&deaf, answer).as_millis(), 1_000);
+}
+
+/// Rows 11, 15, 26: what never reached it, and what its client may have brought about.
+#[test]
+fn a_trial_that_says_nothing_of_a_service_that_did_not_decline_is_followed_by_the_next_at_once() {
+    let fields = json!({
+        "open": {"wait_duration": "10s", "jitter": 0},
+        "classify": {"ignore_grpc_status": ["UNIMPLEMENTED"]},
+    });
+    let wait = |trial: &dyn Fn(&World)| until_the_next_trial(&fields, trial);
+    let trials: [&dyn Fn(&World); 6] = [
+        &|world| world.call().abort(),
+        &|world| drop(world.call().respond_by_proxy(429, "request_rate_limited", &[flag::RL])),
+        &|world| drop(world.call().respond_by_proxy(503, "overflow", &[flag::UO])),
+        &|world| drop(world.call().respond(501)),
+        &|world| drop(world.call().respond(505)),
+        &|world| world.request(PAYMENT).grpc().send().respond_grpc(Some("12")),
+    ];
+    for (number, trial) in trials.into_iter().enumerate() {
+        assert_eq!(wait(trial), Duration::ZERO, "{number}");
+    }
 }
 
 /// Rows 1 and 12: results of calls that were admitted while the breaker was closed neither

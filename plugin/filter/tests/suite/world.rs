@@ -78,6 +78,7 @@ pub(crate) struct Facts {
     pub(crate) peer: Peer,
     pub(crate) details: Option<Vec<u8>>,
     pub(crate) flags: Option<Vec<u8>>,
+    pub(crate) connection: Option<u64>,
     pub(crate) response_headers: Vec<(&'static str, Vec<u8>)>,
     pub(crate) response_trailers: Vec<(&'static str, Vec<u8>)>,
 }
@@ -152,6 +153,7 @@ impl Host for At<'_> {
             Property::RouteName => self.facts.route.clone(),
             Property::ResponseCodeDetails => self.facts.details.clone(),
             Property::ResponseFlags => self.facts.flags.clone(),
+            Property::Connection => self.facts.connection.map(|it| it.to_le_bytes().to_vec()),
         }
     }
 

@@ -162,3 +162,41 @@ fn what_is_left_out_may_be_null_where_the_filter_takes_that() {
         }
     }
 }
+
+#[test]
+fn no_object_is_read_from_a_list_and_no_word_from_an_object() {
+    let mut places = vec![("object", String::new())];
+    for (at, field) in all_fields() {
+        let kind = resolved(&field);
+        if kind["properties"].is_object() {
+            places.push(("object", at));
+        } else if resolved(&kind["items"])["properties"].is_object() {
+            places.push(("object", format!("{at}/0")));
+        } else if kind["enum"].is_array() || kind["oneOf"].is_array() {
+            places.push(("word", at));
+        }
+    }
+    assert!(places.len() > 20, "{places:?}");
+    for (kind, at) in places {
+        // As many entries as fields, so that a reader by position would be content.
+        for length in 0..20 {
+            let mut wrong = vec![json!(vec![Value::Null; length])];
+            wrong.extend((kind == "word").then(|| json!({"enabled": null})));
+            for wrong in wrong {
+                let config = replaced(&at, wrong.clone());
+                assert!(refused(&config).is_some(), "the schema takes {at}: {wrong}");
+                assert!(refused_by_filter(&config).is_some(), "the filter takes {at}: {wrong}");
+            }
+        }
+    }
+}
+
+/// The roomy configuration with something else at this place, which may be an entry of a list.
+fn replaced(at: &str, value: Value) -> Value {
+    let mut config = roomy();
+    match config.pointer_mut(at) {
+        Some(place) => *place = value,
+        None => config = with(at, value),
+    }
+    config
+}

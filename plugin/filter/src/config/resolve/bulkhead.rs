@@ -103,7 +103,7 @@ fn one(
         return Err(ConfigError::at(share_path(), share, remedy));
     }
     let matches = Match::new(matches, &format!("{path}.match"))?;
-    Ok(Partition { id, matches, max_concurrent_calls: share })
+    Ok(Partition { name: wire.name, id, matches, max_concurrent_calls: share })
 }
 
 fn limit(calls: u32, path: &impl Fn() -> String) -> Result<u32, ConfigError> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use breaker::{HalfOpenPolicy, MAX_PERMITTED_CALLS, Mode, OpenPolicy, Rate};
 
 use super::{Place, SECOND, SHORTEST_INTERVAL, at_least_one};
+use crate::classify::UNKNOWN_TO_SERVICE;
 use crate::config::duration::written;
 use crate::config::wire::{self, Overflow};
 use crate::config::{Classify, ConfigError, GrpcSet, StatusSet};
@@ -89,7 +90,6 @@ pub(super) fn classify(own: wire::Classify, defaults: wire::Classify) -> Classif
     let ignore_status = own.ignore_status.or(defaults.ignore_status).unwrap_or_default();
     let min_client_deadline = own.min_client_deadline.or(defaults.min_client_deadline);
     Classify {
-        // A method or a version that the service does not know is the client's choice.
         ignore_status: UNKNOWN_TO_SERVICE
             .into_iter()
             .filter(|status| !failure_status.is_some_and(|given| given.contains(*status)))
@@ -108,6 +108,3 @@ pub(super) fn classify(own: wire::Classify, defaults: wire::Classify) -> Classif
         overflow: own.overflow.or(defaults.overflow).unwrap_or(Overflow::Ignore),
     }
 }
-
-/// 501 Not Implemented, 505 HTTP Version Not Supported.
-const UNKNOWN_TO_SERVICE: [u16; 2] = [501, 505];

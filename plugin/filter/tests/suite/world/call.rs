@@ -152,6 +152,12 @@ impl Request {
         self
     }
 
+    /// It comes on the connection of this number.
+    pub(crate) fn connection(mut self, number: u64) -> Self {
+        self.facts.connection = Some(number);
+        self
+    }
+
     /// The name of its route.
     pub(crate) fn route(mut self, route: &str) -> Self {
         self.facts.route = Some(route.into());

@@ -1,0 +1,59 @@
+//! What cuts the labels out of the metrics' names.
+
+use super::Caution;
+use crate::check::envoy::{Manager, has};
+use crate::check::finding::{self, Found, Home};
+use crate::document::Node;
+
+/// The labels of the breaker's metrics.
+const LABELS: [&str; 6] =
+    ["cb_service", "cb_outcome", "cb_reason", "cb_kind", "cb_to", "cb_result"];
+
+const REMEDY: &str = "take stats_config.stats_tags of envoy/recipe.yaml";
+
+/// A bootstrap with the filter, and without the labels.
+pub(super) fn of_envoy(document: &Node, managers: &[Manager<'_>]) -> Option<Caution> {
+    let resources = document.get("static_resources")?;
+    managers.first()?;
+    let what = missing(&[document])?;
+    Some(Caution::new(
+        "bootstrap",
+        document.get("stats_config").unwrap_or(resources).at,
+        what,
+        REMEDY,
+    ))
+}
+
+/// An `EnvoyProxy` beside the filter, and without the labels.
+pub(super) fn of_gateway(found: &Found) -> Option<Caution> {
+    let is_of_gateway = |home: &Home| matches!(home, Home::Gateway { .. });
+    found.plugins.iter().find(|plugin| is_of_gateway(&plugin.home))?;
+    let object = found.documents.iter().find_map(proxy)?;
+    // Its bootstrap is a string, which was read as a document of its own.
+    let what = missing(&found.documents.iter().collect::<Vec<_>>())?;
+    let remedy = format!("{REMEDY} into spec.bootstrap, as envoy/envoy-gateway/gateway.yaml does");
+    Some(Caution::new(finding::place("EnvoyProxy", object), object.at, what, &remedy))
+}
+
+fn proxy(node: &Node) -> Option<&Node> {
+    // Others refer to it by its kind.
+    if node.text_at("kind") == Some("EnvoyProxy") && node.get("metadata").is_some() {
+        return Some(node);
+    }
+    node.values().find_map(proxy)
+}
+
+/// What is not cut out by any of these.
+fn missing(documents: &[&Node]) -> Option<String> {
+    let is_there = |label: &str| {
+        let is = |node: &Node| node.text_at("tag_name") == Some(label);
+        documents.iter().any(|document| has(document, &is))
+    };
+    let missing: Vec<_> = LABELS.into_iter().filter(|label| !is_there(label)).collect();
+    (!missing.is_empty()).then(|| {
+        format!(
+            "the breaker's metrics have no labels {}: no stats_tags cut them out",
+            missing.join(", ")
+        )
+    })
+}

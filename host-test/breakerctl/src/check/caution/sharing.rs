@@ -1,0 +1,32 @@
+//! Plugins that should share their breakers, and do not.
+
+use super::Caution;
+use crate::check::finding::{Finding, Found, Home};
+use crate::check::services;
+
+pub(super) fn find(found: &Found) -> Vec<Caution> {
+    let of_plugin = |(number, plugin): (usize, &Finding)| {
+        let before = found.plugins.get(..number)?;
+        before.iter().find_map(|other| of(other, plugin))
+    };
+    found.plugins.iter().enumerate().filter_map(of_plugin).collect()
+}
+
+/// Two plugins of one proxy that name the same service, and do not share its breaker.
+fn of(other: &Finding, plugin: &Finding) -> Option<Caution> {
+    let (Home::Envoy { vm_id: theirs }, Home::Envoy { vm_id: own }) = (&other.home, &plugin.home)
+    else {
+        return None;
+    };
+    if own == theirs || plugin.document != other.document {
+        return None;
+    }
+    let named = |finding: &Finding| services::of(&finding.config());
+    let (named, others) = (named(plugin), named(other));
+    let both = named.iter().find(|it| others.iter().any(|other| other.name == it.name))?;
+    let what = format!(
+        "its vm_id is {own:?}, and that of {} {theirs:?}: {} is a breaker of its own in each",
+        other.place, both.name
+    );
+    Some(Caution::new(&plugin.place, plugin.text.at(), what, "give both the same vm_id"))
+}
