@@ -2,6 +2,7 @@
 
 mod blame;
 mod grpc;
+mod timers;
 
 use std::time::Duration;
 

@@ -24,5 +24,6 @@ mod stale;
 mod steering;
 mod stranger;
 mod trace;
+mod unknown_clusters;
 mod uploads;
 mod upstream;

@@ -111,7 +111,7 @@ impl Component {
     fn finish_call(&mut self, owner: &Owner, answer: CalloutAnswer) -> Result<Option<Late>> {
         let status = match answer {
             CalloutAnswer::Status(status) => Some(status),
-            CalloutAnswer::Refused | CalloutAnswer::Held => None,
+            CalloutAnswer::Refused | CalloutAnswer::Unknown | CalloutAnswer::Held => None,
         };
         match *owner {
             Owner::Errand(thread, errand) => {

@@ -46,6 +46,7 @@ pub(crate) const LACKS: &[(Need, &str)] = &[
     (Need::StoreFaults, "a real store neither fails nor holds other bytes when it is told to"),
     (Need::Routes, "here all requests go to one cluster, by one route"),
     (Need::Peers, "all clients are on this machine"),
+    (Need::UnknownClusters, "a configuration's clusters are there from the start"),
 ];
 
 /// One scenario on an Envoy.

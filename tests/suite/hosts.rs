@@ -37,6 +37,7 @@ pub(crate) const HOSTS: &[HostKind] = &[
         name: "component",
         lacks: &[
             (Need::Peers, "the component has no word for them"),
+            (Need::UnknownClusters, "it makes the calls itself, and knows"),
             (Need::LateAnswers, "a host is not told to answer what it was told to let pass"),
         ],
         start: |s| Ok(Box::new(Component::new(s.workers))),

@@ -45,7 +45,8 @@ struct Plugin {
 /// Who waits for a call-out.
 enum Owner {
     Errand(Worker, Weak<Plugin>, PendingErrand),
-    Replay(CallId),
+    /// A call, and the cluster that is asked in its stead.
+    Replay(CallId, String),
 }
 
 impl Native {
@@ -138,15 +139,16 @@ impl Native {
                 let answer = match answer {
                     CalloutAnswer::Status(status) => ErrandAnswer::Answered(status_only(status)),
                     CalloutAnswer::Refused | CalloutAnswer::Held => ErrandAnswer::Failed,
+                    CalloutAnswer::Unknown => ErrandAnswer::UnknownCluster,
                 };
                 self.proxy.run(&plugin.metrics, &Facts::default(), |host, effects| {
                     plugin.filter.on_errand_answer(pending, &answer, host, effects);
                 });
                 Ok(None)
             }
-            Owner::Replay(call) => {
+            Owner::Replay(call, cluster) => {
                 let mut stream = self.streams.remove(&call).context("the stream is gone")?;
-                let received = stream.fallback_answers(&self.proxy, answer);
+                let received = stream.fallback_answers(&self.proxy, &cluster, answer);
                 Ok(Some(Late { call, received }))
             }
         }
@@ -161,7 +163,8 @@ impl Native {
             }
             Next::Ask(callout) => {
                 self.streams.insert(call, stream);
-                Ok(self.call(&callout, Owner::Replay(call))?.map(|late| late.received))
+                let owner = Owner::Replay(call, callout.cluster.clone());
+                Ok(self.call(&callout, owner)?.map(|late| late.received))
             }
         }
     }
@@ -226,7 +229,7 @@ impl Host for Native {
     }
 
     fn answer(&mut self, call: CallId, answer: &Answer) -> Result<Option<Received>> {
-        let of_call = |owner: &Owner| matches!(owner, Owner::Replay(of) if *of == call);
+        let of_call = |owner: &Owner| matches!(owner, Owner::Replay(of, _) if *of == call);
         if self.callouts.any(of_call) {
             if *answer != Answer::ClientGone {
                 bail!("the service has answered already, and the fallback has not");
@@ -257,7 +260,7 @@ impl Host for Native {
                 let lost: Vec<_> = lost.into_iter().map(|(call, _)| *call).collect();
                 self.callouts.forget(|owner| match owner {
                     Owner::Errand(of, ..) => of == worker,
-                    Owner::Replay(call) => lost.contains(call),
+                    Owner::Replay(call, _) => lost.contains(call),
                 });
                 self.streams.retain(|call, _| !lost.contains(call));
                 let plugin = self.new_plugin(*worker)?;

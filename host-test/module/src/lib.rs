@@ -127,7 +127,9 @@ impl ModuleHost {
     fn finish_call(&mut self, owner: &Owner, answer: CalloutAnswer) -> Result<Option<Late>> {
         let answer = match answer {
             CalloutAnswer::Status(status) => CallAnswer::status(status, "fallback"),
-            CalloutAnswer::Refused | CalloutAnswer::Held => CallAnswer::Failed,
+            CalloutAnswer::Refused | CalloutAnswer::Unknown | CalloutAnswer::Held => {
+                CallAnswer::Failed
+            }
         };
         let vm = self.vm(owner.thread)?;
         let events = vm.answer_call(owner.token, answer);
@@ -230,6 +232,7 @@ impl Host for ModuleHost {
     }
 
     fn upstream(&mut self, cluster: &str, answers: CalloutAnswer) -> Result<()> {
+        self.process.set_cluster(cluster, answers != CalloutAnswer::Unknown);
         self.callouts.set_answer(cluster, answers);
         Ok(())
     }

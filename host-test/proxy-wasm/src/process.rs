@@ -38,6 +38,7 @@ pub(crate) struct Shared {
     pub(crate) faults: Faults,
     /// `None`: any cluster.
     pub(crate) clusters: Option<BTreeSet<String>>,
+    pub(crate) no_clusters: BTreeSet<String>,
     pub(crate) foreign: BTreeMap<String, ForeignFunction>,
     pub(crate) seed: u64,
     workers: u32,
@@ -55,6 +56,7 @@ impl Default for Shared {
             log: Vec::new(),
             faults: Faults::default(),
             clusters: None,
+            no_clusters: BTreeSet::new(),
             foreign: BTreeMap::new(),
             seed: 1,
             workers: 0,
@@ -197,6 +199,16 @@ impl Process {
     /// Names the clusters there are; a call to another is refused. Without this, all there can be.
     pub fn set_clusters<C: Into<String>>(&self, clusters: impl IntoIterator<Item = C>) {
         self.lock().clusters = Some(clusters.into_iter().map(Into::into).collect());
+    }
+
+    /// Takes a cluster away, or gives it back.
+    pub fn set_cluster(&self, name: &str, is_there: bool) {
+        let mut shared = self.lock();
+        if is_there {
+            shared.no_clusters.remove(name);
+        } else {
+            shared.no_clusters.insert(name.to_owned());
+        }
     }
 
     /// Registers a foreign function. `clear_route_cache` is there already.

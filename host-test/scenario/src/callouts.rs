@@ -70,7 +70,8 @@ impl<O> Callouts<O> {
         self.upstreams.insert(cluster.to_owned(), answer);
     }
 
-    /// Makes a call. Gives the owner back with the answer, unless the cluster holds it back.
+    /// Makes a call, if there is such a cluster. Gives the owner back with the answer, unless the cluster
+    /// holds it back.
     pub fn make(
         &mut self,
         cluster: &str,
@@ -78,8 +79,11 @@ impl<O> Callouts<O> {
         timeout: Duration,
         owner: O,
     ) -> Option<(O, CalloutAnswer)> {
-        self.made.entry(cluster.to_owned()).or_default().once_more(headers);
-        match self.answer_of(cluster) {
+        let answer = self.answer_of(cluster);
+        if answer != CalloutAnswer::Unknown {
+            self.made.entry(cluster.to_owned()).or_default().once_more(headers);
+        }
+        match answer {
             CalloutAnswer::Held => {
                 let number = self.next;
                 self.next += 1;
@@ -135,6 +139,7 @@ pub fn diverted(answer: CalloutAnswer) -> Answer {
     match answer {
         CalloutAnswer::Status(status) => whole(status),
         CalloutAnswer::Refused => Answer::Fault(Fault::Refused),
+        CalloutAnswer::Unknown => Answer::Fault(Fault::NoCluster),
         // Held back are call-outs only.
         CalloutAnswer::Held => whole(200),
     }

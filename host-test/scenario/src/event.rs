@@ -316,6 +316,8 @@ pub enum CalloutAnswer {
     Status(u16),
     /// Not at all: it cannot be reached, and the proxy says so at once.
     Refused,
+    /// The proxy has no such cluster.
+    Unknown,
     /// It holds the answer back until it is told to give it, or until the time is over.
     Held,
 }

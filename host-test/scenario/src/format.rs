@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::event::{Answer, Event, Fault};
+use crate::event::{Answer, CalloutAnswer, Event, Fault};
 
 /// One behaviour: what happens, and what is to come of it.
 #[derive(Clone, Debug)]
@@ -79,11 +79,13 @@ pub enum Need {
     Peers,
     /// Answers of the plugin's own to requests that have gone on, but for their last byte.
     LateAnswers,
+    /// Clusters that the proxy does not have.
+    UnknownClusters,
 }
 
 impl Need {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::VirtualTime,
         Self::Races,
         Self::Crash,
@@ -92,6 +94,7 @@ impl Need {
         Self::Routes,
         Self::Peers,
         Self::LateAnswers,
+        Self::UnknownClusters,
     ];
 
     /// The name in a scenario.
@@ -106,6 +109,7 @@ impl Need {
             Self::Routes => "routes",
             Self::Peers => "peers",
             Self::LateAnswers => "late-answers",
+            Self::UnknownClusters => "unknown-clusters",
         }
     }
 }
@@ -130,6 +134,7 @@ impl Event {
             }
             Self::Answer { answer, .. } if needs_proxy(answer) => Some(Need::ProxyFaults),
             Self::Call { answer, .. } if answer.iter().any(needs_proxy) => Some(Need::ProxyFaults),
+            Self::Upstream { answers: CalloutAnswer::Unknown, .. } => Some(Need::UnknownClusters),
             Self::Crash { .. } => Some(Need::Crash),
             Self::LostRaces(_) => Some(Need::Races),
             Self::Store(_) => Some(Need::StoreFaults),

@@ -203,6 +203,7 @@ impl Breaker {
             State::Closed(closed) => closed.bound(now),
             State::Open(open) => {
                 let max_wait = policy.open.max_wait;
+                open.opened_at = open.opened_at.min(now);
                 open.retry_at = open.retry_at.min(now.after(max_wait));
                 if let Some(health_check) = &policy.health_check {
                     match self.check_settings == health_check.settings {
@@ -441,6 +442,30 @@ impl Breaker {
             AfterCheck::Close => self.close(policy, open.trips, due, Reason::HealthCheck, now),
             AfterCheck::HalfOpen => self.half_open(open, due, Reason::HealthCheck),
         })
+    }
+
+    /// Writes down that a health check could not be made, since there is nobody to ask: it says nothing.
+    /// It is tried again after an interval. An open breaker returns all the same: once it has been
+    /// open for the longest wait, trials decide.
+    pub fn skip_check(
+        &mut self,
+        policy: &Policy,
+        ticket: CheckTicket,
+        now: Timestamp,
+    ) -> Option<Transition> {
+        let health_check = policy.health_check.as_ref()?;
+        let State::Open(open) = &mut self.state else {
+            return None;
+        };
+        if ticket.generation != self.generation || ticket.turn != open.check.turn {
+            return None;
+        }
+        open.check.skip(health_check, now);
+        if now.since(open.opened_at) < policy.open.max_wait {
+            return None;
+        }
+        let (open, due) = (open.clone(), open.check.due);
+        Some(self.half_open(open, due, Reason::WaitElapsed))
     }
 
     /// Writes down when a call last succeeded, which admission and settling leave out so that a

@@ -159,6 +159,12 @@ impl Check {
         }
     }
 
+    /// It could not be made.
+    pub(crate) fn skip(&mut self, policy: &HealthCheckPolicy, now: Timestamp) {
+        self.leased_until = Timestamp::from_nanos(0);
+        self.due = now.after(policy.interval);
+    }
+
     fn wait_after_failure(&mut self, policy: &HealthCheckPolicy) -> Duration {
         match &policy.retry {
             Some(retry) if self.attempts < retry.num_retries => {

@@ -9,7 +9,7 @@
 
 use core::time::Duration;
 
-use crate::permit::Place;
+use crate::permit::{Permit, Place};
 use crate::policy::{HalfOpenPolicy, MAX_PERMITTED_CALLS};
 use crate::time::Timestamp;
 
@@ -17,6 +17,10 @@ pub(crate) const SLOTS: usize = MAX_PERMITTED_CALLS as usize;
 
 /// How long a trial has to complete its request.
 const TO_COMPLETE: Duration = Duration::from_secs(1);
+
+/// The end of a trial's time, in which it is enough that its answer comes: a second, or a quarter of
+/// it if that is longer, but no more than half.
+const ENDING: Duration = Duration::from_secs(1);
 
 /// How long a place is kept for complete requests.
 const EXCLUSIVE: Duration = Duration::from_secs(1);
@@ -125,6 +129,21 @@ impl Trials {
     /// Places that are not free for all.
     pub(crate) fn in_flight(&self) -> u32 {
         count(&self.deadlines, |at| !is_free(at))
+    }
+}
+
+impl Permit {
+    /// Whether the time of a trial is nearly over. One whose answer began well and comes still has
+    /// shown enough by then: its end may be hours away.
+    #[must_use]
+    pub fn is_nearly_over(&self, policy: &HalfOpenPolicy, now: Timestamp) -> bool {
+        let lease = match self.awaits_request() {
+            true => policy.max_wait.min(TO_COMPLETE),
+            false => policy.max_wait,
+        };
+        let part = |of| lease.checked_div(of).unwrap_or_default();
+        let ending = part(4).max(ENDING).min(part(2));
+        self.place.is_some_and(|place| now < place.deadline && place.deadline <= now.after(ending))
     }
 }
 

@@ -229,7 +229,8 @@ fn view(
     let status = ServiceStatus::of(record, breaker, in_flight, now);
     // What is counted together with others' calls is not shown as its own.
     let series = record.instance.is_told_apart().then_some(record.number);
-    Ok(View::of(status, series, host))
+    let unknown = record.service.unknown_clusters(host)?;
+    Ok(View::of(status, &unknown, series, host))
 }
 
 /// Does as the operator asks, and shows what has become of it.

@@ -82,14 +82,14 @@ impl Classify {
         let good = course.answered && self.is_good(head);
         match origin {
             Origin::Service => self.answer(head, course),
-            Origin::Unreachable => Outcome::FAILURE,
+            Origin::Unreachable | Origin::NoCluster => Outcome::FAILURE,
             Origin::Overflow if self.overflow == Overflow::Failure => Outcome::FAILURE,
             Origin::Overflow => Outcome::Ignored,
             Origin::Redirect => Outcome::Success,
             Origin::ClientGone if course.endless && head.is_success() => Outcome::Success,
             Origin::ClientGone => Outcome::Aborted,
-            Origin::Proxy if head == Head::None => Outcome::Aborted,
-            Origin::Proxy => Outcome::Ignored,
+            Origin::Proxy | Origin::NoRoute if head == Head::None => Outcome::Aborted,
+            Origin::Proxy | Origin::NoRoute => Outcome::Ignored,
             // The service may have waited for the rest of the request, and so may the proxy's clock.
             Origin::Broken | Origin::Timeout | Origin::Idle | Origin::TooLong
                 if !course.complete =>

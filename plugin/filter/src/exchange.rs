@@ -7,12 +7,14 @@
 mod admission;
 mod answer;
 mod completion;
+mod diverted;
 mod head;
 mod passing;
 
 use breaker::{DivertReason, Permit, StateName, Timestamp};
 
 use self::admission::{Arriving, Entry, Standing};
+use self::diverted::Diverted;
 pub use self::head::AnswerHead;
 use self::passing::Passing;
 use crate::bulkhead::Place;
@@ -74,7 +76,7 @@ enum Phase {
     #[default]
     Idle,
     /// The fallback cluster answers, through the route.
-    Diverted { breaker: Number, state: StateName },
+    Diverted(Diverted),
     /// The service answers, and its answer counts.
     Admitted(Call),
     /// The service failed, and the fallback cluster is asked in its stead.
@@ -262,7 +264,7 @@ impl Filter {
         };
         effects.count_of(number, ServiceMetric::Fallback(FallbackKind::Cluster));
         let breaker = record.instance.number;
-        exchange.phase = Phase::Diverted { breaker, state: standing.state };
+        exchange.phase = Phase::Diverted(Diverted { breaker, reason, standing });
         RequestAction::Divert(vec![
             (CLUSTER_HEADER, cluster.name.clone()),
             (SERVICE_HEADER, record.instance.name.clone()),

@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::admin::warn_without_token;
+use crate::clusters::Complaints;
 use crate::config::{Config, Service};
 use crate::doubts;
 use crate::effects::Effects;
@@ -34,6 +35,7 @@ pub struct Filter {
     pub(crate) seen: Seen,
     /// The outbox of notifications, if it could not be read.
     pub(crate) outbox: Watch,
+    pub(crate) unknown_clusters: Complaints,
     pub(crate) witness: Witness,
 }
 
@@ -47,6 +49,7 @@ impl Filter {
             instances: Instances::new(&config),
             seen: Seen::default(),
             outbox: Watch::default(),
+            unknown_clusters: Complaints::default(),
             witness: Witness::new(host.now().monotonic),
             config,
         };

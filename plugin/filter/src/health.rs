@@ -48,6 +48,29 @@ impl Filter {
     }
 }
 
+impl Filter {
+    /// The cluster to be checked is none that the proxy has. That says nothing of the service.
+    pub(crate) fn on_nobody_to_check(
+        &self,
+        PendingCheck { breaker, ticket }: &PendingCheck,
+        host: &impl Host,
+        effects: &mut Effects,
+    ) {
+        let Some(record) = self.record(*breaker) else {
+            return;
+        };
+        if let Some(probe) = &record.service.probe {
+            self.on_unknown_cluster(&probe.cluster, host, effects);
+        }
+        let policy = &record.service.policy;
+        // Lost, it is tried again when its lease is over.
+        let _ = record.update(host, effects, |breaker| {
+            let now = host.now().monotonic;
+            Update::Changed((), breaker.skip_check(policy, ticket.for_retry(), now))
+        });
+    }
+}
+
 impl Record<'_> {
     /// Takes the check that is due.
     pub(crate) fn take_check(

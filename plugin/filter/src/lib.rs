@@ -25,6 +25,7 @@ mod bulkhead;
 mod capability;
 mod classify;
 mod client_names;
+mod clusters;
 mod config;
 mod doubts;
 mod effects;

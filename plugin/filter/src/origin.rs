@@ -20,8 +20,10 @@ mod flag {
     pub(super) const TIMEOUT: u64 = bits([2]);
     /// LR, UR, UC, UPE: a connection that stood was broken off.
     pub(super) const BROKEN: u64 = bits([3, 4, 6, 23]);
-    /// UH, UF, NC, DF: there was nobody to send the request to.
-    pub(super) const UNREACHABLE: u64 = bits([1, 5, 24, 26]);
+    /// UH, UF, DF: there was nobody to send the request to.
+    pub(super) const UNREACHABLE: u64 = bits([1, 5, 26]);
+    /// NC: nor the cluster that the route names.
+    pub(super) const NO_CLUSTER: u64 = bits([24]);
     /// UMSDR, DT: the stream took longer than one may.
     pub(super) const TOO_LONG: u64 = bits([19, 22]);
     /// SI: nothing came or went for too long.
@@ -38,6 +40,10 @@ pub(crate) enum Origin {
     /// The request never got to a host: there is none, or no connection to it. No client can be the
     /// cause of that.
     Unreachable,
+    /// The same, since the proxy has no such cluster.
+    NoCluster,
+    /// No route leads anywhere.
+    NoRoute,
     /// The service broke off, before its answer or in the middle of it.
     Broken,
     /// The time that the route gives for the answer was over.
@@ -81,6 +87,8 @@ impl Origin {
             Self::Broken
         } else if has(flag::UNREACHABLE) {
             Self::Unreachable
+        } else if has(flag::NO_CLUSTER) {
+            Self::NoCluster
         } else if has(flag::TOO_LONG) {
             Self::TooLong
         } else if has(flag::IDLE) {
@@ -99,7 +107,9 @@ impl Origin {
             return Some(if unreachable { Self::Unreachable } else { Self::Broken });
         }
         match details {
-            b"no_healthy_upstream" | b"cluster_not_found" => Some(Self::Unreachable),
+            b"no_healthy_upstream" => Some(Self::Unreachable),
+            b"cluster_not_found" => Some(Self::NoCluster),
+            b"route_not_found" => Some(Self::NoRoute),
             b"request_overall_timeout" | b"stream_idle_timeout" => Some(Self::Idle),
             b"max_duration_timeout" => Some(Self::TooLong),
             b"overload" => Some(Self::Overflow),

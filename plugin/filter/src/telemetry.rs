@@ -66,6 +66,8 @@ pub enum Metric {
     Unnamed,
     /// Calls whose name would be one too many.
     BeyondBound,
+    /// What was to be sent to a cluster that the proxy does not have.
+    UnknownCluster,
     /// Records that could not be read, and were taken as absent.
     UnreadableRecords,
     /// Notifications by what became of them.
@@ -131,7 +133,7 @@ const HEALTH_CHECKS: usize = TRANSITIONS + STATES * REASONS;
 /// Not a service's: the gauge of a slot, by its own number.
 const SLOT: usize = HEALTH_CHECKS + 2;
 const SERVICE_METRICS: usize = SLOT + 1;
-const MODULE_METRICS: usize = 12;
+const MODULE_METRICS: usize = 13;
 
 impl Metric {
     /// How many metrics there are with so many services.
@@ -165,6 +167,7 @@ impl Metric {
             Self::Notifications(NotificationResult::Dropped),
             Self::CopiesSkipped(SkipReason::Limit),
             Self::CopiesSkipped(SkipReason::Evicted),
+            Self::UnknownCluster,
         ]
         .into_iter()
     }
@@ -187,6 +190,7 @@ impl Metric {
             Self::Notifications(NotificationResult::Dropped) => 9,
             Self::CopiesSkipped(SkipReason::Limit) => 10,
             Self::CopiesSkipped(SkipReason::Evicted) => 11,
+            Self::UnknownCluster => 12,
             // No table is so long that this would wrap.
             Self::Of(service, metric) => {
                 service.wrapping_mul(SERVICE_METRICS).wrapping_add(MODULE_METRICS + metric.index())
@@ -226,6 +230,7 @@ impl Metric {
             Self::Unprotected => unprotected("store"),
             Self::Unnamed => unprotected("unnamed"),
             Self::BeyondBound => unprotected("max_services"),
+            Self::UnknownCluster => unprotected("unknown_cluster"),
             Self::Notifications(result) => notifications(result),
             Self::CopiesSkipped(reason) => copies_skipped(reason),
             Self::Of(_, metric) => metric.stat_name(service),

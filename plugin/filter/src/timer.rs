@@ -54,6 +54,8 @@ pub enum ErrandAnswer {
     Answered(Headers),
     /// No answer: refused, timed out, or cut off.
     Failed,
+    /// The call could not be made: the proxy has no such cluster.
+    UnknownCluster,
 }
 
 impl ErrandAnswer {
@@ -61,7 +63,7 @@ impl ErrandAnswer {
     fn status(&self) -> Option<u16> {
         match self {
             Self::Answered(headers) => headers.status(),
-            Self::Failed => None,
+            Self::Failed | Self::UnknownCluster => None,
         }
     }
 }
@@ -113,9 +115,14 @@ impl Filter {
         effects: &mut Effects,
     ) {
         let status = answer.status();
+        let is_unknown = matches!(answer, ErrandAnswer::UnknownCluster);
         match pending.0 {
+            Kind::Check(check) if is_unknown => self.on_nobody_to_check(&check, host, effects),
             Kind::Check(check) => self.on_checked(check, status, host, effects),
             Kind::Notification(notification) => {
+                if let Some(notify) = self.config.notify.as_ref().filter(|_| is_unknown) {
+                    self.on_unknown_cluster(&notify.cluster, host, effects);
+                }
                 let taken = status.is_some_and(|status| (200..300).contains(&status));
                 self.on_notified(&notification, taken, host, effects);
             }

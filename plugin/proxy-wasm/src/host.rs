@@ -22,6 +22,7 @@ use crate::metrics::MetricIds;
 
 const OK: u32 = 0;
 const NOT_FOUND: u32 = 1;
+const BAD_ARGUMENT: u32 = 2;
 const CAS_MISMATCH: u32 = 8;
 
 /// "Write if absent": a missing key takes any number that is not zero, and no key has this one.
@@ -72,6 +73,18 @@ pub(crate) enum MetricType {
     Counter = 0,
     Gauge = 1,
 }
+
+/// Why a call could not be made.
+pub(crate) enum NotMade {
+    /// The proxy has no such cluster.
+    UnknownCluster,
+    Failed,
+}
+
+/// The most headers, and bytes of them, that a proxy takes. It drops all of more, and then refuses
+/// the call for want of a path, with the status that it has for a cluster that it does not know.
+const MOST_HEADERS: usize = 1024;
+const MOST_HEADER_BYTES: usize = 1024 * 1024;
 
 /// Bytes that the proxy put into the module's memory.
 struct Returned {
@@ -296,8 +309,8 @@ pub(crate) fn act_for(stream: u32) {
     unsafe { proxy_set_effective_context(stream) };
 }
 
-/// Makes a call: the proxy's number of it. `None`: it could not be made, and no answer will come.
-pub(crate) fn call(callout: &Callout) -> Option<u32> {
+/// Makes a call: the proxy's number of it. An error: it could not be made, and no answer will come.
+pub(crate) fn call(callout: &Callout) -> Result<u32, NotMade> {
     let headers = Headers::from_pairs(&callout.headers).into_serialized();
     // A map of nothing.
     let trailers = [0_u8; 4];
@@ -317,7 +330,12 @@ pub(crate) fn call(callout: &Callout) -> Option<u32> {
             &raw mut call,
         )
     };
-    (status == OK).then_some(call)
+    let taken = callout.headers.len() < MOST_HEADERS && headers.len() < MOST_HEADER_BYTES;
+    match status {
+        OK => Ok(call),
+        BAD_ARGUMENT if taken => Err(NotMade::UnknownCluster),
+        _ => Err(NotMade::Failed),
+    }
 }
 
 /// As the proxy takes it: none of it is zero, which would be "for ever".

@@ -3,7 +3,7 @@
 use breaker_filter::{Capability, Config, Effects, ErrandAnswer, Filter, PendingErrand};
 
 use crate::contexts::{self, Caller};
-use crate::host::{self, Buffer, LogLevel, Map, Proxy};
+use crate::host::{self, Buffer, LogLevel, Map, NotMade, Proxy};
 use crate::metrics::MetricIds;
 use crate::probe;
 
@@ -61,14 +61,17 @@ impl Worker {
             for errand in self.filter.on_tick(&self.proxy(), effects) {
                 let (pending, callout) = errand.into_parts();
                 match host::call(&callout) {
-                    Some(call) => {
+                    Ok(call) => {
                         let ticks = self.filter.patience(callout.timeout);
                         let caller = Caller::Errand { root: self.root, pending };
                         contexts::await_call(call, self.root, ticks, caller);
                     }
-                    None => {
-                        let failed = ErrandAnswer::Failed;
-                        self.filter.on_errand_answer(pending, &failed, &self.proxy(), effects);
+                    Err(not_made) => {
+                        let answer = match not_made {
+                            NotMade::Failed => ErrandAnswer::Failed,
+                            NotMade::UnknownCluster => ErrandAnswer::UnknownCluster,
+                        };
+                        self.filter.on_errand_answer(pending, &answer, &self.proxy(), effects);
                     }
                 }
             }

@@ -8,7 +8,7 @@ use breaker_filter::{
 };
 
 use crate::contexts::{self, Caller};
-use crate::host::{self, Action, Buffer, Map};
+use crate::host::{self, Action, Buffer, Map, NotMade};
 use crate::root::Worker;
 
 pub(crate) struct Stream {
@@ -91,7 +91,7 @@ impl Stream {
     fn carry_out(&mut self, verdict: ResponseVerdict, effects: &mut Effects) -> Action {
         match verdict {
             ResponseVerdict::Continue(told) => tell(told),
-            ResponseVerdict::Ask(callout) => match self.ask(&callout) {
+            ResponseVerdict::Ask(callout) => match self.ask(&callout, effects) {
                 Some(call) => {
                     let worker = &self.worker;
                     let ticks = worker.filter.patience(callout.timeout);
@@ -114,8 +114,19 @@ impl Stream {
     }
 
     /// Makes the call that an answer is held back for, if one may be.
-    fn ask(&self, callout: &Callout) -> Option<u32> {
-        if contexts::may_wait() { host::call(callout) } else { None }
+    fn ask(&self, callout: &Callout, effects: &mut Effects) -> Option<u32> {
+        if !contexts::may_wait() {
+            return None;
+        }
+        match host::call(callout) {
+            Ok(call) => Some(call),
+            Err(NotMade::Failed) => None,
+            Err(NotMade::UnknownCluster) => {
+                let Worker { filter, .. } = &*self.worker;
+                filter.on_unknown_cluster(&callout.cluster, &self.worker.proxy(), effects);
+                None
+            }
+        }
     }
 
     pub(crate) fn on_response_body(

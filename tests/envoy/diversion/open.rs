@@ -155,7 +155,12 @@ async fn a_failure_of_the_fallback_counts_against_nobody() -> Result<()> {
     .start()
     .await?;
     edge.services.set_fallback_status(500);
-    for (service, status) in [("answers-500", 500), ("refuses", 503), ("closes", 503)] {
+    for (service, status, by) in [
+        ("answers-500", 500, "cluster"),
+        // Nobody has answered in the service's stead.
+        ("refuses", 503, "downstream"),
+        ("closes", 503, "cluster"),
+    ] {
         let downstream = edge.services.service(service);
         downstream.set_failure_rate(1.0);
         let path = format!("/{service}/call");
@@ -167,7 +172,7 @@ async fn a_failure_of_the_fallback_counts_against_nobody() -> Result<()> {
         for _ in 0..4 {
             let response = edge.get(&path).await?;
             assert_eq!(response.status, status, "{service}: {}", response.text());
-            assert_eq!(answered_by(&response), "cluster", "{service}");
+            assert_eq!(answered_by(&response), by, "{service}");
         }
         assert_eq!(edge.breaker(service).await?, tripped, "{service}");
         let outcomes = Outcomes { failure: 3, ..Outcomes::default() };

@@ -246,7 +246,6 @@ async fn go_on(
     cut: Arc<Notify>,
     trailers: Option<HeaderMap>,
 ) {
-    let _ = frames.send_data(Bytes::from_static(b"answer")).await;
     let mut instruction = instructions.recv().await;
     while let Some(Instruction::More(bytes)) = instruction {
         let _ = frames.send_data(vec![b'.'; bytes].into()).await;
@@ -254,6 +253,7 @@ async fn go_on(
     }
     match instruction {
         Some(Instruction::End) => {
+            let _ = frames.send_data(Bytes::from_static(b"answer")).await;
             if let Some(trailers) = trailers {
                 let _ = frames.send_trailers(trailers).await;
             }

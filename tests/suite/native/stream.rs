@@ -232,15 +232,24 @@ impl Stream {
     }
 
     /// The fallback answers the replayed call, or does not.
-    pub(super) fn fallback_answers(&mut self, proxy: &Proxy, answer: CalloutAnswer) -> Received {
+    pub(super) fn fallback_answers(
+        &mut self,
+        proxy: &Proxy,
+        cluster: &str,
+        answer: CalloutAnswer,
+    ) -> Received {
+        let is_unknown = answer == CalloutAnswer::Unknown;
         let answer = match answer {
             CalloutAnswer::Status(status) => {
                 Some(FallbackAnswer { headers: status_only(status), body: b"fallback".to_vec() })
             }
-            CalloutAnswer::Refused | CalloutAnswer::Held => None,
+            CalloutAnswer::Refused | CalloutAnswer::Unknown | CalloutAnswer::Held => None,
         };
         let Self { plugin, exchange, facts, .. } = self;
-        let verdict = proxy.run(&plugin.metrics, facts, |_, effects| {
+        let verdict = proxy.run(&plugin.metrics, facts, |host, effects| {
+            if is_unknown {
+                plugin.filter.on_unknown_cluster(cluster, host, effects);
+            }
             plugin.filter.on_fallback_answer(exchange, answer, effects)
         });
         self.over(proxy);

@@ -32,6 +32,7 @@ impl Outgoing {
     fn has_cluster(&self, state: &State) -> bool {
         let shared = state.process.lock();
         shared.clusters.as_ref().is_none_or(|clusters| clusters.contains(&self.cluster))
+            && !shared.no_clusters.contains(&self.cluster)
     }
 
     /// Makes it, and returns its number.

@@ -168,7 +168,7 @@ impl<'de> Deserialize<'de> for Callout {
             type Value = Callout;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a status, refused or held")
+                f.write_str("a status, refused, unknown or held")
             }
 
             fn visit_u64<E: de::Error>(self, value: u64) -> Result<Callout, E> {
@@ -181,6 +181,7 @@ impl<'de> Deserialize<'de> for Callout {
             fn visit_str<E: de::Error>(self, value: &str) -> Result<Callout, E> {
                 Ok(Callout(match value {
                     "refused" => CalloutAnswer::Refused,
+                    "unknown" => CalloutAnswer::Unknown,
                     "held" => CalloutAnswer::Held,
                     _ => return Err(E::invalid_value(de::Unexpected::Str(value), &self)),
                 }))

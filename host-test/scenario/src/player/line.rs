@@ -89,6 +89,7 @@ fn callout(answer: CalloutAnswer) -> String {
     match answer {
         CalloutAnswer::Status(status) => status.to_string(),
         CalloutAnswer::Refused => "refused".to_owned(),
+        CalloutAnswer::Unknown => "unknown".to_owned(),
         CalloutAnswer::Held => "held".to_owned(),
     }
 }

@@ -306,6 +306,42 @@ fn after_a_check_closed_it_takes_a_full_run_to_trip_again() {
     assert_eq!(world.state(), StateName::Open);
 }
 
+/// Row 3: there is nobody to ask, and yet an open breaker returns.
+#[test]
+fn a_check_that_cannot_be_made_leads_to_trials_after_the_longest_wait_only() {
+    let mut world = due(|_| {});
+    let (opened_at, longest) = (world.now.monotonic, world.policy.open.max_wait);
+    let mut skipped = 0;
+    let transition = loop {
+        let (_, ticket) = world.until_check(longest);
+        let (mut breaker, now) = (world.breaker(), world.now.monotonic);
+        let transition = breaker.skip_check(&world.policy, ticket, now);
+        world.put(&breaker);
+        if let Some(transition) = transition {
+            break transition;
+        }
+        skipped += 1;
+        assert!(now.since(opened_at) < longest && world.state() == StateName::Open);
+    };
+    assert!(skipped > 1);
+    assert_eq!((transition.to, transition.reason), (StateName::HalfOpen, Reason::WaitElapsed));
+    world.succeed();
+    assert_eq!(world.state(), StateName::Closed);
+}
+
+#[test]
+fn a_check_that_another_has_taken_since_is_not_skipped() {
+    let mut world = due(|_| {});
+    let first = world.check();
+    world.advance(600);
+    let second = world.check();
+    let mut breaker = world.breaker();
+    let now = world.now.monotonic;
+    assert_eq!(breaker.skip_check(&world.policy, first, now), None);
+    assert_eq!(breaker, world.breaker(), "it changes nothing");
+    assert!(breaker.skip_check(&world.policy, second, now).is_some());
+}
+
 /// Row 19: with `half_open` a passed check allows trials, and those decide.
 #[test]
 fn a_passed_check_half_opens_when_it_says_so_and_trials_close() {

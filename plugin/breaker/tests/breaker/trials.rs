@@ -153,6 +153,45 @@ fn a_hung_trial_gives_its_place_back_at_its_deadline() {
     assert_eq!(world.state(), StateName::Closed);
 }
 
+/// Row 28: its last quarter, or its last second if that is longer, but no more than half of it.
+#[test]
+fn a_trials_time_is_nearly_over_in_its_last_part_and_not_when_it_is_over() {
+    for (time, ending) in [(40_000, 10_000), (4_000, 1_000), (3_000, 1_000), (1_000, 500)] {
+        let (time, ending) = (Duration::from_millis(time), Duration::from_millis(ending));
+        let mut world = World::after_the_wait(|policy| policy.half_open.max_wait = time);
+        let trial = world.trial();
+        let moment = Duration::from_nanos(10);
+        let mut is_nearly_over = |by| {
+            world.advance_by(by);
+            trial.is_nearly_over(&world.policy.half_open, world.now.monotonic)
+        };
+        assert!(!is_nearly_over(time - ending - moment), "{time:?}: too early");
+        assert!(is_nearly_over(moment), "{time:?}: at last");
+        assert!(is_nearly_over(ending - moment), "{time:?}: still");
+        assert!(!is_nearly_over(moment), "{time:?}: over");
+    }
+}
+
+/// Row 28: a trial whose request is not complete has a second.
+#[test]
+fn the_time_of_an_incomplete_trial_is_nearly_over_after_half_a_second() {
+    let mut world = World::after_the_wait(|_| {});
+    let upload = world.upload();
+    world.advance_by(Duration::from_millis(400));
+    assert!(!upload.is_nearly_over(&world.policy.half_open, world.now.monotonic));
+    world.advance_by(Duration::from_millis(200));
+    assert!(upload.is_nearly_over(&world.policy.half_open, world.now.monotonic));
+    let upload = world.complete(&upload).unwrap();
+    assert!(!upload.is_nearly_over(&world.policy.half_open, world.now.monotonic));
+}
+
+#[test]
+fn the_time_of_a_call_that_is_no_trial_is_never_nearly_over() {
+    let world = World::after_the_wait(|_| {});
+    let permit = breaker::Permit::closed(breaker::Generation::FIRST);
+    assert!(!permit.is_nearly_over(&world.policy.half_open, world.now.monotonic));
+}
+
 /// Row 3: a crashed worker takes all its trials with it, and the breaker recovers all the same.
 #[test]
 fn when_every_trial_is_lost_the_places_all_come_back() {

@@ -2,6 +2,7 @@
 
 use breaker::{Counts, DivertReason, Outcome, UnixTime};
 
+use crate::clusters::Unknown;
 use crate::events::{self, percent};
 use crate::host::Host;
 use crate::reply::rfc3339;
@@ -45,11 +46,24 @@ pub(super) struct View {
     calls: Option<Calls>,
     slow_calls: Option<u64>,
     not_permitted: Option<u64>,
+    /// What it is configured with, and the proxy did not have when it was last asked for.
+    unknown_clusters: Vec<UnknownCluster>,
+}
+
+#[derive(serde::Serialize)]
+struct UnknownCluster {
+    name: String,
+    noticed_at: String,
 }
 
 impl View {
     /// `series`: the metrics that are its own; `None`: its calls are counted with others'.
-    pub(super) fn of(status: ServiceStatus, series: Option<usize>, host: &impl Host) -> Self {
+    pub(super) fn of(
+        status: ServiceStatus,
+        unknown: &[Unknown<'_>],
+        series: Option<usize>,
+        host: &impl Host,
+    ) -> Self {
         let counts = status.counts;
         let percent = |part: fn(&Counts) -> u32| {
             let counts = counts.filter(|counts| counts.calls > 0)?;
@@ -78,6 +92,10 @@ impl View {
             not_permitted: diverted
                 .into_iter()
                 .try_fold(0, |sum: u64, count| Some(sum.saturating_add(count?))),
+            unknown_clusters: unknown
+                .iter()
+                .map(|it| UnknownCluster { name: it.name.to_owned(), noticed_at: rfc3339(it.at) })
+                .collect(),
         }
     }
 }

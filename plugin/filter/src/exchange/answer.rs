@@ -8,17 +8,16 @@ use crate::classify::Course;
 use crate::config::{ExposeState, Service};
 use crate::effects::Effects;
 use crate::filter::Filter;
-use crate::headers::{CLUSTER_HEADER, OwnResponseHeaders};
+use crate::headers::OwnResponseHeaders;
 use crate::health::claim_check;
-use crate::host::{Host, Property};
-use crate::instances::Number;
+use crate::host::Host;
 use crate::origin::Origin;
 use crate::pushback;
 use crate::random::scrambled;
 use crate::replay::Capture;
 use crate::reply::{Reply, Told};
 use crate::stale::Wanted;
-use crate::store::{Complaint, Record, Update};
+use crate::store::{Record, Update};
 use crate::telemetry::{FallbackKind, Metric, ServiceMetric};
 
 impl ResponseVerdict {
@@ -49,20 +48,10 @@ impl Filter {
                 ResponseVerdict::PASS
             }
             Phase::Replaying(_) => ResponseVerdict::PASS,
-            Phase::Diverted { breaker, state } => {
-                let (breaker, state) = (*breaker, *state);
+            Phase::Diverted(diverted) => {
+                let diverted = *diverted;
                 exchange.phase = Phase::Idle;
-                self.check_route(breaker, host, effects);
-                // What the fallback says of another breaker is replaced, or removed unseen.
-                let (nothing, all) = (OwnResponseHeaders::NONE, OwnResponseHeaders::ALL);
-                let told = match self.config.expose_state {
-                    ExposeState::Never => Told { state: None, fallback: None, foreign: all },
-                    ExposeState::Always | ExposeState::Fallback => {
-                        let fallback = Some(FallbackKind::Cluster);
-                        Told { state: Some(state), fallback, foreign: nothing }
-                    }
-                };
-                ResponseVerdict::Continue(told)
+                self.on_diverted_answer(diverted, host, effects)
             }
             Phase::Admitted(call) => {
                 let Some(record) = self.record(call.breaker) else {
@@ -112,34 +101,43 @@ impl Filter {
         {
             call.copy = None;
         }
-        if call.passing.add(len, host) && call.permit.is_trial() {
-            self.on_much(exchange, host, effects);
+        if !call.permit.is_trial() {
+            call.passing.add(len, host);
+        } else if !end_of_stream {
+            self.on_piece_of_trial(exchange, len, host, effects);
         }
     }
 
-    /// Much of a trial's answer has passed: if it is a good one, that is enough. How it ends can be its
-    /// client's doing.
+    /// A piece of a trial's answer has come, and more is to. It is enough of a good one if much of it has
+    /// passed, since how it ends can be its client's doing; and if the trial's time is nearly over,
+    /// since it may go on for hours.
     #[inline(never)]
-    fn on_much(&self, exchange: &mut Exchange, host: &impl Host, effects: &mut Effects) {
-        let Phase::Admitted(call) = &exchange.phase else {
+    fn on_piece_of_trial(
+        &self,
+        exchange: &mut Exchange,
+        len: usize,
+        host: &impl Host,
+        effects: &mut Effects,
+    ) {
+        let Phase::Admitted(call) = &mut exchange.phase else {
             return;
         };
         let Some(record) = self.record(call.breaker) else {
             return;
         };
-        let (head, course) = (call.judged_head(None), call.course(host));
-        let outcome = match call.head {
-            // Its status is still to come.
-            Some(AnswerHead { form: Form::Grpc, grpc_status: None, .. }) => Outcome::Success,
-            _ => record.service.classify.judge(head, Origin::ask(host), &course),
+        let flows = |call: &Call| {
+            let policy = &record.service.policy.half_open;
+            len > 0 && call.permit.is_nearly_over(policy, host.now().monotonic)
         };
-        if outcome == Outcome::Success
+        let enough = call.passing.add(len, host) || flows(call);
+        if enough
+            && call.is_good_so_far(record.service, host)
             && let Phase::Admitted(mut call) = std::mem::take(&mut exchange.phase)
         {
             if let Some(copy) = call.copy.take() {
                 record.forget_copy(&copy);
             }
-            let ended = Ended { outcome, slow: call.slow.unwrap_or_default() };
+            let ended = Ended { outcome: Outcome::Success, slow: call.slow.unwrap_or_default() };
             self.settle(&record, call.permit, ended, host, effects);
         }
     }
@@ -364,36 +362,6 @@ impl Filter {
         // What could not be written down has happened all the same, and is told and answered so.
         state.or_else(|| record.state(host, effects))
     }
-
-    /// Says so when a diverted call went to another cluster than it was diverted to: then no
-    /// route matches on the header, and the failing service gets the traffic that was to be kept
-    /// away from it.
-    #[inline(never)]
-    fn check_route(&self, number: Number, host: &impl Host, effects: &mut Effects) {
-        let Some(record) = self.record(number) else {
-            return;
-        };
-        let service = record.service;
-        let Some(fallback) = &service.fallback.cluster else {
-            return;
-        };
-        let cluster = host.property(Property::ClusterName);
-        if let Some(cluster) = cluster
-            && cluster != fallback.name.as_bytes()
-        {
-            effects.count(Metric::Misrouted);
-            if !record.is_news(Complaint::Misrouted) {
-                return;
-            }
-            effects.warn(format!(
-                "service={} event=misrouted fallback={} cluster={} remedy=\"add a route that \
-                 matches on the header {CLUSTER_HEADER}\"",
-                record.instance.name,
-                fallback.name,
-                String::from_utf8_lossy(&cluster),
-            ));
-        }
-    }
 }
 
 impl Call {
@@ -409,6 +377,24 @@ impl Call {
             && !self.permit.is_trial()
             && !service.classify.may_have_failed(head.status)
             && !head.status.is_some_and(|status| service.classify.ignore_status.contains(status))
+    }
+
+    /// Whether an answer that goes on says well of the service, as far as it has come.
+    fn is_good_so_far(&self, service: &Service, host: &impl Host) -> bool {
+        if self.awaits_grpc_status() {
+            return true;
+        }
+        let (head, course) = (self.judged_head(None), self.course(host));
+        service.classify.judge(head, Origin::ask(host), &course) == Outcome::Success
+    }
+
+    /// Whether the service answers in gRPC, and well, but for the status that comes last.
+    fn awaits_grpc_status(&self) -> bool {
+        self.protocol == Protocol::Grpc
+            && self.head.is_some_and(|head| {
+                (head.form, head.grpc_status) == (Form::Grpc, None)
+                    && matches!(head.status, Some(200..300))
+            })
     }
 
     /// The answer is there, and not a failure: the request will not be sent again, and what the answer
@@ -470,7 +456,7 @@ fn judge_head(
     // Envoy's own replies to gRPC calls are gRPC, too: 200, and a head that is all there is.
     let whole_grpc = call.protocol == Protocol::Grpc && end_of_stream;
     // A stream that both sides keep open has no status for long: that it is open has to do.
-    let grpc_stream = call.is_grpc_stream(head, end_of_stream);
+    let grpc_stream = call.is_grpc_stream(end_of_stream);
     let endless = is_endless(call, head);
     // How long it wants to be left alone stands in the head, too, which cannot be read any more later.
     let declined = call.permit.is_trial() && service.classify.declines(head.status);
@@ -498,12 +484,8 @@ fn judge_head(
 impl Call {
     /// Whether it is a trial that the service answers in gRPC, and well so far, while its client goes on
     /// with the request.
-    fn is_grpc_stream(&self, head: AnswerHead, end_of_stream: bool) -> bool {
-        self.permit.is_trial()
-            && !self.complete
-            && !end_of_stream
-            && (self.protocol, head.form, head.grpc_status) == (Protocol::Grpc, Form::Grpc, None)
-            && matches!(head.status, Some(200..300))
+    fn is_grpc_stream(&self, end_of_stream: bool) -> bool {
+        self.permit.is_trial() && !self.complete && !end_of_stream && self.awaits_grpc_status()
     }
 }
 

@@ -69,7 +69,8 @@ fn a_service_that_has_seen_nothing_shows_its_fields() {
             "generation": 1,
             "calls": null,
             "slow_calls": null,
-            "not_permitted": null
+            "not_permitted": null,
+            "unknown_clusters": []
         })
     );
 }

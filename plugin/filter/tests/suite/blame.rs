@@ -1,8 +1,12 @@
 //! Only the service decides: ends that a client can be the cause of say nothing of it.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::world::{Call, PAYMENT, Request, World, flag};
+
+const SECOND: Duration = Duration::from_secs(1);
 
 const RESET: &str = "upstream_reset_before_response_started{connection_termination}";
 const CUT: &str = "upstream_reset_after_response_started{connection_termination}";
@@ -329,6 +333,71 @@ fn a_trial_of_whose_good_answer_much_has_passed_is_a_success_at_once() {
     call.came_by("response_timeout", &[flag::UT]);
     drop(call);
     assert_eq!(world.state(), "CLOSED");
+}
+
+// === Trials that outlast their time
+
+/// A trial's answer, of which a piece passes after so many seconds each. Its time is 8 s.
+fn flowing(content_type: &str, status: u16, pieces: &[u64]) -> (World, Call) {
+    let world = World::with(&json!({
+        "open": {"wait_duration": "10s", "jitter": 0},
+        "half_open": {"max_wait_duration": "8s"}
+    }));
+    world.await_trials();
+    let request = match content_type {
+        "application/grpc" => world.request(PAYMENT).grpc(),
+        _ => world.request(PAYMENT),
+    };
+    let mut call = request.send().response_header("content-type", content_type);
+    call.begin(status);
+    let mut now = 0;
+    for at in pieces {
+        world.advance(Duration::from_secs(at - now));
+        now = *at;
+        call.response_body(b"{}\n", false);
+    }
+    (world, call)
+}
+
+#[test]
+fn a_good_answer_that_flows_still_when_its_trials_time_is_nearly_over_is_a_success() {
+    for content_type in
+        ["application/x-ndjson", "application/json", "video/mp4", "application/grpc"]
+    {
+        let (world, mut call) = flowing(content_type, 200, &[0, 2, 4, 5]);
+        assert_eq!(world.state(), "HALF_OPEN", "{content_type}: there is time left");
+        world.advance(SECOND);
+        call.response_body(b"{}\n", false);
+        assert_eq!(world.state(), "CLOSED", "{content_type}");
+        // How it ends says no more.
+        call.came_by("stream_idle_timeout", &[flag::SI]);
+        drop(call);
+        assert_eq!((world.state(), world.outcomes()), ("CLOSED", [1, 3, 0, 0]), "{content_type}");
+    }
+}
+
+#[test]
+fn an_answer_that_has_stopped_when_its_trials_time_is_over_decides_nothing() {
+    for pieces in [&[][..], &[0], &[0, 1, 2, 3, 4, 5]] {
+        let (world, mut call) = flowing("application/x-ndjson", 200, pieces);
+        world.advance(SECOND);
+        call.response_body(b"", false);
+        world.advance(8 * SECOND);
+        call.response_body(b"{}\n", false);
+        assert_eq!(world.state(), "HALF_OPEN", "{pieces:?}");
+        assert!(world.call().is_admitted(), "{pieces:?}: the place is another's");
+    }
+}
+
+#[test]
+fn an_answer_that_says_nothing_good_closes_nothing_by_flowing() {
+    for (content_type, status) in
+        [("application/json", 429), ("application/grpc", 429), ("application/grpc", 302)]
+    {
+        let (world, call) = flowing(content_type, status, &[1, 3, 5, 7]);
+        assert_eq!(world.state(), "HALF_OPEN", "{status} {content_type}");
+        drop(call);
+    }
 }
 
 /// A client of such a stream does not end its request before it has had all of the answer.

@@ -44,6 +44,7 @@ mod sharing;
 mod stale;
 mod steering;
 mod trace;
+mod unknown_clusters;
 mod uploads;
 mod windows;
 mod world;

@@ -428,7 +428,7 @@ fn a_diverted_request_writes_nothing() {
     let diverted = |call: Call| drop(call.respond(200));
     let [sent, answered] = cost(&world, diverted);
     assert_eq!(sent, [("gauge", 1), ("load", 1), ("now", 1)]);
-    assert_eq!(answered, [("property", 1)]);
+    assert_eq!(answered, [("property", 2)]);
 }
 
 /// A pinned budget: a failure is written through at once.
