@@ -92,9 +92,12 @@ impl Worker {
     /// Has the service fail, and answers the call that is made to the fallback instead.
     pub(crate) fn fail_and_replay(&mut self, sent: Sent) {
         let call = self.begin(sent, 503).expect("a call to the fallback");
-        let events = self.vm.answer_call(call, CallAnswer::status(200, "from the fallback"));
-        let replied = events.iter().any(|event| matches!(event, Event::LocalReply(..)));
-        assert!(replied, "the fallback's answer goes out: {events:?}");
+        let mut events = self.vm.answer_call(call, CallAnswer::status(200, "from the fallback"));
+        events.extend(self.vm.response_body(sent.stream, "{}", true));
+        let replaced = events.iter().any(|event| {
+            matches!(event, Event::Response(_, Part::Body(body, true)) if body == b"from the fallback")
+        });
+        assert!(replaced, "the fallback's answer goes out: {events:?}");
         self.vm.end_stream(sent.stream);
     }
 

@@ -39,7 +39,10 @@ async fn the_access_log_tells_all_there_is() -> Result<()> {
     let replayed = replayed.lines().find(|it| it.contains("\"fallback\":\"replay\""));
     let replayed: Value = serde_json::from_str(replayed.context("no replay")?)?;
     assert_eq!((&replayed["state"], &replayed["breaker"]), (&json!("CLOSED"), &Value::Null));
-    assert_eq!(replayed["details"], "edge_breaker");
+    // What the service has answered, and what its client got.
+    assert_eq!((&replayed["service_status"], &replayed["status"]), (&json!("500"), &json!(200)));
+    assert_eq!(replayed["details"], "via_upstream");
+    assert_eq!(line["service_status"], Value::Null, "it was not asked: {line}");
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! Who answers while a breaker is open, and when a call has failed.
 
 mod held;
+mod in_place;
 mod open;
 mod replay;
 mod upgrade;

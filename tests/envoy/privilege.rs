@@ -207,6 +207,13 @@ async fn does_without(stage: &Stage, name: &str, right: &Right) -> Result<()> {
             assert_eq!(stage.post(name).await?.status, 500);
             assert_eq!(stage.statuses(name, 3).await?, [200; 3]);
         }
+        // An answer that is written into a failed one misses its body, once.
+        "proxy_on_response_body" => {
+            let url = stage.url(name).await?;
+            let _ = Client::new().timeout(Duration::from_secs(1)).get(&url).await;
+            stage.logged(name, &format!("callback={}", right.name)).await?;
+            assert_eq!(stage.statuses(name, 5).await?, [200; 5], "fallback, and open");
+        }
         // Calls are settled when their streams end.
         _ => {
             assert_eq!(stage.statuses(name, 6).await?, [200; 6], "fallback, and open");

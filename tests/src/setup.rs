@@ -21,6 +21,7 @@ pub struct Setup {
     routes: Vec<Route>,
     clusters: Vec<Value>,
     options: Vec<(String, Value)>,
+    buffer_limit: Option<u32>,
     unrouted: bool,
 }
 
@@ -35,6 +36,7 @@ impl Setup {
             routes: Vec::new(),
             clusters: Vec::new(),
             options: Vec::new(),
+            buffer_limit: None,
             unrouted: false,
         }
     }
@@ -96,6 +98,13 @@ impl Setup {
         self
     }
 
+    /// How much of a message the proxy holds, in bytes.
+    #[must_use]
+    pub fn buffer_limit(mut self, bytes: u32) -> Self {
+        self.buffer_limit = Some(bytes);
+        self
+    }
+
     /// Leaves out the route for diverted requests, as an operator may by mistake.
     #[must_use]
     pub fn without_diverted_route(mut self) -> Self {
@@ -136,6 +145,9 @@ impl Setup {
         let routes = if self.routes.is_empty() { vec![primary_route()] } else { self.routes };
         for route in routes {
             listener = listener.route(route);
+        }
+        if let Some(bytes) = self.buffer_limit {
+            listener = listener.buffer_limit(bytes);
         }
         for (field, value) in self.options {
             listener = listener.option(&field, value);

@@ -11,6 +11,9 @@ use wasm_host::{Call, Event, Headers, LocalReply, Part, StreamId};
 
 /// Set by Envoy's router on what a service answers.
 const SERVICE_TIME: &str = "x-envoy-upstream-service-time";
+/// Noted by the filter where it has written an answer into the one that failed: what that one's
+/// status was.
+const REPLACED_STATUS: &str = "edge_breaker_replaced_status";
 
 pub(super) struct Stream {
     pub(super) worker: Worker,
@@ -21,6 +24,8 @@ pub(super) struct Stream {
     grpc: Option<Grpc>,
     /// The head that the client has got, if the answer was begun.
     begun: Option<Reply>,
+    /// Whether the filter has put that in the place of another.
+    replaced: bool,
 }
 
 /// What became of a stream.
@@ -66,6 +71,7 @@ impl Stream {
             flags: 0,
             grpc: None,
             begun: None,
+            replaced: false,
         };
         if let Some(reply) = local_reply(&events) {
             vm.end_stream(id);
@@ -166,8 +172,19 @@ impl Stream {
             vm.end_stream(self.id);
             return Next::Done(Received::Replied(reply));
         }
-        self.begun = passed(&events);
-        Next::Waiting
+        self.go_on(vm, &events);
+        // The end of the failed answer is that of the other one, too.
+        if self.replaced { self.end(vm) } else { Next::Waiting }
+    }
+
+    /// An answer has gone on to the client: the service's, or another written into that.
+    fn go_on(&mut self, vm: &wasm_host::Worker, events: &[Event]) {
+        self.begun = passed(events);
+        self.replaced = vm.filter_state(self.id, REPLACED_STATUS).is_some();
+        if let (Some(reply), true) = (&mut self.begun, self.replaced) {
+            // What frames it is no part of it.
+            reply.headers.remove("content-length");
+        }
     }
 
     /// The answer comes to its end.
@@ -186,7 +203,8 @@ impl Stream {
             None => drop(vm.response_body(self.id, "answer", true)),
         }
         vm.end_stream(self.id);
-        Next::Done(self.begun.take().map_or(Received::Nothing, Received::Passed))
+        let received = if self.replaced { Received::Replied } else { Received::Passed };
+        Next::Done(self.begun.take().map_or(Received::Nothing, received))
     }
 
     /// What came of the fallback's answer to the replayed call, or of there being none.
@@ -199,9 +217,10 @@ impl Stream {
             vm.end_stream(self.id);
             return Ok(Received::Replayed(reply));
         }
-        self.begun = passed(&events);
+        self.go_on(vm, &events);
         self.begun.as_ref().with_context(|| format!("still held back: {events:?}"))?;
         match self.end(vm) {
+            Next::Done(Received::Replied(reply)) => Ok(Received::Replayed(reply)),
             Next::Done(received) => Ok(received),
             Next::Waiting | Next::Ask(_) => unreachable!("an end is an end"),
         }

@@ -117,14 +117,14 @@ pub(crate) fn response_verdict(verdict: ResponseVerdict) -> wit::ResponseVerdict
     match verdict {
         ResponseVerdict::Continue(told) => wit::ResponseVerdict::Pass(told_fields(told)),
         ResponseVerdict::Ask(call) => wit::ResponseVerdict::Ask(callout(call)),
-        ResponseVerdict::Reply(answer) => wit::ResponseVerdict::Reply(reply(answer)),
+        ResponseVerdict::Replace(it) => wit::ResponseVerdict::Reply(reply(it.reply)),
     }
 }
 
 pub(crate) fn fallback_verdict(verdict: FallbackVerdict) -> wit::ResponseVerdict {
     match verdict {
         FallbackVerdict::Resume(told) => wit::ResponseVerdict::Pass(told_fields(told)),
-        FallbackVerdict::Reply(answer) => wit::ResponseVerdict::Reply(reply(answer)),
+        FallbackVerdict::Replace(it) => wit::ResponseVerdict::Reply(reply(it.reply)),
         FallbackVerdict::Nothing => wit::ResponseVerdict::Pass(Vec::new()),
     }
 }

@@ -3,7 +3,8 @@
 use std::rc::Rc;
 
 use breaker_filter::{
-    AnswerHead, Config, Effects, ErrandAnswer, Exchange, FallbackAnswer, Filter, RequestVerdict,
+    AnswerHead, Config, Effects, ErrandAnswer, Exchange, FallbackAnswer, Filter, Piece,
+    RequestVerdict,
 };
 
 use crate::bindings::Component;
@@ -99,8 +100,9 @@ impl Guest for Component {
                     fields,
                     ..Facts::default()
                 };
-                let (filter, piece) = (&worker.filter, || Some(piece));
-                filter.on_response_body(exchange, len, end_of_stream, piece, &facts, &mut effects);
+                let bytes = || Some(piece);
+                let piece = Piece { len, end_of_stream, bytes, put: |_: &[u8]| {} };
+                worker.filter.on_response_body(exchange, piece, &facts, &mut effects);
                 instance.untold.push(worker.effects(effects));
             }
         });

@@ -48,8 +48,14 @@ pub enum Capability {
     ReplaceHeader,
     /// Answering a request.
     SendLocalResponse,
+    /// Changing a body.
+    SetBuffer,
     /// Acting for a stream when a call is answered.
     SetEffectiveContext,
+    /// Setting all headers.
+    SetHeaders,
+    /// Telling the proxy something of a stream.
+    SetProperty,
     /// Writing what workers share.
     SetSharedData,
     /// Being called at intervals.
@@ -101,11 +107,27 @@ impl Capability {
             Self::RemoveHeader => "proxy_remove_header_map_value",
             Self::ReplaceHeader => "proxy_replace_header_map_value",
             Self::SendLocalResponse => "proxy_send_local_response",
+            Self::SetBuffer => "proxy_set_buffer_bytes",
             Self::SetEffectiveContext => "proxy_set_effective_context",
+            Self::SetHeaders => "proxy_set_header_map_pairs",
+            Self::SetProperty => "proxy_set_property",
             Self::SetSharedData => "proxy_set_shared_data",
             Self::SetTickPeriod => "proxy_set_tick_period_milliseconds",
         }
     }
+}
+
+/// What the proxy permits of that which the filter can do without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Permitted {
+    /// Writing an answer into another.
+    pub(crate) in_place: bool,
+    /// Noting something for the access log.
+    pub(crate) notes: bool,
+}
+
+impl Permitted {
+    pub(crate) const ALL: Self = Self { in_place: true, notes: true };
 }
 
 /// What a configuration needs, and does not get.
@@ -152,8 +174,13 @@ impl Config {
         Withheld::of(Capability::ALWAYS, &mut is_withheld).map_err(text)?;
         let bytes =
             bytes().ok_or_else(|| "configuration: the proxy does not hand it over".to_owned())?;
-        let config = Self::parse(&bytes).map_err(|error| error.to_string())?;
-        Withheld::of(config.needs(), is_withheld).map_err(text)?;
+        let mut config = Self::parse(&bytes).map_err(|error| error.to_string())?;
+        Withheld::of(config.needs(), &mut is_withheld).map_err(text)?;
+        if config.services.iter().any(Service::answers_failures) {
+            let mut permits = |capability| !is_withheld(&capability);
+            let in_place = permits(Capability::SetBuffer) && permits(Capability::SetHeaders);
+            config.permitted = Permitted { in_place, notes: permits(Capability::SetProperty) };
+        }
         Ok(config)
     }
 
@@ -173,6 +200,11 @@ impl Config {
 }
 
 impl Service {
+    /// Whether anything answers in the place of failed calls.
+    const fn answers_failures(&self) -> bool {
+        self.fallback.on_failure
+    }
+
     /// Whether answers are held back while the fallback is asked.
     fn asks_fallback(&self) -> bool {
         self.fallback.cluster.is_some() && self.fallback.on_failure

@@ -26,6 +26,7 @@ pub(crate) use status::{GrpcSet, StatusSet};
 pub(crate) use wire::{ExposeState, HeaderMatch, Match as WireMatch, OnFull, Overflow};
 
 use crate::bulkhead::{ClassId, NO_CLASS};
+use crate::capability::Permitted;
 use crate::matching::{Host, Match, Subject};
 use crate::naming::Template;
 
@@ -42,6 +43,8 @@ pub struct Config {
     pub(crate) admin: Option<Admin>,
     /// What is taken, and hardly meant so.
     pub(crate) doubts: Vec<Doubt>,
+    /// What the proxy permits.
+    pub(crate) permitted: Permitted,
 }
 
 /// One guarded service.

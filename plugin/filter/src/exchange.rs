@@ -10,13 +10,18 @@ mod completion;
 mod diverted;
 mod head;
 mod passing;
+mod replace;
 
 use breaker::{DivertReason, Permit, StateName, Timestamp};
 
 use self::admission::{Arriving, Entry, Standing};
+pub use self::answer::Piece;
 use self::diverted::Diverted;
 pub use self::head::AnswerHead;
 use self::passing::Passing;
+pub(crate) use self::replace::Failed;
+use self::replace::Pending;
+pub use self::replace::{REPLACED_STATUS, Replacement, Substitute, TrailersVerdict, Way};
 use crate::bulkhead::Place;
 use crate::classify::{Course, Head};
 use crate::config::{ExposeState, OnFull, Service};
@@ -70,7 +75,9 @@ struct Found<'a> {
     class: usize,
 }
 
+/// Told by a byte of its own: one that lies within a call takes each callback longer to look at.
 #[derive(Debug, Default)]
+#[repr(u8)]
 enum Phase {
     /// Nothing is left to be done: left alone, answered, or settled.
     #[default]
@@ -81,6 +88,8 @@ enum Phase {
     Admitted(Call),
     /// The service failed, and the fallback cluster is asked in its stead.
     Replaying(Replaying),
+    /// Another answer takes the place of the failed one. Its body, until it is there.
+    Replaced(Option<Box<Pending>>),
 }
 
 /// A failed answer that is held back while the fallback cluster is asked.
@@ -92,6 +101,7 @@ pub(crate) struct Replaying {
     pub(crate) state: StateName,
     /// What the answer itself says of the breaker, and may not.
     pub(crate) foreign: OwnResponseHeaders,
+    pub(crate) failed: Failed,
 }
 
 /// An admitted call.
@@ -133,6 +143,8 @@ fn is_steered(facts: &Facts<'_>) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Protocol {
     Http,
+    /// The same, and no more than a head is asked for.
+    Head,
     Grpc,
     /// A tunnel, in the stream of this request.
     Connect,
@@ -168,8 +180,8 @@ pub enum ResponseVerdict {
     Continue(Told),
     /// It is held back until this call is answered. If the call cannot be made, it goes on.
     Ask(Callout),
-    /// It is replaced.
-    Reply(Reply),
+    /// This takes its place.
+    Replace(Substitute),
 }
 
 impl Filter {
@@ -264,7 +276,8 @@ impl Filter {
         };
         effects.count_of(number, ServiceMetric::Fallback(FallbackKind::Cluster));
         let breaker = record.instance.number;
-        exchange.phase = Phase::Diverted(Diverted { breaker, reason, standing });
+        let protocol = Protocol::of(facts);
+        exchange.phase = Phase::Diverted(Diverted { breaker, protocol, reason, standing });
         RequestAction::Divert(vec![
             (CLUSTER_HEADER, cluster.name.clone()),
             (SERVICE_HEADER, record.instance.name.clone()),
@@ -325,7 +338,7 @@ impl Filter {
     ) -> Option<Capture> {
         let wanted = service.fallback.cluster.is_some()
             && service.fallback.on_failure
-            && protocol == Protocol::Http;
+            && protocol.is_plain();
         wanted.then(|| Capture::begin(headers, complete, self.config.max_copied_bytes)).flatten()
     }
 
@@ -464,7 +477,7 @@ impl Service {
         facts: &Facts<'_>,
         complete: bool,
     ) -> Option<Wanted> {
-        let kept = self.fallback.stale.is_some() && protocol == Protocol::Http;
+        let kept = self.fallback.stale.is_some() && protocol.is_plain();
         kept.then(|| Wanted::of(headers, facts, complete)).flatten()
     }
 
@@ -532,10 +545,18 @@ impl Protocol {
             Self::Connect
         } else if facts.upgrade {
             Self::Upgrade
+        } else if facts.method == Some(b"HEAD") {
+            Self::Head
         } else {
             Self::Http
         }
     }
+
+    /// Whether a request has one answer, which another may take the place of.
+    const fn is_plain(self) -> bool {
+        matches!(self, Self::Head | Self::Http)
+    }
+
     /// The terms that a request sets for itself.
     #[inline(always)]
     fn terms(self, headers: &Headers, facts: &Facts<'_>) -> headers::Terms {

@@ -59,7 +59,10 @@ pub use breaker::{Command, Mode, Now, Reason, StateName, Timestamp, UnixTime};
 pub use capability::{Capability, Withheld};
 pub use config::{Config, ConfigError};
 pub use effects::{Change, Effects, Level};
-pub use exchange::{AnswerHead, Exchange, RequestAction, RequestVerdict, ResponseVerdict};
+pub use exchange::{
+    AnswerHead, Exchange, Piece, REPLACED_STATUS, Replacement, RequestAction, RequestVerdict,
+    ResponseVerdict, Substitute, TrailersVerdict, Way,
+};
 pub use filter::Filter;
 pub use headers::{Headers, OwnHeaders, OwnResponseHeaders};
 pub use host::{Host, Peer, Property, StoreFault, SwapError, Version};

@@ -7,7 +7,7 @@ use crate::Callout;
 use crate::budget::{Body, Claim, Head, Settled, Taken, Ticket};
 use crate::config::{ExposeState, FallbackCluster};
 use crate::effects::Effects;
-use crate::exchange::{Exchange, Replaying};
+use crate::exchange::{Exchange, Replaying, Substitute};
 use crate::filter::Filter;
 use crate::headers::{
     CLUSTER_HEADER, FALLBACK_HEADER, Headers, REASON_HEADER, SERVICE_HEADER, STATE_HEADER,
@@ -16,7 +16,7 @@ use crate::reply::{Reply, Told};
 use crate::telemetry::{FallbackKind, ServiceMetric};
 
 /// Headers that belong to a connection or to the framing of a message, not to the message.
-const NOT_FORWARDED: [&[u8]; 10] = [
+pub(crate) const NOT_FORWARDED: [&[u8]; 10] = [
     b"connection",
     b"content-length",
     b"expect",
@@ -152,8 +152,8 @@ pub struct FallbackAnswer {
 pub enum FallbackVerdict {
     /// It goes on, and tells this.
     Resume(Told),
-    /// It is replaced.
-    Reply(Reply),
+    /// This takes its place.
+    Replace(Substitute),
     /// Nothing is held back.
     Nothing,
 }
@@ -167,9 +167,10 @@ impl Filter {
         answer: Option<FallbackAnswer>,
         effects: &mut Effects,
     ) -> FallbackVerdict {
-        let Some(Replaying { service: number, state, foreign }) = self.end_replay(exchange) else {
+        let Some(replaying) = self.end_replay(exchange) else {
             return FallbackVerdict::Nothing;
         };
+        let Replaying { service: number, state, foreign, failed } = replaying;
         let reply = answer.and_then(reply_of);
         let Some(reply) = reply else {
             let told = self.config.expose_state == ExposeState::Always;
@@ -177,7 +178,8 @@ impl Filter {
             return FallbackVerdict::Resume(Told { state, fallback: None, foreign });
         };
         effects.count_of(number, ServiceMetric::Fallback(FallbackKind::Replay));
-        FallbackVerdict::Reply(reply.telling(self.config.expose_state, state, FallbackKind::Replay))
+        let reply = reply.telling(self.config.expose_state, state, FallbackKind::Replay);
+        FallbackVerdict::Replace(Substitute { reply, failed })
     }
 }
 

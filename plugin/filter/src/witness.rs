@@ -11,6 +11,7 @@ use breaker::Timestamp;
 use crate::effects::Effects;
 use crate::filter::Filter;
 use crate::host::Host;
+use crate::origin::Origin;
 
 /// How many answers may come before the first request does: a filter in front of this one may have
 /// answered some by itself.
@@ -31,6 +32,8 @@ pub(crate) struct Witness {
     /// Whether any tick has come, or it was said that none does.
     ticked: Cell<bool>,
     diverted: Cell<u32>,
+    /// Whether the bodies of answers do not come.
+    bodiless: Cell<bool>,
     since: Timestamp,
 }
 
@@ -41,6 +44,7 @@ impl Witness {
             passed: Cell::new(0),
             ticked: Cell::new(false),
             diverted: Cell::new(0),
+            bodiless: Cell::new(false),
             since,
         }
     }
@@ -55,6 +59,11 @@ impl Witness {
     #[inline(always)]
     pub(crate) const fn has_met(&self) -> bool {
         self.met.get()
+    }
+
+    /// Whether the bodies of answers come, as far as is known.
+    pub(crate) const fn sees_bodies(&self) -> bool {
+        !self.bodiless.get()
     }
 
     /// A tick has come.
@@ -101,6 +110,21 @@ impl Filter {
             "event=callback_missing callback=proxy_on_tick problem=\"no timer ticks: no health \
              check is made, nothing is posted, and gauges lag\" remedy=\"allow it \
              (docs/security.md)\""
+                .to_owned(),
+        );
+    }
+
+    /// An answer that was to be replaced has ended, and nothing of its body has come. If it did not
+    /// break off, none ever comes.
+    #[inline(never)]
+    pub(crate) fn on_bodiless(&self, host: &impl Host, effects: &mut Effects) {
+        if Origin::ask(host) != Origin::Service {
+            return;
+        }
+        self.witness.bodiless.set(true);
+        effects.warn(
+            "event=callback_missing callback=proxy_on_response_body problem=\"a failed answer got \
+             the head of another, and kept its body\" remedy=\"allow it (docs/security.md)\""
                 .to_owned(),
         );
     }

@@ -265,6 +265,25 @@ pub(crate) fn remove_header(map: Map, name: &str) {
     unsafe { proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) };
 }
 
+/// Sets all headers, in place of those that there are.
+pub(crate) fn set_headers(map: Map, headers: Headers) {
+    let pairs = headers.into_serialized();
+    // SAFETY: pointer and size are of a value that lives until the call returns.
+    unsafe { proxy_set_header_map_pairs(map as u32, pairs.as_ptr(), pairs.len()) };
+}
+
+/// Puts bytes in the place of all that is in a buffer, `size` bytes.
+pub(crate) fn set_buffer(buffer: Buffer, size: usize, bytes: &[u8]) {
+    // SAFETY: pointer and size are of a value that lives until the call returns.
+    unsafe { proxy_set_buffer_bytes(buffer as u32, 0, size, bytes.as_ptr(), bytes.len()) };
+}
+
+/// Notes something of the stream at hand for the access log.
+pub(crate) fn note(name: &str, value: &str) {
+    // SAFETY: pointers and sizes are of values that live until the call returns.
+    unsafe { proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
+}
+
 /// The first `max` bytes of a buffer; `None` if the proxy has none.
 pub(crate) fn buffer(buffer: Buffer, max: usize) -> Option<Vec<u8>> {
     let mut returned = Returned::none();

@@ -67,7 +67,10 @@ fn status(capability: Capability) -> Option<u32> {
             Capability::SendLocalResponse => {
                 functions::proxy_send_local_response(0, outside, one, text, none, text, none, -1)
             }
+            Capability::SetBuffer => functions::proxy_set_buffer_bytes(NONE, 0, 0, text, none),
             Capability::SetEffectiveContext => functions::proxy_set_effective_context(NONE),
+            Capability::SetHeaders => functions::proxy_set_header_map_pairs(NONE, text, none),
+            Capability::SetProperty => functions::proxy_set_property(outside, one, text, none),
             Capability::SetSharedData => {
                 functions::proxy_set_shared_data(outside, one, text, none, NONE)
             }

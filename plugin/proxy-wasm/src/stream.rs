@@ -3,8 +3,9 @@
 use std::rc::Rc;
 
 use breaker_filter::{
-    AnswerHead, Callout, Effects, Exchange, FallbackAnswer, FallbackVerdict, RequestAction,
-    RequestVerdict, ResponseVerdict, Told,
+    AnswerHead, Callout, Effects, Exchange, FallbackAnswer, FallbackVerdict, Headers, Piece,
+    REPLACED_STATUS, Replacement, RequestAction, RequestVerdict, ResponseVerdict, Substitute, Told,
+    TrailersVerdict, Way,
 };
 
 use crate::contexts::{self, Caller};
@@ -105,12 +106,29 @@ impl Stream {
                     }
                 }
             },
-            ResponseVerdict::Reply(reply) => {
-                host::reply(&reply);
-                return Action::Pause;
-            }
+            ResponseVerdict::Replace(substitute) => return self.replace(substitute),
         }
         Action::Continue
+    }
+
+    /// Has an answer take the place of the one at hand, which goes on then if it is written into that.
+    fn replace(&mut self, substitute: Substitute) -> Action {
+        let Self { worker, exchange, .. } = self;
+        let replacement = worker.filter.replace(exchange, substitute, &worker.proxy());
+        let Replacement { replaced, way } = replacement;
+        if let Some(status) = replaced {
+            host::note(REPLACED_STATUS, &status.to_string());
+        }
+        match way {
+            Way::InPlace(headers) => {
+                host::set_headers(Map::Response, headers);
+                Action::Continue
+            }
+            Way::Local(reply) => {
+                host::reply(&reply);
+                Action::Pause
+            }
+        }
     }
 
     /// Makes the call that an answer is held back for, if one may be.
@@ -138,7 +156,9 @@ impl Stream {
         let bytes = || host::buffer(Buffer::ResponseBody, size);
         let Self { worker, exchange, .. } = self;
         let (filter, proxy) = (&worker.filter, worker.proxy());
-        filter.on_response_body(exchange, size, end_of_stream, bytes, &proxy, effects);
+        let put = move |piece: &[u8]| host::set_buffer(Buffer::ResponseBody, size, piece);
+        let piece = Piece { len: size, end_of_stream, bytes, put };
+        filter.on_response_body(exchange, piece, &proxy, effects);
         if end_of_stream {
             self.on_answer_end(effects);
         }
@@ -146,6 +166,14 @@ impl Stream {
 
     /// Trailers come last, if there are any.
     pub(crate) fn on_response_trailers(&mut self, effects: &mut Effects) {
+        match self.worker.filter.on_response_trailers(&mut self.exchange) {
+            TrailersVerdict::Continue => {}
+            TrailersVerdict::Remove => {
+                let none = Headers::from_pairs::<&str, &str>(&[]);
+                host::set_headers(Map::ResponseTrailers, none);
+            }
+            TrailersVerdict::Reply(reply) => host::reply(&reply),
+        }
         self.on_answer_end(effects);
     }
 
@@ -167,7 +195,11 @@ impl Stream {
         });
         match self.fallback_verdict(answer, effects) {
             FallbackVerdict::Nothing => {}
-            FallbackVerdict::Reply(reply) => host::reply(&reply),
+            FallbackVerdict::Replace(substitute) => {
+                if self.replace(substitute) == Action::Continue {
+                    host::resume_response();
+                }
+            }
             FallbackVerdict::Resume(told) => {
                 tell(told);
                 host::resume_response();

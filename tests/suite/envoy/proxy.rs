@@ -14,7 +14,7 @@ use tokio::net::TcpSocket;
 use tokio::runtime::Runtime;
 
 use super::names::Names;
-use super::received::local_replies;
+use super::received::{local_replies, marking};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(5);
@@ -78,6 +78,7 @@ pub(super) fn listener(names: &Names, port: &Port, config: &Value, mark: &str) -
         .address(port.address)
         .named_stats()
         .balanced()
+        .filter(marking())
         .filter(plugin(config)?)
         .route(Route::diverted())
         .route(service)

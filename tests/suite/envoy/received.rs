@@ -18,9 +18,13 @@ const REASON: &str = "x-reason";
 const STATUS: &str = "x-status";
 /// What the plugin says of how its answers came about.
 const PLUGIN: &str = "edge_breaker";
+/// Set by a filter before the plugin: the status of the answer that the plugin has written its own
+/// into.
+const REPLACED: &str = "x-replaced";
+const NOTHING: &str = "-";
 
 /// What a proxy adds to each answer, whoever gave it, and what only this host adds.
-const ADDED: [&str; 8] = [
+const ADDED: [&str; 9] = [
     "date",
     "server",
     "content-length",
@@ -28,6 +32,7 @@ const ADDED: [&str; 8] = [
     ANSWERED_BY,
     DETAILS,
     REASON,
+    REPLACED,
     STATUS,
 ];
 
@@ -52,6 +57,20 @@ pub(super) fn local_replies() -> Value {
     }]})
 }
 
+/// The filter that marks answers which the plugin has written into others.
+pub(super) fn marking() -> Value {
+    json!({
+        "name": "marking",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
+            "mutations": { "response_mutations": [{ "append": { "header": {
+                "key": REPLACED,
+                "value": "%FILTER_STATE(wasm.edge_breaker_replaced_status:PLAIN)%",
+            }}}]},
+        },
+    })
+}
+
 /// An answer's head with all its headers.
 pub(super) fn reply(status: u16, headers: &HeaderMap) -> Reply {
     let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
@@ -72,7 +91,8 @@ pub(super) fn received(call: &Call) -> Received {
         Got::Nothing | Got::Head(_) | Got::Broken(None) => return Received::Nothing,
     };
     let header = |name: &str| reply.headers.get(name).cloned();
-    let replied = header(DETAILS).as_deref() == Some(PLUGIN);
+    let written = header(REPLACED).is_some_and(|status| status != NOTHING);
+    let replied = written || header(DETAILS).as_deref() == Some(PLUGIN);
     match header(ANSWERED_BY).as_deref() {
         // An answer of the service that the plugin has kept, and given again.
         Some(SERVICE) if replied => return Received::Replied(as_given(reply)),

@@ -3,7 +3,7 @@
 use std::rc::{Rc, Weak};
 
 use breaker_filter::{
-    AnswerHead, Callout, Exchange, FallbackAnswer, FallbackVerdict, Headers, RequestAction,
+    AnswerHead, Callout, Exchange, FallbackAnswer, FallbackVerdict, Headers, Piece, RequestAction,
     ResponseVerdict, Told,
 };
 use scenario::{
@@ -199,9 +199,9 @@ impl Stream {
                 self.begun = Some(reply);
                 Next::Waiting
             }
-            ResponseVerdict::Reply(reply) => {
+            ResponseVerdict::Replace(it) => {
                 self.over(proxy);
-                Next::Done(Received::Replied(reply_of(&reply)))
+                Next::Done(Received::Replied(reply_of(&it.reply)))
             }
             ResponseVerdict::Ask(callout) => Next::Ask(callout),
         }
@@ -225,9 +225,10 @@ impl Stream {
     /// A piece of the answer's body.
     fn body(&mut self, proxy: &Proxy, len: usize, end: bool) {
         let bytes = || Some(ANSWER.iter().copied().cycle().take(len).collect());
+        let piece = Piece { len, end_of_stream: end, bytes, put: |_: &[u8]| {} };
         let Self { plugin, exchange, facts, .. } = self;
         proxy.run(&plugin.metrics, facts, |host, effects| {
-            plugin.filter.on_response_body(exchange, len, end, bytes, host, effects)
+            plugin.filter.on_response_body(exchange, piece, host, effects)
         });
     }
 
@@ -254,7 +255,7 @@ impl Stream {
         });
         self.over(proxy);
         match verdict {
-            FallbackVerdict::Reply(reply) => Received::Replayed(reply_of(&reply)),
+            FallbackVerdict::Replace(it) => Received::Replayed(reply_of(&it.reply)),
             FallbackVerdict::Resume(told) => {
                 let head = &self.facts.head;
                 let mut reply = Reply { status: head.status, headers: head.headers.clone() };

@@ -14,6 +14,7 @@ pub struct Listener {
     filters: Vec<Value>,
     routes: Vec<Value>,
     options: Vec<(String, Value)>,
+    buffer_limit: Option<u32>,
     reuse_port: bool,
     named_stats: bool,
 }
@@ -28,6 +29,7 @@ impl Listener {
             filters: Vec::new(),
             routes: Vec::new(),
             options: Vec::new(),
+            buffer_limit: None,
             reuse_port: true,
             named_stats: false,
         }
@@ -58,6 +60,13 @@ impl Listener {
     #[must_use]
     pub fn option(mut self, field: &str, value: Value) -> Self {
         self.options.push((field.to_owned(), value));
+        self
+    }
+
+    /// Holds no more of a message than so many bytes, or little more.
+    #[must_use]
+    pub fn buffer_limit(mut self, bytes: u32) -> Self {
+        self.buffer_limit = Some(bytes);
         self
     }
 
@@ -98,6 +107,9 @@ impl Listener {
                 }],
             }],
         });
+        if let Some(bytes) = self.buffer_limit {
+            listener["per_connection_buffer_limit_bytes"] = json!(bytes);
+        }
         if self.named_stats {
             listener["stat_prefix"] = json!(self.name);
         }

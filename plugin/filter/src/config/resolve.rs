@@ -18,6 +18,7 @@ use self::policy::{classify, mode};
 use self::trip::Trip;
 use super::wire::{self, ExposeState};
 use super::{Admin, Config, ConfigError, Doubt, Service, doubt};
+use crate::capability::Permitted;
 use crate::matching::{Host, Match, check_prefix};
 use crate::naming::{LONGEST_NAME, Template};
 
@@ -91,6 +92,7 @@ pub(super) fn config(wire: wire::Config) -> Result<Config, ConfigError> {
         notify: wire.notify.map(notify::notify).transpose()?,
         admin,
         doubts,
+        permitted: Permitted::ALL,
     })
 }
 

@@ -3,7 +3,10 @@
 use breaker::{Clean, Ended, Outcome, Permit, Settlement, StateName};
 
 use super::head::{self, AnswerHead, Form};
-use super::{Call, Exchange, GRPC_STATUS, Held, Phase, Protocol, Replaying, ResponseVerdict};
+use super::replace::{Failed, Substitute};
+use super::{
+    Call, Exchange, GRPC_STATUS, Held, Phase, Protocol, Replaying, ResponseVerdict, replace,
+};
 use crate::classify::Course;
 use crate::config::{ExposeState, Service};
 use crate::effects::Effects;
@@ -19,6 +22,19 @@ use crate::reply::{Reply, Told};
 use crate::stale::Wanted;
 use crate::store::{Record, Update};
 use crate::telemetry::{FallbackKind, Metric, ServiceMetric};
+
+/// A piece of an answer's body.
+#[derive(Debug)]
+pub struct Piece<Bytes, Put> {
+    /// How long it is.
+    pub len: usize,
+    /// Whether it is the last one, and nothing follows it.
+    pub end_of_stream: bool,
+    /// Called if the exchange wants it. `None`: it cannot be had.
+    pub bytes: Bytes,
+    /// Called with what takes its place, if anything does.
+    pub put: Put,
+}
 
 impl ResponseVerdict {
     const PASS: Self = Self::Continue(Told::NOTHING);
@@ -47,11 +63,11 @@ impl Filter {
                 }
                 ResponseVerdict::PASS
             }
-            Phase::Replaying(_) => ResponseVerdict::PASS,
+            Phase::Replaying(_) | Phase::Replaced(_) => ResponseVerdict::PASS,
             Phase::Diverted(diverted) => {
                 let diverted = *diverted;
                 exchange.phase = Phase::Idle;
-                self.on_diverted_answer(diverted, host, effects)
+                self.on_diverted_answer(diverted, end_of_stream, host, effects)
             }
             Phase::Admitted(call) => {
                 let Some(record) = self.record(call.breaker) else {
@@ -71,7 +87,14 @@ impl Filter {
                         judge_head(call, head, record.service, end_of_stream, host)
                 {
                     let ended = Ended { outcome, slow };
-                    return self.on_judged(exchange, &record, head.own, ended, host, effects);
+                    return self.on_judged(
+                        exchange,
+                        &record,
+                        (head, end_of_stream),
+                        ended,
+                        host,
+                        effects,
+                    );
                 }
                 let (status, budget) =
                     (head.status.unwrap_or_default(), self.config.max_copied_bytes);
@@ -82,18 +105,19 @@ impl Filter {
         }
     }
 
-    /// Takes a piece of the answer's body, `len` bytes long. `bytes` are asked for only if the exchange
-    /// wants them; `None`: they cannot be had.
+    /// Takes a piece of the answer's body.
     pub fn on_response_body(
         &self,
         exchange: &mut Exchange,
-        len: usize,
-        end_of_stream: bool,
-        bytes: impl FnOnce() -> Option<Vec<u8>>,
+        piece: Piece<impl FnOnce() -> Option<Vec<u8>>, impl FnOnce(&[u8])>,
         host: &impl Host,
         effects: &mut Effects,
     ) {
+        let Piece { len, end_of_stream, bytes, put } = piece;
         let Phase::Admitted(call) = &mut exchange.phase else {
+            if let Phase::Replaced(pending) = &mut exchange.phase {
+                replace::piece(pending, len, put);
+            }
             return;
         };
         if let Some(copy) = &mut call.copy
@@ -173,10 +197,14 @@ impl Filter {
     #[inline(never)]
     fn end(&self, exchange: &mut Exchange, host: &impl Host, effects: &mut Effects) {
         self.let_go(exchange, host, effects);
-        if let Phase::Admitted(call) = std::mem::take(&mut exchange.phase)
-            && let Some(record) = self.record(call.breaker)
-        {
-            self.settle_ended(&record, call, host, effects);
+        match std::mem::take(&mut exchange.phase) {
+            Phase::Admitted(call) => {
+                if let Some(record) = self.record(call.breaker) {
+                    self.settle_ended(&record, call, host, effects);
+                }
+            }
+            Phase::Replaced(Some(_)) => self.on_bodiless(host, effects),
+            Phase::Diverted { .. } | Phase::Idle | Phase::Replaced(None) | Phase::Replaying(_) => {}
         }
     }
 
@@ -205,7 +233,7 @@ impl Filter {
     ) {
         let trailer = match call.protocol {
             Protocol::Grpc => host.response_trailer(GRPC_STATUS).as_deref().map(head::code),
-            Protocol::Connect | Protocol::Http | Protocol::Upgrade => None,
+            Protocol::Connect | Protocol::Head | Protocol::Http | Protocol::Upgrade => None,
         };
         let (head, course) = (call.judged_head(trailer), call.course(host));
         let outcome = record.service.classify.judge(head, Origin::ask(host), &course);
@@ -248,7 +276,7 @@ impl Filter {
         &self,
         exchange: &mut Exchange,
         record: &Record<'_>,
-        foreign: OwnResponseHeaders,
+        (head, bare): (AnswerHead, bool),
         Ended { outcome, slow }: Ended,
         host: &impl Host,
         effects: &mut Effects,
@@ -262,18 +290,23 @@ impl Filter {
         let state = self.settle(record, call.permit, ended, host, effects);
         if let Outcome::Failure { .. } = outcome
             && let Some(state) = state
-            && call.protocol == Protocol::Http
+            && call.protocol.is_plain()
             && service.fallback.on_failure
             && state.diverts_failures()
         {
-            let held = Replaying { service: record.number, state, foreign };
+            let failed = Failed {
+                status: head.status,
+                bare,
+                asked_for_head: call.protocol == Protocol::Head,
+            };
+            let held = Replaying { service: record.number, state, foreign: head.own, failed };
             let kept = (call.capture, call.wanted);
             let verdict = self.answer_failure(exchange, record, held, kept, host, effects);
             if let Some(verdict) = verdict {
                 return verdict;
             }
         }
-        self.told(foreign, || state)
+        self.told(head.own, || state)
     }
 
     /// Answers a failed call by the fallback, if that can be done.
@@ -301,7 +334,7 @@ impl Filter {
         };
         effects.count_of(record.number, ServiceMetric::Fallback(kind));
         let reply = reply.telling(self.config.expose_state, state, kind);
-        Some(ResponseVerdict::Reply(reply))
+        Some(ResponseVerdict::Replace(Substitute { reply, failed: held.failed }))
     }
 
     /// Lets an answer pass, with the breaker's state if all answers tell it, and without what it says
@@ -372,7 +405,7 @@ impl Call {
     /// the head's word for who gave it is enough only where nothing depends on it.
     fn is_good(&self, head: AnswerHead, slow: bool, service: &Service) -> bool {
         head.of_service
-            && self.protocol == Protocol::Http
+            && self.protocol.is_plain()
             && !slow
             && !self.permit.is_trial()
             && !service.classify.may_have_failed(head.status)

@@ -314,7 +314,7 @@ proptest! {
                     (1, _) => *call = Some(world.call()),
                     (2, _) => *call = Some(answers(&world, &format!("/{size}"))),
                     (3, Some(call)) => _ = call.body(&vec![b'x'; size], false),
-                    (4, Some(call)) => call.response_body(&vec![b'x'; size], false),
+                    (4, Some(call)) => _ = call.response_body(&vec![b'x'; size], false),
                     (5, Some(call)) => _ = call.body(b"", true),
                     _ => *call = None,
                 }

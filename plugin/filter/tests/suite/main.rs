@@ -37,6 +37,7 @@ mod patterns;
 mod privilege;
 mod ramp;
 mod recovery;
+mod replacing;
 mod replay;
 mod settlement;
 mod shapes;

@@ -13,8 +13,18 @@ fn read(config: &Value, withheld: &[&str]) -> Result<Config, String> {
     Config::read(|capability| withheld.contains(&capability.name()), bytes)
 }
 
-/// What a configuration asks for.
+/// What the filter can do without.
+const OPTIONAL: [&str; 3] =
+    ["proxy_set_buffer_bytes", "proxy_set_header_map_pairs", "proxy_set_property"];
+
+/// What a configuration asks for, but for what the filter can do without.
 fn needs(config: &Value) -> Vec<&'static str> {
+    let mut asked = asks(config);
+    asked.retain(|name| !OPTIONAL.contains(name));
+    asked
+}
+
+fn asks(config: &Value) -> Vec<&'static str> {
     let mut asked = Vec::new();
     let withheld = |capability: &Capability| {
         asked.push(capability.name());
@@ -40,6 +50,20 @@ fn whatever_is_needed_and_withheld_is_named_alone() {
              docs/security.md lists"
         );
         assert_eq!(refusal, line);
+    }
+}
+
+#[test]
+fn what_only_answers_in_the_place_of_failed_ones_use_is_asked_for_where_there_are_some() {
+    let diverted = json!({"fallback": {"cluster": "other", "on_failure": false}});
+    for (config, answers) in
+        [(of(&recipe()), true), (of(&json!({})), false), (of(&diverted), false)]
+    {
+        let asked = asks(&config);
+        for name in OPTIONAL {
+            assert_eq!(asked.contains(&name), answers, "{name}: {config}");
+            assert!(read(&config, &[name]).is_ok(), "{name}: {config}");
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use breaker_filter::{FallbackVerdict, ResponseVerdict, StateName, Told};
+use breaker_filter::{FallbackVerdict, ResponseVerdict, StateName, Substitute, Told};
 use serde_json::{Value, json};
 
 use crate::world::{By, Call, PAYMENT, World, flag, recipe, service};
@@ -272,7 +272,7 @@ fn the_fallbacks_answer_is_the_clients() {
             ("set-cookie", b"b=2"),
         ],
     );
-    let FallbackVerdict::Reply(reply) = verdict else { panic!("{verdict:?}") };
+    let FallbackVerdict::Replace(Substitute { reply, .. }) = verdict else { panic!("{verdict:?}") };
     assert_eq!((reply.status, &reply.body[..]), (201, &b"from the fallback"[..]));
     let headers: Vec<_> = reply.headers.iter().map(|(n, v)| (n.as_str(), v.as_slice())).collect();
     assert_eq!(
@@ -303,7 +303,7 @@ fn the_fallbacks_framing_and_its_word_on_the_breaker_are_dropped() {
         "x-circuit-breaker-fallback",
     ];
     let verdict = call.fallback_answers("200", &dropped.map(|name| (name, &b"its"[..])));
-    let FallbackVerdict::Reply(reply) = verdict else { panic!("{verdict:?}") };
+    let FallbackVerdict::Replace(Substitute { reply, .. }) = verdict else { panic!("{verdict:?}") };
     assert_eq!(reply.headers, []);
 }
 
@@ -332,7 +332,7 @@ fn where_the_fallback_does_not_answer_the_original_answer_passes() {
 #[test]
 fn a_second_answer_and_one_after_the_end_come_to_nothing() {
     let (_world, mut call) = asked("fallback");
-    assert!(matches!(call.fallback_answers("200", &[]), FallbackVerdict::Reply(_)));
+    assert!(matches!(call.fallback_answers("200", &[]), FallbackVerdict::Replace(_)));
     assert_eq!(call.fallback_answers("200", &[]), FallbackVerdict::Nothing);
     assert_eq!(call.fallback_verdict(None), FallbackVerdict::Nothing);
     let (_world, mut call) = asked("fallback");

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use breaker_filter::{ErrandAnswer, ResponseVerdict};
+use breaker_filter::{ErrandAnswer, ResponseVerdict, Substitute};
 use serde_json::{Value, json};
 
 use crate::world::{Call, PAYMENT, World, flag, service};
@@ -75,7 +75,8 @@ fn a_diverted_call_that_nobody_was_sent_is_told_of_no_fallback() {
     ] {
         let world = diverting();
         world.advance(10 * SECOND);
-        let ResponseVerdict::Reply(reply) = diverted(&world, cluster, details, &[flags]) else {
+        let verdict = diverted(&world, cluster, details, &[flags]);
+        let ResponseVerdict::Replace(Substitute { reply, .. }) = verdict else {
             panic!("{details}: the proxy's own answer has passed");
         };
         let header = |name: &str| {

@@ -31,6 +31,20 @@ unsafe extern "C" {
     ) -> u32;
     pub(crate) fn proxy_remove_header_map_value(map: u32, name: *const u8, name_size: usize)
     -> u32;
+    pub(crate) fn proxy_set_header_map_pairs(map: u32, pairs: *const u8, size: usize) -> u32;
+    pub(crate) fn proxy_set_buffer_bytes(
+        buffer: u32,
+        start: usize,
+        length: usize,
+        data: *const u8,
+        size: usize,
+    ) -> u32;
+    pub(crate) fn proxy_set_property(
+        path: *const u8,
+        path_size: usize,
+        value: *const u8,
+        value_size: usize,
+    ) -> u32;
     pub(crate) fn proxy_get_property(
         path: *const u8,
         path_size: usize,

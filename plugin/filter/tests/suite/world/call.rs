@@ -3,8 +3,9 @@
 use std::rc::Rc;
 
 use breaker_filter::{
-    AnswerHead, Callout, Exchange, FallbackAnswer, FallbackVerdict, Filter, Headers, Peer, Reply,
-    RequestAction, RequestVerdict, ResponseVerdict, Told,
+    AnswerHead, Callout, Exchange, FallbackAnswer, FallbackVerdict, Filter, Headers, Peer, Piece,
+    Replacement, Reply, RequestAction, RequestVerdict, ResponseVerdict, Substitute, Told,
+    TrailersVerdict,
 };
 
 use super::{Facts, World};
@@ -377,15 +378,32 @@ impl Call {
         self.head(Some(status), false)
     }
 
-    /// A piece of the answer's body passes.
-    pub(crate) fn response_body(&mut self, piece: &[u8], end: bool) {
+    /// An answer takes the place of the one that failed.
+    pub(crate) fn replace(&mut self, substitute: Substitute) -> Replacement {
+        let Self { world, filter, exchange, facts, .. } = self;
+        world.apply(filter, |host, _| filter.replace(exchange, substitute, host), facts)
+    }
+
+    /// The trailers of the answer come.
+    pub(crate) fn response_trailers(&mut self) -> TrailersVerdict {
+        let verdict = self.filter.on_response_trailers(&mut self.exchange);
+        self.answer_end();
+        verdict
+    }
+
+    /// A piece of the answer's body passes; what takes its place.
+    pub(crate) fn response_body(&mut self, piece: &[u8], end: bool) -> Option<Vec<u8>> {
         let (bytes, len) = (|| Some(piece.to_vec()), piece.len());
+        let mut taken = None;
+        let put = |piece: &[u8]| taken = Some(piece.to_vec());
+        let piece = Piece { len, end_of_stream: end, bytes, put };
         let Self { world, filter, exchange, facts, .. } = self;
         world.apply(
             filter,
-            |host, effects| filter.on_response_body(exchange, len, end, bytes, host, effects),
+            |host, effects| filter.on_response_body(exchange, piece, host, effects),
             facts,
         );
+        taken
     }
 
     /// The trailers of the answer.
@@ -528,9 +546,9 @@ impl Call {
                 self.over();
                 service(told)
             }
-            ResponseVerdict::Reply(reply) => answer_of(By::Response, &reply),
+            ResponseVerdict::Replace(it) => answer_of(By::Response, &it.reply),
             ResponseVerdict::Ask(_) => match self.fallback_answers("200", &[]) {
-                FallbackVerdict::Reply(reply) => answer_of(By::Replay, &reply),
+                FallbackVerdict::Replace(it) => answer_of(By::Replay, &it.reply),
                 FallbackVerdict::Resume(told) => service(told),
                 FallbackVerdict::Nothing => panic!("nothing was held back"),
             },

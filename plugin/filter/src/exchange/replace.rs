@@ -1,0 +1,164 @@
+//! An answer in the place of one that failed.
+//!
+//! It is written into the failed one where that has a body: its headers take the place of the
+//! others, its body that of the first piece, and whatever follows is emptied. So it passes the
+//! filters that the service's answer would pass, and nothing takes it for a reply of the proxy's
+//! own. A head without a body cannot be given one: there the answer is such a reply, which skips
+//! them.
+//!
+//! The end of the failed answer stays the end of the one in its place, since a filter cannot end an
+//! answer.
+
+use super::{Exchange, Phase};
+use crate::budget::Claim;
+use crate::filter::Filter;
+use crate::headers::{Headers, STATUS};
+use crate::host::Host;
+use crate::replay::NOT_FORWARDED;
+use crate::reply::Reply;
+
+/// What an access log finds the replaced status by, among what filters note of a stream.
+pub const REPLACED_STATUS: &str = "edge_breaker_replaced_status";
+
+/// An answer in the place of one that failed.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Substitute {
+    /// What is answered.
+    pub reply: Reply,
+    pub(crate) failed: Failed,
+}
+
+/// What matters of an answer that failed to the one that takes its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Failed {
+    pub(crate) status: Option<u16>,
+    /// Whether its head was all of it.
+    pub(crate) bare: bool,
+    /// Whether its request asks for no more than a head.
+    pub(crate) asked_for_head: bool,
+}
+
+/// How an answer takes the place of another.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Replacement {
+    /// The status that the other one had, where it can be noted for the access log.
+    pub replaced: Option<u16>,
+    /// How it is done.
+    pub way: Way,
+}
+
+/// How an answer takes the place of another.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Way {
+    /// These are all headers that the other one has from now on. It goes on, and its body is replaced
+    /// as it comes.
+    InPlace(Headers),
+    /// The other one is dropped, and this is the proxy's own reply.
+    Local(Reply),
+}
+
+/// What becomes of the trailers of an answer.
+#[derive(Debug, PartialEq, Eq)]
+pub enum TrailersVerdict {
+    /// They go on.
+    Continue,
+    /// They are removed, all of them.
+    Remove,
+    /// No piece of a body came before them that could have been replaced: this has to be the proxy's
+    /// own reply, or where it is too late for that, the answer is cut off.
+    Reply(Reply),
+}
+
+/// A body that waits for the place where it belongs.
+#[derive(Debug)]
+pub(super) struct Pending {
+    reply: Reply,
+    _claim: Claim,
+}
+
+impl Filter {
+    /// Has an answer take the place of the one that failed. A host that replaces answers by
+    /// itself leaves this out.
+    #[inline(never)]
+    pub fn replace(
+        &self,
+        exchange: &mut Exchange,
+        Substitute { mut reply, failed }: Substitute,
+        host: &impl Host,
+    ) -> Replacement {
+        let permitted = self.config.permitted;
+        let replaced = failed.status.filter(|_| permitted.notes);
+        let local = |reply| Replacement { replaced, way: Way::Local(reply) };
+        if failed.bare || !permitted.in_place || !self.witness.sees_bodies() {
+            return local(reply);
+        }
+        let headers = reply.in_place_of(&host.response_headers(), failed.asked_for_head);
+        if failed.asked_for_head || reply.is_bodiless() {
+            reply.body.clear();
+        }
+        // The failed answer may be long in coming, and this waits for it.
+        let Some(claim) = Claim::lay(reply.body.capacity(), self.config.max_copied_bytes) else {
+            return local(reply);
+        };
+        exchange.phase = Phase::Replaced(Some(Box::new(Pending { reply, _claim: claim })));
+        Replacement { replaced, way: Way::InPlace(headers) }
+    }
+
+    /// Decides on the trailers of an answer.
+    pub fn on_response_trailers(&self, exchange: &mut Exchange) -> TrailersVerdict {
+        let Phase::Replaced(pending) = &mut exchange.phase else {
+            return TrailersVerdict::Continue;
+        };
+        match pending.take() {
+            Some(pending) if !pending.reply.body.is_empty() => {
+                TrailersVerdict::Reply(pending.reply)
+            }
+            _ => TrailersVerdict::Remove,
+        }
+    }
+}
+
+/// Puts something in the place of a piece of the failed answer's body, `len` bytes long: all of the
+/// other one's, or nothing.
+#[inline(never)]
+pub(super) fn piece(pending: &mut Option<Box<Pending>>, len: usize, put: impl FnOnce(&[u8])) {
+    match pending.take() {
+        Some(pending) => put(&pending.reply.body),
+        None if len > 0 => put(&[]),
+        None => {}
+    }
+}
+
+impl Reply {
+    /// Whether it has no body, whatever was given for one.
+    const fn is_bodiless(&self) -> bool {
+        matches!(self.status, 204 | 205 | 304)
+    }
+
+    /// The length that it says its body has, if it says one.
+    fn length(&self, asked_for_head: bool) -> Option<usize> {
+        match self.status {
+            204 | 304 => None,
+            205 => Some(0),
+            _ if asked_for_head && self.body.is_empty() => None,
+            _ => Some(self.body.len()),
+        }
+    }
+
+    /// Its head, in the place of another. What the other says of who may read it stays: the page
+    /// that asks has asked the service, and what it may was said there, or by the proxy's route.
+    fn in_place_of(&self, other: &Headers, asked_for_head: bool) -> Headers {
+        let is_access = |name: &[u8]| name.starts_with(b"access-control-");
+        let says_access = self.headers.iter().any(|(name, _)| is_access(name.as_bytes()));
+        let status = self.status.to_string();
+        let length = self.length(asked_for_head).map(|length| length.to_string());
+        let mut pairs = vec![(STATUS, status.as_bytes())];
+        pairs.extend(
+            other.iter().filter(|(name, _)| *name == b"vary" || (is_access(name) && !says_access)),
+        );
+        let own = self.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_slice()));
+        pairs.extend(own.filter(|(name, _)| !NOT_FORWARDED.contains(name)));
+        pairs.extend(length.iter().map(|length| (&b"content-length"[..], length.as_bytes())));
+        Headers::from_pairs(&pairs)
+    }
+}
