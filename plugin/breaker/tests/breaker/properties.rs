@@ -392,12 +392,18 @@ struct CheckLease {
 
 impl CheckLease {
     fn check(&mut self, step: &Step) -> Verdict {
+        let lease = |check: &breaker::HealthCheckPolicy| check.timeout + check.interval / 2;
+        // Whoever looks by a new policy may shorten a lease.
+        if let Some(check) = &step.policy.health_check
+            && let Event::TookCheck(_) | Event::Admitted { .. } | Event::Diverted { .. } =
+                step.event
+        {
+            self.until = self.until.min(step.now.after(lease(check)));
+        }
         match (&step.event, &step.policy.health_check) {
             (Event::TookCheck(taken), Some(health_check)) => {
-                let lease = health_check.timeout + health_check.interval / 2;
+                let lease = lease(health_check);
                 prop_assert!(lease < health_check.interval * 2);
-                // A new policy may shorten a lease.
-                self.until = self.until.min(step.now.after(lease));
                 if let Some(ticket) = taken {
                     prop_assert!(step.now >= self.until, "it is another's");
                     self.until = step.now.after(lease);
