@@ -276,8 +276,7 @@ impl Filter {
         };
         effects.count_of(number, ServiceMetric::Fallback(FallbackKind::Cluster));
         let breaker = record.instance.number;
-        let protocol = Protocol::of(facts);
-        exchange.phase = Phase::Diverted(Diverted { breaker, protocol, reason, standing });
+        exchange.phase = Phase::Diverted(Diverted { breaker, reason, standing });
         RequestAction::Divert(vec![
             (CLUSTER_HEADER, cluster.name.clone()),
             (SERVICE_HEADER, record.instance.name.clone()),

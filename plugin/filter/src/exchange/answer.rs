@@ -67,7 +67,7 @@ impl Filter {
             Phase::Diverted(diverted) => {
                 let diverted = *diverted;
                 exchange.phase = Phase::Idle;
-                self.on_diverted_answer(diverted, end_of_stream, host, effects)
+                self.on_diverted_answer(diverted, host, effects)
             }
             Phase::Admitted(call) => {
                 let Some(record) = self.record(call.breaker) else {

@@ -2,9 +2,9 @@
 
 use breaker::DivertReason;
 
+use super::ResponseVerdict;
 use super::admission::Standing;
 use super::replace::{Failed, Substitute};
-use super::{Protocol, ResponseVerdict};
 use crate::config::ExposeState;
 use crate::effects::Effects;
 use crate::filter::Filter;
@@ -20,20 +20,17 @@ use crate::telemetry::{FallbackKind, Metric};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Diverted {
     pub(super) breaker: Number,
-    pub(super) protocol: Protocol,
     pub(super) reason: DivertReason,
     pub(super) standing: Standing,
 }
 
 impl Filter {
     /// Judges the head of the answer. Where there was nobody to send the call to, nobody has answered in
-    /// the service's stead, and the client is told what it is told without a fallback. `bare` says that
-    /// the head is all of the answer.
+    /// the service's stead, and the client is told what it is told without a fallback.
     #[inline(never)]
     pub(super) fn on_diverted_answer(
         &self,
-        Diverted { breaker, protocol, reason, standing }: Diverted,
-        bare: bool,
+        Diverted { breaker, reason, standing }: Diverted,
         host: &impl Host,
         effects: &mut Effects,
     ) -> ResponseVerdict {
@@ -41,11 +38,7 @@ impl Filter {
         self.check_route(breaker, origin, host, effects);
         if let Origin::NoCluster | Origin::NoRoute | Origin::Unreachable = origin {
             let reply = self.rejection(reason, standing, host);
-            // The service was not asked, so there is no status of its own. Only a reply of the
-            // proxy's own speaks gRPC.
-            let bare = bare || !protocol.is_plain();
-            let failed = Failed { status: None, bare, asked_for_head: protocol == Protocol::Head };
-            return ResponseVerdict::Replace(Substitute { reply, failed });
+            return ResponseVerdict::Replace(Substitute { reply, failed: Failed::NOBODY });
         }
         // What the fallback says of another breaker is replaced, or removed unseen.
         let (nothing, all) = (OwnResponseHeaders::NONE, OwnResponseHeaders::ALL);

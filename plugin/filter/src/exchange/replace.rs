@@ -38,6 +38,12 @@ pub(crate) struct Failed {
     pub(crate) asked_for_head: bool,
 }
 
+impl Failed {
+    /// Nobody was asked, and there is no answer to write into that is anybody's: what the proxy says
+    /// of it is taken back, and the filter's own reply given.
+    pub(crate) const NOBODY: Self = Self { status: None, bare: true, asked_for_head: false };
+}
+
 /// How an answer takes the place of another.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Replacement {
