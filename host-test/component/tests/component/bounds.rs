@@ -41,7 +41,7 @@ fn kind(key: &str) -> String {
         ["names", "slots", _] => "names/slots/{name}".to_owned(),
         ["names", "slots", _, _] => "names/slots/{name}/{number}".to_owned(),
         ["names", "slots", _, _, rest @ ..] => format!("{{service}}{}", of_service(rest)),
-        ["names" | "events" | "admin", _] => parts.join("/"),
+        ["names" | "events" | "admin" | "doubts", _] => parts.join("/"),
         [_, rest @ ..] => format!("{{service}}{}", of_service(rest)),
         [] => unreachable!("a text has a first part"),
     }
@@ -113,6 +113,11 @@ fn no_value_is_stored_under_another_key_or_longer_than_the_world_says() {
         guard.steer(&longest, Command::Close).unwrap().unwrap();
     }
     guard.tick().unwrap();
+    // Each is doubted for another rate, below a percent.
+    for thousandths in 1_u8..=33 {
+        let trip = json!({"failure_rate_threshold": f64::from(thousandths) / 1_000.0});
+        let _ = configured(&shared, &json!({"services": [{"name": "doubted", "trip": trip}]}));
+    }
 
     let rows = rows();
     let mut seen = BTreeSet::new();
