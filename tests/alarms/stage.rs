@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use edge_breaker_tests::{Edge, PAYMENT};
+use envoy_harness::client::empty;
+use http::Request;
 use recipe_services::trace::PATH;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -28,6 +30,16 @@ impl Stage {
         let seen = format!("edge_breaker_state{{cb_service=\"{PAYMENT}\"}} offset 1m");
         prometheus.wait_for(&scaled(&seen)).await?;
         Ok(Self { edge, prometheus })
+    }
+
+    /// Has an operator decide what becomes of the payment service's calls.
+    pub(crate) async fn steer(&self, command: &str) -> Result<()> {
+        let url =
+            format!("http://{}/circuit-breaker/services/{PAYMENT}/{command}", self.edge.admin);
+        let request = Request::post(url).header("content-type", "application/json");
+        let answer = self.edge.client.send(request.body(empty())?).await?;
+        ensure!(answer.status == 200, "{command}: {}", answer.text());
+        Ok(())
     }
 
     /// Clients that call the payment service one time after the other, until they are dropped.
