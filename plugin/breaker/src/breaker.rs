@@ -461,7 +461,9 @@ impl Breaker {
             return None;
         }
         open.check.skip(health_check, now);
-        if now.since(open.opened_at) < policy.open.max_wait {
+        let longest = open.opened_at.after(policy.open.max_wait);
+        if now < longest {
+            open.check.due = open.check.due.min(longest);
             return None;
         }
         let (open, due) = (open.clone(), open.check.due);
