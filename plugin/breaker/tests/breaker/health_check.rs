@@ -348,6 +348,24 @@ fn a_check_that_cannot_be_made_and_is_seldom_due_leads_to_trials_no_later_than_t
     assert_eq!(world.now.monotonic.since(opened_at), seconds_of(90));
 }
 
+/// It passed once, and its cluster went: it is in no row any more that is to be left alone.
+#[test]
+fn a_check_that_cannot_be_made_gives_way_to_that_of_a_later_call() {
+    let mut world = closed_with_check(8);
+    world.policy.health_check.as_mut().unwrap().healthy_threshold = count(2);
+    world.trip();
+    world.advance(30);
+    world.check_passes();
+    world.advance(5);
+    let ticket = world.check();
+    let (mut breaker, now) = (world.breaker(), world.now.monotonic);
+    breaker.skip_check(&world.policy, ticket, now);
+    world.put(&breaker);
+    world.set_check(7);
+    world.call_comes_on(9);
+    assert_eq!(world.until_check(seconds_of(6)).0, seconds_of(5));
+}
+
 #[test]
 fn a_check_that_another_has_taken_since_is_not_skipped() {
     let mut world = due(|_| {});
