@@ -461,7 +461,9 @@ impl Breaker {
             return None;
         }
         open.check.skip(health_check, now);
-        if now.since(open.opened_at) < policy.open.max_wait {
+        let longest = open.opened_at.after(policy.open.max_wait);
+        if now < longest {
+            open.check.due = open.check.due.min(longest);
             return None;
         }
         let (open, due) = (open.clone(), open.check.due);
@@ -611,7 +613,9 @@ impl Breaker {
     /// A trial was answered, and it is as open as before whether the service is well.
     fn decline(&mut self, policy: &Policy, retry_after: Option<Duration>, now: Timestamp) {
         if let State::HalfOpen(half_open) = &mut self.state {
-            let asked = retry_after.filter(|_| policy.open.honor_retry_after);
+            // No time at all, or a date that has passed, would have it asked as fast as calls come.
+            let honored = |asked: &Duration| policy.open.honor_retry_after && !asked.is_zero();
+            let asked = retry_after.filter(honored);
             let wait = asked.unwrap_or_else(|| policy.pause());
             half_open.pause(wait.min(policy.half_open.max_wait), now);
         }

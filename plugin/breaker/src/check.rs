@@ -159,10 +159,9 @@ impl Check {
         }
     }
 
-    /// It could not be made.
+    /// It could not be made: no row of checks goes on with it.
     pub(crate) fn skip(&mut self, policy: &HealthCheckPolicy, now: Timestamp) {
-        self.leased_until = Timestamp::from_nanos(0);
-        self.due = now.after(policy.interval);
+        self.start_over(now.after(policy.interval));
     }
 
     fn wait_after_failure(&mut self, policy: &HealthCheckPolicy) -> Duration {

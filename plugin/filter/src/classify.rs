@@ -15,7 +15,10 @@ use crate::origin::Origin;
 /// gRPC's codes that matter here beside the configured ones.
 const GRPC_DEADLINE_EXCEEDED: u8 = 4;
 const GRPC_RESOURCE_EXHAUSTED: u8 = 8;
-const GRPC_UNIMPLEMENTED: u8 = 12;
+
+/// By which a service speaks of itself: UNKNOWN, RESOURCE_EXHAUSTED, INTERNAL, UNAVAILABLE, DATA_LOSS. To
+/// all others a client can bring it by what it asks for.
+const GRPC_OF_ITSELF: [u8; 5] = [2, 8, 13, 14, 15];
 
 const TOO_MANY_REQUESTS: u16 = 429;
 
@@ -134,7 +137,7 @@ impl Classify {
             return Outcome::FAILURE;
         };
         if self.ignore_status.contains(status) {
-            ignored(trial && !UNKNOWN_TO_SERVICE.contains(&status))
+            ignored(trial && is_of_itself(status))
         } else if self.failure_status.contains(status) {
             Outcome::FAILURE
         } else if trial && status == TOO_MANY_REQUESTS {
@@ -147,7 +150,7 @@ impl Classify {
 
     fn grpc(&self, code: u8, course: &Course) -> Outcome {
         if self.ignore_grpc_status.contains(code) {
-            ignored(course.trial && code != GRPC_UNIMPLEMENTED)
+            ignored(course.trial && GRPC_OF_ITSELF.contains(&code))
         } else if self.failure_grpc_status.contains(code) {
             // The service, too, knows the client's deadline, and ends by it.
             let by_client = code == GRPC_DEADLINE_EXCEEDED && course.own_terms;
@@ -160,9 +163,14 @@ impl Classify {
     }
 }
 
-/// An answer of the service that says nothing about it. Where it was asked whether it is well, it
-/// has declined to say, unless a client has chosen a method that it does not know: clients must not
-/// be able to put the next trial off.
+/// Whether a service speaks of itself by this status. To all others a client can bring it by what it
+/// asks for, such as a path, a method or a name that the service does not know.
+fn is_of_itself(status: u16) -> bool {
+    status == TOO_MANY_REQUESTS || (status >= 500 && !UNKNOWN_TO_SERVICE.contains(&status))
+}
+
+/// An answer of the service that says nothing about it. Where it was asked whether it is well, and
+/// speaks of itself, it has declined to say. Clients must not be able to put the next trial off.
 const fn ignored(asked: bool) -> Outcome {
     if asked { Outcome::Declined { retry_after: None } } else { Outcome::Ignored }
 }

@@ -329,6 +329,43 @@ fn a_check_that_cannot_be_made_leads_to_trials_after_the_longest_wait_only() {
     assert_eq!(world.state(), StateName::Closed);
 }
 
+/// Row 3: no interval adds to the longest wait.
+#[test]
+fn a_check_that_cannot_be_made_and_is_seldom_due_leads_to_trials_no_later_than_that() {
+    let mut world = World::open(|policy| {
+        policy.open.wait = Duration::ZERO;
+        policy.open.max_wait = seconds_of(90);
+        policy.health_check =
+            Some(HealthCheckPolicy { interval: seconds_of(60), ..health_check() });
+    });
+    let opened_at = world.now.monotonic;
+    while world.state() == StateName::Open {
+        let (_, ticket) = world.until_check(seconds_of(60));
+        let (mut breaker, now) = (world.breaker(), world.now.monotonic);
+        breaker.skip_check(&world.policy, ticket, now);
+        world.put(&breaker);
+    }
+    assert_eq!(world.now.monotonic.since(opened_at), seconds_of(90));
+}
+
+/// It passed once, and its cluster went: it is in no row any more that is to be left alone.
+#[test]
+fn a_check_that_cannot_be_made_gives_way_to_that_of_a_later_call() {
+    let mut world = closed_with_check(8);
+    world.policy.health_check.as_mut().unwrap().healthy_threshold = count(2);
+    world.trip();
+    world.advance(30);
+    world.check_passes();
+    world.advance(5);
+    let ticket = world.check();
+    let (mut breaker, now) = (world.breaker(), world.now.monotonic);
+    breaker.skip_check(&world.policy, ticket, now);
+    world.put(&breaker);
+    world.set_check(7);
+    world.call_comes_on(9);
+    assert_eq!(world.until_check(seconds_of(6)).0, seconds_of(5));
+}
+
 #[test]
 fn a_check_that_another_has_taken_since_is_not_skipped() {
     let mut world = due(|_| {});

@@ -261,7 +261,7 @@ fn closes_in_a_few_steps(mut story: Story, complete: bool) -> Verdict {
 
 /// How long no trial is made after one that the service has answered without a word on how it is.
 fn pause(policy: &Policy, asked: Option<Duration>) -> Duration {
-    let asked = asked.filter(|_| policy.open.honor_retry_after);
+    let asked = asked.filter(|asked| policy.open.honor_retry_after && !asked.is_zero());
     let interval = policy.health_check.as_ref().map_or(SECOND, |check| check.interval);
     asked.unwrap_or(interval).min(policy.half_open.max_wait)
 }

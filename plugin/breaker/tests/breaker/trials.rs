@@ -293,7 +293,8 @@ fn until_the_next_trial(world: &mut World, outcome: Outcome) -> Duration {
 #[test]
 fn a_declined_trial_puts_the_next_one_off() {
     let mut world = World::after_the_wait(|_| {});
-    for (asked, expected) in [(None, 1), (Some(7), 7), (Some(30), 30), (Some(86_400), 30)] {
+    let waits = [(None, 1), (Some(0), 1), (Some(7), 7), (Some(30), 30), (Some(86_400), 30)];
+    for (asked, expected) in waits {
         let pause = until_the_next_trial(&mut world, declined(asked));
         assert_eq!(pause, seconds_of(expected), "{asked:?}");
     }

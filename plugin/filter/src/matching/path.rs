@@ -39,12 +39,22 @@ fn before_pattern(text: &str) -> Option<&str> {
     Some(prefix.strip_suffix('.').unwrap_or(prefix))
 }
 
-/// Where a segment begins that is a name for any: `/:id`.
+/// Where a segment begins that is a name for any: `/:id`. Between colons, as in `/:w:/`, it is a
+/// name of its own.
 fn parameter(text: &str) -> Option<usize> {
-    let is_named = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphabetic);
-    let colon =
-        text.as_bytes().windows(3).position(|at| at.starts_with(b"/:") && is_named(at.last()));
-    colon.map(|slash| slash.saturating_add(1))
+    let is_parameter = |segment: &str| {
+        segment.starts_with(':')
+            && segment.as_bytes().get(1).is_some_and(u8::is_ascii_alphabetic)
+            && !segment.ends_with(':')
+    };
+    let mut start = 0_usize;
+    for segment in text.split('/') {
+        if is_parameter(segment) {
+            return Some(start);
+        }
+        start = start.saturating_add(segment.len()).saturating_add(1);
+    }
+    None
 }
 
 /// As in RFC 3986: what a path may have besides escapes, and the sign that these begin with.
@@ -90,6 +100,7 @@ mod tests {
             "/@scope/;x=1,2!'&",
             "/10:30/",
             "/a/:/b",
+            "/:w:/r/sites/",
             "//",
         ] {
             assert_eq!(check_prefix(prefix), Ok(()), "{prefix}");

@@ -97,3 +97,35 @@ fn a_service_that_gets_nothing_but_uploads_closes_beside_stalled_ones() {
     let [median, most] = times_to_close(Honest::Posts);
     assert!(median < Duration::from_secs(8) && most < Duration::from_secs(30));
 }
+
+/// How long it takes beside clients that ask for what is not there, as fast as others stall.
+fn time_to_close_beside_the_lost(seed: u64) -> Duration {
+    let world = World::with(&json!({
+        "open": {"wait_duration": "1s", "jitter": 0},
+        "half_open": {"permitted_calls": 1},
+        "classify": {"ignore_status": ["404"]}
+    }));
+    world.await_trials();
+    let mut chance = Chance((seed + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    for millis in 0..300_000 {
+        if chance.happens(STALLED) {
+            world.call().response_header("retry-after", "30").respond(404);
+        }
+        if chance.happens(HONEST) {
+            world.call().respond(200);
+        }
+        if world.state() == "CLOSED" {
+            return millis * MILLISECOND;
+        }
+        world.advance(MILLISECOND);
+    }
+    panic!("it does not close with the seed {seed}");
+}
+
+/// It is the client that chooses what it asks for, and so whether the answer is one that is ignored.
+#[test]
+fn clients_whose_answers_are_ignored_keep_no_breaker_from_closing() {
+    let mut times: Vec<_> = (0..100).map(time_to_close_beside_the_lost).collect();
+    times.sort();
+    assert!(times[90] < Duration::from_secs(1), "{:?}", times[90]);
+}
