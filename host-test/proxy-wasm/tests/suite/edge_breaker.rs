@@ -154,7 +154,7 @@ fn one_worker_makes_the_health_check_and_its_success_closes_the_breaker() {
 }
 
 #[test]
-fn a_check_to_an_unknown_cluster_counts_as_failed_at_once() {
+fn a_check_to_an_unknown_cluster_is_counted_and_says_nothing_of_the_service() {
     let process = Process::new();
     process.set_clusters(["payment-fallback"]);
     let mut worker = worker(&process, CONFIG);
@@ -165,7 +165,9 @@ fn a_check_to_an_unknown_cluster_counts_as_failed_at_once() {
     }
     let unhealthy =
         "cb_service=.=payment-service;.;cb_result=.=unhealthy;.;edge_breaker_health_checks_total";
-    assert_ne!(process.metric(unhealthy), Some(0));
+    assert_eq!(process.metric(unhealthy), Some(0));
+    let unknown = "cb_reason=.=unknown_cluster;.;edge_breaker_unprotected_total";
+    assert!(process.metric(unknown) > Some(0));
     assert_eq!(state(&process), 1);
 }
 
