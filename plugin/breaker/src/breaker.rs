@@ -320,8 +320,9 @@ impl Breaker {
     ///
     /// Calls that are in the window already are kept as far as they fit. The check of a policy
     /// which is still at work elsewhere, as that of a replaced configuration may be, is not made
-    /// from now on; unless a call of it trips this breaker, or the one in force is abandoned. A policy without a window or a check
-    /// puts none out of force: it may be that of a listener which only shows what there is.
+    /// from now on; unless a call of it trips this breaker, or the one in force is abandoned. A
+    /// policy without a window or a check puts none out of force: it may be that of a listener
+    /// which only shows what there is.
     pub fn adopt(&mut self, policy: &Policy, now: Timestamp) {
         self.adopt_window(policy);
         self.adopt_check(policy, now);
@@ -433,7 +434,7 @@ impl Breaker {
         let State::Open(open) = &mut self.state else {
             return None;
         };
-        let held = ticket.generation == self.generation && ticket.turn == open.check.turn;
+        let held = ticket.holds(self.generation, &open.check);
         if !held || !open.check.finish(health_check, result, now) {
             return None;
         }
@@ -457,7 +458,7 @@ impl Breaker {
         let State::Open(open) = &mut self.state else {
             return None;
         };
-        if ticket.generation != self.generation || ticket.turn != open.check.turn {
+        if !ticket.holds(self.generation, &open.check) {
             return None;
         }
         open.check.skip(health_check, now);

@@ -46,6 +46,12 @@ impl CheckTicket {
     pub const fn for_retry(&self) -> Self {
         Self { generation: self.generation, turn: self.turn }
     }
+
+    /// Whether its holder has a say still: the open period is the same, and nobody has taken the
+    /// check since.
+    pub(crate) fn holds(&self, generation: Generation, check: &Check) -> bool {
+        (self.generation, self.turn) == (generation, check.turn)
+    }
 }
 
 /// The health check of an open breaker.

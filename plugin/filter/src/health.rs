@@ -46,9 +46,7 @@ impl Filter {
             Update::Changed((), transition)
         });
     }
-}
 
-impl Filter {
     /// The cluster to be checked is none that the proxy has. That says nothing of the service.
     pub(crate) fn on_nobody_to_check(
         &self,

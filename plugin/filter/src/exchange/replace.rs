@@ -44,7 +44,7 @@ impl Failed {
     pub(crate) const NOBODY: Self = Self { status: None, bare: true, asked_for_head: false };
 }
 
-/// How an answer takes the place of another.
+/// What is done to have an answer take the place of another.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Replacement {
     /// The status that the other one had, where it can be noted for the access log.
