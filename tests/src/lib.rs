@@ -200,19 +200,21 @@ impl Edge {
         serde_json::from_value(response.json()?).with_context(|| response.text())
     }
 
-    /// Waits until a service's breaker is in a state.
+    /// Waits until a service's breaker is in a state, and until it is there: a worker learns of a name that
+    /// another one has met with its next tick.
     ///
     /// # Errors
     /// When it is not in that state within the time.
     pub async fn wait_for(&self, service: &str, state: &str, within: Duration) -> Result<Breaker> {
         let start = Instant::now();
         loop {
-            let breaker = self.breaker(service).await?;
-            if breaker.state == state {
-                return Ok(breaker);
-            }
-            if start.elapsed() > within {
-                bail!("{service} is {breaker:?}, not {state}, after {within:?}");
+            let breaker = self.breaker(service).await;
+            match breaker {
+                Ok(breaker) if breaker.state == state => return Ok(breaker),
+                _ if start.elapsed() > within => {
+                    bail!("{service} is {breaker:?}, not {state}, after {within:?}");
+                }
+                _ => {}
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
