@@ -68,7 +68,7 @@ impl Server {
             .stderr(log)
             .spawn()
             .context("cannot run Prometheus")?;
-        let watchdog = Watchdog::over(child.id())?;
+        let watchdog = Watchdog::over(child.id(), room.path())?;
         let mut process = Process { child, room };
         let address = process.address().await?;
         Ok(Self { _watchdog: watchdog, process, address, client: Client::new() })

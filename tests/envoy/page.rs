@@ -61,7 +61,7 @@ async fn the_page_shows_a_trip_and_the_recovery_and_steers_breakers() -> Result<
         })
     };
     let plugin = json!({ "services": [service(PAYMENT), service("inventory-service")] });
-    let edge = Edge::start_with(plugin, 4, patient_route()).await?;
+    let edge = Edge::setup(plugin).workers(4).route(patient_route()).alone().start().await?;
     let load = Load::start(10, &edge.url("/payment-service/charge"));
     edge.services.service(PAYMENT).set_latency(std::time::Duration::from_millis(20));
     load.until_more(10).await?;

@@ -2,8 +2,10 @@
 //! services, and the breaker as its admin API shows it.
 
 pub mod debian;
+mod lease;
 pub mod pages;
 pub mod rights;
+
 mod setup;
 pub mod steering;
 
@@ -14,10 +16,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use envoy_harness::client::{Body, Client, Response, empty, full};
 use envoy_harness::config::{Bootstrap, Listener, Route, Wasm, cluster};
-use envoy_harness::{Envoy, EnvoyOptions, Sample, repo_root};
+use envoy_harness::{EnvoyOptions, Sample, repo_root};
 use recipe_services::{Ports, Services};
 use serde_json::Value;
 
+pub use crate::lease::Lease;
 pub use crate::setup::Setup;
 
 /// How long anything may take before a test gives up. Far more than it takes, since a busy machine
@@ -41,7 +44,7 @@ pub mod clusters {
 #[derive(Debug)]
 pub struct Edge {
     /// The proxy.
-    pub envoy: Envoy,
+    pub envoy: Lease,
     /// The services behind it.
     pub services: Services,
     /// Sends requests.
@@ -122,14 +125,8 @@ impl Edge {
     ///
     /// # Errors
     /// When either cannot be started.
-    pub async fn start_with(mut plugin: Value, workers: u32, primary: Route) -> Result<Self> {
-        plugin["admin"] = serde_json::json!({});
-        let services = Services::start(Ports::default()).await?;
-        let bootstrap = bootstrap(&services).listener(protected(&plugin, primary)?);
-        let options = EnvoyOptions::new(bootstrap.build()).concurrency(workers);
-        let envoy = options.start().await?;
-        let address = envoy.listener_addr("edge").await?;
-        Ok(Self { envoy, services, client: Client::new(), address, admin: address })
+    pub async fn start_with(plugin: Value, workers: u32, primary: Route) -> Result<Self> {
+        Self::setup(plugin).workers(workers).route(primary).start().await
     }
 
     /// The same with other routes, filters, clusters or options.
@@ -156,7 +153,7 @@ impl Edge {
         let envoy = EnvoyOptions::new(sample.into_value()).concurrency(workers).start().await?;
         let address = envoy.listener_addr("ingress").await?;
         let admin = envoy.listener_addr("breaker-admin").await?;
-        Ok(Self { envoy, services, client: Client::new(), address, admin })
+        Ok(Self { envoy: envoy.into(), services, client: Client::new(), address, admin })
     }
 
     /// The URL of a path.
@@ -276,8 +273,14 @@ pub fn answered_by(response: &Response) -> &str {
 /// A bootstrap with the clusters of the services, and no listener.
 #[must_use]
 pub fn bootstrap(services: &Services) -> Bootstrap {
-    Bootstrap::new()
-        .cluster(cluster(clusters::SERVICE, services.downstream()))
-        .cluster(cluster(clusters::FALLBACK, services.fallback()))
-        .cluster(cluster(clusters::HEALTH, services.health()))
+    clusters_of(services).into_iter().fold(Bootstrap::new(), Bootstrap::cluster)
+}
+
+/// The clusters of the services.
+fn clusters_of(services: &Services) -> [Value; 3] {
+    [
+        cluster(clusters::SERVICE, services.downstream()),
+        cluster(clusters::FALLBACK, services.fallback()),
+        cluster(clusters::HEALTH, services.health()),
+    ]
 }
