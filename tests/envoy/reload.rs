@@ -14,7 +14,7 @@ use envoy_harness::config::{LdsFile, Listener, Wasm};
 use recipe_services::{Health, Ports, Services};
 use serde_json::{Value, json};
 
-use crate::load::{Load, Tally, WITHIN, patient_route, until};
+use edge_breaker_tests::load::{Load, Tally, WITHIN, patient_route, until};
 
 const UPDATED: &str = "listener_manager.lds.update_success";
 /// A check's interval and a timer's, and time for a busy machine.

@@ -3,6 +3,7 @@
 
 pub mod debian;
 mod lease;
+pub mod load;
 pub mod pages;
 pub mod rights;
 

@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::sleep;
 
-use crate::install;
-use crate::promql::scaled;
+use crate::alarms::install;
+use crate::alarms::promql::scaled;
 
 const POLL: Duration = Duration::from_millis(50);
 
