@@ -25,7 +25,8 @@ ADD_COMPONENT_TARGET := $(call add_target,$(COMPONENT_TARGET))
 # The versions that the module is tried on: `make test` takes the newest, `make test-deep` the oldest.
 OLDEST_ENVOY := 1.36.4
 ENVOYS := $(OLDEST_ENVOY) 1.37.0 1.38.2 1.39.3 1.40.0
-on_envoy = echo "Envoy $(1)" && ENVOY= ENVOY_VERSION=$(1) $(CARGO) test --workspace --test envoy
+on_envoy = echo "Envoy $(1)" && export ENVOY= ENVOY_VERSION=$(1) && $(CARGO) test --workspace --test envoy \
+	&& $(CARGO) test --workspace --test release page:: -- --ignored
 
 # When make began, and the last line of what takes a while.
 BEGUN := $(shell date +%s)
@@ -74,10 +75,10 @@ test: ## Runs all that a change can break, real Envoy included
 	$(CARGO) test --workspace
 	$(told)
 
-built: setup
+built:
 	$(CARGO) test --workspace --no-run
 
-test-deep: wasm setup ## Runs what takes long or takes tools: seeded bugs, a million requests, Prometheus, a registry, a browser, the oldest Envoy
+test-deep: wasm ## Runs what takes long or takes tools: seeded bugs, a million requests, Prometheus, a registry, a browser, the oldest Envoy
 	$(CARGO) test --workspace --test release --test world -- --ignored
 	@$(call on_envoy,$(OLDEST_ENVOY))
 	$(told)

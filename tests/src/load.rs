@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
 use crate::{answered_by, clusters, primary_route};
+use anyhow::{Context, Result, bail};
 use envoy_harness::client::{Client, Response};
 use envoy_harness::config::Route;
 use recipe_services::{Counts, Downstream};
@@ -117,11 +117,7 @@ impl Load {
     }
 
     /// Waits until the answers are so.
-    pub async fn until(
-        &self,
-        what: &str,
-        mut wanted: impl FnMut(&Tally) -> bool,
-    ) -> Result<Tally> {
+    pub async fn until(&self, what: &str, mut wanted: impl FnMut(&Tally) -> bool) -> Result<Tally> {
         let mut tally = self.shared.tally.subscribe();
         let waited = tokio::time::timeout(WITHIN, tally.wait_for(|tally| wanted(tally))).await;
         match waited {
@@ -139,8 +135,18 @@ impl Load {
 
     /// Waits for so many answers more.
     pub async fn until_more(&self, answers: u64) -> Result<Tally> {
-        let wanted = self.tally().all() + answers;
-        self.until(&format!("{wanted} answers"), |tally| tally.all() >= wanted).await
+        self.until_all(self.tally().all() + answers).await
+    }
+
+    /// Waits for so many answers in all, as long as any come: a slow machine takes its time.
+    pub async fn until_all(&self, answers: u64) -> Result<Tally> {
+        loop {
+            let tally = self.tally();
+            if tally.all() >= answers {
+                return Ok(tally);
+            }
+            self.until("one more answer", |more| more.all() > tally.all()).await?;
+        }
     }
 
     /// Lets the requests under way end, and begins no more.
@@ -154,10 +160,7 @@ impl Load {
 }
 
 /// Waits until the service's counts are so.
-pub async fn until(
-    service: &Downstream,
-    wanted: impl FnMut(&Counts) -> bool,
-) -> Result<Counts> {
+pub async fn until(service: &Downstream, wanted: impl FnMut(&Counts) -> bool) -> Result<Counts> {
     let counts = tokio::time::timeout(WITHIN, service.until(wanted)).await;
     counts.with_context(|| format!("not so after {WITHIN:?}: {:?}", service.counts()))
 }
