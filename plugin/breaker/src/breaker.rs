@@ -8,10 +8,12 @@ use crate::mode::{Clean, Mode};
 use crate::outcome::{Ended, Outcome};
 use crate::permit::{Generation, Permit};
 use crate::policy::{AfterCheck, Percentage, Policy, RatePolicy, WindowPolicy};
-use crate::reason::{DivertReason, Reason, StateName, Transition};
+use crate::reason::{DivertReason, Reason};
 use crate::state::{Closed, HalfOpen, Open, State};
+use crate::state_name::StateName;
 use crate::tally::Tally;
 use crate::time::{Now, Timestamp, UnixTime};
+use crate::transition::Transition;
 use crate::trials::Trials;
 use crate::window::{Counts, Window};
 

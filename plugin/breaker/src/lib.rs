@@ -42,8 +42,11 @@ mod policy;
 mod reason;
 mod record;
 mod state;
+mod state_name;
+mod table;
 mod tally;
 mod time;
+mod transition;
 mod trials;
 mod window;
 
@@ -56,8 +59,10 @@ pub use policy::{
     AfterCheck, HalfOpenPolicy, HealthCheckPolicy, MAX_PERMITTED_CALLS, OpenPolicy, Percentage,
     Policy, Rate, RatePolicy, RetryPolicy, TripPolicy, WindowPolicy,
 };
-pub use reason::{DivertReason, Reason, StateName, Transition};
+pub use reason::{DivertReason, Reason};
 pub use record::{DecodeError, RECORD_FORMAT, RECORD_LEN};
+pub use state_name::StateName;
 pub use tally::Tally;
 pub use time::{Now, Timestamp, UnixTime};
+pub use transition::Transition;
 pub use window::{Counts, MAX_WINDOW_CALLS, WINDOW_BUCKETS};

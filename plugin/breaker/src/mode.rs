@@ -3,46 +3,47 @@
 use crate::breaker::{Admission, Breaker};
 use crate::permit::{Generation, Permit};
 use crate::policy::Policy;
-use crate::reason::{DivertReason, Reason, StateName, Transition};
+use crate::reason::{DivertReason, Reason};
 use crate::state::{Closed, State};
+use crate::state_name::StateName;
+use crate::table::table;
+use crate::transition::Transition;
 use crate::window::{Counts, Window};
 
-/// What is done with a breaker's decisions.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Mode {
+table! {
+    /// What is done with a breaker's decisions.
+    #[derive(Default)]
+    pub enum Mode: ModeRow {
+        /// The name in the configuration and the admin API.
+        pub name: &'static str,
+        /// Whether decisions are taken, heeded or not.
+        pub(crate) decides: bool,
+        /// What a breaker shows as its state; `None`: the state itself.
+        shows: Option<StateName>,
+        /// Its byte in a record; zero stands for the configured mode.
+        pub(crate) code: u8,
+    }
     /// They are heeded.
     #[default]
-    Enabled,
+    Enabled { name: "enabled", decides: true, shows: None, code: 1 }
     /// There are none: calls are left alone, and nothing is counted.
-    Disabled,
+    Disabled { name: "disabled", decides: false, shows: Some(StateName::Disabled), code: 2 }
     /// Every call is diverted, whatever they would be.
-    ForcedOpen,
-    /// They are taken and told, and every call passes.
-    MetricsOnly,
+    ForcedOpen {
+        name: "forced_open", decides: false, shows: Some(StateName::ForcedOpen), code: 3,
+    }
+    /// They are taken and published, and every call passes.
+    MetricsOnly {
+        name: "metrics_only", decides: true, shows: Some(StateName::MetricsOnly), code: 4,
+    }
 }
 
 impl Mode {
-    /// All there are.
-    pub const ALL: [Self; 4] = [Self::Enabled, Self::Disabled, Self::ForcedOpen, Self::MetricsOnly];
-
-    /// The name in the configuration and the admin API.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Enabled => "enabled",
-            Self::Disabled => "disabled",
-            Self::ForcedOpen => "forced_open",
-            Self::MetricsOnly => "metrics_only",
-        }
-    }
-
     /// What a breaker in this mode shows as its state.
     pub(crate) const fn shown(self, state: StateName) -> StateName {
-        match self {
-            Self::Enabled => state,
-            Self::Disabled => StateName::Disabled,
-            Self::ForcedOpen => StateName::ForcedOpen,
-            Self::MetricsOnly => StateName::MetricsOnly,
+        match self.shows() {
+            Some(shown) => shown,
+            None => state,
         }
     }
 
@@ -56,11 +57,6 @@ impl Mode {
             }
             (Self::Enabled | Self::MetricsOnly, decision) => decision,
         }
-    }
-
-    /// Whether decisions are taken, heeded or not.
-    pub(crate) const fn decides(self) -> bool {
-        matches!(self, Self::Enabled | Self::MetricsOnly)
     }
 }
 
@@ -91,41 +87,28 @@ impl Clean {
     }
 }
 
-/// What an operator may do to a breaker while it runs. A mode that is set so takes the place of
-/// the configured one, over all changes of the configuration, until it is [reset](Self::Reset).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Command {
-    /// Sets the mode.
-    Set(Mode),
-    /// Closes the breaker, and sets the mode to enabled if all calls were diverted by force.
-    Close,
-    /// Returns to the configured mode, and to a closed breaker that has seen nothing.
-    Reset,
-}
-
-impl Command {
-    /// All there are.
-    pub const ALL: [Self; 6] = [
-        Self::Set(Mode::Enabled),
-        Self::Set(Mode::Disabled),
-        Self::Set(Mode::ForcedOpen),
-        Self::Set(Mode::MetricsOnly),
-        Self::Close,
-        Self::Reset,
-    ];
-
-    /// The name in the admin API.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Set(Mode::Enabled) => "enable",
-            Self::Set(Mode::Disabled) => "disable",
-            Self::Set(Mode::ForcedOpen) => "force-open",
-            Self::Set(Mode::MetricsOnly) => "metrics-only",
-            Self::Close => "close",
-            Self::Reset => "reset",
-        }
+table! {
+    /// What an operator may do to a breaker while it runs. A mode that is set so takes the place
+    /// of the configured one, over all changes of the configuration, until it is
+    /// [reset](Self::Reset).
+    pub enum Command: CommandRow {
+        /// The name in the admin API.
+        pub name: &'static str,
+        /// The mode that it sets, if that is all it does.
+        pub(crate) mode: Option<Mode>,
     }
+    /// Sets the mode to enabled.
+    Enable { name: "enable", mode: Some(Mode::Enabled) }
+    /// Sets the mode to disabled.
+    Disable { name: "disable", mode: Some(Mode::Disabled) }
+    /// Sets the mode to forced open.
+    ForceOpen { name: "force-open", mode: Some(Mode::ForcedOpen) }
+    /// Sets the mode to metrics only.
+    MetricsOnly { name: "metrics-only", mode: Some(Mode::MetricsOnly) }
+    /// Closes the breaker, and sets the mode to enabled if all calls were diverted by force.
+    Close { name: "close", mode: None }
+    /// Returns to the configured mode, and to a closed breaker that has seen nothing.
+    Reset { name: "reset", mode: None }
 }
 
 impl Breaker {
@@ -148,7 +131,9 @@ impl Breaker {
     pub fn steer(&mut self, policy: &Policy, command: Command) -> Option<Transition> {
         let before = (self.shown_state(policy.mode), self.generation);
         match command {
-            Command::Set(mode) => self.mode = Some(mode),
+            Command::Enable | Command::Disable | Command::ForceOpen | Command::MetricsOnly => {
+                self.mode = command.mode();
+            }
             Command::Close => {
                 if self.mode(policy.mode) == Mode::ForcedOpen {
                     self.mode = Some(Mode::Enabled);

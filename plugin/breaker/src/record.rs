@@ -81,7 +81,7 @@ impl Breaker {
         let mut bytes = [0; RECORD_LEN];
         let mut out = Writer(&mut bytes);
         let head = Head::of(&self.state);
-        out.put(&[VERSION, head.state, head.reason, code_of_mode(self.mode)]);
+        out.put(&[VERSION, head.state, head.reason, self.mode.map_or(0, Mode::code)]);
         out.put(&head.failures.to_le_bytes());
         out.put(&self.generation.number().to_le_bytes());
         out.put(&unix_nanos(self.last_failure).to_le_bytes());
@@ -236,7 +236,7 @@ impl Head {
             }
             State::Open(open) => Self {
                 state: OPEN,
-                reason: code_of(open.reason),
+                reason: open.reason.code(),
                 trips: open.trips,
                 opened_at: open.opened_at,
                 retry_at: open.retry_at,
@@ -245,7 +245,7 @@ impl Head {
             },
             State::HalfOpen(half_open) => Self {
                 state: HALF_OPEN,
-                reason: code_of(half_open.reason),
+                reason: half_open.reason.code(),
                 trips: half_open.trips,
                 successes: half_open.trials.successes,
                 opened_at: half_open.opened_at,
@@ -265,53 +265,15 @@ const fn generation_of(number: u64) -> Result<Generation, DecodeError> {
     }
 }
 
-const fn code_of(reason: Reason) -> u8 {
-    match reason {
-        Reason::ConsecutiveFailures => 1,
-        Reason::TrialFailed => 2,
-        Reason::HealthCheck => 3,
-        Reason::TrialsSucceeded => 4,
-        Reason::WaitElapsed => 5,
-        Reason::FailureRate => 6,
-        Reason::SlowCallRate => 7,
-        Reason::Operator => 8,
-    }
-}
-
-const fn reason_of(code: u8) -> Result<Reason, DecodeError> {
-    match code {
-        1 => Ok(Reason::ConsecutiveFailures),
-        2 => Ok(Reason::TrialFailed),
-        3 => Ok(Reason::HealthCheck),
-        4 => Ok(Reason::TrialsSucceeded),
-        5 => Ok(Reason::WaitElapsed),
-        6 => Ok(Reason::FailureRate),
-        7 => Ok(Reason::SlowCallRate),
-        8 => Ok(Reason::Operator),
-        _ => Err(DecodeError::Value { field: "reason" }),
-    }
+fn reason_of(code: u8) -> Result<Reason, DecodeError> {
+    let reason = Reason::ALL.into_iter().find(|reason| reason.code() == code);
+    reason.ok_or(DecodeError::Value { field: "reason" })
 }
 
 /// Zero stands for the configured one.
-const fn code_of_mode(mode: Option<Mode>) -> u8 {
-    match mode {
-        None => 0,
-        Some(Mode::Enabled) => 1,
-        Some(Mode::Disabled) => 2,
-        Some(Mode::ForcedOpen) => 3,
-        Some(Mode::MetricsOnly) => 4,
-    }
-}
-
-const fn mode_of(code: u8) -> Result<Option<Mode>, DecodeError> {
-    match code {
-        0 => Ok(None),
-        1 => Ok(Some(Mode::Enabled)),
-        2 => Ok(Some(Mode::Disabled)),
-        3 => Ok(Some(Mode::ForcedOpen)),
-        4 => Ok(Some(Mode::MetricsOnly)),
-        _ => Err(DecodeError::Value { field: "mode" }),
-    }
+fn mode_of(code: u8) -> Result<Option<Mode>, DecodeError> {
+    let mode = Mode::ALL.into_iter().find(|mode| mode.code() == code);
+    if code == 0 || mode.is_some() { Ok(mode) } else { Err(DecodeError::Value { field: "mode" }) }
 }
 
 /// Zero stands for never.

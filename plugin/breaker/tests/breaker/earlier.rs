@@ -10,8 +10,10 @@ use crate::world::{World, count, health_check, retry, seconds_of};
 /// A line for each: its story, and its bytes in hexadecimal, without the zeros at the end.
 const RECORDS: &str = include_str!("../records/format-2.txt");
 
+type Story = (&'static str, fn() -> World);
+
 /// What happened before each record was written.
-const STORIES: [(&str, fn() -> World); 17] = [
+const STORIES: [Story; 17] = [
     ("closed, nothing seen", || World::new(|_| {})),
     ("closed, a success", || after(World::new(|_| {}), World::succeed)),
     ("closed, two failures", || {
@@ -149,5 +151,5 @@ fn declined() -> World {
 }
 
 fn forced_open() -> World {
-    after(trials(), |world| _ = world.steer(Command::Set(Mode::ForcedOpen)))
+    after(trials(), |world| _ = world.steer(Command::ForceOpen))
 }

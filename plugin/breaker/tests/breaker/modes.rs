@@ -70,7 +70,7 @@ fn for_metrics_only_everything_is_decided_and_every_call_passes() {
 #[test]
 fn an_operators_mode_takes_the_place_of_the_configured_one_until_it_is_reset() {
     let mut world = in_mode(Mode::MetricsOnly);
-    let forced = world.steer(Command::Set(Mode::ForcedOpen)).expect("a transition");
+    let forced = world.steer(Command::ForceOpen).expect("a transition");
     assert_eq!((forced.from, forced.to), (StateName::MetricsOnly, StateName::ForcedOpen));
     assert_eq!(forced.reason, Reason::Operator);
     world.policy.mode = Mode::Enabled;
@@ -83,11 +83,11 @@ fn an_operators_mode_takes_the_place_of_the_configured_one_until_it_is_reset() {
 #[test]
 fn what_is_so_already_is_no_transition() {
     let mut world = World::new(|_| {});
-    for command in [Command::Set(Mode::Enabled), Command::Close] {
+    for command in [Command::Enable, Command::Close] {
         assert_eq!(world.steer(command), None, "{command:?}");
     }
-    let _ = world.steer(Command::Set(Mode::Disabled));
-    assert_eq!(world.steer(Command::Set(Mode::Disabled)), None);
+    let _ = world.steer(Command::Disable);
+    assert_eq!(world.steer(Command::Disable), None);
 }
 
 #[test]
@@ -95,12 +95,12 @@ fn another_mode_begins_no_period_and_calls_under_way_count() {
     let mut world = World::new(|_| {});
     let calls = [world.call(), world.call(), world.call()];
     let before = world.status().generation;
-    let _ = world.steer(Command::Set(Mode::ForcedOpen));
+    let _ = world.steer(Command::ForceOpen);
     for call in calls {
         let _ = world.settle(call, Outcome::FAILURE);
     }
     assert_eq!(world.status().state, StateName::ForcedOpen);
-    let enabled = world.steer(Command::Set(Mode::Enabled)).expect("a transition");
+    let enabled = world.steer(Command::Enable).expect("a transition");
     assert_eq!((enabled.from, enabled.to), (StateName::ForcedOpen, StateName::Open));
     assert_eq!(world.status().generation.number(), before.number() + 1, "by the trip alone");
 }
@@ -120,7 +120,7 @@ fn closing_closes_from_every_state_and_mode_that_diverts() {
     assert_eq!(half_open.status().failures, 0);
 
     let mut forced = World::open(|policy| policy.mode = Mode::Enabled);
-    let _ = forced.steer(Command::Set(Mode::ForcedOpen));
+    let _ = forced.steer(Command::ForceOpen);
     let _ = forced.steer(Command::Close);
     assert_eq!(forced.status().mode, Mode::Enabled);
     assert!(matches!(forced.ask(), Admission::Admitted(_)));
