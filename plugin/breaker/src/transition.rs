@@ -1,9 +1,9 @@
 //! One move of a breaker, as data.
 
+use crate::counts::Counts;
 use crate::permit::Generation;
 use crate::reason::Reason;
 use crate::state_name::StateName;
-use crate::window::Counts;
 
 /// One move from a state to another. It happened exactly once if the record that holds it was
 /// stored by compare-and-swap.

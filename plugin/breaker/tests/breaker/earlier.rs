@@ -151,5 +151,5 @@ fn declined() -> World {
 }
 
 fn forced_open() -> World {
-    after(trials(), |world| _ = world.steer(Command::ForceOpen))
+    after(trials(), |world| _ = world.command(Command::ForceOpen))
 }
