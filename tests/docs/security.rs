@@ -17,9 +17,8 @@ fn every_promise_is_held_by_tests_that_exist() -> Result<()> {
     let section = section.split("\n## ").next().unwrap_or_default();
     let promises: Vec<_> = section.split("\n* ").skip(1).collect();
     for promise in &promises {
-        let (text, held) = promise.split_once("\n  * ").with_context(|| {
-            format!("no test proves: {promise}")
-        })?;
+        let (text, held) =
+            promise.split_once("\n  * ").with_context(|| format!("no test proves: {promise}"))?;
         ensure!(text.ends_with('.'), "no sentence: {text}");
         for file in held.split("\n  * ") {
             let mut named = file.split('`').skip(1).step_by(2);
