@@ -53,7 +53,7 @@ async fn run(mut command: Command, mut asked: impl FnMut(&str) + Send + 'static)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_page_shows_a_trip_and_the_recovery_and_steers_breakers() -> Result<()> {
+async fn the_page_shows_a_trip_and_the_recovery_and_controls_breakers() -> Result<()> {
     let service = |name: &str| {
         json!({
             "name": name, "match": { "path_prefixes": [format!("/{name}")] },

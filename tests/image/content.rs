@@ -46,7 +46,7 @@ fn the_same_module_gives_the_same_bytes() -> Result<()> {
 }
 
 #[test]
-fn what_was_there_is_replaced() -> Result<()> {
+fn an_earlier_image_is_replaced() -> Result<()> {
     let parent = tempfile::tempdir()?;
     let folder = parent.path().join("image");
     std::fs::create_dir(&folder)?;
@@ -83,7 +83,7 @@ fn both_variants_hold_the_module() -> Result<()> {
 }
 
 #[test]
-fn each_blob_has_the_digest_and_the_size_that_is_said_of_it() {
+fn each_blob_has_the_digest_and_the_size_of_its_descriptor() {
     let folder = image().folder();
     for (tag, digest) in &image().built.images {
         assert_eq!(Digest::of(&blob(&folder, &digest.to_string())), *digest);

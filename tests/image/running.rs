@@ -35,7 +35,7 @@ async fn a_registry_keeps_both_images_under_their_digests_and_gives_the_module_b
 }
 
 #[tokio::test]
-async fn what_is_pulled_guards_traffic() -> Result<()> {
+async fn the_pulled_image_guards_traffic() -> Result<()> {
     let registry = registry().await?;
     let folder = tempfile::tempdir()?;
     for (tag, _) in &image().built.images {

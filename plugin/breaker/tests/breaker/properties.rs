@@ -86,7 +86,7 @@ proptest! {
 
     /// Rows 11, 15, and each case of a closed breaker in which no clock is read.
     #[test]
-    fn an_outcome_that_is_said_to_move_nothing_moves_nothing(
+    fn an_outcome_that_is_called_a_no_op_changes_nothing(
         policy in policy(),
         operations in operations_on_any_clock(),
     ) {
@@ -178,7 +178,7 @@ proptest! {
     }
 
     #[test]
-    fn a_health_check_has_one_holder_at_a_time_and_only_its_word_counts(
+    fn a_health_check_has_one_holder_at_a_time_and_only_its_result_counts(
         policy in policy(),
         operations in operations_to_the_end_of_time(),
     ) {

@@ -38,7 +38,7 @@ fn the_samples_are_warned_of_no_more_than_their_placeholders() {
 }
 
 #[test]
-fn a_listener_that_leaves_a_clients_headers_is_warned_of_by_its_name_and_place() {
+fn a_listener_that_leaves_a_clients_headers_is_warned_of_by_its_name_and_line() {
     let at = place(&recipe(), "http_connection_manager\n              typed_config:\n").0;
     for name in ["cluster", "service", "state", "reason"] {
         let left = format!("- remove: x-circuit-breaker-{name}");
