@@ -74,7 +74,7 @@ fn routes_that_a_clients_header_could_choose_are_warned_of_where_nothing_removes
 
 #[test]
 fn an_admin_api_without_a_token_is_warned_of_where_others_come() {
-    let at = place(&recipe(), "# here, and no call is counted").0;
+    let at = place(&recipe(), "# check and counts no call").0;
     let others = |address: &str| {
         let address = format!("address: {address}, port_value: 10001");
         recipe().replace("address: 127.0.0.1, port_value: 10001", &address)
