@@ -28,6 +28,7 @@
 mod artefact;
 mod bindings;
 mod guard;
+pub mod node;
 mod shared;
 
 pub use artefact::Artefact;

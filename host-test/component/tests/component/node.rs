@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use anyhow::{Context, Result};
-use node_packages::Project;
+use component_host::node::Project;
 
 /// The scripts, and the list of what they need.
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/node");
