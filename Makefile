@@ -72,7 +72,7 @@ SOAK ?= 1m
 soak: wasm ## Simulates worlds of random seeds; SOAK=30s, 2h or a number of requests
 	@# With all others, as the tests are built, or else the engine would be built once more.
 	$(CARGO) build --quiet --workspace --bins
-	$${CARGO_TARGET_DIR:-target}/debug/simulated-world $(SOAK)
+	$${CARGO_TARGET_DIR:-target}/debug/world $(SOAK)
 
 bench: wasm setup ## Counts and measures what the filter costs per request
 	-$(CARGO) test --quiet --workspace --test costs -- --exact each_path_costs_what_the_table_says --nocapture

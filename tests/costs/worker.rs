@@ -5,11 +5,11 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use envoy_harness::repo_root;
-use serde_json::Value;
-use wasm_host::{
+use host_test_proxy_wasm::{
     Call, CallAnswer, CallToken, Event, Headers, Module, Options, Part, Plugin, Process, StreamId,
     Usage, Worker as Vm,
 };
+use serde_json::Value;
 
 use crate::paths::CLUSTER;
 

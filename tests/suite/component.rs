@@ -8,9 +8,9 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use component_host::types::{self, Callout, ErrandId};
-use component_host::{Artefact, Guard, Shared};
 use envoy_harness::repo_root;
+use host_test_component::types::{self, Callout, ErrandId};
+use host_test_component::{Artefact, Guard, Shared};
 use scenario::{
     Answer, CallId, CalloutAnswer, Configured, Due, Event, GARBAGE, Host, Late, Made, NEWER, Place,
     Received, Request, Sent, Status, Store, Worker, configured_mode, stored_record,

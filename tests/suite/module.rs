@@ -4,8 +4,8 @@ use std::sync::OnceLock;
 
 use anyhow::{Result, anyhow};
 use envoy_harness::repo_root;
+use host_test_proxy_wasm::{Module, Options};
 use module_host::ModuleHost;
-use wasm_host::{Module, Options};
 
 use crate::record;
 

@@ -8,7 +8,7 @@ mod replay;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use wasm_host::{Module, Options};
+use host_test_proxy_wasm::{Module, Options};
 
 /// The module, compiled once.
 static MODULE: LazyLock<Module> = LazyLock::new(|| {

@@ -1,7 +1,7 @@
 //! A simulated world: one process of a proxy with several workers, two services, their clients,
 //! and one clock, under random schedules.
 //!
-//! The module under test is the one that a proxy loads, run by [`wasm_host`]. Each worker has a
+//! The module under test is the one that a proxy loads, run by [`host_test_proxy_wasm`]. Each worker has a
 //! thread of its own, of which exactly one runs at a time, and which one is decided at each host
 //! call by a random generator. So a [seed](Setup::seed) is a schedule, and the same seed gives
 //! the same world again: this is what makes a race something to look at.
@@ -24,7 +24,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use wasm_host::{FailurePolicy, LogLevel, Module, Plugin, Process, Worker};
+use host_test_proxy_wasm::{FailurePolicy, LogLevel, Module, Plugin, Process, Worker};
 
 pub use defect::Defect;
 pub use rules::{CheckRules, RateRules, Rules};

@@ -1,6 +1,6 @@
 //! Simulates worlds for as long as asked, each of another seed, and prints the one that fails.
 //!
-//! `simulated-world 10m`: so long; `simulated-world 100000`: so many requests; with a second
+//! `world 10m`: so long; `world 100000`: so many requests; with a second
 //! argument, the first seed. Seeds come from the clock otherwise.
 
 use std::path::Path;
@@ -8,8 +8,8 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
-use simulated_world::{Rules, Setup, simulate};
-use wasm_host::{Module, Options};
+use host_test_proxy_wasm::{Module, Options};
+use world::{Rules, Setup, simulate};
 
 /// How long to go on.
 enum Limit {

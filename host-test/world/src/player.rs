@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use wasm_host::{Call, CallAnswer, CallToken, Event, Headers, Part, StreamId, Worker};
+use host_test_proxy_wasm::{Call, CallAnswer, CallToken, Event, Headers, Part, StreamId, Worker};
 
 use crate::rules::Rules;
 use crate::service::{Answer, VIA_UPSTREAM};

@@ -12,7 +12,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use fastrand::Rng;
-use wasm_host::{Call, CallToken, Process, Status, StreamId};
+use host_test_proxy_wasm::{Call, CallToken, Process, Status, StreamId};
 
 use crate::Setup;
 use crate::defect::Defect;

@@ -1,11 +1,11 @@
 //! One request and its answer, told to an instance as a gateway tells it.
 
 use anyhow::{Result, bail};
-use component_host::types::{
+use host_test_component::types::{
     self, Callout, Ending, Field, Origin, RequestHead, RequestVerdict, ResponseHead,
     ResponseVerdict,
 };
-use component_host::{Guard, field};
+use host_test_component::{Guard, field};
 use scenario::{Answer, CalloutAnswer, Fault, Grpc, Head, Received, Reply, Request, Worker};
 
 use crate::callouts::diverted;

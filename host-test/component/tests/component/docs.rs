@@ -59,7 +59,8 @@ fn run_in_an_empty_folder(language: &str, example: &str) -> String {
 }
 
 fn run(folder: &Path, lines: &str) -> String {
-    let output = component_host::node::shell(lines).unwrap().current_dir(folder).output().unwrap();
+    let output =
+        host_test_component::node::shell(lines).unwrap().current_dir(folder).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{lines}\n{said}");
     String::from_utf8(output.stdout).unwrap()

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use anyhow::{Context, Result};
-use component_host::node::Project;
+use host_test_component::node::Project;
 
 /// The scripts, and the list of what they need.
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/node");

@@ -4,11 +4,11 @@ use std::path::Path;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use component_host::types::{
+use host_test_component::types::{
     Admission, CallId, Configured, Ending, Errand, Origin, RequestHead, RequestVerdict,
     ResponseHead, ResponseVerdict, ServiceStatus, State,
 };
-use component_host::{Artefact, Guard, Shared, field};
+use host_test_component::{Artefact, Guard, Shared, field};
 use serde_json::{Value, json};
 
 pub(crate) const SERVICE: &str = "payment-service";

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use wasm_host::{
+use host_test_proxy_wasm::{
     CallAnswer, FailurePolicy, Headers, LogLevel, Module, Options, Plugin, Process, StartError,
     Status, Worker,
 };

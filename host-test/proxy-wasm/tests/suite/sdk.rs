@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use wasm_host::{
+use host_test_proxy_wasm::{
     CallAnswer, Event, Headers, Module, Options, Part, Plugin, Process, StartError, Worker,
 };
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use wasm_host::MetricKind;
+use host_test_proxy_wasm::MetricKind;
 
 use super::World;
 use super::site::Site;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wasm_host::{CallToken, StreamId};
+use host_test_proxy_wasm::{CallToken, StreamId};
 
 use super::{CALLS_AT_ONCE, CheckAnswer, Phase, REQUESTS_TO_REST, World};
 use crate::record::{Record, State};
