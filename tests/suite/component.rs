@@ -8,7 +8,6 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use envoy_harness::repo_root;
 use host_test_component::types::{self, Callout, ErrandId};
 use host_test_component::{Artefact, Guard, Shared};
 use scenario::{
@@ -23,8 +22,8 @@ use crate::record;
 
 /// Compiled once for all scenarios.
 static ARTEFACT: LazyLock<Result<Artefact, String>> = LazyLock::new(|| {
-    let path = repo_root().join("target/wasm/edge_breaker_component.wasm");
-    Artefact::load(&path).map_err(|error| format!("{error:#}"))
+    let load = || Artefact::load(&artifacts::component()?);
+    load().map_err(|error| format!("{error:#}"))
 });
 
 /// A host with workers.

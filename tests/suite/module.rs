@@ -3,7 +3,6 @@
 use std::sync::OnceLock;
 
 use anyhow::{Result, anyhow};
-use envoy_harness::repo_root;
 use host_test_proxy_wasm::{Module, Options};
 use module_host::ModuleHost;
 
@@ -13,11 +12,10 @@ static MODULE: OnceLock<Result<Module, String>> = OnceLock::new();
 
 fn module() -> Result<Module> {
     let load = || {
-        let path = repo_root().join("target/wasm/edge_breaker.wasm");
-        let bytes = std::fs::read(&path)
-            .map_err(|error| format!("{}: {error}: run `make wasm`", path.display()))?;
-        Module::new(&bytes, &Options::default()).map_err(|error| error.to_string())
+        let bytes = std::fs::read(artifacts::proxy_wasm()?)?;
+        Ok(Module::new(&bytes, &Options::default())?)
     };
+    let load = || load().map_err(|error: anyhow::Error| format!("{error:#}"));
     MODULE.get_or_init(load).clone().map_err(|error| anyhow!(error))
 }
 

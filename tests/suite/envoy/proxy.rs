@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use edge_breaker_tests::module;
 use envoy_harness::config::{Bootstrap, CdsFile, LdsFile, Listener, Route, Wasm, http2_cluster};
 use envoy_harness::{Envoy, EnvoyOptions, Stats};
 use serde_json::{Value, json};
@@ -87,7 +86,9 @@ pub(super) fn listener(names: &Names, port: &Port, config: &Value, mark: &str) -
 }
 
 fn plugin(config: &Value) -> Result<Wasm> {
-    Ok(Wasm::new("edge-breaker", &module()?).vm_id("edge-breaker").configuration(config))
+    Ok(Wasm::new("edge-breaker", &artifacts::proxy_wasm()?)
+        .vm_id("edge-breaker")
+        .configuration(config))
 }
 
 /// A cluster for which each request has a connection of its own, which one can cut.
