@@ -1,7 +1,7 @@
 //! The direction of dependencies: inward, and nothing else.
 //!
 //! `breaker <- filter <- proxy-wasm`; hosts and demos know the built module, never the plugin's
-//! code. A new package has to be given its place here.
+//! code, but for the native host. A new package has to be given its place here.
 
 use std::collections::BTreeSet;
 
@@ -46,10 +46,21 @@ const PLACES: &[Place] = &[
     tool("host-test-component", &["artifacts"]),
     tool("scenario", &[]),
     tool("world", &["artifacts", "host-test-proxy-wasm"]),
-    tool("module-host", &["scenario", "host-test-proxy-wasm"]),
+    tool(
+        "hosts",
+        &[
+            "artifacts",
+            "breaker",
+            "breaker-filter",
+            "host-test-component",
+            "envoy-harness",
+            "scenario",
+            "host-test-proxy-wasm",
+        ],
+    ),
     tool(
         "breakerctl",
-        &["artifacts", "host-test-proxy-wasm", "module-host", "recipe-services", "scenario"],
+        &["artifacts", "host-test-proxy-wasm", "hosts", "recipe-services", "scenario"],
     ),
     plugin("empty-filter", &[], &["proxy-wasm"]),
     tool("recipe-services", &[]),
@@ -64,7 +75,7 @@ const PLACES: &[Place] = &[
             "breaker-filter",
             "host-test-component",
             "envoy-harness",
-            "module-host",
+            "hosts",
             "module-image",
             "recipe-services",
             "scenario",

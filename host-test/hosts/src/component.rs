@@ -11,13 +11,12 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use host_test_component::types::{self, Callout, ErrandId};
 use host_test_component::{Artefact, Guard, Shared};
 use scenario::{
-    Answer, CallId, CalloutAnswer, Configured, Due, Event, GARBAGE, Host, Late, Made, NEWER, Place,
-    Received, Request, Sent, Status, Store, Worker, configured_mode, stored_record,
+    Answer, CallId, CalloutAnswer, Callouts, Configured, Due, Event, GARBAGE, Host, Late, Made,
+    NEWER, Place, Received, Request, Sent, Status, Store, Worker, configured_mode, stored_record,
 };
 use serde_json::Value;
 
 use self::stream::{Next, Stream};
-use crate::callouts::Callouts;
 use crate::record;
 
 /// Compiled once for all scenarios.

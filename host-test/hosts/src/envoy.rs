@@ -35,7 +35,7 @@ use self::scene::{Got, Scene};
 use self::upstream::{Instruction, Upstream};
 
 pub(crate) use self::clock::TooLate;
-pub(crate) use self::proxy::stop;
+pub use self::proxy::stop;
 
 /// What a real Envoy cannot do.
 pub(crate) const LACKS: &[(Need, &str)] = &[

@@ -48,7 +48,7 @@ fn runtime() -> &'static Runtime {
 }
 
 /// Ends all processes.
-pub(crate) fn stop() {
+pub fn stop() {
     let proxies = std::mem::take(&mut *PROXIES.lock().unwrap_or_else(PoisonError::into_inner));
     drop(proxies);
 }

@@ -10,14 +10,13 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use breaker_filter::{Callout, Config, ErrandAnswer, Filter, PendingErrand};
 use scenario::{
-    Answer, CallId, CalloutAnswer, Configured, Due, Event, GARBAGE, Host, Late, Made, NEWER, Place,
-    Received, Request, Sent, Status, Store, Worker, configured_mode, stored_record,
+    Answer, CallId, CalloutAnswer, Callouts, Configured, Due, Event, GARBAGE, Host, Late, Made,
+    NEWER, Place, Received, Request, Sent, Status, Store, Worker, configured_mode, stored_record,
 };
 use serde_json::Value;
 
 use self::proxy::{Facts, Metrics, Proxy, status_only};
 use self::stream::{Next, Stream};
-use crate::callouts::Callouts;
 use crate::record;
 
 /// Workers with a filter each, and the main thread, which ticks but sees no request.
