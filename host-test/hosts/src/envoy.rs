@@ -120,7 +120,7 @@ impl RealEnvoy {
         let listener =
             proxy::listener(&self.names, &self.port, &self.names.config(config), &self.mark())?;
         if let Err(why) = self.proxy.put(&self.names, listener, &clusters).await? {
-            return Ok(Configured::Refused(self.names.told(&why)));
+            return Ok(Configured::Refused(self.names.without_prefix(&why)));
         }
         let (address, mark) = (self.port.address, self.mark());
         self.connections =

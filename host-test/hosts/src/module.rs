@@ -10,7 +10,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use host_test_proxy_wasm::{Call, CallAnswer, CallToken, LogLevel, Module, Plugin, Process};
 use scenario::{
     Answer, CallId, CalloutAnswer, Callouts, Configured, Due, Event, GARBAGE, Host, Late, Made,
-    NEWER, Place, Received, Request, Sent, Status, Store, WALL_START, Worker,
+    NEWER, Received, Request, Sent, Status, Store, Thread, WALL_START, Worker,
 };
 use serde_json::Value;
 
@@ -159,7 +159,7 @@ impl ModuleHost {
     /// Why the module has refused a configuration.
     fn refusal(&self) -> String {
         let lines = self.process.take_log().into_iter().map(|line| line.message);
-        let lines: Vec<_> = lines.map(|line| told(&line).to_owned()).collect();
+        let lines: Vec<_> = lines.map(|line| message(&line).to_owned()).collect();
         let reason = lines.iter().find_map(|line| line.strip_prefix("configuration refused: "));
         reason.map_or_else(|| lines.join("\n"), str::to_owned)
     }
@@ -252,8 +252,8 @@ impl Host for ModuleHost {
                 let vm = self.new_vm(*worker)?;
                 *self.vm(*worker)? = vm;
             }
-            Event::Tick(Place::Worker(worker)) => self.tick(*worker)?,
-            Event::Tick(Place::Main) => self.tick(self.workers)?,
+            Event::Tick(Thread::Worker(worker)) => self.tick(*worker)?,
+            Event::Tick(Thread::Main) => self.tick(self.workers)?,
             Event::WallClock { nanos } => {
                 self.wall_offset = self.wall_offset.saturating_add(*nanos);
                 self.set_clocks(self.callouts.timers.now());
@@ -283,7 +283,7 @@ impl Host for ModuleHost {
 
     fn log(&mut self) -> Result<Option<Vec<String>>> {
         let lines = self.process.take_log().into_iter();
-        Ok(Some(lines.map(|line| told(&line.message).to_owned()).collect()))
+        Ok(Some(lines.map(|line| message(&line.message).to_owned()).collect()))
     }
 
     fn callouts(&mut self) -> Result<Option<Made>> {
@@ -309,6 +309,6 @@ impl ModuleHost {
 }
 
 /// A line without what tells it from other plugins' lines.
-fn told(line: &str) -> &str {
+fn message(line: &str) -> &str {
     line.strip_prefix("edge-breaker ").unwrap_or(line)
 }

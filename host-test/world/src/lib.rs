@@ -12,11 +12,11 @@
 
 mod defect;
 mod oracle;
-mod player;
 mod record;
 mod rules;
+mod runner;
+mod scheduler;
 mod service;
-mod stage;
 mod trace;
 mod world;
 
@@ -29,7 +29,7 @@ use host_test_proxy_wasm::{FailurePolicy, LogLevel, Module, Plugin, Process, Wor
 pub use defect::Defect;
 pub use rules::{CheckRules, RateRules, Rules};
 
-use stage::Stage;
+use scheduler::Scheduler;
 use world::World;
 
 /// A world to be simulated.
@@ -131,17 +131,17 @@ pub fn simulate(module: &Module, setup: Setup) -> Result<Report, Box<Violation>>
     let workers = workers.map_err(|error| failed(error.to_string(), 0, 0, String::new()))?;
     let world =
         World::new(setup, process).map_err(|problem| failed(problem, 0, 0, String::new()))?;
-    let stage = Arc::new(Stage::new(world, setup.workers + 1));
+    let scheduler = Arc::new(Scheduler::new(world, setup.workers + 1));
     std::thread::scope(|threads| {
         for (number, worker) in workers.into_iter().enumerate() {
-            let stage = &stage;
-            threads.spawn(move || player::play(stage, number, worker));
+            let scheduler = &scheduler;
+            threads.spawn(move || runner::run(scheduler, number, worker));
         }
     });
-    let Some(stage) = Arc::into_inner(stage) else {
+    let Some(scheduler) = Arc::into_inner(scheduler) else {
         return Err(failed("a worker did not go".to_owned(), 0, 0, String::new()));
     };
-    let world = stage.into_world();
+    let world = scheduler.into_world();
     match &world.failure {
         None => Ok(world.report()),
         Some(problem) => {

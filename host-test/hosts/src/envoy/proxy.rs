@@ -180,7 +180,7 @@ impl Proxy {
     pub(super) async fn take_away(&self, names: &Names) {
         let mut at_work = self.at_work.lock().await;
         at_work.listeners.remove(names.scenario());
-        let of_others = |name: &str| name != names.scenario() && names.told(name) == name;
+        let of_others = |name: &str| name != names.scenario() && names.without_prefix(name) == name;
         at_work.clusters.retain(|name, _| of_others(name));
     }
 
@@ -250,7 +250,9 @@ impl Proxy {
         // The clusters of scenarios that are over are gone while their checks are still made.
         let is_others = |name: &str| name.contains("=unknown_cluster;");
         let value_of = |name, value| if is_others(name) { 0 } else { value };
-        Ok(of_this.map(|(name, value)| (names.told(name), value_of(name, value))).collect())
+        Ok(of_this
+            .map(|(name, value)| (names.without_prefix(name), value_of(name, value)))
+            .collect())
     }
 
     async fn counter(&self, name: &str) -> Result<u64> {

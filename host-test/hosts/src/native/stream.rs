@@ -194,8 +194,8 @@ impl Stream {
             plugin.filter.on_response(exchange, read, is_all, host, effects)
         });
         match verdict {
-            ResponseVerdict::Continue(told) => {
-                add(&mut reply, told);
+            ResponseVerdict::Continue(annotations) => {
+                add(&mut reply, annotations);
                 self.begun = Some(reply);
                 Next::Waiting
             }
@@ -256,10 +256,10 @@ impl Stream {
         self.over(proxy);
         match verdict {
             FallbackVerdict::Replace(it) => Received::Replayed(reply_of(&it.reply)),
-            FallbackVerdict::Resume(told) => {
+            FallbackVerdict::Resume(annotations) => {
                 let head = &self.facts.head;
                 let mut reply = Reply { status: head.status, headers: head.headers.clone() };
-                add(&mut reply, told);
+                add(&mut reply, annotations);
                 Received::Passed(reply)
             }
             FallbackVerdict::Nothing => Received::Nothing,
@@ -277,8 +277,8 @@ impl Stream {
     }
 }
 
-fn add(reply: &mut Reply, told: Told) {
-    told.removed().for_each(|name| drop(reply.headers.remove(name)));
-    let headers = told.headers().map(|(name, value)| (name.to_owned(), value.to_owned()));
+fn add(reply: &mut Reply, annotations: Told) {
+    annotations.removed().for_each(|name| drop(reply.headers.remove(name)));
+    let headers = annotations.headers().map(|(name, value)| (name.to_owned(), value.to_owned()));
     reply.headers.extend(headers);
 }
