@@ -4,12 +4,12 @@
 
 use breaker::{Breaker, CheckResult, CheckTicket, Policy, StateName, Transition};
 
-use crate::Callout;
+use crate::CalloutRequest;
 use crate::effects::Effects;
 use crate::filter::Filter;
 use crate::host::{Host, Property};
 use crate::instances::Number;
-use crate::store::{Record, Update};
+use crate::store::{ServiceHandle, Update};
 use crate::telemetry::ServiceMetric;
 
 /// A health check whose answer is not there yet.
@@ -69,14 +69,14 @@ impl Filter {
     }
 }
 
-impl Record<'_> {
+impl ServiceHandle<'_> {
     /// Takes the check that is due.
     pub(crate) fn take_check(
         &self,
         seen: &Breaker,
         host: &impl Host,
         effects: &mut Effects,
-    ) -> Option<(PendingCheck, Callout)> {
+    ) -> Option<(PendingCheck, CalloutRequest)> {
         let probe = self.service.probe.as_ref()?;
         if seen.state() != StateName::Open {
             return None;
@@ -87,7 +87,7 @@ impl Record<'_> {
             Update::Changed(ticket, None)
         });
         let pending = PendingCheck { breaker: self.instance.number, ticket: taken.ok()?? };
-        let callout = Callout {
+        let callout = CalloutRequest {
             cluster: probe.cluster.clone(),
             headers: probe.headers.clone(),
             body: Vec::new(),

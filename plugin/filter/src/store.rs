@@ -97,7 +97,7 @@ const WRITES_IN_PROGRESS: u64 = (1 << 32) - 1;
 
 /// What one worker keeps of a service's record.
 #[derive(Debug, Default)]
-pub(crate) struct Memory {
+pub(crate) struct LocalState {
     /// Whether the gauge of the record's version can be relied on.
     versioned: Cell<bool>,
     /// The version in which the record was clean, and how.
@@ -122,7 +122,7 @@ pub(crate) struct Memory {
     pub(crate) unwritten: Unwritten,
 }
 
-impl Memory {
+impl LocalState {
     /// That of a worker which has seen nothing.
     pub(crate) fn new(service: &Service) -> Self {
         Self { tally: Cell::new(Tally::new(&service.policy)), ..Self::default() }
@@ -159,7 +159,7 @@ pub(crate) fn is_counted(gauge: Metric, host: &impl Host) -> bool {
 
 /// A service's record, as one worker knows it.
 #[derive(Clone)]
-pub(crate) struct Record<'a> {
+pub(crate) struct ServiceHandle<'a> {
     /// The number of its metrics.
     pub(crate) number: usize,
     pub(crate) instance: Shown<'a>,
@@ -186,7 +186,7 @@ struct Loaded {
     left_alone: bool,
 }
 
-impl Record<'_> {
+impl ServiceHandle<'_> {
     /// Creates the record if there is none, puts its window and health check in force, finds out whether
     /// its version can be relied on, and leaves no more stale answers than there may be.
     pub(crate) fn ensure(&self, host: &impl Host, effects: &mut Effects) {

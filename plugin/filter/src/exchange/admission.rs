@@ -9,7 +9,7 @@ use crate::effects::Effects;
 use crate::health::claim_check;
 use crate::host::Host;
 use crate::random::scrambled;
-use crate::store::{Lost, Record, Update};
+use crate::store::{Lost, ServiceHandle, Update};
 use crate::telemetry::{Metric, ServiceMetric};
 
 /// What becomes of a request.
@@ -54,7 +54,7 @@ impl Standing {
     }
 }
 
-impl Record<'_> {
+impl ServiceHandle<'_> {
     /// Decides on a call of a class, whose request is complete or not. Where the breaker is closed
     /// and clean, and no place has to be found, that is all there is to it.
     pub(super) fn enter(

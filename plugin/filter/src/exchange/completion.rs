@@ -11,7 +11,7 @@ use crate::effects::Effects;
 use crate::filter::Filter;
 use crate::host::Host;
 use crate::reply::Reply;
-use crate::store::{Record, Update};
+use crate::store::{ServiceHandle, Update};
 use crate::telemetry::ServiceMetric;
 
 impl Filter {
@@ -51,7 +51,7 @@ impl Filter {
     }
 }
 
-impl Record<'_> {
+impl ServiceHandle<'_> {
     /// Keeps the place of a call whose request is complete now. An error: it was given back, and
     /// there is no other.
     ///

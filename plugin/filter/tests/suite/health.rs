@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use breaker_filter::{ErrandAnswer, Headers};
+use breaker_filter::{CalloutAnswer, Headers};
 use serde_json::{Value, json};
 
 use crate::world::{PAYMENT, World, service};
@@ -250,10 +250,10 @@ fn a_check_without_a_sensible_answer_has_failed() {
     for status in [&b""[..], b"OK", b"\xff\xff", b"99999", b"-200"] {
         world.until_next_check();
         let headers = Headers::from_pairs(&[(":status", status)]);
-        world.finish_check(&ErrandAnswer::Answered(headers));
+        world.finish_check(&CalloutAnswer::Answered(headers));
     }
     world.until_next_check();
-    world.finish_check(&ErrandAnswer::Answered(Headers::from_serialized(vec![0xff; 9])));
+    world.finish_check(&CalloutAnswer::Answered(Headers::from_serialized(vec![0xff; 9])));
     assert_eq!(world.of("health_checks_total", &["result=unhealthy"]), 7);
     assert_eq!(world.state(), "OPEN");
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use breaker_filter::{Config, ErrandAnswer};
+use breaker_filter::{CalloutAnswer, Config};
 use serde_json::{Value, json};
 
 use crate::world::{PAYMENT, World, service};
@@ -166,7 +166,7 @@ fn nonsense_in_the_store_and_in_answers_is_borne() {
         world.advance(Duration::from_secs(600));
         world.tick_all();
         while world.pending_checks() > 0 {
-            world.finish_check(&ErrandAnswer::Failed);
+            world.finish_check(&CalloutAnswer::Failed);
         }
     }
     world.store().put(OUTBOX, b"\x01damage".to_vec());

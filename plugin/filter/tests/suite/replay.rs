@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use breaker_filter::{FallbackVerdict, ResponseVerdict, StateName, Substitute, Told};
+use breaker_filter::{
+    FallbackVerdict, ResponseAnnotations, ResponseVerdict, StateName, Substitute,
+};
 use serde_json::{Value, json};
 
 use crate::world::{By, Call, PAYMENT, World, flag, recipe, service};
 
-const PASS: ResponseVerdict = ResponseVerdict::Continue(Told::NOTHING);
+const PASS: ResponseVerdict = ResponseVerdict::Continue(ResponseAnnotations::NOTHING);
 
 fn limited(bytes: usize) -> World {
     let mut fields = recipe();
@@ -313,7 +315,7 @@ fn where_the_fallback_fails_the_original_answer_passes() {
     for status in ["500", "503", "504", "599", "199", "0", "", "abc", "99999"] {
         let (world, mut call) = asked("fallback");
         let verdict = call.fallback_answers(status, &[]);
-        assert_eq!(verdict, FallbackVerdict::Resume(Told::NOTHING), "{status}");
+        assert_eq!(verdict, FallbackVerdict::Resume(ResponseAnnotations::NOTHING), "{status}");
         drop(call);
         assert_eq!(world.of("fallback_total", &["kind=replay"]), 0);
         assert_eq!((world.status().failures, world.outcomes()), (1, [0, 1, 0, 0]));
@@ -323,7 +325,8 @@ fn where_the_fallback_fails_the_original_answer_passes() {
 #[test]
 fn where_the_fallback_does_not_answer_the_original_answer_passes() {
     let (world, mut call) = asked("always");
-    let told = Told { state: Some(StateName::Closed), ..Told::NOTHING };
+    let told =
+        ResponseAnnotations { state: Some(StateName::Closed), ..ResponseAnnotations::NOTHING };
     assert_eq!(call.fallback_verdict(None), FallbackVerdict::Resume(told));
     drop(call);
     assert_eq!(world.outcomes(), [0, 1, 0, 0]);

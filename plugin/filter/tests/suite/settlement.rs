@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use breaker_filter::{Host, ResponseVerdict, Told};
+use breaker_filter::{Host, ResponseAnnotations, ResponseVerdict};
 use serde_json::{Value, json};
 
 use crate::world::{Call, PAYMENT, World, flag};
@@ -55,7 +55,7 @@ fn every_order_of_callbacks_settles_a_call_once() {
 fn a_good_answer_counts_as_success_when_it_ends() {
     let world = World::with(&json!({}));
     let mut call = world.call();
-    assert_eq!(call.begin(200), ResponseVerdict::Continue(Told::NOTHING));
+    assert_eq!(call.begin(200), ResponseVerdict::Continue(ResponseAnnotations::NOTHING));
     assert_eq!(world.outcomes(), [0, 0, 0, 0], "its body may still fail");
     call.over();
     assert_eq!(world.outcomes(), [1, 0, 0, 0]);
