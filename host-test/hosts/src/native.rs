@@ -8,7 +8,7 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use breaker_filter::{Callout, Config, ErrandAnswer, Filter, PendingErrand};
+use breaker_filter::{CalloutRequest, Config, Filter, PendingCallout};
 use scenario::{
     Answer, CallId, CalloutAnswer, Callouts, Configured, Due, Event, GARBAGE, Host, Late, Made,
     NEWER, Received, Request, Sent, Status, Store, Thread, Worker, configured_mode, stored_record,
@@ -44,7 +44,7 @@ struct Plugin {
 /// Who waits for a call-out.
 enum Owner {
     /// The plugin itself: a health check, or a notification.
-    Plugin(Worker, Weak<Plugin>, PendingErrand),
+    Plugin(Worker, Weak<Plugin>, PendingCallout),
     /// A call, and the cluster that is asked in its stead.
     Replay(CallId, String),
 }
@@ -122,7 +122,7 @@ impl Native {
     }
 
     /// Makes a call-out. Returns what its client got if it was answered at once.
-    fn call(&mut self, callout: &Callout, owner: Owner) -> Result<Option<Late>> {
+    fn call(&mut self, callout: &CalloutRequest, owner: Owner) -> Result<Option<Late>> {
         let headers = callout.headers.iter().cloned().collect();
         match self.callouts.make(&callout.cluster, headers, callout.timeout, owner) {
             None => Ok(None),
@@ -137,12 +137,16 @@ impl Native {
                     return Ok(None);
                 };
                 let answer = match answer {
-                    CalloutAnswer::Status(status) => ErrandAnswer::Answered(status_only(status)),
-                    CalloutAnswer::Refused | CalloutAnswer::Held => ErrandAnswer::Failed,
-                    CalloutAnswer::Unknown => ErrandAnswer::UnknownCluster,
+                    CalloutAnswer::Status(status) => {
+                        breaker_filter::CalloutAnswer::Answered(status_only(status))
+                    }
+                    CalloutAnswer::Refused | CalloutAnswer::Held => {
+                        breaker_filter::CalloutAnswer::Failed
+                    }
+                    CalloutAnswer::Unknown => breaker_filter::CalloutAnswer::UnknownCluster,
                 };
                 self.proxy.run(&plugin.metrics, &Facts::default(), |host, effects| {
-                    plugin.filter.on_errand_answer(pending, &answer, host, effects);
+                    plugin.filter.on_callout_answer(pending, &answer, host, effects);
                 });
                 Ok(None)
             }

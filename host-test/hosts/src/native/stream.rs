@@ -3,8 +3,8 @@
 use std::rc::{Rc, Weak};
 
 use breaker_filter::{
-    AnswerHead, Callout, Exchange, FallbackAnswer, FallbackVerdict, Headers, Piece, RequestAction,
-    ResponseVerdict, Told,
+    AnswerHead, CalloutRequest, Exchange, FallbackAnswer, FallbackVerdict, Headers, Piece,
+    RequestAction, ResponseAnnotations, ResponseVerdict,
 };
 use scenario::{
     Answer, CLIENT_GONE, CallId, CalloutAnswer, Grpc, Head, Received, Reply, Request, Worker,
@@ -32,7 +32,7 @@ pub(super) enum Next {
     /// It waits for its service.
     Waiting,
     /// It waits for a call-out.
-    Ask(Callout),
+    Ask(CalloutRequest),
     /// Its client has got this.
     Done(Received),
 }
@@ -277,7 +277,7 @@ impl Stream {
     }
 }
 
-fn add(reply: &mut Reply, annotations: Told) {
+fn add(reply: &mut Reply, annotations: ResponseAnnotations) {
     annotations.removed().for_each(|name| drop(reply.headers.remove(name)));
     let headers = annotations.headers().map(|(name, value)| (name.to_owned(), value.to_owned()));
     reply.headers.extend(headers);
