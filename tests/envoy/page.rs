@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use edge_breaker_tests::{Edge, PAYMENT};
 use envoy_harness::client::empty;
 use envoy_harness::repo_root;
-use node_packages::Project;
+use host_test_component::node::Project;
 use serde_json::json;
 
 use crate::load::{Load, patient_fallback, patient_route};

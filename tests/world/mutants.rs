@@ -8,8 +8,8 @@ mod build;
 use std::fmt;
 use std::time::Instant;
 
-use simulated_world::{Rules, Setup, simulate};
-use wasm_host::{Module, Options};
+use host_test_proxy_wasm::{Module, Options};
+use world::{Rules, Setup, simulate};
 
 use build::Workshop;
 

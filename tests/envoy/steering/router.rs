@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use edge_breaker_tests::PAYMENT;
 use edge_breaker_tests::steering::{OWN_HEADERS, ROUTER_HEADERS};
 use edge_breaker_tests::steering::{manager, removed};
-use edge_breaker_tests::{PAYMENT, module};
 use envoy_harness::client::Client;
 use envoy_harness::{EnvoyOptions, Sample};
 use recipe_services::{Ports, Services};
@@ -31,7 +31,6 @@ const STEERING: [(&str, &str); 3] = [
 
 /// The recipe with clients on this machine trusted, and nothing or all of its removal left.
 async fn recipe(removal: bool) -> Result<Edge> {
-    module()?;
     let services = Services::start(Ports::default()).await?;
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     let mut config = Sample::load("envoy/recipe.yaml")?

@@ -1,7 +1,7 @@
 //! What an answer says of the service.
 
-use component_host::types::Origin;
-use component_host::{WALL_START, field};
+use host_test_component::types::Origin;
+use host_test_component::{WALL_START, field};
 use serde_json::json;
 
 use crate::world::{World, ending, get, head, head_by};

@@ -1,7 +1,7 @@
 //! Requests: admitted, diverted, answered, abandoned.
 
-use component_host::types::{Field, Origin, RequestVerdict, ResponseVerdict, State};
-use component_host::{Shared, field};
+use host_test_component::types::{Field, Origin, RequestVerdict, ResponseVerdict, State};
+use host_test_component::{Shared, field};
 use serde_json::{Value, json};
 
 use crate::world::{World, get, head, instance};

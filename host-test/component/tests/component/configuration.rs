@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use component_host::types::{MetricKind, RequestVerdict, State};
-use component_host::{Shared, WALL_START};
+use host_test_component::types::{MetricKind, RequestVerdict, State};
+use host_test_component::{Shared, WALL_START};
 use serde_json::json;
 
 use crate::world::{World, config, get, instance};

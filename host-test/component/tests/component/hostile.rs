@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use component_host::field;
-use component_host::types::{
+use fastrand::Rng;
+use host_test_component::field;
+use host_test_component::types::{
     Answer, Ending, Field, Origin, RequestHead, ResponseHead, ResponseVerdict, State,
 };
-use fastrand::Rng;
 use serde_json::json;
 
 use crate::world::{World, get};

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use component_host::types::{RequestVerdict, State, StatusError};
+use host_test_component::types::{RequestVerdict, State, StatusError};
 use serde_json::json;
 
 use crate::world::{World, get};

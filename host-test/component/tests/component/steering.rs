@@ -1,7 +1,7 @@
 //! What an operator does to a breaker through the host.
 
-use component_host::Shared;
-use component_host::types::{Command, RequestVerdict, State, SteerError};
+use host_test_component::Shared;
+use host_test_component::types::{Command, RequestVerdict, State, SteerError};
 use serde_json::json;
 
 use crate::world::{SERVICE, World, instance};

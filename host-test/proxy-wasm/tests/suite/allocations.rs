@@ -1,6 +1,6 @@
 //! What a module allocates of its own will.
 
-use wasm_host::{LoadError, Module, Options, Plugin, Process, Worker};
+use host_test_proxy_wasm::{LoadError, Module, Options, Plugin, Process, Worker};
 
 use crate::guest::expand;
 

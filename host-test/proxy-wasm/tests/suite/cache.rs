@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use wasm_host::{Cache, Options, Origin, Plugin, Process, Worker};
+use host_test_proxy_wasm::{Cache, Options, Origin, Plugin, Process, Worker};
 
 use crate::guest::assembled;
 use crate::support::exchange;

@@ -1,10 +1,9 @@
 //! The module that Envoy loads, from the first request to the last.
 
-use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use wasm_host::{
+use host_test_proxy_wasm::{
     CallAnswer, FailurePolicy, Headers, LogLevel, Module, Options, Plugin, Process, StartError,
     Status, Worker,
 };
@@ -30,10 +29,7 @@ const REPLY_CONFIG: &str = r#"{
 fn module() -> &'static Module {
     static MODULE: OnceLock<Module> = OnceLock::new();
     MODULE.get_or_init(|| {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let path = root.join("target/wasm/edge_breaker.wasm");
-        let bytes = std::fs::read(&path)
-            .unwrap_or_else(|error| panic!("{}: {error}; run `make wasm`", path.display()));
+        let bytes = std::fs::read(artifacts::proxy_wasm().unwrap()).unwrap();
         Module::new(&bytes, &Options::default()).unwrap()
     })
 }

@@ -1,6 +1,6 @@
 //! What a filter can know of a stream, by its phase.
 
-use wasm_host::Plugin;
+use host_test_proxy_wasm::Plugin;
 
 use crate::guest::{said, start, start_with};
 use crate::support::{request, response};

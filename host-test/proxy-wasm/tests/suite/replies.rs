@@ -1,6 +1,6 @@
 //! Streams that the filter answers or cuts off.
 
-use wasm_host::{Event, Headers, Part};
+use host_test_proxy_wasm::{Event, Headers, Part};
 
 use crate::guest::{said, start};
 use crate::support::{Outcome, exchange, request, response};

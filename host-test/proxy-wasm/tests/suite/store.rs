@@ -1,6 +1,6 @@
 //! Shared data, queues and metrics.
 
-use wasm_host::{MetricKind, Plugin, Process, Status, Worker};
+use host_test_proxy_wasm::{MetricKind, Plugin, Process, Status, Worker};
 
 use crate::guest::{module, said, start};
 use crate::support::Outcome;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wasm_host::{LogLevel, Plugin, Process, Status, Worker};
+use host_test_proxy_wasm::{LogLevel, Plugin, Process, Status, Worker};
 
 use crate::guest::{module, said, start, start_with};
 use crate::support::exchange;

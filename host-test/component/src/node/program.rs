@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Result, bail};
 
-use crate::run;
+use super::run;
 
 /// The version that is installed where there is none.
 const VERSION: &str = "24.19.0";

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use edge_breaker_tests::module;
 use envoy_harness::config::{Bootstrap, CdsFile, LdsFile, Listener, Route, Wasm, http2_cluster};
 use envoy_harness::{Envoy, EnvoyOptions, Stats};
 use serde_json::{Value, json};
@@ -49,7 +48,7 @@ fn runtime() -> &'static Runtime {
 }
 
 /// Ends all processes.
-pub(crate) fn stop() {
+pub fn stop() {
     let proxies = std::mem::take(&mut *PROXIES.lock().unwrap_or_else(PoisonError::into_inner));
     drop(proxies);
 }
@@ -87,7 +86,9 @@ pub(super) fn listener(names: &Names, port: &Port, config: &Value, mark: &str) -
 }
 
 fn plugin(config: &Value) -> Result<Wasm> {
-    Ok(Wasm::new("edge-breaker", &module()?).vm_id("edge-breaker").configuration(config))
+    Ok(Wasm::new("edge-breaker", &artifacts::proxy_wasm()?)
+        .vm_id("edge-breaker")
+        .configuration(config))
 }
 
 /// A cluster for which each request has a connection of its own, which one can cut.
@@ -179,7 +180,7 @@ impl Proxy {
     pub(super) async fn take_away(&self, names: &Names) {
         let mut at_work = self.at_work.lock().await;
         at_work.listeners.remove(names.scenario());
-        let of_others = |name: &str| name != names.scenario() && names.told(name) == name;
+        let of_others = |name: &str| name != names.scenario() && names.without_prefix(name) == name;
         at_work.clusters.retain(|name, _| of_others(name));
     }
 
@@ -249,7 +250,9 @@ impl Proxy {
         // The clusters of scenarios that are over are gone while their checks are still made.
         let is_others = |name: &str| name.contains("=unknown_cluster;");
         let value_of = |name, value| if is_others(name) { 0 } else { value };
-        Ok(of_this.map(|(name, value)| (names.told(name), value_of(name, value))).collect())
+        Ok(of_this
+            .map(|(name, value)| (names.without_prefix(name), value_of(name, value)))
+            .collect())
     }
 
     async fn counter(&self, name: &str) -> Result<u64> {

@@ -3,16 +3,16 @@
 use std::rc::{Rc, Weak};
 
 use breaker_filter::{
-    AnswerHead, Callout, Exchange, FallbackAnswer, FallbackVerdict, Headers, Piece, RequestAction,
-    ResponseVerdict, Told,
+    AnswerHead, CalloutRequest, Exchange, FallbackAnswer, FallbackVerdict, Headers, Piece,
+    RequestAction, ResponseAnnotations, ResponseVerdict,
 };
 use scenario::{
     Answer, CLIENT_GONE, CallId, CalloutAnswer, Grpc, Head, Received, Reply, Request, Worker,
+    diverted,
 };
 
 use super::Plugin;
 use super::proxy::{Facts, Proxy, reply_of, status_only};
-use crate::callouts::diverted;
 
 pub(super) struct Stream {
     pub(super) worker: Worker,
@@ -32,7 +32,7 @@ pub(super) enum Next {
     /// It waits for its service.
     Waiting,
     /// It waits for a call-out.
-    Ask(Callout),
+    Ask(CalloutRequest),
     /// Its client has got this.
     Done(Received),
 }
@@ -194,8 +194,8 @@ impl Stream {
             plugin.filter.on_response(exchange, read, is_all, host, effects)
         });
         match verdict {
-            ResponseVerdict::Continue(told) => {
-                add(&mut reply, told);
+            ResponseVerdict::Continue(annotations) => {
+                add(&mut reply, annotations);
                 self.begun = Some(reply);
                 Next::Waiting
             }
@@ -256,10 +256,10 @@ impl Stream {
         self.over(proxy);
         match verdict {
             FallbackVerdict::Replace(it) => Received::Replayed(reply_of(&it.reply)),
-            FallbackVerdict::Resume(told) => {
+            FallbackVerdict::Resume(annotations) => {
                 let head = &self.facts.head;
                 let mut reply = Reply { status: head.status, headers: head.headers.clone() };
-                add(&mut reply, told);
+                add(&mut reply, annotations);
                 Received::Passed(reply)
             }
             FallbackVerdict::Nothing => Received::Nothing,
@@ -277,8 +277,8 @@ impl Stream {
     }
 }
 
-fn add(reply: &mut Reply, told: Told) {
-    told.removed().for_each(|name| drop(reply.headers.remove(name)));
-    let headers = told.headers().map(|(name, value)| (name.to_owned(), value.to_owned()));
+fn add(reply: &mut Reply, annotations: ResponseAnnotations) {
+    annotations.removed().for_each(|name| drop(reply.headers.remove(name)));
+    let headers = annotations.headers().map(|(name, value)| (name.to_owned(), value.to_owned()));
     reply.headers.extend(headers);
 }

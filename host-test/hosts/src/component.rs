@@ -8,23 +8,21 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use component_host::types::{self, Callout, ErrandId};
-use component_host::{Artefact, Guard, Shared};
-use envoy_harness::repo_root;
+use host_test_component::types::{self, Callout, ErrandId};
+use host_test_component::{Artefact, Guard, Shared};
 use scenario::{
-    Answer, CallId, CalloutAnswer, Configured, Due, Event, GARBAGE, Host, Late, Made, NEWER, Place,
-    Received, Request, Sent, Status, Store, Worker, configured_mode, stored_record,
+    Answer, CallId, CalloutAnswer, Callouts, Configured, Due, Event, GARBAGE, Host, Late, Made,
+    NEWER, Received, Request, Sent, Status, Store, Thread, Worker, configured_mode, stored_record,
 };
 use serde_json::Value;
 
 use self::stream::{Next, Stream};
-use crate::callouts::Callouts;
 use crate::record;
 
 /// Compiled once for all scenarios.
 static ARTEFACT: LazyLock<Result<Artefact, String>> = LazyLock::new(|| {
-    let path = repo_root().join("target/wasm/edge_breaker_component.wasm");
-    Artefact::load(&path).map_err(|error| format!("{error:#}"))
+    let load = || Artefact::load(&artifacts::component()?);
+    load().map_err(|error| format!("{error:#}"))
 });
 
 /// A host with workers.
@@ -41,14 +39,15 @@ pub(crate) struct Component {
 
 /// Who waits for a call-out.
 enum Owner {
-    Errand(Worker, ErrandId),
+    /// The plugin itself: a health check, or a notification.
+    Plugin(Worker, ErrandId),
     Replay(Worker, CallId),
 }
 
 impl Owner {
     const fn thread(&self) -> Worker {
         match self {
-            Self::Errand(thread, _) | Self::Replay(thread, _) => *thread,
+            Self::Plugin(thread, _) | Self::Replay(thread, _) => *thread,
         }
     }
 
@@ -92,7 +91,7 @@ impl Component {
 
     fn tick(&mut self, thread: Worker) -> Result<()> {
         for errand in self.guard(thread)?.tick()? {
-            self.call(&errand.callout, Owner::Errand(thread, errand.id))?;
+            self.call(&errand.callout, Owner::Plugin(thread, errand.id))?;
         }
         Ok(())
     }
@@ -114,7 +113,7 @@ impl Component {
             CalloutAnswer::Refused | CalloutAnswer::Unknown | CalloutAnswer::Held => None,
         };
         match *owner {
-            Owner::Errand(thread, errand) => {
+            Owner::Plugin(thread, errand) => {
                 self.guard(thread)?.reported(errand, status)?;
                 Ok(None)
             }
@@ -151,7 +150,7 @@ impl Host for Component {
             return Ok(Configured::Refused(error.message));
         }
         // Nor does a proxy wait for checks of a configuration that is not at work any more.
-        self.callouts.forget(|owner| matches!(owner, Owner::Errand(..)));
+        self.callouts.forget(|owner| matches!(owner, Owner::Plugin(..)));
         self.config = text;
         for thread in 0..=self.workers {
             if thread == self.guards.len() {
@@ -223,8 +222,8 @@ impl Host for Component {
                 let guard = self.new_guard(*worker)?;
                 *self.guard(*worker)? = guard;
             }
-            Event::Tick(Place::Worker(worker)) => self.tick(*worker)?,
-            Event::Tick(Place::Main) => self.tick(self.workers)?,
+            Event::Tick(Thread::Worker(worker)) => self.tick(*worker)?,
+            Event::Tick(Thread::Main) => self.tick(self.workers)?,
             Event::WallClock { nanos } => self.shared.shift_wall(*nanos),
             Event::LostRaces(count) => self.shared.lose_races(usize::try_from(*count)?),
             Event::Store(Store::Well) => self.shared.break_store(false),
@@ -245,10 +244,10 @@ impl Host for Component {
         let bytes = stored_record(&self.config, service, |key| self.shared.value(key));
         let status = record::status(bytes.as_deref(), &configured_mode(&self.config, service));
         // An instance tells the same of the services that it guards, if it can read the store.
-        let told = self.guard(0)?.status()?.unwrap_or_default();
-        if let Some(told) = told.into_iter().find(|told| told.service_name == service) {
-            let told = status_of(&told);
-            ensure!(told == status, "{service}: told {told:?}, stored {status:?}");
+        let shown = self.guard(0)?.status()?.unwrap_or_default();
+        if let Some(shown) = shown.into_iter().find(|it| it.service_name == service) {
+            let shown = status_of(&shown);
+            ensure!(shown == status, "{service}: shown {shown:?}, stored {status:?}");
         }
         Ok(status)
     }
@@ -267,8 +266,8 @@ impl Host for Component {
     }
 }
 
-fn status_of(told: &types::ServiceStatus) -> Status {
-    let state = match told.state {
+fn status_of(shown: &types::ServiceStatus) -> Status {
+    let state = match shown.state {
         types::State::Closed => "CLOSED",
         types::State::Open => "OPEN",
         types::State::HalfOpen => "HALF_OPEN",
@@ -276,7 +275,7 @@ fn status_of(told: &types::ServiceStatus) -> Status {
         types::State::Disabled => "DISABLED",
         types::State::MetricsOnly => "METRICS_ONLY",
     };
-    let reason = told.trip_reason.map(|reason| match reason {
+    let reason = shown.trip_reason.map(|reason| match reason {
         types::Reason::ConsecutiveFailures => "consecutive_failures",
         types::Reason::FailureRate => "failure_rate",
         types::Reason::SlowCallRate => "slow_call_rate",
@@ -288,8 +287,8 @@ fn status_of(told: &types::ServiceStatus) -> Status {
     });
     Status {
         state: state.to_owned(),
-        failure_count: told.failure_count.into(),
-        generation: told.generation,
+        failure_count: shown.failure_count.into(),
+        generation: shown.generation,
         trip_reason: reason.map(str::to_owned),
     }
 }

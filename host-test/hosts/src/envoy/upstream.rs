@@ -155,7 +155,7 @@ async fn serve(stream: TcpStream, scene: Arc<Scene>, answers: Answers) {
                 Answers::Service => scripted(&scene, &head.headers, &cut).await,
                 Answers::Cluster { name, with } => {
                     let with = *with.lock().unwrap_or_else(PoisonError::into_inner);
-                    told(&scene, name, with, &head).await
+                    answer_of(&scene, name, with, &head).await
                 }
             }
         }
@@ -289,7 +289,7 @@ fn texts(head: &Parts) -> BTreeMap<String, String> {
 }
 
 /// A cluster answers diverted requests at once, and call-outs as it was told to.
-async fn told(
+async fn answer_of(
     scene: &Scene,
     cluster: &str,
     with: CalloutAnswer,

@@ -1,6 +1,6 @@
-//! The stage: worker threads, of which exactly one plays at a time.
+//! The scheduler: worker threads, of which exactly one runs at a time.
 //!
-//! A worker that is about to call the host may have to wait there while others play. What it has
+//! A worker that is about to call the host may have to wait there while others run. What it has
 //! read before is then as old as it can get in a real proxy.
 
 use std::ops::ControlFlow;
@@ -8,17 +8,17 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::world::{Step, World};
 
-/// Where the workers meet.
-pub(crate) struct Stage {
+/// Who of the workers runs, and the world that they share.
+pub(crate) struct Scheduler {
     world: Mutex<World>,
-    /// A bell for each worker.
-    bells: Vec<Condvar>,
+    /// What wakes each worker.
+    wakers: Vec<Condvar>,
 }
 
-impl Stage {
+impl Scheduler {
     pub(crate) fn new(world: World, workers: usize) -> Self {
-        let bells = (0..workers).map(|_| Condvar::new()).collect();
-        Self { world: Mutex::new(world), bells }
+        let wakers = (0..workers).map(|_| Condvar::new()).collect();
+        Self { world: Mutex::new(world), wakers }
     }
 
     /// The world, for the worker whose turn it is.
@@ -71,7 +71,7 @@ impl Stage {
         world.turn = next;
         // Who is woken finds the door open.
         drop(world);
-        self.bells[next].notify_one();
+        self.wakers[next].notify_one();
         self.wait(self.world(), worker)
     }
 
@@ -81,7 +81,7 @@ impl Stage {
         worker: usize,
     ) -> MutexGuard<'a, World> {
         while world.turn != worker && !world.over {
-            world = self.bells[worker].wait(world).unwrap_or_else(PoisonError::into_inner);
+            world = self.wakers[worker].wait(world).unwrap_or_else(PoisonError::into_inner);
         }
         world
     }
@@ -89,8 +89,8 @@ impl Stage {
     /// Wakes all, so that they go.
     fn end(&self, world: &mut World) {
         world.over = true;
-        for bell in &self.bells {
-            bell.notify_all();
+        for waker in &self.wakers {
+            waker.notify_all();
         }
     }
 

@@ -6,8 +6,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::node::Node;
-use crate::{home, run};
+use super::program::Node;
+use super::{home, run};
 
 /// Scripts with their packages beside them, ready to run.
 #[derive(Debug)]

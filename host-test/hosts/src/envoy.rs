@@ -35,7 +35,7 @@ use self::scene::{Got, Scene};
 use self::upstream::{Instruction, Upstream};
 
 pub(crate) use self::clock::TooLate;
-pub(crate) use self::proxy::stop;
+pub use self::proxy::stop;
 
 /// What a real Envoy cannot do.
 pub(crate) const LACKS: &[(Need, &str)] = &[
@@ -120,7 +120,7 @@ impl RealEnvoy {
         let listener =
             proxy::listener(&self.names, &self.port, &self.names.config(config), &self.mark())?;
         if let Err(why) = self.proxy.put(&self.names, listener, &clusters).await? {
-            return Ok(Configured::Refused(self.names.told(&why)));
+            return Ok(Configured::Refused(self.names.without_prefix(&why)));
         }
         let (address, mark) = (self.port.address, self.mark());
         self.connections =

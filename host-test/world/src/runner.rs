@@ -2,28 +2,28 @@
 
 use std::sync::Arc;
 
-use wasm_host::{Call, CallAnswer, CallToken, Event, Headers, Part, StreamId, Worker};
+use host_test_proxy_wasm::{Call, CallAnswer, CallToken, Event, Headers, Part, StreamId, Worker};
 
 use crate::rules::Rules;
+use crate::scheduler::Scheduler;
 use crate::service::{Answer, VIA_UPSTREAM};
-use crate::stage::Stage;
 use crate::trace::Doing;
 use crate::world::{CheckAnswer, Step};
 
 const STEERING: &str = "x-circuit-breaker-cluster";
 
-/// Plays a worker until the world is over.
-pub(crate) fn play(stage: &Arc<Stage>, number: usize, mut worker: Worker) {
-    let hook = Arc::clone(stage);
+/// Runs a worker until the world is over.
+pub(crate) fn run(scheduler: &Arc<Scheduler>, number: usize, mut worker: Worker) {
+    let hook = Arc::clone(scheduler);
     worker.trap_hostcalls(move |name| hook.hostcall(number, name));
-    let mut player = Player { stage, number, worker };
-    while let Some(step) = stage.next(number) {
-        player.take(step);
+    let mut runner = Runner { scheduler, number, worker };
+    while let Some(step) = scheduler.next(number) {
+        runner.take(step);
     }
 }
 
-struct Player<'a> {
-    stage: &'a Arc<Stage>,
+struct Runner<'a> {
+    scheduler: &'a Arc<Scheduler>,
     number: usize,
     worker: Worker,
 }
@@ -36,7 +36,7 @@ enum Way {
     NoVm,
 }
 
-impl Player<'_> {
+impl Runner<'_> {
     fn take(&mut self, step: Step) {
         match step {
             Step::Request(id, service, whole) => self.request(id, service, whole),
@@ -48,7 +48,7 @@ impl Player<'_> {
             Step::Configure(configuration) => self.configure(&configuration),
             Step::Kill => {
                 let events = self.worker.kill();
-                self.bury(events);
+                self.killed(events);
             }
         }
     }
@@ -60,12 +60,12 @@ impl Player<'_> {
         doing: Doing,
         run: impl FnOnce(&mut Worker) -> Vec<Event>,
     ) -> Option<Vec<Event>> {
-        self.stage.world().begin(self.number, doing);
+        self.scheduler.world().begin(self.number, doing);
         let events = run(&mut self.worker);
-        let mut world = self.stage.world();
+        let mut world = self.scheduler.world();
         if world.returned(self.number).is_break() {
             drop(world);
-            self.bury(events);
+            self.killed(events);
             return None;
         }
         if let Some(trap) = events.iter().find_map(|event| match event {
@@ -78,13 +78,13 @@ impl Player<'_> {
     }
 
     /// The VM is dead: so are its streams, once they are answered or cut off.
-    fn bury(&mut self, events: Vec<Event>) {
+    fn killed(&mut self, events: Vec<Event>) {
         for event in events {
             if let Event::LocalReply(stream, _) | Event::Reset(stream) = event {
                 self.worker.end_stream(stream);
             }
         }
-        self.stage.world().killed(self.number);
+        self.scheduler.world().killed(self.number);
     }
 
     fn request(&mut self, id: u64, service: &str, whole: bool) {
@@ -105,7 +105,7 @@ impl Player<'_> {
         };
         let next_tick = self.worker.next_tick();
         let way = way_of(&events);
-        let mut world = self.stage.world();
+        let mut world = self.scheduler.world();
         if self.worker.is_running() {
             world.alive(self.number, next_tick);
         }
@@ -123,7 +123,7 @@ impl Player<'_> {
             let mut events = Vec::new();
             if fallback {
                 worker.set_property(stream, &["xds", "cluster_name"], Rules::FALLBACK);
-                tell(worker, stream, (VIA_UPSTREAM, 0));
+                set_response(worker, stream, (VIA_UPSTREAM, 0));
                 let headers = Headers::from_iter([(":status", "200")]);
                 events.extend(worker.response_headers(stream, headers, true));
             }
@@ -131,7 +131,7 @@ impl Player<'_> {
             events
         });
         if events.is_some() {
-            self.stage.world().ended(self.number);
+            self.scheduler.world().ended(self.number);
         }
     }
 
@@ -139,16 +139,16 @@ impl Player<'_> {
         let events = self
             .callback(Doing::Complete(id), |worker| worker.request_body(stream, "all of it", true));
         if events.is_some() {
-            self.stage.world().completed(self.number, id);
+            self.scheduler.world().completed(self.number, id);
         }
     }
 
     fn head(&mut self, id: u64, stream: StreamId, answer: Answer) {
         let status = answer.status().unwrap_or("200");
         let events = self.callback(Doing::Head(id, answer), |worker| {
-            tell(worker, stream, answer.told_at_head());
+            set_response(worker, stream, answer.response_at_head());
             let mut headers = Headers::from_iter([(":status", status)]);
-            if answer.told_at_head().0 == VIA_UPSTREAM {
+            if answer.response_at_head().0 == VIA_UPSTREAM {
                 headers.add("x-envoy-upstream-service-time", "0");
             }
             if let Some(seconds) = answer.retry_after() {
@@ -159,7 +159,7 @@ impl Player<'_> {
         if events.is_none() {
             return;
         }
-        self.stage.world().head_passed(self.number, id);
+        self.scheduler.world().head_passed(self.number, id);
         if !answer.is_in_parts() {
             self.end(id, stream, answer);
         }
@@ -172,13 +172,13 @@ impl Player<'_> {
                 events.extend(worker.response_body(stream, "done", true));
             }
             if answer.status().is_none() || answer.is_in_parts() {
-                tell(worker, stream, answer.told_at_end());
+                set_response(worker, stream, answer.response_at_end());
             }
             events.extend(worker.end_stream(stream));
             events
         });
         if events.is_some() {
-            self.stage.world().stream_ended(self.number, id);
+            self.scheduler.world().stream_ended(self.number, id);
         }
     }
 
@@ -192,7 +192,7 @@ impl Player<'_> {
         });
         let calls: Vec<Call> = calls.collect();
         let next = self.worker.next_tick();
-        self.stage.world().ticked(self.number, &calls, next);
+        self.scheduler.world().ticked(self.number, &calls, next);
     }
 
     fn check(&mut self, token: CallToken, answer: CheckAnswer) {
@@ -207,7 +207,7 @@ impl Player<'_> {
         let events =
             self.callback(Doing::Check(healthy), |worker| worker.answer_call(token, answer));
         if events.is_some() {
-            self.stage.world().ended(self.number);
+            self.scheduler.world().ended(self.number);
         }
     }
 
@@ -221,7 +221,7 @@ impl Player<'_> {
             return;
         }
         let next = self.worker.next_tick();
-        let mut world = self.stage.world();
+        let mut world = self.scheduler.world();
         if let Some(error) = refused {
             world.hold::<()>(Err(format!("a new configuration: {error}")));
         }
@@ -229,8 +229,8 @@ impl Player<'_> {
     }
 }
 
-/// Has the proxy tell how an answer came about.
-fn tell(worker: &mut Worker, stream: StreamId, (details, flags): (&str, u64)) {
+/// Has the proxy say how an answer came about.
+fn set_response(worker: &mut Worker, stream: StreamId, (details, flags): (&str, u64)) {
     worker.set_property(stream, &["response", "code_details"], details);
     worker.set_property(stream, &["response", "flags"], flags.to_le_bytes());
 }

@@ -7,12 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
+use host_test_proxy_wasm::{Call, CallAnswer, CallToken, LogLevel, Module, Plugin, Process};
 use scenario::{
     Answer, CallId, CalloutAnswer, Callouts, Configured, Due, Event, GARBAGE, Host, Late, Made,
-    NEWER, Place, Received, Request, Sent, Status, Store, WALL_START, Worker,
+    NEWER, Received, Request, Sent, Status, Store, Thread, WALL_START, Worker,
 };
 use serde_json::Value;
-use wasm_host::{Call, CallAnswer, CallToken, LogLevel, Module, Plugin, Process};
 
 use self::stream::{Next, Stream};
 /// The monotonic clock of a proxy that has been up for a while.
@@ -35,7 +35,7 @@ pub struct ModuleHost {
     /// Those that a canary has taken: the proxy remembers.
     tried: BTreeSet<String>,
     /// Those that requests come to, and the main thread's.
-    vms: Vec<wasm_host::Worker>,
+    vms: Vec<host_test_proxy_wasm::Worker>,
     streams: BTreeMap<CallId, Stream>,
     callouts: Callouts<Owner>,
     wall_offset: i64,
@@ -87,12 +87,12 @@ impl ModuleHost {
         self.process.set_wall(Duration::from_nanos(wall));
     }
 
-    fn vm(&mut self, thread: Worker) -> Result<&mut wasm_host::Worker> {
+    fn vm(&mut self, thread: Worker) -> Result<&mut host_test_proxy_wasm::Worker> {
         self.vms.get_mut(thread).with_context(|| format!("there is no thread {thread}"))
     }
 
-    fn new_vm(&mut self, thread: Worker) -> Result<wasm_host::Worker> {
-        let vm = wasm_host::Worker::start(
+    fn new_vm(&mut self, thread: Worker) -> Result<host_test_proxy_wasm::Worker> {
+        let vm = host_test_proxy_wasm::Worker::start(
             &self.process,
             &self.module,
             plugin(),
@@ -105,7 +105,7 @@ impl ModuleHost {
     fn tick(&mut self, thread: Worker) -> Result<()> {
         for event in self.vm(thread)?.tick() {
             match event {
-                wasm_host::Event::Call(call) => drop(self.call(thread, call, None)?),
+                host_test_proxy_wasm::Event::Call(call) => drop(self.call(thread, call, None)?),
                 other => bail!("a tick brought {other:?}"),
             }
         }
@@ -159,7 +159,7 @@ impl ModuleHost {
     /// Why the module has refused a configuration.
     fn refusal(&self) -> String {
         let lines = self.process.take_log().into_iter().map(|line| line.message);
-        let lines: Vec<_> = lines.map(|line| told(&line).to_owned()).collect();
+        let lines: Vec<_> = lines.map(|line| message(&line).to_owned()).collect();
         let reason = lines.iter().find_map(|line| line.strip_prefix("configuration refused: "));
         reason.map_or_else(|| lines.join("\n"), str::to_owned)
     }
@@ -170,7 +170,9 @@ impl Host for ModuleHost {
         let text = config.to_string();
         if !self.tried.contains(&text) {
             let (process, module) = (&self.process, &self.module);
-            if wasm_host::Worker::canary(process, module, plugin(), text.as_bytes()).is_err() {
+            if host_test_proxy_wasm::Worker::canary(process, module, plugin(), text.as_bytes())
+                .is_err()
+            {
                 return Ok(Configured::Refused(self.refusal()));
             }
             self.tried.insert(text.clone());
@@ -250,8 +252,8 @@ impl Host for ModuleHost {
                 let vm = self.new_vm(*worker)?;
                 *self.vm(*worker)? = vm;
             }
-            Event::Tick(Place::Worker(worker)) => self.tick(*worker)?,
-            Event::Tick(Place::Main) => self.tick(self.workers)?,
+            Event::Tick(Thread::Worker(worker)) => self.tick(*worker)?,
+            Event::Tick(Thread::Main) => self.tick(self.workers)?,
             Event::WallClock { nanos } => {
                 self.wall_offset = self.wall_offset.saturating_add(*nanos);
                 self.set_clocks(self.callouts.timers.now());
@@ -281,7 +283,7 @@ impl Host for ModuleHost {
 
     fn log(&mut self) -> Result<Option<Vec<String>>> {
         let lines = self.process.take_log().into_iter();
-        Ok(Some(lines.map(|line| told(&line.message).to_owned()).collect()))
+        Ok(Some(lines.map(|line| message(&line.message).to_owned()).collect()))
     }
 
     fn callouts(&mut self) -> Result<Option<Made>> {
@@ -298,11 +300,15 @@ impl ModuleHost {
 
     fn fail_store(&self, function: &'static str) {
         // Not as a proxy does that withholds the function, which the module would refuse.
-        self.process.fail_hostcalls(function, wasm_host::Status::SerializationFailure, u64::MAX);
+        self.process.fail_hostcalls(
+            function,
+            host_test_proxy_wasm::Status::SerializationFailure,
+            u64::MAX,
+        );
     }
 }
 
 /// A line without what tells it from other plugins' lines.
-fn told(line: &str) -> &str {
+fn message(line: &str) -> &str {
     line.strip_prefix("edge-breaker ").unwrap_or(line)
 }

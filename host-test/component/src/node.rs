@@ -5,7 +5,7 @@
 //! download addresses (`.npmrc` with `omit-lockfile-registry-resolved=true` writes such a one), so that
 //! every machine asks its own registry.
 
-mod node;
+mod program;
 mod project;
 
 use std::env;
@@ -15,8 +15,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::node::Node;
-pub use crate::project::Project;
+use self::program::Node;
+pub use self::project::Project;
 
 /// A shell that runs these lines up to the first that fails, and finds `node`, `npm` and `npx`.
 ///

@@ -127,7 +127,9 @@ impl Connections {
     ) -> Result<BTreeMap<String, Status>> {
         let (breakers, _) = self.of(worker)?.breakers().await?;
         let breakers = breakers.services.into_iter();
-        Ok(breakers.map(|named| (names.told(&named.service_name), named.status)).collect())
+        Ok(breakers
+            .map(|named| (names.without_prefix(&named.service_name), named.status))
+            .collect())
     }
 }
 

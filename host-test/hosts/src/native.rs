@@ -8,16 +8,15 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use breaker_filter::{Callout, Config, ErrandAnswer, Filter, PendingErrand};
+use breaker_filter::{CalloutRequest, Config, Filter, PendingCallout};
 use scenario::{
-    Answer, CallId, CalloutAnswer, Configured, Due, Event, GARBAGE, Host, Late, Made, NEWER, Place,
-    Received, Request, Sent, Status, Store, Worker, configured_mode, stored_record,
+    Answer, CallId, CalloutAnswer, Callouts, Configured, Due, Event, GARBAGE, Host, Late, Made,
+    NEWER, Received, Request, Sent, Status, Store, Thread, Worker, configured_mode, stored_record,
 };
 use serde_json::Value;
 
 use self::proxy::{Facts, Metrics, Proxy, status_only};
 use self::stream::{Next, Stream};
-use crate::callouts::Callouts;
 use crate::record;
 
 /// Workers with a filter each, and the main thread, which ticks but sees no request.
@@ -44,7 +43,8 @@ struct Plugin {
 
 /// Who waits for a call-out.
 enum Owner {
-    Errand(Worker, Weak<Plugin>, PendingErrand),
+    /// The plugin itself: a health check, or a notification.
+    Plugin(Worker, Weak<Plugin>, PendingCallout),
     /// A call, and the cluster that is asked in its stead.
     Replay(CallId, String),
 }
@@ -109,12 +109,12 @@ impl Native {
         let mut ticking: Vec<_> = replaced.filter_map(|(_, plugin)| plugin.upgrade()).collect();
         ticking.push(self.plugin(thread)?);
         for plugin in ticking {
-            let errands = self.proxy.run(&plugin.metrics, &Facts::default(), |host, effects| {
+            let callouts = self.proxy.run(&plugin.metrics, &Facts::default(), |host, effects| {
                 plugin.filter.on_tick(host, effects)
             });
-            for errand in errands {
-                let (pending, callout) = errand.into_parts();
-                let owner = Owner::Errand(thread, Rc::downgrade(&plugin), pending);
+            for callout in callouts {
+                let (pending, callout) = callout.into_parts();
+                let owner = Owner::Plugin(thread, Rc::downgrade(&plugin), pending);
                 self.call(&callout, owner)?;
             }
         }
@@ -122,7 +122,7 @@ impl Native {
     }
 
     /// Makes a call-out. Returns what its client got if it was answered at once.
-    fn call(&mut self, callout: &Callout, owner: Owner) -> Result<Option<Late>> {
+    fn call(&mut self, callout: &CalloutRequest, owner: Owner) -> Result<Option<Late>> {
         let headers = callout.headers.iter().cloned().collect();
         match self.callouts.make(&callout.cluster, headers, callout.timeout, owner) {
             None => Ok(None),
@@ -132,17 +132,21 @@ impl Native {
 
     fn finish_call(&mut self, owner: Owner, answer: CalloutAnswer) -> Result<Option<Late>> {
         match owner {
-            Owner::Errand(_, plugin, pending) => {
+            Owner::Plugin(_, plugin, pending) => {
                 let Some(plugin) = plugin.upgrade() else {
                     return Ok(None);
                 };
                 let answer = match answer {
-                    CalloutAnswer::Status(status) => ErrandAnswer::Answered(status_only(status)),
-                    CalloutAnswer::Refused | CalloutAnswer::Held => ErrandAnswer::Failed,
-                    CalloutAnswer::Unknown => ErrandAnswer::UnknownCluster,
+                    CalloutAnswer::Status(status) => {
+                        breaker_filter::CalloutAnswer::Answered(status_only(status))
+                    }
+                    CalloutAnswer::Refused | CalloutAnswer::Held => {
+                        breaker_filter::CalloutAnswer::Failed
+                    }
+                    CalloutAnswer::Unknown => breaker_filter::CalloutAnswer::UnknownCluster,
                 };
                 self.proxy.run(&plugin.metrics, &Facts::default(), |host, effects| {
-                    plugin.filter.on_errand_answer(pending, &answer, host, effects);
+                    plugin.filter.on_callout_answer(pending, &answer, host, effects);
                 });
                 Ok(None)
             }
@@ -181,7 +185,7 @@ impl Host for Native {
         if self.proxy.is_component || self.tried.insert(self.config.clone()) {
             self.try_plugin()?;
         }
-        self.callouts.forget(|owner| matches!(owner, Owner::Errand(..)));
+        self.callouts.forget(|owner| matches!(owner, Owner::Plugin(..)));
         let mut plugins = Vec::new();
         for thread in 0..=self.workers {
             plugins.push(match self.put_back(thread) {
@@ -259,15 +263,15 @@ impl Host for Native {
                     self.streams.iter().filter(|(_, s)| s.worker == *worker).collect();
                 let lost: Vec<_> = lost.into_iter().map(|(call, _)| *call).collect();
                 self.callouts.forget(|owner| match owner {
-                    Owner::Errand(of, ..) => of == worker,
+                    Owner::Plugin(of, ..) => of == worker,
                     Owner::Replay(call, _) => lost.contains(call),
                 });
                 self.streams.retain(|call, _| !lost.contains(call));
                 let plugin = self.new_plugin(*worker)?;
                 *self.plugins.get_mut(*worker).context("there is no such worker")? = plugin;
             }
-            Event::Tick(Place::Worker(worker)) => self.tick(*worker)?,
-            Event::Tick(Place::Main) => self.tick(self.workers)?,
+            Event::Tick(Thread::Worker(worker)) => self.tick(*worker)?,
+            Event::Tick(Thread::Main) => self.tick(self.workers)?,
             Event::WallClock { nanos } => {
                 let offset = &self.proxy.wall_offset;
                 offset.set(offset.get().saturating_add(*nanos));

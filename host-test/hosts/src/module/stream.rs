@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
+use host_test_proxy_wasm::{Call, Event, Headers, LocalReply, Part, StreamId};
 use scenario::{
     Answer, CLIENT_GONE, CallId, CalloutAnswer, Grpc, Head, Received, Reply, Request, Worker,
     diverted,
 };
-use wasm_host::{Call, Event, Headers, LocalReply, Part, StreamId};
 
 /// Set by Envoy's router on what a service answers.
 const SERVICE_TIME: &str = "x-envoy-upstream-service-time";
@@ -41,7 +41,7 @@ pub(super) enum Next {
 impl Stream {
     /// A request comes to the filter. A diverted one is answered by its cluster at once.
     pub(super) fn begin(
-        vm: &mut wasm_host::Worker,
+        vm: &mut host_test_proxy_wasm::Worker,
         call: CallId,
         request: &Request,
         cluster_of: impl FnOnce(&str) -> CalloutAnswer,
@@ -95,7 +95,11 @@ impl Stream {
         Ok((stream, next))
     }
 
-    pub(super) fn answer(&mut self, vm: &mut wasm_host::Worker, answer: &Answer) -> Result<Next> {
+    pub(super) fn answer(
+        &mut self,
+        vm: &mut host_test_proxy_wasm::Worker,
+        answer: &Answer,
+    ) -> Result<Next> {
         match answer {
             Answer::Whole(head) => match self.head(vm, head, "via_upstream", 0) {
                 Next::Waiting => Ok(self.end(vm)),
@@ -140,13 +144,19 @@ impl Stream {
         }
     }
 
-    fn came_by(&self, vm: &mut wasm_host::Worker, details: &str) {
+    fn came_by(&self, vm: &mut host_test_proxy_wasm::Worker, details: &str) {
         vm.set_property(self.id, &["response", "code_details"], details);
         vm.set_property(self.id, &["response", "flags"], self.flags.to_le_bytes());
     }
 
     /// The head of an answer. `Waiting`: it went on to the client, and more is to come.
-    fn head(&mut self, vm: &mut wasm_host::Worker, head: &Head, details: &str, flags: u64) -> Next {
+    fn head(
+        &mut self,
+        vm: &mut host_test_proxy_wasm::Worker,
+        head: &Head,
+        details: &str,
+        flags: u64,
+    ) -> Next {
         self.flags = flags;
         self.grpc = head.grpc;
         self.came_by(vm, details);
@@ -178,7 +188,7 @@ impl Stream {
     }
 
     /// An answer has gone on to the client: the service's, or another written into that.
-    fn go_on(&mut self, vm: &wasm_host::Worker, events: &[Event]) {
+    fn go_on(&mut self, vm: &host_test_proxy_wasm::Worker, events: &[Event]) {
         self.begun = passed(events);
         self.replaced = vm.filter_state(self.id, REPLACED_STATUS).is_some();
         if let (Some(reply), true) = (&mut self.begun, self.replaced) {
@@ -188,7 +198,7 @@ impl Stream {
     }
 
     /// The answer comes to its end.
-    fn end(&mut self, vm: &mut wasm_host::Worker) -> Next {
+    fn end(&mut self, vm: &mut host_test_proxy_wasm::Worker) -> Next {
         match self.grpc {
             Some(Grpc::Head(_)) => {}
             Some(Grpc::Trailers(code)) => {
@@ -210,7 +220,7 @@ impl Stream {
     /// What came of the fallback's answer to the replayed call, or of there being none.
     pub(super) fn fallback_answered(
         &mut self,
-        vm: &mut wasm_host::Worker,
+        vm: &mut host_test_proxy_wasm::Worker,
         events: Vec<Event>,
     ) -> Result<Received> {
         if let Some(reply) = local_reply(&events) {

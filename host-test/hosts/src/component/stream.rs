@@ -1,14 +1,14 @@
 //! One request and its answer, told to an instance as a gateway tells it.
 
 use anyhow::{Result, bail};
-use component_host::types::{
+use host_test_component::types::{
     self, Callout, Ending, Field, Origin, RequestHead, RequestVerdict, ResponseHead,
     ResponseVerdict,
 };
-use component_host::{Guard, field};
-use scenario::{Answer, CalloutAnswer, Fault, Grpc, Head, Received, Reply, Request, Worker};
-
-use crate::callouts::diverted;
+use host_test_component::{Guard, field};
+use scenario::{
+    Answer, CalloutAnswer, Fault, Grpc, Head, Received, Reply, Request, Worker, diverted,
+};
 
 pub(super) struct Stream {
     pub(super) worker: Worker,
@@ -176,8 +176,8 @@ impl Stream {
             },
         )?;
         Ok(match verdict {
-            ResponseVerdict::Pass(told) => {
-                self.begun = Some(passed(head, &told));
+            ResponseVerdict::Pass(annotations) => {
+                self.begun = Some(passed(head, &annotations));
                 Next::Waiting
             }
             ResponseVerdict::Reply(reply) => {
@@ -219,7 +219,9 @@ impl Stream {
         self.finish(guard, Vec::new())?;
         Ok(match verdict {
             ResponseVerdict::Reply(reply) => Received::Replayed(reply_of(&reply)),
-            ResponseVerdict::Pass(told) => Received::Passed(passed(&self.head, &told)),
+            ResponseVerdict::Pass(annotations) => {
+                Received::Passed(passed(&self.head, &annotations))
+            }
             ResponseVerdict::Ask(callout) => bail!("the fallback is asked twice: {callout:?}"),
         })
     }
@@ -253,9 +255,9 @@ const fn origin(fault: Fault) -> Origin {
 }
 
 /// An answer that goes on to the client, with what the instance adds to it.
-fn passed(head: &Head, told: &[Field]) -> Reply {
+fn passed(head: &Head, annotations: &[Field]) -> Reply {
     let mut reply = Reply { status: head.status, headers: head.headers.clone() };
-    for (name, value) in told.iter().map(pair) {
+    for (name, value) in annotations.iter().map(pair) {
         if value.is_empty() {
             reply.headers.remove(&name);
         } else {

@@ -56,14 +56,14 @@ impl Names {
     }
 
     /// A text of the proxy as the scenario knows it.
-    pub(super) fn told(&self, text: &str) -> String {
+    pub(super) fn without_prefix(&self, text: &str) -> String {
         text.replace(&self.prefix, "")
     }
 
     /// The plugin's part of a line of the log; `None`: it is about another scenario.
     pub(super) fn log_line(&self, line: &str) -> Option<String> {
-        let (_, told) = line.rsplit_once("edge-breaker ")?;
-        told.contains(&self.prefix).then(|| self.told(told))
+        let (_, message) = line.rsplit_once("edge-breaker ")?;
+        message.contains(&self.prefix).then(|| self.without_prefix(message))
     }
 }
 
