@@ -9,7 +9,7 @@ use recipe_services::Mode;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::load::{Load, WITHIN, patient_fallback, patient_route};
+use edge_breaker_tests::load::{Load, WITHIN, patient_fallback, patient_route};
 
 const WORKERS: u32 = 4;
 const CLIENTS: usize = 200;

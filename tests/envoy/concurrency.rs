@@ -9,7 +9,7 @@ use envoy_harness::client::Client;
 use recipe_services::{Counts, Downstream, Mode};
 use serde_json::{Value, json};
 
-use crate::load::{Load, WITHIN, patient_fallback, patient_route, until};
+use edge_breaker_tests::load::{Load, WITHIN, patient_fallback, patient_route, until};
 
 const WORKERS: u32 = 4;
 const CLIENTS: usize = 200;

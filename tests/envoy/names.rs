@@ -95,7 +95,7 @@ async fn a_flood_of_invented_hosts_evicts_no_honest_one_and_leaves_none_without_
         }],
         "max_services": ALLOWED
     });
-    let edge = Edge::setup(plugin).workers(4).start().await?;
+    let edge = Edge::setup(plugin).workers(4).alone().start().await?;
     trip(&edge, "down.example").await?;
     for _ in 0..5 {
         let status = call(&edge, &edge.client, "well.example", "/payment-service/charge").await?;

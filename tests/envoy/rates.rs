@@ -9,7 +9,7 @@ use envoy_harness::client::Client;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::load::{WITHIN, patient_fallback, patient_route};
+use edge_breaker_tests::load::{WITHIN, patient_fallback, patient_route};
 
 const WORKERS: u32 = 4;
 const RUNS: usize = 20;

@@ -14,7 +14,7 @@ use envoy_harness::config::{LdsFile, Listener, Wasm};
 use recipe_services::{Health, Ports, Services};
 use serde_json::{Value, json};
 
-use crate::load::{Load, Tally, WITHIN, patient_route, until};
+use edge_breaker_tests::load::{Load, Tally, WITHIN, patient_route, until};
 
 const UPDATED: &str = "listener_manager.lds.update_success";
 /// A check's interval and a timer's, and time for a busy machine.
@@ -43,7 +43,7 @@ impl Changing {
         let options = arguments.iter().fold(options, |options, it| options.arg(*it));
         let envoy = options.start().await?;
         let address = envoy.listener_addr("edge").await?;
-        let edge = Edge { envoy, services, client: Client::new(), address, admin: address };
+        let edge = Edge { envoy: envoy.into(), services, client: Client::new(), address, admin: address };
         Ok(Self { edge, file })
     }
 

@@ -50,7 +50,7 @@ async fn recipe(removal: bool) -> Result<Edge> {
     let envoy = EnvoyOptions::new(config).start().await?;
     let address = envoy.listener_addr("ingress").await?;
     let admin = envoy.listener_addr("breaker-admin").await?;
-    Ok(Edge { envoy, services, client: Client::new(), address, admin })
+    Ok(Edge { envoy: envoy.into(), services, client: Client::new(), address, admin })
 }
 
 /// How often the service is called for each of these, and how that ends. The service takes longer than a moment.

@@ -9,7 +9,7 @@ use module_image::{LICENSES, SBOM};
 use serde_json::Value;
 use wasmparser::{KnownCustom, Name, Parser, Payload};
 
-use crate::{image, module};
+use crate::image::{image, module};
 
 /// What may be linked into a proxy of others.
 const ALLOWED: &[&str] = &["Apache-2.0", "BSD-2-Clause", "CC0-1.0", "MIT", "Unicode-3.0"];

@@ -3,8 +3,8 @@
 use anyhow::{Context, Result, ensure};
 use envoy_harness::repo_root;
 
-use crate::image;
-use crate::registry::{Registry, skopeo};
+use crate::image::image;
+use crate::image::registry::{Registry, skopeo};
 
 /// The commands of the page that begin so, with the image and the registry of the test.
 fn commands(start: &str, registry: &Registry) -> Result<Vec<String>> {
@@ -23,6 +23,7 @@ fn commands(start: &str, registry: &Registry) -> Result<Vec<String>> {
 }
 
 #[tokio::test]
+#[ignore = "make test-deep: takes a registry"]
 async fn the_commands_of_the_page_push_both_images() -> Result<()> {
     let registry = Registry::start().await?;
     for command in commands("skopeo copy ", &registry)? {

@@ -17,7 +17,7 @@ use super::fields::{
     ClientTrafficPolicy, ExtensionPolicy, HttpRoute, Retry, RouteFilterSpec, RouteMatch, Rule,
     TargetRef, TrafficPolicy,
 };
-use crate::objects::Objects;
+use crate::kubernetes::objects::Objects;
 
 /// The longest path first, then the most headers, as Gateway API says; the rest keep their order.
 struct Translated {

@@ -8,9 +8,9 @@ use edge_breaker_tests::steering::{guard_routes, tell_what_comes};
 use recipe_services::Services;
 use serde_json::{Value, json};
 
-use crate::objects::Objects;
-use crate::removal;
-use crate::site::{Change, Site, services, unchanged};
+use crate::kubernetes::objects::Objects;
+use crate::kubernetes::removal;
+use crate::kubernetes::site::{Change, Site, services, unchanged};
 
 const FILE: &str = "envoy/envoy-gateway/gateway.yaml";
 

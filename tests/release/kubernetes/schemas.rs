@@ -8,9 +8,9 @@ use anyhow::{Context, Result, bail, ensure};
 use host_test_component::node::Project;
 use serde_json::{Value, json};
 
-use crate::objects::{FILES, Objects};
+use crate::kubernetes::objects::{FILES, Objects};
 
-const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/kubernetes/node");
+const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/release/kubernetes/node");
 
 static PROJECT: LazyLock<Project> =
     LazyLock::new(|| Project::open("kubernetes", Path::new(SCRIPTS)).unwrap());

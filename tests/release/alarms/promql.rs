@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use crate::FACTOR;
+use crate::alarms::FACTOR;
 
 /// A part of a query that selects series, as in `calls{outcome="failure"}`.
 #[derive(Clone, Debug, PartialEq, Eq)]

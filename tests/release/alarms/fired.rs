@@ -4,9 +4,9 @@ use anyhow::Result;
 use edge_breaker_tests::{PATIENCE, PAYMENT};
 use recipe_services::Health;
 
-use crate::promql::scaled;
-use crate::server::Alert;
-use crate::stage::Stage;
+use crate::alarms::promql::scaled;
+use crate::alarms::server::Alert;
+use crate::alarms::stage::Stage;
 
 fn is_there(alerts: &[Alert], alarm: &str) -> bool {
     alerts.iter().any(|alert| alert.name == alarm && alert.service == PAYMENT)
@@ -17,6 +17,7 @@ fn fires(alerts: &[Alert], alarm: &str) -> bool {
 }
 
 #[tokio::test]
+#[ignore = "make test-deep: takes Prometheus"]
 async fn both_alarms_of_the_recipe_fire_while_a_service_fails_and_clear_when_it_is_well()
 -> Result<()> {
     let stage = Stage::set().await?;
@@ -51,6 +52,7 @@ async fn both_alarms_of_the_recipe_fire_while_a_service_fails_and_clear_when_it_
 }
 
 #[tokio::test]
+#[ignore = "make test-deep: takes Prometheus"]
 async fn a_service_that_stays_down_and_a_fallback_that_fails_are_told_until_both_are_well()
 -> Result<()> {
     let stage = Stage::set().await?;

@@ -8,10 +8,10 @@ use envoy_harness::{parse_yaml, repo_root};
 use recipe_services::Health;
 use serde_json::Value;
 
-use crate::promql::{names, scaled};
-use crate::server::Server;
-use crate::stage::Stage;
-use crate::{dashboard, runbooks};
+use crate::alarms::promql::{names, scaled};
+use crate::alarms::server::Server;
+use crate::alarms::stage::Stage;
+use crate::alarms::{dashboard, runbooks};
 
 /// How far back the dashboard looks, in seconds.
 const RANGE: u64 = 120;
@@ -75,6 +75,7 @@ fn has_value(series: &Value) -> bool {
 }
 
 #[tokio::test]
+#[ignore = "make test-deep: takes Prometheus"]
 async fn every_query_finds_what_envoy_exports_and_every_panel_shows_something() -> Result<()> {
     let stage = Stage::set().await?;
     let prometheus = &stage.prometheus;

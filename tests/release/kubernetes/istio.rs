@@ -12,9 +12,9 @@ use recipe_services::{Mode, Services};
 use serde_json::{Value, json};
 
 use self::translate::{Context, Workload};
-use crate::objects::Objects;
-use crate::site::{Change, Site, services, unchanged};
-use crate::{docs, removal};
+use crate::kubernetes::objects::Objects;
+use crate::kubernetes::site::{Change, Site, services, unchanged};
+use crate::kubernetes::{docs, removal};
 
 const INGRESS: &[(&str, &str)] = &[("istio", "ingressgateway")];
 const SHOP: &[(&str, &str)] = &[("app", "shop")];

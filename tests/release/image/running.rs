@@ -9,8 +9,8 @@ use module_image::Digest;
 use recipe_services::{Mode, Ports, Services};
 use serde_json::{Value, json};
 
-use crate::registry::Registry;
-use crate::{image, module, puller};
+use crate::image::registry::Registry;
+use crate::image::{image, module, puller};
 
 async fn registry() -> Result<Registry> {
     let registry = Registry::start().await?;
@@ -21,6 +21,7 @@ async fn registry() -> Result<Registry> {
 }
 
 #[tokio::test]
+#[ignore = "make test-deep: takes a registry"]
 async fn a_registry_keeps_both_images_under_their_digests_and_gives_the_module_back() -> Result<()>
 {
     let registry = registry().await?;
@@ -35,6 +36,7 @@ async fn a_registry_keeps_both_images_under_their_digests_and_gives_the_module_b
 }
 
 #[tokio::test]
+#[ignore = "make test-deep: takes a registry"]
 async fn the_pulled_image_guards_traffic() -> Result<()> {
     let registry = registry().await?;
     let folder = tempfile::tempdir()?;
@@ -48,6 +50,7 @@ async fn the_pulled_image_guards_traffic() -> Result<()> {
 }
 
 #[tokio::test]
+#[ignore = "make test-deep: takes a registry"]
 async fn envoy_loads_the_layer_straight_from_a_registry() -> Result<()> {
     let registry = registry().await?;
     let layer = puller::layer(&registry.manifest("0.1.0").await?.1)?.digest;

@@ -8,7 +8,7 @@ use module_image::Digest;
 use serde_json::Value;
 use wasmparser::{Parser, Payload};
 
-use crate::{blob, image, module, puller};
+use crate::image::{blob, image, module, puller};
 
 fn manifest(tag: &str) -> Value {
     puller::manifest(&image().folder(), tag).unwrap()

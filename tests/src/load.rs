@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use edge_breaker_tests::{answered_by, clusters, primary_route};
+use crate::{answered_by, clusters, primary_route};
 use envoy_harness::client::{Client, Response};
 use envoy_harness::config::Route;
 use recipe_services::{Counts, Downstream};
@@ -17,35 +17,35 @@ use tokio::task::JoinSet;
 
 /// How long anything may take before a test gives up. Far more than it takes, since a busy machine
 /// may stand still for half a minute.
-pub(crate) const WITHIN: Duration = Duration::from_secs(120);
+pub const WITHIN: Duration = Duration::from_secs(120);
 
 /// A route to the services that has as much patience, so that no call fails but those that are
 /// meant to.
-pub(crate) fn patient_route() -> Route {
+pub fn patient_route() -> Route {
     primary_route().timeout(WITHIN)
 }
 
 /// The fallback, waited for as long.
-pub(crate) fn patient_fallback() -> Value {
+pub fn patient_fallback() -> Value {
     json!({ "cluster": clusters::FALLBACK, "timeout": "2m" })
 }
 
 /// One kind of answer.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Answer {
+pub struct Answer {
     /// How many marks had been set when its request began.
-    pub(crate) mark: u64,
+    pub mark: u64,
     /// See [`answered_by`]; or `error`, for a request without an answer.
-    pub(crate) by: String,
+    pub by: String,
     /// The breaker's state that it tells.
-    pub(crate) state: String,
+    pub state: String,
     /// Its status; or what was wrong.
-    pub(crate) status: String,
+    pub status: String,
 }
 
 /// How many answers of each kind there were.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Tally {
+pub struct Tally {
     answers: BTreeMap<Answer, u64>,
     /// For each client, the marks that its last answered request had behind it.
     clients: Vec<u64>,
@@ -53,22 +53,22 @@ pub(crate) struct Tally {
 
 impl Tally {
     /// How many answers are of this kind.
-    pub(crate) fn count(&self, kind: impl Fn(&Answer) -> bool) -> u64 {
+    pub fn count(&self, kind: impl Fn(&Answer) -> bool) -> u64 {
         self.answers.iter().filter(|(answer, _)| kind(answer)).map(|(_, count)| count).sum()
     }
 
     /// How many answers there are.
-    pub(crate) fn all(&self) -> u64 {
+    pub fn all(&self) -> u64 {
         self.count(|_| true)
     }
 
     /// How many answers this one gave.
-    pub(crate) fn by(&self, who: &str) -> u64 {
+    pub fn by(&self, who: &str) -> u64 {
         self.count(|answer| answer.by == who)
     }
 
     /// How many answers came from the service, or in the stead of its own.
-    pub(crate) fn admitted(&self) -> u64 {
+    pub fn admitted(&self) -> u64 {
         self.by("downstream") + self.by("replay")
     }
 }
@@ -84,7 +84,7 @@ impl fmt::Display for Tally {
 
 /// Clients that send one request after the other. Dropped, they break off.
 #[derive(Debug)]
-pub(crate) struct Load {
+pub struct Load {
     clients: JoinSet<()>,
     shared: Arc<Shared>,
 }
@@ -98,7 +98,7 @@ struct Shared {
 
 impl Load {
     /// So many clients that get this URL, over and over.
-    pub(crate) fn start(clients: usize, url: &str) -> Self {
+    pub fn start(clients: usize, url: &str) -> Self {
         let tally = Tally { clients: vec![0; clients], ..Tally::default() };
         let (stop, mark) = (AtomicBool::new(false), AtomicU64::new(0));
         let shared = Arc::new(Shared { stop, mark, tally: watch::Sender::new(tally) });
@@ -107,17 +107,17 @@ impl Load {
     }
 
     /// Sets a mark: what begins after this call has it behind it.
-    pub(crate) fn mark(&self) {
+    pub fn mark(&self) {
         self.shared.mark.fetch_add(1, Ordering::SeqCst);
     }
 
     /// The answers so far.
-    pub(crate) fn tally(&self) -> Tally {
+    pub fn tally(&self) -> Tally {
         self.shared.tally.borrow().clone()
     }
 
     /// Waits until the answers are so.
-    pub(crate) async fn until(
+    pub async fn until(
         &self,
         what: &str,
         mut wanted: impl FnMut(&Tally) -> bool,
@@ -131,20 +131,20 @@ impl Load {
     }
 
     /// Waits until no request is under way that began before the last mark.
-    pub(crate) async fn until_all_passed_the_mark(&self) -> Result<Tally> {
+    pub async fn until_all_passed_the_mark(&self) -> Result<Tally> {
         let mark = self.shared.mark.load(Ordering::SeqCst);
         let passed = |tally: &Tally| tally.clients.iter().all(|client| *client >= mark);
         self.until("every client has sent a request since the mark", passed).await
     }
 
     /// Waits for so many answers more.
-    pub(crate) async fn until_more(&self, answers: u64) -> Result<Tally> {
+    pub async fn until_more(&self, answers: u64) -> Result<Tally> {
         let wanted = self.tally().all() + answers;
         self.until(&format!("{wanted} answers"), |tally| tally.all() >= wanted).await
     }
 
     /// Lets the requests under way end, and begins no more.
-    pub(crate) async fn stop(mut self) -> Tally {
+    pub async fn stop(mut self) -> Tally {
         self.shared.stop.store(true, Ordering::SeqCst);
         while let Some(ended) = self.clients.join_next().await {
             ended.expect("a client panicked");
@@ -154,7 +154,7 @@ impl Load {
 }
 
 /// Waits until the service's counts are so.
-pub(crate) async fn until(
+pub async fn until(
     service: &Downstream,
     wanted: impl FnMut(&Counts) -> bool,
 ) -> Result<Counts> {

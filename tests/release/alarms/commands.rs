@@ -7,7 +7,7 @@ use edge_breaker_tests::Edge;
 use envoy_harness::client::empty;
 use http::Request;
 
-use crate::runbooks;
+use crate::alarms::runbooks;
 
 /// A `curl` command of a runbook.
 struct Command {

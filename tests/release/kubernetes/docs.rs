@@ -8,8 +8,8 @@ use edge_breaker_tests::pages::Page;
 use envoy_harness::{parse_yaml, parse_yaml_documents, repo_root};
 use serde_json::{Value, json};
 
-use crate::objects::{FILES, Objects};
-use crate::schemas::{assert_valid, with_schemas};
+use crate::kubernetes::objects::{FILES, Objects};
+use crate::kubernetes::schemas::{assert_valid, with_schemas};
 
 const PAGES: [&str; 2] = ["docs/istio.md", "docs/envoy-gateway.md"];
 

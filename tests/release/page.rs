@@ -14,9 +14,9 @@ use envoy_harness::repo_root;
 use host_test_component::node::Project;
 use serde_json::json;
 
-use crate::load::{Load, patient_fallback, patient_route};
+use edge_breaker_tests::load::{Load, patient_fallback, patient_route};
 
-const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/envoy/page/browser");
+const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/release/page/browser");
 
 /// A script of the browser's, about to run on an edge.
 fn script(name: &str, edge: &Edge) -> Result<Command> {
@@ -53,6 +53,7 @@ async fn run(mut command: Command, mut asked: impl FnMut(&str) + Send + 'static)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "make test-deep: takes a browser"]
 async fn the_page_shows_a_trip_and_the_recovery_and_controls_breakers() -> Result<()> {
     let service = |name: &str| {
         json!({
@@ -61,7 +62,7 @@ async fn the_page_shows_a_trip_and_the_recovery_and_controls_breakers() -> Resul
         })
     };
     let plugin = json!({ "services": [service(PAYMENT), service("inventory-service")] });
-    let edge = Edge::start_with(plugin, 4, patient_route()).await?;
+    let edge = Edge::setup(plugin).workers(4).route(patient_route()).alone().start().await?;
     let load = Load::start(10, &edge.url("/payment-service/charge"));
     edge.services.service(PAYMENT).set_latency(std::time::Duration::from_millis(20));
     load.until_more(10).await?;
@@ -76,6 +77,7 @@ async fn the_page_shows_a_trip_and_the_recovery_and_controls_breakers() -> Resul
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "make test-deep: takes a browser"]
 async fn the_page_shows_five_hundred_services_within_a_second() -> Result<()> {
     let service = |number: u32| {
         let name = format!("service-{number:03}");
@@ -88,6 +90,7 @@ async fn the_page_shows_five_hundred_services_within_a_second() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "make test-deep: takes a browser"]
 async fn the_page_asks_for_the_token() -> Result<()> {
     let plugin = json!({ "services": [{ "name": PAYMENT }], "admin": { "token": "s3cret" } });
     let edge = Edge::setup(json!({})).written(Some(&plugin.to_string())).start().await?;
@@ -98,6 +101,7 @@ async fn the_page_asks_for_the_token() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "make test-deep: takes a browser"]
 async fn the_page_says_why_it_shows_no_breaker() -> Result<()> {
     let edge = Edge::setup(json!({})).start().await?;
     run(script("none.mjs", &edge)?, |_| {}).await

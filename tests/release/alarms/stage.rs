@@ -10,8 +10,8 @@ use recipe_services::trace::PATH;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::promql::scaled;
-use crate::server::Server;
+use crate::alarms::promql::scaled;
+use crate::alarms::server::Server;
 
 /// Between two calls of a caller, and how many it makes at most.
 const PAUSE: Duration = Duration::from_millis(50);

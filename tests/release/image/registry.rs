@@ -14,7 +14,7 @@ use module_image::Digest;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::puller;
+use crate::image::puller;
 
 /// What a client says that it takes.
 const MANIFESTS: &str = "application/vnd.docker.distribution.manifest.v2+json, \

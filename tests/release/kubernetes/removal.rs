@@ -6,7 +6,7 @@ use edge_breaker_tests::pages::Page;
 use edge_breaker_tests::steering::OWN_HEADERS;
 use serde_json::Value;
 
-use crate::objects::Objects;
+use crate::kubernetes::objects::Objects;
 
 /// What is left of a sample after each of the two steps.
 pub(crate) fn steps(page: &str, file: &str) -> Result<[Objects; 2]> {

@@ -15,7 +15,7 @@ use super::fields::{
     Destination, DestinationRule, EnvoyFilter, HttpMatch, HttpRoute, Retries, TrafficPolicy,
     VirtualService, WasmPlugin,
 };
-use crate::objects::Objects;
+use crate::kubernetes::objects::Objects;
 
 /// A workload's proxy, for which the objects are translated.
 pub(crate) struct Workload<'a> {

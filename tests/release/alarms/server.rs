@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::sleep;
 
-use crate::install;
-use crate::promql::scaled;
+use crate::alarms::install;
+use crate::alarms::promql::scaled;
 
 const POLL: Duration = Duration::from_millis(50);
 
@@ -68,7 +68,7 @@ impl Server {
             .stderr(log)
             .spawn()
             .context("cannot run Prometheus")?;
-        let watchdog = Watchdog::over(child.id())?;
+        let watchdog = Watchdog::over(child.id(), room.path())?;
         let mut process = Process { child, room };
         let address = process.address().await?;
         Ok(Self { _watchdog: watchdog, process, address, client: Client::new() })

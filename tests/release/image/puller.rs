@@ -52,7 +52,7 @@ pub(crate) fn module(layer: &Layer, content: &[u8]) -> Result<Vec<u8>> {
 /// The module of a tag in a layout.
 pub(crate) fn from_layout(folder: &Path, tag: &str) -> Result<Vec<u8>> {
     let layer = layer(&manifest(folder, tag)?)?;
-    module(&layer, &crate::blob(folder, &layer.digest))
+    module(&layer, &crate::image::blob(folder, &layer.digest))
 }
 
 /// The manifest of a tag in a layout.
@@ -62,5 +62,5 @@ pub(crate) fn manifest(folder: &Path, tag: &str) -> Result<Value> {
     let name = "org.opencontainers.image.ref.name";
     let entry = manifests.iter().find(|entry| entry["annotations"][name] == tag);
     let digest = entry.context("no such tag")?["digest"].as_str().context("no digest")?;
-    Ok(serde_json::from_slice(&crate::blob(folder, digest))?)
+    Ok(serde_json::from_slice(&crate::image::blob(folder, digest))?)
 }
