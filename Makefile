@@ -17,6 +17,8 @@ export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS := $(REMAP) $(SMALL)
 COMPONENT_TARGET := wasm32-unknown-unknown
 COMPONENT := target/wasm/edge_breaker_component.wasm
 COMPONENT_BUILT := $${CARGO_TARGET_DIR:-target}/$(COMPONENT_TARGET)/module
+# Makes of what was built what is handed out.
+PACKAGE := $(CARGO) run --quiet -p package --
 # A machine that is offline has the target already, or cannot get it.
 add_target = rustup target add $(1) 2>/dev/null || rustup target list --installed | grep -qx $(1)
 ADD_TARGET := $(call add_target,$(WASM_TARGET))
@@ -38,15 +40,15 @@ wasm: ## Builds the proxy-wasm module and the component into target/wasm
 	@$(ADD_TARGET)
 	$(CARGO) build $(SHELLS) --target $(WASM_TARGET) --profile module
 	@mkdir -p target/wasm
-	@cp $(BUILT)/edge_breaker.wasm $(WASM)
+	@$(PACKAGE) trim $(BUILT)/edge_breaker.wasm $(WASM) $(WASM:.wasm=.named.wasm)
 	@cp $(BUILT)/empty_filter.wasm target/wasm/empty_filter.wasm
 	@$(ADD_COMPONENT_TARGET)
 	$(CARGO) build -p breaker-component --target $(COMPONENT_TARGET) --profile module
-	@$(CARGO) run --quiet -p component-wrap -- $(COMPONENT_BUILT)/edge_breaker_component.wasm $(COMPONENT)
+	@$(PACKAGE) componentize $(COMPONENT_BUILT)/edge_breaker_component.wasm $(COMPONENT) $(COMPONENT:.wasm=.named.wasm)
 	@ls -l $(WASM) $(COMPONENT)
 
 image: wasm ## Makes an OCI image of the module in target/image, with a bill of materials and the licences
-	@$(CARGO) run --quiet -p module-image -- $(WASM) target/image
+	@$(PACKAGE) image $(WASM) target/image
 
 lint: ## Checks format, lints (native and wasm), docs and the direction of dependencies
 	$(CARGO) fmt --all --check
