@@ -7,6 +7,8 @@ WASM_TARGET := wasm32-wasip1
 WASM := target/wasm/edge_breaker.wasm
 SHELLS := -p breaker-proxy-wasm -p empty-filter
 COMPONENT_TARGET := wasm32-unknown-unknown
+# Makes of what was built what is handed out.
+PACKAGE := $(CARGO) run --quiet -p package --
 # A machine that is offline has the target already, or cannot get it.
 add_target = rustup target add $(1) 2>/dev/null || rustup target list --installed | grep -qx $(1)
 ADD_TARGET := $(call add_target,$(WASM_TARGET))
@@ -35,7 +37,7 @@ wasm: ## Builds the proxy-wasm module and the component into target/wasm
 	$(CARGO) run --quiet -p artifacts
 
 image: wasm ## Makes an OCI image of the module in target/image, with a bill of materials and the licences
-	@$(CARGO) run --quiet -p module-image -- $(WASM) target/image
+	@$(PACKAGE) image $(WASM) target/image
 
 lint: ## Checks format, lints (native and wasm), docs and the direction of dependencies
 	$(CARGO) fmt --all --check

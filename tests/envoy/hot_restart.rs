@@ -60,7 +60,8 @@ async fn gauges_are_the_sum_of_both_processes_until_the_old_one_has_ended() -> R
 
     let Edge { envoy: mut old, services, client: old_client, .. } = old;
     let new = start(&services, address, 1).await?;
-    let mut new = Edge { envoy: new.into(), services, client: Client::new(), address, admin: address };
+    let mut new =
+        Edge { envoy: new.into(), services, client: Client::new(), address, admin: address };
     // It begins anew. For a moment the old one takes new connections as well.
     until(async || {
         new.client = Client::new();

@@ -43,7 +43,8 @@ impl Changing {
         let options = arguments.iter().fold(options, |options, it| options.arg(*it));
         let envoy = options.start().await?;
         let address = envoy.listener_addr("edge").await?;
-        let edge = Edge { envoy: envoy.into(), services, client: Client::new(), address, admin: address };
+        let edge =
+            Edge { envoy: envoy.into(), services, client: Client::new(), address, admin: address };
         Ok(Self { edge, file })
     }
 

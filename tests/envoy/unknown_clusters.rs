@@ -145,7 +145,8 @@ async fn clusters_may_come_and_go() -> Result<()> {
     let config = bootstrap(&services).cds(&file).listener(listener).build();
     let envoy = EnvoyOptions::new(config).start().await?;
     let address = envoy.listener_addr("edge").await?;
-    let edge = Edge { envoy: envoy.into(), services, client: Client::new(), address, admin: address };
+    let edge =
+        Edge { envoy: envoy.into(), services, client: Client::new(), address, admin: address };
     assert_eq!(edge.get(PATH).await?.status, 200);
 
     let taken = edge.envoy.counter(TAKEN).await?;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
 use crate::{answered_by, clusters, primary_route};
+use anyhow::{Context, Result, bail};
 use envoy_harness::client::{Client, Response};
 use envoy_harness::config::Route;
 use recipe_services::{Counts, Downstream};
@@ -117,11 +117,7 @@ impl Load {
     }
 
     /// Waits until the answers are so.
-    pub async fn until(
-        &self,
-        what: &str,
-        mut wanted: impl FnMut(&Tally) -> bool,
-    ) -> Result<Tally> {
+    pub async fn until(&self, what: &str, mut wanted: impl FnMut(&Tally) -> bool) -> Result<Tally> {
         let mut tally = self.shared.tally.subscribe();
         let waited = tokio::time::timeout(WITHIN, tally.wait_for(|tally| wanted(tally))).await;
         match waited {
@@ -154,10 +150,7 @@ impl Load {
 }
 
 /// Waits until the service's counts are so.
-pub async fn until(
-    service: &Downstream,
-    wanted: impl FnMut(&Counts) -> bool,
-) -> Result<Counts> {
+pub async fn until(service: &Downstream, wanted: impl FnMut(&Counts) -> bool) -> Result<Counts> {
     let counts = tokio::time::timeout(WITHIN, service.until(wanted)).await;
     counts.with_context(|| format!("not so after {WITHIN:?}: {:?}", service.counts()))
 }

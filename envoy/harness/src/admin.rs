@@ -66,7 +66,10 @@ impl Admin {
         let request = Request::builder().method(&method).uri(uri).body(empty())?;
         let response = self.client.send(request).await?;
         let (status, text) = (response.status, response.text());
-        ensure!(status == StatusCode::OK, "{method} {path} of the admin interface: {status} {text}");
+        ensure!(
+            status == StatusCode::OK,
+            "{method} {path} of the admin interface: {status} {text}"
+        );
         Ok(text)
     }
 }

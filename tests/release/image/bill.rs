@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use envoy_harness::repo_root;
-use module_image::{LICENSES, SBOM};
+use package::image::{LICENSES, SBOM};
 use serde_json::Value;
 use wasmparser::{KnownCustom, Name, Parser, Payload};
 

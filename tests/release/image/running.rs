@@ -5,7 +5,7 @@ use edge_breaker_tests::{answered_by, bootstrap, clusters, primary_route};
 use envoy_harness::EnvoyOptions;
 use envoy_harness::client::Client;
 use envoy_harness::config::{Listener, Route, Wasm, cluster};
-use module_image::Digest;
+use package::image::Digest;
 use recipe_services::{Mode, Ports, Services};
 use serde_json::{Value, json};
 

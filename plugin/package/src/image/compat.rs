@@ -7,10 +7,10 @@ use anyhow::Result;
 use flate2::{Compression, GzBuilder};
 use serde_json::json;
 
-use crate::LICENSES;
-use crate::digest::Digest;
-use crate::layout::Layout;
-use crate::manifest::{RUNTIME_FILE, manifest, runtime};
+use super::LICENSES;
+use super::digest::Digest;
+use super::layout::Layout;
+use super::manifest::{RUNTIME_FILE, manifest, runtime};
 
 pub(crate) fn write(
     layout: &mut Layout,

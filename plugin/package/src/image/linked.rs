@@ -42,13 +42,13 @@ pub(crate) fn crates() -> Result<Vec<Linked>> {
         name: "rust-std".to_owned(),
         version: Some(compiler()?),
         license: "(MIT OR Apache-2.0) AND Unicode-3.0".to_owned(),
-        from: From::Compiler(include_str!("../runtime/std.txt")),
+        from: From::Compiler(include_str!("../../runtime/std.txt")),
     });
     crates.push(Linked {
         name: "wasi-libc".to_owned(),
         version: None,
         license: "MIT AND BSD-2-Clause AND CC0-1.0".to_owned(),
-        from: From::Compiler(include_str!("../runtime/wasi-libc.txt")),
+        from: From::Compiler(include_str!("../../runtime/wasi-libc.txt")),
     });
     Ok(crates)
 }

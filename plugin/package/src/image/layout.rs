@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use crate::digest::Digest;
+use super::digest::Digest;
 
 pub(crate) struct Layout {
     folder: PathBuf,

@@ -23,8 +23,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-pub use crate::digest::Digest;
-use crate::layout::Layout;
+pub use digest::Digest;
+use layout::Layout;
 
 /// The name of the bill of materials, beside the image.
 pub const SBOM: &str = "edge_breaker.cdx.json";

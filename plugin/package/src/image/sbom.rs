@@ -3,8 +3,8 @@
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use crate::digest::Digest;
-use crate::linked::{From, Linked};
+use super::digest::Digest;
+use super::linked::{From, Linked};
 
 pub(crate) fn render(version: &str, module: &Digest, crates: &[Linked]) -> Result<String> {
     let components: Vec<_> = crates.iter().map(component).collect();

@@ -3,9 +3,9 @@
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use crate::digest::Digest;
-use crate::layout::Layout;
-use crate::manifest::{RUNTIME, RUNTIME_FILE, manifest, runtime};
+use super::digest::Digest;
+use super::layout::Layout;
+use super::manifest::{RUNTIME, RUNTIME_FILE, manifest, runtime};
 
 const MODULE: &str = "application/vnd.module.wasm.content.layer.v1+wasm";
 
