@@ -27,7 +27,9 @@ fn module(run: Run) -> &'static Module {
     let [plain, counting] = &MODULES;
     let module = if run == Run::Plain { plain } else { counting };
     module.get_or_init(|| {
-        let path = repo_root().join("target/wasm/edge_breaker.wasm");
+        // Those that allocate are told by their names.
+        let named = if run == Run::Counting { ".named" } else { "" };
+        let path = repo_root().join(format!("target/wasm/edge_breaker{named}.wasm"));
         let bytes = std::fs::read(&path)
             .unwrap_or_else(|error| panic!("{}: {error}: run `make wasm`", path.display()));
         let count_allocations = run == Run::Counting;
