@@ -64,7 +64,7 @@ impl Module {
                             Path::new(command),
                             &built,
                             &packing,
-                            &path.with_extension("named.wasm"),
+                            &crate::named(&path),
                         ])
                         .status()?;
                     ensure!(status.success(), "{} {command}: {status}", program.display());
