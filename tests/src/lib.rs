@@ -2,8 +2,11 @@
 //! services, and the breaker as its admin API shows it.
 
 pub mod debian;
+mod lease;
+pub mod load;
 pub mod pages;
 pub mod rights;
+
 mod setup;
 pub mod steering;
 
@@ -17,6 +20,7 @@ use envoy_harness::{Envoy, EnvoyOptions, Sample};
 use recipe_services::{Ports, Services};
 use serde_json::Value;
 
+pub use crate::lease::Lease;
 pub use crate::setup::Setup;
 /// The module, built of what there is now.
 pub use artifacts::proxy_wasm as module;
@@ -42,7 +46,7 @@ pub mod clusters {
 #[derive(Debug)]
 pub struct Edge {
     /// The proxy.
-    pub envoy: Envoy,
+    pub envoy: Lease,
     /// The services behind it.
     pub services: Services,
     /// Sends requests.
@@ -111,14 +115,8 @@ impl Edge {
     ///
     /// # Errors
     /// When either cannot be started.
-    pub async fn start_with(mut plugin: Value, workers: u32, primary: Route) -> Result<Self> {
-        plugin["admin"] = serde_json::json!({});
-        let services = Services::start(Ports::default()).await?;
-        let bootstrap = bootstrap(&services).listener(protected(&plugin, primary)?);
-        let options = EnvoyOptions::new(bootstrap.build()).concurrency(workers);
-        let envoy = options.start().await?;
-        let address = envoy.listener_addr("edge").await?;
-        Ok(Self { envoy, services, client: Client::new(), address, admin: address })
+    pub async fn start_with(plugin: Value, workers: u32, primary: Route) -> Result<Self> {
+        Self::setup(plugin).workers(workers).route(primary).start().await
     }
 
     /// The same with other routes, filters, clusters or options.
@@ -144,7 +142,7 @@ impl Edge {
         let envoy = EnvoyOptions::new(sample.into_value()).concurrency(workers).start().await?;
         let address = envoy.listener_addr("ingress").await?;
         let admin = envoy.listener_addr("breaker-admin").await?;
-        Ok(Self { envoy, services, client: Client::new(), address, admin })
+        Ok(Self { envoy: envoy.into(), services, client: Client::new(), address, admin })
     }
 
     /// The URL of a path.
@@ -264,8 +262,14 @@ pub fn answered_by(response: &Response) -> &str {
 /// A bootstrap with the clusters of the services, and no listener.
 #[must_use]
 pub fn bootstrap(services: &Services) -> Bootstrap {
-    Bootstrap::new()
-        .cluster(cluster(clusters::SERVICE, services.downstream()))
-        .cluster(cluster(clusters::FALLBACK, services.fallback()))
-        .cluster(cluster(clusters::HEALTH, services.health()))
+    clusters_of(services).into_iter().fold(Bootstrap::new(), Bootstrap::cluster)
+}
+
+/// The clusters of the services.
+fn clusters_of(services: &Services) -> [Value; 3] {
+    [
+        cluster(clusters::SERVICE, services.downstream()),
+        cluster(clusters::FALLBACK, services.fallback()),
+        cluster(clusters::HEALTH, services.health()),
+    ]
 }

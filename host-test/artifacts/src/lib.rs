@@ -22,7 +22,8 @@ pub const PROXY_WASM: &str = "target/wasm/edge_breaker.wasm";
 /// # Errors
 /// When it cannot be built, here and below: the message has what cargo says.
 pub fn proxy_wasm() -> Result<PathBuf> {
-    static MODULE: Module = Module::new("breaker-proxy-wasm", "wasm32-wasip1", PROXY_WASM);
+    static MODULE: Module =
+        Module::new("breaker-proxy-wasm", "wasm32-wasip1", PROXY_WASM).packed_by("trim");
     MODULE.path()
 }
 
@@ -32,8 +33,8 @@ pub fn proxy_wasm() -> Result<PathBuf> {
 /// See [`proxy_wasm`].
 pub fn component() -> Result<PathBuf> {
     const PATH: &str = "target/wasm/edge_breaker_component.wasm";
-    static MODULE: Module = Module::new("breaker-component", "wasm32-unknown-unknown", PATH)
-        .packed_by("component-wrap");
+    static MODULE: Module =
+        Module::new("breaker-component", "wasm32-unknown-unknown", PATH).packed_by("componentize");
     MODULE.path()
 }
 

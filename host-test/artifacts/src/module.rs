@@ -16,7 +16,8 @@ pub(crate) struct Module {
     target: &'static str,
     /// Where it is put, seen from the root of the repository.
     path: &'static str,
-    /// The program that makes it of what is built, if that is not it already.
+    /// The command of `plugin/package` that makes it of what is built, if that is not it already. It
+    /// also writes the same module with the names of its functions, beside it.
     packed_by: Option<&'static str>,
     /// What came of it in this process.
     put: OnceLock<Result<PathBuf, String>>,
@@ -31,8 +32,8 @@ impl Module {
         Self { package, target, path, packed_by: None, put: OnceLock::new() }
     }
 
-    pub(crate) const fn packed_by(mut self, program: &'static str) -> Self {
-        self.packed_by = Some(program);
+    pub(crate) const fn packed_by(mut self, command: &'static str) -> Self {
+        self.packed_by = Some(command);
         self
     }
 
@@ -50,29 +51,33 @@ impl Module {
         let lock = File::create(folder.join(".lock"))?;
         lock.lock().with_context(|| format!("cannot lock {}", folder.display()))?;
         let built = cargo::build(&root(), self.package, self.target)?;
-        let program = self.packed_by.map(cargo::program).transpose()?;
+        let program = self.packed_by.map(|_| cargo::program("package")).transpose()?;
         let made_of = newest([Some(&built), program.as_ref()])?;
         // It carries the time of what it is made of: an older one is another one, too.
         if modified(&path).ok() != Some(made_of) {
             // By a rename, so that whoever reads it has all of the one or of the other.
             let packing = path.with_extension("packing");
-            pack(program.as_deref(), &built, &packing)?;
+            match (&program, self.packed_by) {
+                (Some(program), Some(command)) => {
+                    let status = Command::new(program)
+                        .args([
+                            Path::new(command),
+                            &built,
+                            &packing,
+                            &path.with_extension("named.wasm"),
+                        ])
+                        .status()?;
+                    ensure!(status.success(), "{} {command}: {status}", program.display());
+                }
+                _ => {
+                    fs::copy(&built, &packing)?;
+                }
+            }
             File::options().append(true).open(&packing)?.set_modified(made_of)?;
             fs::rename(&packing, &path)?;
         }
         Ok(path)
     }
-}
-
-/// Makes the module of what cargo has built.
-fn pack(program: Option<&Path>, built: &Path, module: &Path) -> Result<()> {
-    let Some(program) = program else {
-        fs::copy(built, module)?;
-        return Ok(());
-    };
-    let status = Command::new(program).args([built, module]).status()?;
-    ensure!(status.success(), "{}: {status}", program.display());
-    Ok(())
 }
 
 /// When the newest of these files was written.

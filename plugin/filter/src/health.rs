@@ -39,32 +39,30 @@ impl Filter {
             _ => CheckResult::Unhealthy,
         };
         effects.count_of(record.number, ServiceMetric::HealthChecks(result));
+        let report = ticket.end(result);
         // Lost, it is made again when its lease is over.
         let _ = record.update(host, effects, |breaker| {
-            let transition =
-                breaker.finish_check(policy, ticket.for_retry(), result, host.now().monotonic);
-            Update::Changed((), transition)
+            Update::Changed((), breaker.finish_check(policy, &report, host.now().monotonic))
         });
     }
 
     /// The cluster to be checked is none that the proxy has. That says nothing of the service.
     pub(crate) fn on_nobody_to_check(
         &self,
-        PendingCheck { breaker, ticket }: &PendingCheck,
+        PendingCheck { breaker, ticket }: PendingCheck,
         host: &impl Host,
         effects: &mut Effects,
     ) {
-        let Some(record) = self.record(*breaker) else {
+        let Some(record) = self.record(breaker) else {
             return;
         };
         if let Some(probe) = &record.service.probe {
             self.on_unknown_cluster(&probe.cluster, host, effects);
         }
-        let policy = &record.service.policy;
+        let (policy, report) = (&record.service.policy, ticket.skip());
         // Lost, it is tried again when its lease is over.
         let _ = record.update(host, effects, |breaker| {
-            let now = host.now().monotonic;
-            Update::Changed((), breaker.skip_check(policy, ticket.for_retry(), now))
+            Update::Changed((), breaker.finish_check(policy, &report, host.now().monotonic))
         });
     }
 }

@@ -43,7 +43,7 @@ pub(crate) fn steer(
     effects: &mut Effects,
 ) -> Result<Breaker, SteerError> {
     let steered = record.update(host, effects, |breaker| {
-        let transition = breaker.steer(&record.service.policy, command);
+        let transition = breaker.apply(&record.service.policy, command);
         Update::Changed(breaker.clone(), transition)
     });
     let breaker = steered.map_err(|lost| match lost {

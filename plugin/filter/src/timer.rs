@@ -117,7 +117,7 @@ impl Filter {
         let status = answer.status();
         let is_unknown = matches!(answer, CalloutAnswer::UnknownCluster);
         match pending.0 {
-            Kind::Check(check) if is_unknown => self.on_nobody_to_check(&check, host, effects),
+            Kind::Check(check) if is_unknown => self.on_nobody_to_check(check, host, effects),
             Kind::Check(check) => self.on_checked(check, status, host, effects),
             Kind::Notification(notification) => {
                 if let Some(notify) = self.config.notify.as_ref().filter(|_| is_unknown) {
@@ -182,13 +182,11 @@ fn write_tally(record: &ServiceHandle<'_>, host: &impl Host, effects: &mut Effec
     let policy = &record.service.policy;
     let written = record.update(host, effects, |breaker| {
         let now = host.now();
-        breaker.credit(policy, &tally, now.monotonic);
-        let transition = breaker.review(policy, now, scrambled(now.monotonic.as_nanos()));
-        let mut begun = tally;
-        begun.begin(breaker);
-        Update::Changed(begun, transition)
+        breaker.merge(policy, &tally, now.monotonic);
+        let transition = breaker.evaluate(policy, now, scrambled(now.monotonic.as_nanos()));
+        Update::Changed(breaker.next_tally(&tally), transition)
     });
-    if let Ok(begun) = written {
-        record.set_tally(begun);
+    if let Ok(next) = written {
+        record.set_tally(next);
     }
 }

@@ -29,7 +29,7 @@ fn the_component_stays_small() {
 }
 
 #[test]
-fn whatever_is_declared_in_the_world_is_documented() {
+fn every_declaration_in_the_world_is_documented() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");
     let mut declared = 0;
     for file in fs::read_dir(folder).unwrap() {

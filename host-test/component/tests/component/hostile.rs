@@ -121,7 +121,7 @@ impl Nonsense {
 }
 
 #[test]
-fn an_instance_goes_on_whatever_it_is_told_and_in_whatever_order() {
+fn an_instance_survives_any_calls_in_any_order() {
     let mut world = World::new(
         2,
         &json!({

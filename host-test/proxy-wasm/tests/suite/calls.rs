@@ -57,7 +57,7 @@ fn a_call_holds_a_request_back_until_it_is_answered() {
 }
 
 #[test]
-fn a_call_that_fails_is_told_by_zero_headers() {
+fn a_call_that_fails_has_zero_headers() {
     let (process, mut worker) = start(CALLING);
     let (_stream, call) = call(&mut worker);
     worker.answer_call(call.token, CallAnswer::Failed);

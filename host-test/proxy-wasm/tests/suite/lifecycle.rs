@@ -121,7 +121,7 @@ fn a_root_context_that_refuses_its_configuration_goes_again() {
 }
 
 #[test]
-fn a_vm_that_refuses_to_start_is_told_apart() {
+fn a_vm_that_refuses_to_start_is_distinguished() {
     let process = host_test_proxy_wasm::Process::new();
     let module =
         module(r#"(func (export "proxy_on_vm_start") (param i32 i32) (result i32) (i32.const 0))"#);

@@ -36,7 +36,7 @@ fn a_module_without_the_mark_of_the_abi_is_no_filter() {
 }
 
 #[test]
-fn what_is_no_module_is_refused() {
+fn a_file_that_is_no_module_is_refused() {
     let error = Module::new(b"not wasm", &Options::default()).unwrap_err();
     assert!(matches!(error, LoadError::Invalid(_)), "{error}");
 }

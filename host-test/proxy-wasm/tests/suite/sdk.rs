@@ -115,7 +115,7 @@ fn a_share_of_requests_is_drawn_as_configured() {
 }
 
 #[test]
-fn metadata_of_the_node_and_of_the_route_can_be_told() {
+fn metadata_of_the_node_and_of_the_route_can_be_read() {
     let node = ["xds", "node", "id"].map(str::to_owned).to_vec();
     let plugin = Plugin { properties: vec![(node, b"node-7".to_vec())], ..Plugin::default() };
     let mut worker = Worker::start(&Process::new(), &module("tag"), plugin, b"").unwrap();

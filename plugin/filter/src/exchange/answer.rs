@@ -1,6 +1,6 @@
 //! What becomes of an answer, and what it says of the service.
 
-use breaker::{Clean, Ended, Outcome, Permit, Settlement, StateName};
+use breaker::{Ended, Impact, Outcome, Permit, Settled, StateName};
 
 use super::head::{self, AnswerHead, Form};
 use super::replace::{Failed, Substitute};
@@ -213,7 +213,7 @@ impl Filter {
     /// want done is not worth being written down first.
     fn settle_plain(record: &ServiceHandle<'_>, call: &Call, host: &impl Host) -> bool {
         let ended = Ended::from(Outcome::Success);
-        if !call.plain || unmoved(record, &call.permit, ended, host).is_none() {
+        if !call.plain || record.settle_clean(&call.permit, ended, host).is_none() {
             return false;
         }
         record.instance.succeeded.set(true);
@@ -360,37 +360,38 @@ impl Filter {
         effects: &mut Effects,
     ) -> Option<StateName> {
         count(record, ended, effects);
-        if let Some(clean) = unmoved(record, &permit, ended, host) {
+        if let Some(clean) = record.settle_clean(&permit, ended, host) {
             return Some(clean.state());
         }
+        let (call, mut impact) = (permit.end(ended), Impact::Write);
         let policy = &record.service.policy;
         let tally = record.tally();
         let settled = record.update(host, effects, |breaker| {
-            if breaker.is_unmoved_by(policy, &permit, ended, &tally) {
+            impact = breaker.impact(policy, &call, &tally);
+            if impact != Impact::Write {
                 return Update::Unchanged((breaker.shown_state(policy.mode), None));
             }
             let now = host.now();
             let random = scrambled(now.monotonic.as_nanos());
-            breaker.credit(policy, &tally, now.monotonic);
-            let transition = match breaker.settle(policy, permit.for_retry(), ended, now, random) {
-                Settlement::Counted(transition) => transition,
-                Settlement::Late => None,
+            breaker.merge(policy, &tally, now.monotonic);
+            let transition = match breaker.settle(policy, &call, now, random) {
+                Settled::Counted(transition) => transition,
+                Settled::Late => None,
             };
             claim_check(breaker, policy, transition, host);
-            let mut begun = tally;
-            begun.begin(breaker);
-            Update::Changed((breaker.shown_state(policy.mode), Some(begun)), transition)
+            let next = breaker.next_tally(&tally);
+            Update::Changed((breaker.shown_state(policy.mode), Some(next)), transition)
         });
         let state = match settled {
-            Ok((state, Some(begun))) => {
-                record.set_tally(begun);
+            Ok((state, Some(next))) => {
+                record.set_tally(next);
                 return Some(state);
             }
             Ok((state, None)) => Some(state),
             Err(_) => None,
         };
-        if ended.outcome == Outcome::Success {
-            record.keep(&permit, host);
+        if ended.outcome == Outcome::Success && impact != Impact::None {
+            record.keep(call.permit(), host);
         }
         // What could not be written down has happened all the same, and is told and answered so.
         state.or_else(|| record.state(host, effects))
@@ -459,26 +460,6 @@ fn count(record: &ServiceHandle<'_>, ended: Ended, effects: &mut Effects) {
     if ended.outcome == Outcome::Success {
         record.instance.succeeded.set(true);
     }
-}
-
-/// The breaker, if it is known to be clean and what became of a call changes nothing of it. A good
-/// call is kept for its window. In line: the closed path is held to its instructions.
-#[inline(always)]
-fn unmoved(
-    record: &ServiceHandle<'_>,
-    permit: &Permit,
-    ended: Ended,
-    host: &impl Host,
-) -> Option<Clean> {
-    let succeeded = ended.outcome == Outcome::Success;
-    if ended.is_remarkable() || (succeeded && record.is_overdue()) {
-        return None;
-    }
-    let clean = record.clean(host)?;
-    if succeeded {
-        record.keep(permit, host);
-    }
-    Some(clean)
 }
 
 /// What the head of an answer says, if that is all that is waited for: a failure, since the
