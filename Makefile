@@ -1,22 +1,14 @@
 # The one command surface: CI runs these very commands. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup wasm image lint check test test-deep test-matrix built soak bench demo clean
+.PHONY: help setup wasm image lint check test test-deep test-matrix soak bench demo clean
 
 CARGO ?= cargo
 WASM_TARGET := wasm32-wasip1
 WASM := target/wasm/edge_breaker.wasm
-BUILT := $${CARGO_TARGET_DIR:-target}/$(WASM_TARGET)/module
 SHELLS := -p breaker-proxy-wasm -p empty-filter
-# The same bytes wherever they are built: no folder of this machine is named in them.
-REMAP := --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=cargo
-# Less is put in line: the module is a twentieth smaller, and no path takes longer.
-SMALL := -C llvm-args=-inline-threshold=130
-export CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS := $(REMAP) $(SMALL)
-export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS := $(REMAP) $(SMALL)
-# The component is built without a system, and so asks for none.
 COMPONENT_TARGET := wasm32-unknown-unknown
-COMPONENT := target/wasm/edge_breaker_component.wasm
-COMPONENT_BUILT := $${CARGO_TARGET_DIR:-target}/$(COMPONENT_TARGET)/module
+# Makes of what was built what is handed out.
+PACKAGE := $(CARGO) run --quiet -p package --
 # A machine that is offline has the target already, or cannot get it.
 add_target = rustup target add $(1) 2>/dev/null || rustup target list --installed | grep -qx $(1)
 ADD_TARGET := $(call add_target,$(WASM_TARGET))
@@ -35,23 +27,18 @@ told = @echo "make $@: $$(($$(date +%s) - $(BEGUN))) s"
 help: ## Lists the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## Installs what is missing: the wasm target, and Envoy where $ENVOY and PATH have none
+setup: ## Installs what is missing: the wasm targets, and Envoy where $ENVOY and PATH have none
 	@$(ADD_TARGET)
+	@$(ADD_COMPONENT_TARGET)
 	@$(CARGO) run --quiet -p envoy-harness --bin envoy-path
 
 wasm: ## Builds the proxy-wasm module and the component into target/wasm
 	@$(ADD_TARGET)
-	$(CARGO) build $(SHELLS) --target $(WASM_TARGET) --profile module
-	@mkdir -p target/wasm
-	@cp $(BUILT)/edge_breaker.wasm $(WASM)
-	@cp $(BUILT)/empty_filter.wasm target/wasm/empty_filter.wasm
 	@$(ADD_COMPONENT_TARGET)
-	$(CARGO) build -p breaker-component --target $(COMPONENT_TARGET) --profile module
-	@$(CARGO) run --quiet -p component-wrap -- $(COMPONENT_BUILT)/edge_breaker_component.wasm $(COMPONENT)
-	@ls -l $(WASM) $(COMPONENT)
+	$(CARGO) run --quiet -p artifacts
 
 image: wasm ## Makes an OCI image of the module in target/image, with a bill of materials and the licences
-	@$(CARGO) run --quiet -p module-image -- $(WASM) target/image
+	@$(PACKAGE) image $(WASM) target/image
 
 lint: ## Checks format, lints (native and wasm), docs and the direction of dependencies
 	$(CARGO) fmt --all --check
@@ -70,13 +57,15 @@ check: wasm ## Tests core, filter and hosts, and plays the scenarios in virtual 
 	$(told)
 
 test: ## Runs all that a change can break, real Envoy included
-	@# Side by side: each has stretches in which it keeps but one core busy.
-	@$(MAKE) --no-print-directory -j2 wasm built
+	@$(ADD_TARGET)
+	@$(ADD_COMPONENT_TARGET)
+	@# Modules and tests side by side: each has stretches in which it keeps but one core busy. Who builds the
+	@# modules is built first, or it would wait for cargo to have built the tests.
+	@$(CARGO) build --quiet --workspace --bin artifacts
+	@$${CARGO_TARGET_DIR:-target}/debug/artifacts & modules=$$!; $(CARGO) test --workspace --no-run; \
+		built=$$?; wait $$modules && exit $$built
 	$(CARGO) test --workspace
 	$(told)
-
-built:
-	$(CARGO) test --workspace --no-run
 
 test-deep: wasm ## Runs what takes long or takes tools: seeded bugs, a million requests, Prometheus, a registry, a browser, the oldest Envoy
 	$(CARGO) test --workspace --test release --test world -- --ignored
@@ -89,8 +78,8 @@ test-matrix: wasm ## Runs the tests in a real Envoy on each version that is supp
 SOAK ?= 1m
 soak: wasm ## Simulates worlds of random seeds; SOAK=30s, 2h or a number of requests
 	@# With all others, as the tests are built, or else the engine would be built once more.
-	$(CARGO) build --quiet --workspace --bins
-	$${CARGO_TARGET_DIR:-target}/debug/simulated-world $(SOAK)
+	$(CARGO) build --quiet --workspace --bin world
+	$${CARGO_TARGET_DIR:-target}/debug/world $(SOAK)
 
 bench: wasm setup ## Counts and measures what the filter costs per request
 	-$(CARGO) test --quiet --workspace --test costs -- --exact each_path_costs_what_the_table_says --nocapture

@@ -4,6 +4,7 @@ mod envoy;
 mod events;
 mod operations;
 mod security;
+mod style;
 
 use anyhow::{Context, Result, ensure};
 use edge_breaker_tests::pages::{Page, pages};

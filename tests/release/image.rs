@@ -11,7 +11,7 @@ mod running;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use module_image::Built;
+use package::image::Built;
 use tempfile::TempDir;
 
 /// The image, made once for all tests.
@@ -34,7 +34,7 @@ fn image() -> &'static Image {
     static IMAGE: OnceLock<Image> = OnceLock::new();
     IMAGE.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
-        let built = module_image::write(&module(), &folder.path().join("image")).unwrap();
+        let built = package::image::write(&module(), &folder.path().join("image")).unwrap();
         Image { folder, built }
     })
 }

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use edge_breaker_tests::{Edge, PAYMENT};
 use envoy_harness::client::empty;
 use envoy_harness::repo_root;
-use node_packages::Project;
+use host_test_component::node::Project;
 use serde_json::json;
 
 use edge_breaker_tests::load::{Load, patient_fallback, patient_route};
@@ -54,7 +54,7 @@ async fn run(mut command: Command, mut asked: impl FnMut(&str) + Send + 'static)
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "make test-deep: takes a browser"]
-async fn the_page_shows_a_trip_and_the_recovery_and_steers_breakers() -> Result<()> {
+async fn the_page_shows_a_trip_and_the_recovery_and_controls_breakers() -> Result<()> {
     let service = |name: &str| {
         json!({
             "name": name, "match": { "path_prefixes": [format!("/{name}")] },

@@ -11,18 +11,19 @@ mod setup;
 pub mod steering;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use envoy_harness::client::{Body, Client, Response, empty, full};
 use envoy_harness::config::{Bootstrap, Listener, Route, Wasm, cluster};
-use envoy_harness::{EnvoyOptions, Sample, repo_root};
+use envoy_harness::{EnvoyOptions, Sample};
 use recipe_services::{Ports, Services};
 use serde_json::Value;
 
 pub use crate::lease::Lease;
 pub use crate::setup::Setup;
+/// The module, built of what there is now.
+pub use artifacts::proxy_wasm as module;
 
 /// How long anything may take before a test gives up. Far more than it takes, since a busy machine
 /// may stand still for half a minute.
@@ -82,25 +83,13 @@ pub struct Outcomes {
     pub aborted: u64,
 }
 
-/// The built module.
-///
-/// # Errors
-/// When it is not built.
-pub fn module() -> Result<PathBuf> {
-    let path = repo_root().join("target/wasm/edge_breaker.wasm");
-    if !path.is_file() {
-        bail!("{}: not built: `make wasm` builds it", path.display());
-    }
-    Ok(path)
-}
-
 /// A listener with the filter and this configuration, a route for diverted requests, and one for
 /// all others.
 ///
 /// Unlike the samples it removes nothing before the filter, which has to do without that, too: [`steering`] has it.
 ///
 /// # Errors
-/// When the module is not built.
+/// When the module cannot be built.
 pub fn protected(plugin: &Value, primary: Route) -> Result<Listener> {
     let filter = Wasm::new("edge-breaker", &module()?).vm_id("edge-breaker").configuration(plugin);
     Ok(Listener::new("edge").balanced().filter(filter).route(Route::diverted()).route(primary))
@@ -142,7 +131,6 @@ impl Edge {
     /// # Errors
     /// When either cannot be started.
     pub async fn recipe(workers: u32) -> Result<Self> {
-        module()?;
         let services = Services::start(Ports::default()).await?;
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let sample = Sample::load("envoy/recipe.yaml")?

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::time::Instant;
 
-use simulated_world::{Rules, Setup, simulate};
+use world::{Rules, Setup, simulate};
 
 use crate::MODULE;
 

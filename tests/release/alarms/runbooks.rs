@@ -58,7 +58,7 @@ fn every_alarm_has_its_section_and_says_where_it_is() -> Result<()> {
         assert_eq!(*runbook, format!("{PAGE}#{}", anchor(name)));
         let row = format!("| [{name}](#{}) | {severity} | ", anchor(name));
         ensure!(page.contains(&row), "{name} is not in the table as {severity}");
-        for part in ["**Means**: ", "**Hurt**: ", "```sh\ncurl", "**Silence**: "] {
+        for part in ["**Means**: ", "**Affected**: ", "```sh\ncurl", "**Silence**: "] {
             ensure!(section.contains(part), "{name}: no {part}");
         }
         ensure!(section.contains("**Do**: ") || section.contains("| do |"), "{name}: what to do?");

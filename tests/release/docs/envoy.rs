@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 const PATH: &str = "/payment-service/charge";
 
 #[tokio::test]
-async fn the_access_log_tells_all_there_is() -> Result<()> {
+async fn the_access_log_shows_all_that_the_breaker_did() -> Result<()> {
     let log = parse_yaml(Page::read("docs/operations.md")?.block("yaml access-log")?)?;
     let plugin = json!({
         "expose_state": "always",

@@ -82,9 +82,9 @@ fn every_field_of_the_configuration_is_on_its_page() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_to_be_done_when_it_burns_does_what_is_said() -> Result<()> {
+async fn the_commands_for_an_emergency_do_what_the_page_says() -> Result<()> {
     let page = Page::read("docs/troubleshooting.md")?;
-    let block = page.blocks_of("sh").find(|it| it.contains("steer()")).context("no commands")?;
+    let block = page.blocks_of("sh").find(|it| it.contains("send()")).context("no commands")?;
     let (function, commands) = block.split_once('\n').context("no commands")?;
     let edge = Edge::start(json!({ "services": [{ "name": PAYMENT }] }), 1).await?;
     let admin = edge.url("/circuit-breaker");

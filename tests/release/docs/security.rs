@@ -9,33 +9,30 @@ use edge_breaker_tests::rights::rights;
 use envoy_harness::{parse_yaml, repo_root};
 use serde_json::Value;
 
+/// A promise is an item of a list; below it are items that name a file, and tests in it.
 #[test]
 fn every_promise_is_held_by_tests_that_exist() -> Result<()> {
     let page = Page::read("docs/security.md")?;
     let (_, section) = page.text().split_once("\n## What is promised").context("no promises")?;
     let section = section.split("\n## ").next().unwrap_or_default();
-    let rows = section.lines().filter(|line| line.starts_with("| ")).skip(2);
-    let mut promises = 0;
-    for row in rows {
-        let held = row.split('|').nth(2).context("no second cell")?;
-        let mut file: Option<String> = None;
-        let mut tests = 0;
-        for named in held.split('`').skip(1).step_by(2) {
-            if named.contains('/') {
-                let path = repo_root().join(named);
-                let text = fs::read_to_string(&path).with_context(|| named.to_owned())?;
-                tests += usize::from(named.ends_with(".yaml"));
-                file = Some(text);
-            } else {
-                let text = file.as_deref().with_context(|| format!("{named}: in no file"))?;
-                ensure!(text.contains(&format!("fn {named}(")), "there is no test {named}");
+    let promises: Vec<_> = section.split("\n* ").skip(1).collect();
+    for promise in &promises {
+        let (text, held) =
+            promise.split_once("\n  * ").with_context(|| format!("no test proves: {promise}"))?;
+        ensure!(text.ends_with('.'), "no sentence: {text}");
+        for file in held.split("\n  * ") {
+            let mut named = file.split('`').skip(1).step_by(2);
+            let path = named.next().context("no file")?;
+            let source = fs::read_to_string(repo_root().join(path)).context(path.to_owned())?;
+            let mut tests = usize::from(path.ends_with(".yaml"));
+            for test in named {
+                ensure!(source.contains(&format!("fn {test}(")), "{path} has no test {test}");
                 tests += 1;
             }
+            ensure!(tests > 0, "{path}: no test is named");
         }
-        ensure!(tests > 0, "nothing holds: {row}");
-        promises += 1;
     }
-    ensure!(promises > 10, "only {promises} promises");
+    ensure!(promises.len() > 10, "only {} promises", promises.len());
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use envoy_harness::repo_root;
-use module_image::{LICENSES, SBOM};
+use package::image::{LICENSES, SBOM};
 use serde_json::Value;
 use wasmparser::{KnownCustom, Name, Parser, Payload};
 
@@ -102,7 +102,7 @@ fn identifier(text: &str) -> Option<String> {
 }
 
 #[test]
-fn whatever_has_code_in_the_module_is_on_the_bill() -> Result<()> {
+fn everything_with_code_in_the_module_is_on_the_bill() -> Result<()> {
     let mut listed: BTreeSet<String> =
         bill().into_iter().map(|(name, ..)| name.replace('-', "_")).collect();
     listed.extend(COMPILER.iter().flat_map(|(_, crates)| *crates).map(|name| (*name).to_owned()));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Result;
-use module_image::Digest;
+use package::image::Digest;
 use serde_json::Value;
 use wasmparser::{Parser, Payload};
 
@@ -39,19 +39,19 @@ fn files(folder: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
 fn the_same_module_gives_the_same_bytes() -> Result<()> {
     let again = tempfile::tempdir()?;
     let folder = again.path().join("elsewhere/image");
-    let built = module_image::write(&module(), &folder)?;
+    let built = package::image::write(&module(), &folder)?;
     assert_eq!(built.images, image().built.images);
     assert!(files(&folder)? == files(&image().folder())?, "not the same bytes");
     Ok(())
 }
 
 #[test]
-fn what_was_there_is_replaced() -> Result<()> {
+fn an_earlier_image_is_replaced() -> Result<()> {
     let parent = tempfile::tempdir()?;
     let folder = parent.path().join("image");
     std::fs::create_dir(&folder)?;
     std::fs::write(folder.join("left-over"), "")?;
-    module_image::write(&module(), &folder)?;
+    package::image::write(&module(), &folder)?;
     assert!(files(&folder)? == files(&image().folder())?, "not the same bytes");
     assert_eq!(std::fs::read_dir(parent.path())?.count(), 1);
     Ok(())
@@ -83,7 +83,7 @@ fn both_variants_hold_the_module() -> Result<()> {
 }
 
 #[test]
-fn each_blob_has_the_digest_and_the_size_that_is_said_of_it() {
+fn each_blob_has_the_digest_and_the_size_of_its_descriptor() {
     let folder = image().folder();
     for (tag, digest) in &image().built.images {
         assert_eq!(Digest::of(&blob(&folder, &digest.to_string())), *digest);

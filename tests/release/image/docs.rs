@@ -41,7 +41,7 @@ async fn the_commands_of_the_page_push_both_images() -> Result<()> {
 #[test]
 fn the_page_names_what_is_made() -> Result<()> {
     let page = std::fs::read_to_string(repo_root().join("docs/packaging.md"))?;
-    let names = [module_image::SBOM, module_image::LICENSES, "0.1.0-compat", "make image"];
+    let names = [package::image::SBOM, package::image::LICENSES, "0.1.0-compat", "make image"];
     for name in names {
         assert!(page.contains(&format!("`{name}`")), "{name}");
     }

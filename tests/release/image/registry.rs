@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use edge_breaker_tests::PATIENCE;
 use edge_breaker_tests::debian::{Tool, run};
 use envoy_harness::client::{Client, Response, empty};
-use module_image::Digest;
+use package::image::Digest;
 use serde_json::Value;
 use tempfile::TempDir;
 

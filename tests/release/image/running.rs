@@ -5,7 +5,7 @@ use edge_breaker_tests::{answered_by, bootstrap, clusters, primary_route};
 use envoy_harness::EnvoyOptions;
 use envoy_harness::client::Client;
 use envoy_harness::config::{Listener, Route, Wasm, cluster};
-use module_image::Digest;
+use package::image::Digest;
 use recipe_services::{Mode, Ports, Services};
 use serde_json::{Value, json};
 
@@ -37,7 +37,7 @@ async fn a_registry_keeps_both_images_under_their_digests_and_gives_the_module_b
 
 #[tokio::test]
 #[ignore = "make test-deep: takes a registry"]
-async fn what_is_pulled_guards_traffic() -> Result<()> {
+async fn the_pulled_image_guards_traffic() -> Result<()> {
     let registry = registry().await?;
     let folder = tempfile::tempdir()?;
     for (tag, _) in &image().built.images {

@@ -70,7 +70,7 @@ fn every_part_of_a_plugins_configuration_on_the_pages_is_taken() -> Result<()> {
 
 /// In the order in which `Site::goes_round` has them.
 #[test]
-fn the_walk_is_the_one_that_is_tried() -> Result<()> {
+fn the_steps_on_the_pages_are_the_ones_that_are_tested() -> Result<()> {
     for path in PAGES {
         let page = page(path)?;
         let is_part = |c: &char| c.is_ascii_lowercase() || *c == '-';
@@ -84,7 +84,7 @@ fn the_walk_is_the_one_that_is_tried() -> Result<()> {
 
 /// A plugin that only shows the breakers has to have the same mode, or it would show another.
 #[test]
-fn every_plugin_of_a_sample_only_tells_at_first() -> Result<()> {
+fn every_plugin_of_a_sample_only_reports_at_first() -> Result<()> {
     for file in FILES {
         let mut configured = 0;
         for object in Objects::load(file)?.0 {

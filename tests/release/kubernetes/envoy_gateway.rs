@@ -71,7 +71,7 @@ async fn the_admin_api_is_not_on_envoy_gateways_public_listener() -> Result<()> 
 }
 
 #[tokio::test]
-async fn clients_of_an_envoy_gateway_steer_nothing() -> Result<()> {
+async fn clients_of_an_envoy_gateway_control_nothing() -> Result<()> {
     gateway_with(guard_routes).await?.assert_clients_steer_nothing().await?;
     let came = gateway_with(tell_what_comes).await?.what_comes_through().await?;
     assert!(came.is_empty(), "{came:?}");

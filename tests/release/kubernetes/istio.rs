@@ -132,7 +132,7 @@ async fn unguarded(
 }
 
 #[tokio::test]
-async fn clients_of_an_istio_gateway_steer_nothing() -> Result<()> {
+async fn clients_of_an_istio_gateway_control_nothing() -> Result<()> {
     gateway_with(guard_routes).await?.assert_clients_steer_nothing().await?;
     let came = gateway_with(tell_what_comes).await?.what_comes_through().await?;
     assert!(came.is_empty(), "{came:?}");
@@ -141,7 +141,7 @@ async fn clients_of_an_istio_gateway_steer_nothing() -> Result<()> {
 
 /// It may ask for retries and time limits: it is the application that is guarded.
 #[tokio::test]
-async fn the_application_of_an_istio_sidecar_steers_no_breaker() -> Result<()> {
+async fn the_application_of_an_istio_sidecar_controls_no_breaker() -> Result<()> {
     sidecar_with(SHOP, "payments", guard_routes).await?.assert_clients_steer_nothing().await?;
     let site = sidecar_with(SHOP, "payments", tell_what_comes).await?;
     assert_eq!(site.what_comes_through().await?, ROUTER_HEADERS);

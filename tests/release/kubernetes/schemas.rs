@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use anyhow::{Context, Result, bail, ensure};
-use node_packages::Project;
+use host_test_component::node::Project;
 use serde_json::{Value, json};
 
 use crate::kubernetes::objects::{FILES, Objects};
