@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::Path;
 
 use edge_breaker_tests::rights::rights;
 use wasmparser::{
@@ -23,14 +23,11 @@ const LARGEST: usize = 640 * 1024;
 const CUSTOM: u8 = 0;
 
 fn module() -> Vec<u8> {
-    built("edge_breaker.wasm")
+    built(&artifacts::proxy_wasm().expect("the module"))
 }
 
-fn built(name: &str) -> Vec<u8> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/wasm").join(name);
-    std::fs::read(&path).unwrap_or_else(|error| {
-        panic!("{}: {error}: `make wasm` builds it", path.display());
-    })
+fn built(path: &Path) -> Vec<u8> {
+    std::fs::read(path).expect("its bytes")
 }
 
 #[test]
@@ -95,7 +92,7 @@ fn sections(module: &[u8]) -> Vec<&[u8]> {
 
 #[test]
 fn the_module_with_names_is_the_same_but_for_them() {
-    let (module, named) = (module(), built("edge_breaker.named.wasm"));
+    let (module, named) = (module(), built(&artifacts::named(&artifacts::proxy_wasm().expect("the module"))));
     assert_eq!(sections(&named), sections(&module));
     assert!(package::names::of(&named).unwrap().len() > package::names::of(&module).unwrap().len());
 }

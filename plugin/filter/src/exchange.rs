@@ -37,11 +37,11 @@ use crate::matching::{Subject, name_of};
 use crate::naming::Placeholder;
 use crate::registry::Nameless;
 use crate::replay::{Bounds, Capture};
-use crate::reply::{Reply, Told};
+use crate::reply::{Reply, ResponseAnnotations};
 use crate::stale::{Copy, Wanted};
-use crate::store::{Lost, Record};
+use crate::store::{Lost, ServiceHandle};
 use crate::telemetry::{FallbackKind, Metric, ServiceMetric};
-use crate::{Callout, admin};
+use crate::{CalloutRequest, admin};
 
 const GRPC_STATUS: &str = "grpc-status";
 
@@ -70,7 +70,7 @@ struct Asked<'a> {
 
 /// Where a request belongs.
 struct Found<'a> {
-    record: Record<'a>,
+    record: ServiceHandle<'a>,
     /// The class of its bulkhead.
     class: usize,
 }
@@ -177,9 +177,9 @@ pub enum RequestAction {
 #[derive(Debug, PartialEq, Eq)]
 pub enum ResponseVerdict {
     /// It goes on, and tells this.
-    Continue(Told),
+    Continue(ResponseAnnotations),
     /// It is held back until this call is answered. If the call cannot be made, it goes on.
-    Ask(Callout),
+    Ask(CalloutRequest),
     /// This takes its place.
     Replace(Substitute),
 }
@@ -253,7 +253,7 @@ impl Filter {
     fn divert(
         &self,
         exchange: &mut Exchange,
-        record: &Record<'_>,
+        record: &ServiceHandle<'_>,
         (reason, standing): (DivertReason, Standing),
         Asked { headers, facts, complete }: &Asked<'_>,
         host: &impl Host,
@@ -370,7 +370,7 @@ impl Filter {
         facts: &Facts<'_>,
         host: &impl Host,
         effects: &mut Effects,
-    ) -> Option<(Record<'_>, Entry)> {
+    ) -> Option<(ServiceHandle<'_>, Entry)> {
         let Found { record, .. } = self.find_service(headers, facts, host, effects)?;
         let entry = record.enter(arriving, host, effects);
         if let Entry::Gone = entry {
@@ -448,7 +448,7 @@ impl Filter {
     /// An answer that was kept for this request, if there is one.
     fn stale(
         &self,
-        record: &Record<'_>,
+        record: &ServiceHandle<'_>,
         wanted: Option<&Wanted>,
         host: &impl Host,
     ) -> Option<Reply> {

@@ -110,7 +110,7 @@ fn a_late_result_does_not_end_the_ramp() {
     });
     let late = world.trial();
     world.succeed();
-    world.is_late(&late);
+    world.is_late(late);
     world.advance_by(Duration::from_secs(5));
     assert_eq!(diverted(&mut world), 500);
     world.random = 0;
