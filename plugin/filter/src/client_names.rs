@@ -50,11 +50,11 @@ use self::directory::{AGAIN, Directory, Entry};
 use self::table::Made;
 pub(crate) use self::table::{ClientNames, Part, Tenure};
 use crate::effects::Effects;
-use crate::filter::Filter;
 use crate::host::{Host, SwapError, Version};
 use crate::instances::{Instance, Number, Shown};
 use crate::naming::shortened;
 use crate::registry::Nameless;
+use crate::services::Services;
 use crate::store::{self, ATTEMPTS, LocalState, Lost, ServiceHandle, Update};
 use crate::telemetry::Metric;
 use crate::unreadable::Unreadable;
@@ -65,7 +65,7 @@ struct Loaded {
     version: Option<Version>,
 }
 
-impl Filter {
+impl Services {
     /// Has metrics for the names that have none of their own.
     pub(crate) fn define_shared(&self, host: &impl Host) {
         for made in self.instances.clients.made() {

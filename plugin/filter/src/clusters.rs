@@ -12,8 +12,8 @@ use breaker::{Timestamp, UnixTime};
 
 use crate::config::Service;
 use crate::effects::Effects;
-use crate::filter::Filter;
 use crate::host::{Host, StoreFault};
+use crate::services::Services;
 use crate::telemetry::Metric;
 
 /// No service's name has a slash.
@@ -51,7 +51,7 @@ impl Complaints {
     }
 }
 
-impl Filter {
+impl Services {
     /// The proxy has no such cluster, though this configuration names it.
     #[inline(never)]
     pub fn on_unknown_cluster(&self, cluster: &str, host: &impl Host, effects: &mut Effects) {

@@ -14,9 +14,9 @@ use breaker::{Breaker, Counts, Mode, Reason, StateName, Transition, UnixTime};
 use self::ring::FORMAT;
 pub(crate) use self::ring::Ring;
 use crate::effects::Effects;
-use crate::filter::Filter;
 use crate::host::{Host, StoreFault, SwapError};
 use crate::reply::rfc3339;
+use crate::services::Services;
 use crate::store::{ATTEMPTS, ServiceHandle};
 use crate::telemetry::{Metric, ServiceMetric};
 use crate::unreadable::{Unreadable, Watch};
@@ -204,7 +204,7 @@ fn append(events: &[Event], watch: &Watch, host: &impl Host, effects: &mut Effec
     None
 }
 
-impl Filter {
+impl Services {
     /// What has happened lately. A list that cannot be read is as good as none.
     ///
     /// # Errors

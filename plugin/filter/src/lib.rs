@@ -45,6 +45,7 @@ mod random;
 mod registry;
 mod replay;
 mod reply;
+mod services;
 mod stale;
 mod status;
 mod steering;

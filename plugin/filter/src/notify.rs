@@ -12,8 +12,8 @@ use crate::CalloutRequest;
 use crate::config::Notify;
 use crate::effects::Effects;
 use crate::events::{Ring, View};
-use crate::filter::Filter;
 use crate::host::{Host, SwapError};
+use crate::services::Services;
 use crate::store::ATTEMPTS;
 use crate::telemetry::{Metric, NotificationResult};
 use crate::unreadable::Unreadable;
@@ -42,7 +42,7 @@ struct CloudEvent<'a> {
     data: &'a View<'a>,
 }
 
-impl Filter {
+impl Services {
     /// Begins with what happens from now on, unless another worker has.
     pub(crate) fn open_outbox(&self, host: &impl Host) {
         if self.config.notify.is_none() || !matches!(host.load(KEY), Ok(None)) {

@@ -9,10 +9,10 @@ use std::cell::Cell;
 
 use crate::config::Service;
 use crate::effects::Effects;
-use crate::filter::Filter;
 use crate::host::{Host, SwapError, Version};
 use crate::instances::Number;
 use crate::naming::{is_name_byte, push_text, take_text};
+use crate::services::Services;
 use crate::store::{ATTEMPTS, Lost};
 use crate::telemetry::Metric;
 use crate::unreadable::{Unreadable, Watch};
@@ -50,7 +50,7 @@ pub(crate) enum Nameless {
 /// A name, and the template it was made by.
 type Entry<'a> = (&'a str, &'a str);
 
-impl Filter {
+impl Services {
     /// The breaker of a name made by this service's template, which may be new.
     pub(crate) fn meet(
         &self,

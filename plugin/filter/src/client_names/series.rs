@@ -3,9 +3,9 @@
 //! comes back.
 
 use crate::effects::Effects;
-use crate::filter::Filter;
 use crate::host::{Host, SwapError, Version};
 use crate::naming::{is_shown_byte, push_text, take_text};
+use crate::services::Services;
 use crate::store::ATTEMPTS;
 use crate::unreadable::Unreadable;
 
@@ -22,7 +22,7 @@ enum Listed {
     NotAmong(usize),
 }
 
-impl Filter {
+impl Services {
     /// Whether a name has metrics of its own, or may have some from now on.
     pub(super) fn has_series(&self, name: &str, host: &impl Host, effects: &mut Effects) -> bool {
         for _ in 0..ATTEMPTS {
