@@ -22,7 +22,7 @@ pub(crate) use body::Body;
 use crate::effects::Effects;
 use crate::headers::Headers;
 use crate::stale::Entry;
-use crate::telemetry::{Metric, SkipReason};
+use crate::telemetry::{ModuleMetric, SkipReason};
 
 /// What a copy that has not ended takes beside its bytes: its place in the table.
 const PLACE: usize = 192;
@@ -291,10 +291,10 @@ fn skipped(reason: SkipReason) {
 pub(crate) fn count_skipped(effects: &mut Effects) {
     const AT_ONCE: u32 = 4096;
     let mut counts = SKIPPED.try_with(Cell::get).unwrap_or_default();
-    for (reason, count) in [SkipReason::Limit, SkipReason::Evicted].into_iter().zip(&mut counts) {
+    for (reason, count) in SkipReason::ALL.into_iter().zip(&mut counts) {
         let now = AT_ONCE.min(*count);
         *count = count.saturating_sub(now);
-        (0..now).for_each(|_| effects.count(Metric::CopiesSkipped(reason)));
+        (0..now).for_each(|_| effects.count(ModuleMetric::CopiesSkipped(reason)));
     }
     let _ = SKIPPED.try_with(|cell| cell.set(counts));
 }

@@ -27,7 +27,7 @@ use crate::effects::Effects;
 use crate::host::{Host, StoreFault, SwapError, Version};
 use crate::random::scrambled;
 use crate::store::{ATTEMPTS, Complaint, Lost, ServiceHandle};
-use crate::telemetry::{Metric, ServiceMetric};
+use crate::telemetry::{ModuleMetric, ServiceMetric, Unprotected};
 use crate::unreadable::Unreadable;
 
 pub(crate) use leases::{ClassId, NO_CLASS};
@@ -169,7 +169,7 @@ impl ServiceHandle<'_> {
         let places = &self.instance.memory.places;
         for _ in 0..ATTEMPTS {
             let Ok(Loaded { mut leases, version }) = self.load_leases(host, effects) else {
-                effects.count(Metric::Unprotected);
+                effects.count(ModuleMetric::Unprotected(Unprotected::Store));
                 return Taken::Unknown;
             };
             let now = host.now().monotonic;
@@ -207,7 +207,7 @@ impl ServiceHandle<'_> {
                         }
                     });
                     if lost != SwapError::Conflict {
-                        effects.count(Metric::Unprotected);
+                        effects.count(ModuleMetric::Unprotected(Unprotected::Store));
                         return Taken::Unknown;
                     }
                 }
@@ -332,7 +332,7 @@ impl ServiceHandle<'_> {
     }
 
     fn complain(&self, effects: &mut Effects) {
-        effects.count(Metric::LostUpdates);
+        effects.count(ModuleMetric::LostUpdates);
         if self.is_news(Complaint::LostUpdate) {
             effects.warn(format!("service={} event=lost_update cause=Race", self.instance.name));
         }

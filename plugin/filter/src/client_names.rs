@@ -56,7 +56,7 @@ use crate::naming::shortened;
 use crate::registry::Nameless;
 use crate::services::Services;
 use crate::store::{self, ATTEMPTS, LocalState, Lost, ServiceHandle, Update};
-use crate::telemetry::Metric;
+use crate::telemetry::ModuleMetric;
 use crate::unreadable::Unreadable;
 
 /// The directory as it was read.
@@ -404,7 +404,7 @@ impl Services {
     pub(crate) fn learn_names_of_clients(&self, host: &impl Host, effects: &mut Effects) {
         for made in self.instances.clients.made() {
             if self.learn_all(made, host, effects).is_err() {
-                effects.count(Metric::LostUpdates);
+                effects.count(ModuleMetric::LostUpdates);
             }
         }
     }

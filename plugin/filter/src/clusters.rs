@@ -14,7 +14,7 @@ use crate::config::Service;
 use crate::effects::Effects;
 use crate::host::{Host, StoreFault};
 use crate::services::Services;
-use crate::telemetry::Metric;
+use crate::telemetry::{ModuleMetric, Unprotected};
 
 /// No service's name has a slash.
 const KEY: &str = "edge-breaker/v1/clusters/unknown/";
@@ -55,7 +55,7 @@ impl Services {
     /// The proxy has no such cluster, though this configuration names it.
     #[inline(never)]
     pub fn on_unknown_cluster(&self, cluster: &str, host: &impl Host, effects: &mut Effects) {
-        effects.count(Metric::UnknownCluster);
+        effects.count(ModuleMetric::Unprotected(Unprotected::UnknownCluster));
         let now = host.now();
         if !self.unknown_clusters.is_news(cluster, now.monotonic) {
             return;

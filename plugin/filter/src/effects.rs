@@ -44,8 +44,8 @@ impl Effects {
         self.metrics.is_empty() && self.lines.is_empty()
     }
 
-    pub(crate) fn count(&mut self, metric: Metric) {
-        self.metrics.push((metric, Change::Count));
+    pub(crate) fn count(&mut self, metric: impl Into<Metric>) {
+        self.metrics.push((metric.into(), Change::Count));
     }
 
     pub(crate) fn count_of(&mut self, service: usize, metric: ServiceMetric) {

@@ -18,7 +18,7 @@ use crate::host::{Host, StoreFault, SwapError};
 use crate::reply::rfc3339;
 use crate::services::Services;
 use crate::store::{ATTEMPTS, ServiceHandle};
-use crate::telemetry::{Metric, ServiceMetric};
+use crate::telemetry::{ModuleMetric, ServiceMetric};
 use crate::unreadable::{Unreadable, Watch};
 
 /// No service's name has a slash.
@@ -161,7 +161,7 @@ impl ServiceHandle<'_> {
         events.push(event);
         while events.len() > MOST_UNWRITTEN {
             events.remove(0);
-            effects.count(Metric::LostUpdates);
+            effects.count(ModuleMetric::LostUpdates);
         }
         unwritten.set(events);
         self.write_events(host, effects);

@@ -40,7 +40,7 @@ use crate::replay::{Bounds, Capture};
 use crate::reply::{Reply, ResponseAnnotations};
 use crate::stale::{Copy, Wanted};
 use crate::store::{Lost, ServiceHandle};
-use crate::telemetry::{FallbackKind, Metric, ServiceMetric};
+use crate::telemetry::{FallbackKind, ModuleMetric, ServiceMetric, Unprotected};
 use crate::{CalloutRequest, admin};
 
 const GRPC_STATUS: &str = "grpc-status";
@@ -375,7 +375,7 @@ impl Filter {
         let entry = record.enter(arriving, host, effects);
         if let Entry::Gone = entry {
             // Names make room so fast that it has already.
-            effects.count(Metric::Unprotected);
+            effects.count(ModuleMetric::Unprotected(Unprotected::Store));
         }
         Some((record, entry))
     }
@@ -390,7 +390,7 @@ impl Filter {
         let mut cluster = None;
         if self.needs_cluster {
             if is_steered(facts) {
-                effects.count(Metric::Steered);
+                effects.count(ModuleMetric::Unprotected(Unprotected::ClientHeader));
             } else {
                 cluster = host.property(Property::ClusterName);
             }
@@ -425,7 +425,7 @@ impl Filter {
             Placeholder::Route => host.property(Property::RouteName),
         });
         let Some(name) = name else {
-            effects.count(Metric::Unnamed);
+            effects.count(ModuleMetric::Unprotected(Unprotected::Unnamed));
             return None;
         };
         let met = match template.is_of_clients() {
@@ -434,12 +434,14 @@ impl Filter {
         };
         match met {
             Ok(number) => return Some(number),
-            Err(Nameless::Full) => effects.count(Metric::BeyondBound),
+            Err(Nameless::Full) => {
+                effects.count(ModuleMetric::Unprotected(Unprotected::MaxServices))
+            }
             Err(Nameless::Lost(lost)) => {
                 if lost == Lost::Race {
-                    effects.count(Metric::LostUpdates);
+                    effects.count(ModuleMetric::LostUpdates);
                 }
-                effects.count(Metric::Unprotected);
+                effects.count(ModuleMetric::Unprotected(Unprotected::Store));
             }
         }
         None

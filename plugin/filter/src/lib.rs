@@ -72,7 +72,8 @@ pub use reply::{Reply, ResponseAnnotations};
 pub use status::ServiceStatus;
 pub use steering::SteerError;
 pub use telemetry::{
-    FallbackKind, Metric, MetricKind, NotificationResult, ServiceMetric, SkipReason,
+    FallbackKind, Metric, MetricKind, MetricRow, ModuleMetric, NotificationResult, ServiceMetric,
+    SkipReason, Unprotected,
 };
 pub use timer::{Callout, CalloutAnswer, PendingCallout};
 

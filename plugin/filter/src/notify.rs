@@ -15,7 +15,7 @@ use crate::events::{Ring, View};
 use crate::host::{Host, SwapError};
 use crate::services::Services;
 use crate::store::ATTEMPTS;
-use crate::telemetry::{Metric, NotificationResult};
+use crate::telemetry::{ModuleMetric, NotificationResult};
 use crate::unreadable::Unreadable;
 
 /// No service's name has a slash.
@@ -96,7 +96,7 @@ impl Services {
                 Err(SwapError::Fault(_)) => break,
             }
         }
-        effects.count(Metric::LostUpdates);
+        effects.count(ModuleMetric::LostUpdates);
         Vec::new()
     }
 
@@ -109,7 +109,7 @@ impl Services {
         effects: &mut Effects,
     ) {
         if taken {
-            effects.count(Metric::Notifications(NotificationResult::Delivered));
+            effects.count(ModuleMetric::Notifications(NotificationResult::Delivered));
         }
         let PendingNotification { epoch, number, attempt } = *pending;
         for _ in 0..ATTEMPTS {
@@ -130,7 +130,7 @@ impl Services {
             }
         }
         // It is posted again when the lease is over.
-        effects.count(Metric::LostUpdates);
+        effects.count(ModuleMetric::LostUpdates);
     }
 }
 
@@ -143,10 +143,10 @@ fn calls(
     effects: &mut Effects,
 ) -> Vec<(PendingNotification, CalloutRequest)> {
     for _ in 0..taken.dropped {
-        effects.count(Metric::Notifications(NotificationResult::Dropped));
+        effects.count(ModuleMetric::Notifications(NotificationResult::Dropped));
     }
     for _ in 0..taken.given_up {
-        effects.count(Metric::Notifications(NotificationResult::Failed));
+        effects.count(ModuleMetric::Notifications(NotificationResult::Failed));
     }
     if taken.dropped > 0 || taken.given_up > 0 {
         effects.warn(format!(

@@ -14,7 +14,7 @@ use crate::instances::Number;
 use crate::naming::{is_name_byte, push_text, take_text};
 use crate::services::Services;
 use crate::store::{ATTEMPTS, Lost};
-use crate::telemetry::Metric;
+use crate::telemetry::ModuleMetric;
 use crate::unreadable::{Unreadable, Watch};
 
 /// No service's name has a slash.
@@ -84,7 +84,7 @@ impl Services {
             self.seen.full.set(false);
             self.seen.said_full.set(false);
             if self.register(None, host, effects).is_err() {
-                effects.count(Metric::LostUpdates);
+                effects.count(ModuleMetric::LostUpdates);
             }
         }
     }

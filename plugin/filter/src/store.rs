@@ -34,7 +34,7 @@ use crate::events::Unwritten;
 use crate::host::{Host, StoreFault, SwapError, Version};
 use crate::instances::Shown;
 use crate::stale::Copied;
-use crate::telemetry::{Metric, ServiceMetric};
+use crate::telemetry::{Metric, ModuleMetric, ServiceMetric};
 use crate::unreadable::{Unreadable, Watch};
 
 /// How often an update that lost a race is tried again. Each loss means that another worker got
@@ -316,7 +316,7 @@ impl ServiceHandle<'_> {
                 }
             }
         }
-        effects.count(Metric::LostUpdates);
+        effects.count(ModuleMetric::LostUpdates);
         if self.is_news(Complaint::LostUpdate) {
             effects
                 .warn(format!("service={} event=lost_update cause={lost:?}", self.instance.name));

@@ -15,7 +15,7 @@ use crate::host::Host;
 use crate::notify::PendingNotification;
 use crate::random::scrambled;
 use crate::store::{ServiceHandle, Update};
-use crate::telemetry::Metric;
+use crate::telemetry::ModuleMetric;
 
 /// How far behind `last_success_time` may fall before it is written.
 const SUCCESS_LAG_NANOS: u64 = 500_000_000;
@@ -81,7 +81,7 @@ impl Filter {
             record.adopt(host, effects);
             let Ok(breaker) = record.reload(host, effects) else {
                 if !self.forget_if_gone(&record, host, effects) {
-                    effects.count(Metric::LostUpdates);
+                    effects.count(ModuleMetric::LostUpdates);
                 }
                 continue;
             };

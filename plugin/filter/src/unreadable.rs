@@ -19,7 +19,7 @@ use breaker::Timestamp;
 
 use crate::effects::Effects;
 use crate::host::{Host, Version};
-use crate::telemetry::Metric;
+use crate::telemetry::ModuleMetric;
 
 /// How long bytes of a newer format have to stand still.
 const GONE: Duration = Duration::from_secs(30);
@@ -57,7 +57,7 @@ impl Watch {
         effects: &mut Effects,
     ) -> bool {
         let now = host.now().monotonic;
-        effects.count(Metric::UnreadableRecords);
+        effects.count(ModuleMetric::UnreadableRecords);
         let replaced = !is_newer(value.bytes, value.known) || self.stands_still(value.version, now);
         if self.is_news(replaced, now) {
             let service = value.service.map(|name| format!("service={name} "));

@@ -10,7 +10,7 @@ use crate::health::claim_check;
 use crate::host::Host;
 use crate::random::scrambled;
 use crate::store::{Lost, ServiceHandle, Update};
-use crate::telemetry::{Metric, ServiceMetric};
+use crate::telemetry::{ModuleMetric, ServiceMetric, Unprotected};
 
 /// What becomes of a request.
 pub(super) enum Entry {
@@ -87,7 +87,7 @@ impl ServiceHandle<'_> {
             if self.instance.is_gone() {
                 return Entry::Gone;
             }
-            effects.count(Metric::Unprotected);
+            effects.count(ModuleMetric::Unprotected(Unprotected::Store));
             return Entry::Unguarded;
         };
         let (permit, excused) = match admission {

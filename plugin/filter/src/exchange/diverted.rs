@@ -14,7 +14,7 @@ use crate::instances::Number;
 use crate::origin::Origin;
 use crate::reply::ResponseAnnotations;
 use crate::store::Complaint;
-use crate::telemetry::{FallbackKind, Metric};
+use crate::telemetry::{FallbackKind, ModuleMetric, Unprotected};
 
 /// A call that the fallback's cluster is to answer, through the route.
 #[derive(Clone, Copy, Debug)]
@@ -71,7 +71,7 @@ impl Filter {
             _ if as_meant => return,
             _ => {}
         }
-        effects.count(Metric::Misrouted);
+        effects.count(ModuleMetric::Unprotected(Unprotected::FallbackRoute));
         if record.is_news(Complaint::Misrouted) {
             effects.warn(format!(
                 "service={} event=misrouted fallback={} cluster={} remedy=\"add a route that \
