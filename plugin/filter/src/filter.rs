@@ -8,7 +8,7 @@ use crate::clusters::Complaints;
 use crate::config::{Config, Service};
 use crate::doubts;
 use crate::effects::Effects;
-use crate::host::Host;
+use crate::host::{Host, define};
 use crate::instances::{Instances, Number, Shown};
 use crate::matching::{Index, Subject};
 use crate::registry::Seen;
@@ -54,7 +54,7 @@ impl Filter {
             config,
         };
         for record in filter.records() {
-            host.define(record.number, &record.instance.name);
+            define(record.number, &record.instance.name, host);
         }
         filter.define_shared(host);
         for record in filter.records() {

@@ -4,7 +4,7 @@
 
 use crate::effects::Effects;
 use crate::filter::Filter;
-use crate::host::{Host, SwapError, Version};
+use crate::host::{Host, SwapError, Version, define};
 use crate::naming::{is_shown_byte, push_text, take_text};
 use crate::store::ATTEMPTS;
 use crate::unreadable::Unreadable;
@@ -72,7 +72,7 @@ impl Filter {
     pub(super) fn own_series(&self, name: &str, host: &impl Host) -> usize {
         self.instances.series_named(name).unwrap_or_else(|| {
             let series = self.instances.add_series(name);
-            host.define(series, name);
+            define(series, name, host);
             series
         })
     }
