@@ -31,9 +31,10 @@ const fn tool(package: &'static str, inside: &'static [&'static str]) -> Place {
 /// Every package of the workspace.
 const PLACES: &[Place] = &[
     plugin("breaker", &[], &[]),
+    plugin("shared", &["breaker"], &[]),
     plugin(
         "breaker-filter",
-        &["breaker"],
+        &["breaker", "shared"],
         &["httpdate", "humantime", "schemars", "serde", "serde_json", "serde_path_to_error"],
     ),
     plugin("breaker-proxy-wasm", &["breaker-filter"], &[]),

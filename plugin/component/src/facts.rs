@@ -1,7 +1,8 @@
 //! What the filter asks: the imported store, and what the host said in the call at hand.
 
 use breaker_filter::{
-    Headers, Host, Metric, Now, Peer, Property, StoreFault, SwapError, Timestamp, UnixTime, Version,
+    Clock, Headers, Host, Metric, NoGauges, Now, Peer, Property, Store, StoreFault, SwapError,
+    Timestamp, UnixTime, Version,
 };
 
 use crate::bindings::edge_breaker::guard::store;
@@ -59,9 +60,7 @@ impl CameAbout {
     }
 }
 
-impl Host for Facts<'_> {
-    const ANSWERS_LATE: bool = false;
-
+impl Store for Facts<'_> {
     fn load(&self, key: &str) -> Result<Option<(Vec<u8>, Version)>, StoreFault> {
         let entry = store::load(key).map_err(fault)?;
         // A version of zero is none that could be written again: as good as no value.
@@ -74,13 +73,26 @@ impl Host for Facts<'_> {
             store::SwapError::Fault(error) => SwapError::Fault(fault(error)),
         })
     }
+}
 
+impl Clock for Facts<'_> {
     fn now(&self) -> Now {
         let clocks = store::now();
         Now {
             monotonic: Timestamp::from_nanos(clocks.monotonic),
             wall: UnixTime::from_nanos(clocks.wall),
         }
+    }
+}
+
+impl Host for Facts<'_> {
+    const ANSWERS_LATE: bool = false;
+
+    type Gauges = NoGauges<Metric>;
+
+    /// A host is told with the effects, and has none to ask, so the filter reads the records.
+    fn gauges(&self) -> Option<&Self::Gauges> {
+        None
     }
 
     fn property(&self, property: Property) -> Option<Vec<u8>> {
@@ -118,16 +130,6 @@ impl Host for Facts<'_> {
     fn response_trailer(&self, name: &'static str) -> Option<Vec<u8>> {
         first(self.trailers, name)
     }
-
-    /// A host is told with the effects.
-    fn define(&self, _: usize, _: &str) {}
-
-    /// A host has none to ask, so the filter reads the records.
-    fn metric(&self, _: Metric) -> Option<u64> {
-        None
-    }
-
-    fn adjust(&self, _: Metric, _: i64) {}
 }
 
 const fn fault(fault: store::Fault) -> StoreFault {

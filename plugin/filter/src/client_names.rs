@@ -50,7 +50,7 @@ use self::directory::{AGAIN, Directory, Entry};
 use self::table::Made;
 pub(crate) use self::table::{ClientNames, Part, Tenure};
 use crate::effects::Effects;
-use crate::host::{Host, SwapError, Version};
+use crate::host::{Host, SwapError, Version, define};
 use crate::instances::{Instance, Number, Shown};
 use crate::naming::shortened;
 use crate::registry::Nameless;
@@ -72,7 +72,7 @@ impl Services {
             let service = self.config.services.get(made.service);
             let template = service.map_or("", |service| service.name.text());
             let series = self.instances.add_series(template);
-            host.define(series, template);
+            define(series, template, host);
             made.shared.set(series);
         }
     }

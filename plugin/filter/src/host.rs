@@ -1,9 +1,8 @@
 //! What the filter asks of whatever runs it. All else reaches it as an argument, and leaves it
 //! as a value.
 
-use std::num::NonZeroU32;
-
-use breaker::Now;
+use shared::VersionGauge;
+pub(crate) use shared::{Clock, Store, StoreFault, SwapError, Version};
 
 use crate::headers::Headers;
 use crate::telemetry::Metric;
@@ -12,26 +11,15 @@ use crate::telemetry::Metric;
 ///
 /// Each question costs a crossing of the sandbox, so it is asked only when its answer decides
 /// something.
-pub trait Host {
-    /// Reads a value and its version from the store that all workers share.
-    ///
-    /// # Errors
-    ///
-    /// If the store cannot be read. A key that was never written is `Ok(None)`.
-    fn load(&self, key: &str) -> Result<Option<(Vec<u8>, Version)>, StoreFault>;
+pub trait Host: Store + Clock {
+    /// The gauges that all workers share.
+    type Gauges: VersionGauge<Id = Metric>;
 
-    /// Writes a value if the key still has the expected version; `None`: if it is still absent.
-    ///
-    /// # Errors
-    ///
-    /// If another was faster, or the store cannot be written.
-    fn swap(&self, key: &str, value: &[u8], expected: Option<Version>) -> Result<(), SwapError>;
+    /// They; `None`: the host keeps none.
+    fn gauges(&self) -> Option<&Self::Gauges>;
 
     /// Whether a request can still be answered when the last of it has come.
     const ANSWERS_LATE: bool = true;
-
-    /// Reads both clocks.
-    fn now(&self) -> Now;
 
     /// What the proxy knows of the stream at hand; `None` if it does not know it. A text that
     /// is known to be empty is an empty value.
@@ -48,41 +36,14 @@ pub trait Host {
 
     /// A trailer of the response at hand, once it has ended.
     fn response_trailer(&self, name: &'static str) -> Option<Vec<u8>>;
-
-    /// Defines the metrics of a service with this number, all at once and at zero, or finds those
-    /// that another worker has defined. It comes before all else about that number. The name is a
-    /// breaker's, or a template's: that of all which have no metrics of their own.
-    fn define(&self, number: usize, name: &str);
-
-    /// Defines the gauge of a slot, [`Metric::Slot`] with this number, or finds that which another worker
-    /// has defined. A host that keeps none need not: what it is for is then looked up in the store.
-    fn define_slot(&self, _number: usize, _name: &str) {}
-
-    /// What a gauge or counter stands at, over all workers; `None` if the proxy keeps none.
-    fn metric(&self, metric: Metric) -> Option<u64>;
-
-    /// Moves a gauge or a counter, over all workers, in one step that no other can come into. A
-    /// counter goes up only.
-    fn adjust(&self, metric: Metric, by: i64);
 }
 
-/// The version of a stored value. Never zero: zero would mean "write in any case".
-pub type Version = NonZeroU32;
-
-/// The store cannot be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StoreFault {
-    /// The proxy's status code.
-    pub status: u32,
-}
-
-/// Why a value was not written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SwapError {
-    /// Another was faster.
-    Conflict,
-    /// The store cannot be used.
-    Fault(StoreFault),
+/// Defines the metrics of a series, all at once: a counter that first shows up as a one has not risen,
+/// as far as an alarm can tell.
+pub(crate) fn define(series: usize, name: &str, host: &impl Host) {
+    if let Some(gauges) = host.gauges() {
+        Metric::of_service(series).for_each(|metric| gauges.define(metric, name));
+    }
 }
 
 /// Who has sent a request.

@@ -66,9 +66,10 @@ pub use exchange::{
 };
 pub use filter::Filter;
 pub use headers::{Headers, OwnHeaders, OwnResponseHeaders};
-pub use host::{Host, Peer, Property, StoreFault, SwapError, Version};
+pub use host::{Host, Peer, Property};
 pub use replay::{FallbackAnswer, FallbackVerdict};
 pub use reply::{Reply, ResponseAnnotations};
+pub use shared::{Clock, NoGauges, Store, StoreFault, SwapError, Version, VersionGauge};
 pub use status::ServiceStatus;
 pub use steering::SteerError;
 pub use telemetry::{

@@ -9,7 +9,7 @@ use std::cell::Cell;
 
 use crate::config::Service;
 use crate::effects::Effects;
-use crate::host::{Host, SwapError, Version};
+use crate::host::{Host, SwapError, Version, define};
 use crate::instances::Number;
 use crate::naming::{is_name_byte, push_text, take_text};
 use crate::services::Services;
@@ -201,7 +201,7 @@ impl Services {
                 && let Some(added) = self.instances.add(name, number, service)
                 && let Some(record) = self.record(Number::Fixed(added))
             {
-                host.define(record.number, name);
+                define(record.number, name, host);
                 record.ensure(host, effects);
             }
         }

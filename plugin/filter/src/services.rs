@@ -3,7 +3,7 @@
 use crate::clusters::Complaints;
 use crate::config::{Config, Service};
 use crate::effects::Effects;
-use crate::host::Host;
+use crate::host::{Host, define};
 use crate::instances::{Instances, Number, Shown};
 use crate::matching::{Index, Subject};
 use crate::registry::Seen;
@@ -42,7 +42,7 @@ impl Services {
             config,
         };
         for record in services.records() {
-            host.define(record.number, &record.instance.name);
+            define(record.number, &record.instance.name, host);
         }
         services.define_shared(host);
         for record in services.records() {

@@ -25,6 +25,7 @@ use std::fmt::Display;
 use breaker::{
     Breaker, Clean, Permit, RECORD_FORMAT, StateName, Tally, Timestamp, Transition, WindowPolicy,
 };
+use shared::VersionGauge;
 
 use crate::bulkhead::Places;
 use crate::client_names::{Part, slot};
@@ -150,10 +151,13 @@ pub(crate) enum Complaint {
 
 /// Whether a gauge of writes can be relied on: whether it moves.
 pub(crate) fn is_counted(gauge: Metric, host: &impl Host) -> bool {
-    let before = host.metric(gauge);
-    host.adjust(gauge, BEGIN_WRITE);
-    let after = host.metric(gauge);
-    host.adjust(gauge, END_WRITE);
+    let Some(gauges) = host.gauges() else {
+        return false;
+    };
+    let before = gauges.read(gauge);
+    gauges.adjust(gauge, BEGIN_WRITE);
+    let after = gauges.read(gauge);
+    gauges.adjust(gauge, END_WRITE);
     before.is_some() && after != before
 }
 
@@ -243,7 +247,7 @@ impl ServiceHandle<'_> {
     #[inline(always)]
     pub(crate) fn clean(&self, host: &impl Host) -> Option<Clean> {
         let (version, clean) = self.instance.memory.clean.get()?;
-        (host.metric(self.gauge()) == Some(version)).then_some(clean)
+        (host.gauges()?.read(self.gauge()) == Some(version)).then_some(clean)
     }
 
     /// The state that the breaker shows, without reading it where it is known to be clean. `None`: it
@@ -357,9 +361,10 @@ impl ServiceHandle<'_> {
         expected: Option<Version>,
     ) -> Result<(), SwapError> {
         let held = self.instance.tenure.as_ref().map(|tenure| tenure.with_record(bytes));
-        host.adjust(self.gauge(), BEGIN_WRITE);
+        let mark = |by| host.gauges().into_iter().for_each(|it| it.adjust(self.gauge(), by));
+        mark(BEGIN_WRITE);
         let swapped = host.swap(&self.instance.key, held.as_deref().unwrap_or(bytes), expected);
-        host.adjust(self.gauge(), END_WRITE);
+        mark(END_WRITE);
         swapped
     }
 
@@ -402,8 +407,8 @@ impl ServiceHandle<'_> {
 
     /// An unreadable record is as good as none, never a reason to fail.
     fn read(&self, host: &impl Host, effects: &mut Effects) -> Result<Loaded, Unread> {
-        let gauge =
-            self.instance.memory.versioned.get().then(|| host.metric(self.gauge())).flatten();
+        let gauges = host.gauges().filter(|_| self.instance.memory.versioned.get());
+        let gauge = gauges.and_then(|gauges| gauges.read(self.gauge()));
         let Some((stored, version)) = host.load(&self.instance.key)? else {
             let breaker = self.begun(host);
             return Ok(Loaded { breaker, bytes: None, version: None, left_alone: false });

@@ -12,8 +12,8 @@ use std::ptr;
 use std::time::Duration;
 
 use breaker_filter::{
-    CalloutRequest, Headers, Host, Metric, Now, Peer, Property, Reply, StoreFault, SwapError,
-    Timestamp, UnixTime, Version,
+    CalloutRequest, Clock, Headers, Host, Metric, Now, Peer, Property, Reply, Store, StoreFault,
+    SwapError, Timestamp, UnixTime, Version, VersionGauge,
 };
 
 use self::functions::*;
@@ -107,7 +107,7 @@ pub(crate) struct Proxy<'a> {
     pub(crate) metrics: &'a MetricIds,
 }
 
-impl Host for Proxy<'_> {
+impl Store for Proxy<'_> {
     fn load(&self, key: &str) -> Result<Option<(Vec<u8>, Version)>, StoreFault> {
         let (mut returned, mut cas) = (Returned::none(), 0);
         // SAFETY: pointers and sizes are of values that live until the call returns.
@@ -134,7 +134,9 @@ impl Host for Proxy<'_> {
             status => Err(SwapError::Fault(StoreFault { status })),
         }
     }
+}
 
+impl Clock for Proxy<'_> {
     fn now(&self) -> Now {
         let mut wall = 0;
         // SAFETY: it writes one number to where the pointer points.
@@ -143,6 +145,15 @@ impl Host for Proxy<'_> {
         // time like any other.
         let monotonic = monotonic().unwrap_or_default();
         Now { monotonic: Timestamp::from_nanos(monotonic), wall: UnixTime::from_nanos(wall) }
+    }
+}
+
+impl Host for Proxy<'_> {
+    type Gauges = Self;
+
+    #[inline(always)]
+    fn gauges(&self) -> Option<&Self> {
+        Some(self)
     }
 
     fn property(&self, property: Property) -> Option<Vec<u8>> {
@@ -176,17 +187,17 @@ impl Host for Proxy<'_> {
     fn response_trailer(&self, name: &'static str) -> Option<Vec<u8>> {
         header(Map::ResponseTrailers, name)
     }
+}
 
-    fn define(&self, number: usize, name: &str) {
-        self.metrics.of_service(number, name);
-    }
+impl VersionGauge for Proxy<'_> {
+    type Id = Metric;
 
-    fn define_slot(&self, number: usize, name: &str) {
-        self.metrics.of_slot(number, name);
+    fn define(&self, metric: Metric, name: &str) {
+        self.metrics.define(metric, name);
     }
 
     #[inline(always)]
-    fn metric(&self, metric: Metric) -> Option<u64> {
+    fn read(&self, metric: Metric) -> Option<u64> {
         let id = self.metrics.id(metric)?;
         let mut value = 0;
         // SAFETY: the pointer is of a value that lives until the call returns.

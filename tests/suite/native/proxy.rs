@@ -126,7 +126,7 @@ impl Store {
     }
 }
 
-impl breaker_filter::Host for At<'_> {
+impl breaker_filter::Store for At<'_> {
     fn load(&self, key: &str) -> Result<Option<(Vec<u8>, Version)>, StoreFault> {
         let store = &self.proxy.store;
         if store.unreadable.get() {
@@ -151,7 +151,9 @@ impl breaker_filter::Host for At<'_> {
         store.put(key, value.to_vec());
         Ok(())
     }
+}
 
+impl breaker_filter::Clock for At<'_> {
     fn now(&self) -> Now {
         let passed = self.proxy.now.get().as_nanos() as u64;
         let wall = (WALL_START + passed).saturating_add_signed(self.proxy.wall_offset.get());
@@ -159,6 +161,14 @@ impl breaker_filter::Host for At<'_> {
             monotonic: Timestamp::from_nanos(MONOTONIC_START + passed),
             wall: UnixTime::from_nanos(wall),
         }
+    }
+}
+
+impl breaker_filter::Host for At<'_> {
+    type Gauges = Self;
+
+    fn gauges(&self) -> Option<&Self> {
+        Some(self)
     }
 
     fn property(&self, property: Property) -> Option<Vec<u8>> {
@@ -195,16 +205,16 @@ impl breaker_filter::Host for At<'_> {
         let code = self.facts.trailer.filter(|_| name == "grpc-status");
         code.map(|code| code.to_string().into_bytes())
     }
+}
 
-    fn define(&self, number: usize, name: &str) {
-        self.proxy.define(self.metrics, Metric::of_service(number), name);
+impl breaker_filter::VersionGauge for At<'_> {
+    type Id = Metric;
+
+    fn define(&self, metric: Metric, name: &str) {
+        self.proxy.define(self.metrics, std::iter::once(metric), name);
     }
 
-    fn define_slot(&self, number: usize, name: &str) {
-        self.proxy.define(self.metrics, std::iter::once(Metric::Slot(number)), name);
-    }
-
-    fn metric(&self, metric: Metric) -> Option<u64> {
+    fn read(&self, metric: Metric) -> Option<u64> {
         (!self.proxy.is_component).then(|| self.metrics.of(metric).get())
     }
 

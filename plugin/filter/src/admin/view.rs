@@ -1,6 +1,7 @@
 //! A breaker as the admin API shows it.
 
 use breaker::{Counts, DivertReason, Outcome, UnixTime};
+use shared::VersionGauge;
 
 use crate::clusters::Unknown;
 use crate::events::{self, percent};
@@ -69,7 +70,7 @@ impl View {
             let counts = counts.filter(|counts| counts.calls > 0)?;
             Some(percent(part(&counts), counts.calls))
         };
-        let count = |metric| host.metric(Metric::Of(series?, metric));
+        let count = |metric| host.gauges()?.read(Metric::Of(series?, metric));
         let diverted = DivertReason::ALL.map(|reason| count(ServiceMetric::NotPermitted(reason)));
         let written = |at: Option<UnixTime>| at.map(rfc3339);
         Self {

@@ -3,7 +3,7 @@
 //! comes back.
 
 use crate::effects::Effects;
-use crate::host::{Host, SwapError, Version};
+use crate::host::{Host, SwapError, Version, define};
 use crate::naming::{is_shown_byte, push_text, take_text};
 use crate::services::Services;
 use crate::store::ATTEMPTS;
@@ -72,7 +72,7 @@ impl Services {
     pub(super) fn own_series(&self, name: &str, host: &impl Host) -> usize {
         self.instances.series_named(name).unwrap_or_else(|| {
             let series = self.instances.add_series(name);
-            host.define(series, name);
+            define(series, name, host);
             series
         })
     }

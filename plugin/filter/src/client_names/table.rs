@@ -3,6 +3,8 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use shared::VersionGauge;
+
 use super::directory::{AGAIN, Turn};
 use super::slot;
 use crate::config::Config;
@@ -235,7 +237,9 @@ impl ClientNames {
             let number = self.gauges.get();
             self.gauges.set(number.saturating_add(1));
             let template = made.key.rsplit('/').next().unwrap_or_default();
-            host.define_slot(number, &format!("{template}/{slot}"));
+            if let Some(gauges) = host.gauges() {
+                gauges.define(Metric::Slot(number), &format!("{template}/{slot}"));
+            }
             let gauge = (number, is_counted(Metric::Slot(number), host));
             made.with(|table| {
                 if let Some(known) = table.known(slot) {

@@ -1,6 +1,7 @@
 //! What becomes of an answer, and what it says of the service.
 
 use breaker::{Clean, Ended, Outcome, Permit, Settlement, StateName};
+use shared::VersionGauge;
 
 use super::head::{self, AnswerHead, Form};
 use super::replace::{Failed, Substitute};
@@ -216,9 +217,12 @@ impl Filter {
         if !call.plain || unmoved(record, &call.permit, ended, host).is_none() {
             return false;
         }
+        let Some(gauges) = host.gauges() else {
+            return false;
+        };
         record.instance.succeeded.set(true);
         let calls = ServiceMetric::Calls(ended.outcome);
-        host.adjust(Metric::Of(record.number, calls), 1);
+        gauges.adjust(Metric::Of(record.number, calls), 1);
         true
     }
 
