@@ -30,7 +30,6 @@ use crate::store::{ATTEMPTS, Complaint, Lost, Record};
 use crate::telemetry::{Metric, ServiceMetric};
 use crate::unreadable::Unreadable;
 
-pub(crate) use leases::{ClassId, NO_CLASS};
 use leases::{FORMAT, LEASE, Leases};
 pub(crate) use under_way::Place;
 use under_way::UnderWay;

@@ -10,9 +10,10 @@ use crate::doubts;
 use crate::effects::Effects;
 use crate::host::Host;
 use crate::instances::{Instances, Number, Shown};
-use crate::matching::{Index, Subject};
+use crate::matching::Index;
 use crate::registry::Seen;
 use crate::store::Record;
+use crate::subject::Subject;
 use crate::unreadable::Watch;
 use crate::witness::Witness;
 
