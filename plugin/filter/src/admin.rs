@@ -12,6 +12,7 @@ pub(crate) use self::access::warn_without_token;
 use self::view::{Events, Services, View};
 
 use crate::bulkhead;
+use crate::clusters;
 use crate::config::Admin;
 use crate::effects::Effects;
 use crate::filter::Filter;
@@ -229,7 +230,7 @@ fn view(
     let status = ServiceStatus::of(record, breaker, in_flight, now);
     // What is counted together with others' calls is not shown as its own.
     let series = record.instance.is_told_apart().then_some(record.number);
-    let unknown = record.service.unknown_clusters(host)?;
+    let unknown = clusters::unknown_clusters(record.service, host)?;
     Ok(View::of(status, &unknown, series, host))
 }
 

@@ -30,7 +30,6 @@ use crate::store::{ATTEMPTS, Complaint, Lost, ServiceHandle};
 use crate::telemetry::{ModuleMetric, ServiceMetric, Unprotected};
 use crate::unreadable::Unreadable;
 
-pub(crate) use leases::{ClassId, NO_CLASS};
 use leases::{FORMAT, LEASE, Leases};
 pub(crate) use under_way::Place;
 use under_way::UnderWay;

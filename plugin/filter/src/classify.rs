@@ -9,7 +9,7 @@
 
 use breaker::Outcome;
 
-use crate::config::{Classify, Overflow};
+use crate::config::{Classify, Overflow, UNKNOWN_TO_SERVICE};
 use crate::origin::Origin;
 
 /// gRPC's codes that matter here beside the configured ones.
@@ -21,10 +21,6 @@ const GRPC_RESOURCE_EXHAUSTED: u8 = 8;
 const GRPC_OF_ITSELF: [u8; 5] = [2, 8, 13, 14, 15];
 
 const TOO_MANY_REQUESTS: u16 = 429;
-
-/// 501 Not Implemented, 505 HTTP Version Not Supported: a method or a version that the service does
-/// not know is the client's choice.
-pub(crate) const UNKNOWN_TO_SERVICE: [u16; 2] = [501, 505];
 
 /// The head of an answer, as far as it has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,10 +65,13 @@ pub(crate) enum Flow {
     Halted,
 }
 
-impl Classify {
+/// The rules that are configured, put to an answer.
+pub(crate) struct Rules<'a>(pub(crate) &'a Classify);
+
+impl Rules<'_> {
     /// Whether an answer with this status may turn out to be a failure when its origin is asked.
     pub(crate) fn may_have_failed(&self, status: Option<u16>) -> bool {
-        status.is_none_or(|status| status >= 500 || self.failure_status.contains(status))
+        status.is_none_or(|status| status >= 500 || self.0.failure_status.contains(status))
     }
 
     /// Whether an answer with this status turns a trial away.
@@ -86,7 +85,7 @@ impl Classify {
         match origin {
             Origin::Service => self.answer(head, course),
             Origin::Unreachable | Origin::NoCluster => Outcome::FAILURE,
-            Origin::Overflow if self.overflow == Overflow::Failure => Outcome::FAILURE,
+            Origin::Overflow if self.0.overflow == Overflow::Failure => Outcome::FAILURE,
             Origin::Overflow => Outcome::Ignored,
             Origin::Redirect => Outcome::Success,
             Origin::ClientGone if course.endless && head.is_success() => Outcome::Success,
@@ -125,7 +124,7 @@ impl Classify {
     /// Whether a head begins an answer that says nothing against the service.
     fn is_good(&self, head: Head) -> bool {
         match head {
-            Head::Http(Some(status)) => !self.failure_status.contains(status),
+            Head::Http(Some(status)) => !self.0.failure_status.contains(status),
             Head::Grpc(..) => head.is_success(),
             Head::None | Head::Http(None) => false,
         }
@@ -136,9 +135,9 @@ impl Classify {
         let Some(status) = status else {
             return Outcome::FAILURE;
         };
-        if self.ignore_status.contains(status) {
+        if self.0.ignore_status.contains(status) {
             ignored(trial && is_of_itself(status))
-        } else if self.failure_status.contains(status) {
+        } else if self.0.failure_status.contains(status) {
             Outcome::FAILURE
         } else if trial && status == TOO_MANY_REQUESTS {
             // A service that turns a trial away has not shown that it can take traffic.
@@ -149,9 +148,9 @@ impl Classify {
     }
 
     fn grpc(&self, code: u8, course: &Course) -> Outcome {
-        if self.ignore_grpc_status.contains(code) {
+        if self.0.ignore_grpc_status.contains(code) {
             ignored(course.trial && GRPC_OF_ITSELF.contains(&code))
-        } else if self.failure_grpc_status.contains(code) {
+        } else if self.0.failure_grpc_status.contains(code) {
             // The service, too, knows the client's deadline, and ends by it.
             let by_client = code == GRPC_DEADLINE_EXCEEDED && course.own_terms;
             if by_client { Outcome::Aborted } else { Outcome::FAILURE }

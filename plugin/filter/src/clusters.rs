@@ -63,7 +63,7 @@ impl Services {
         note(cluster, now.wall, host);
         let mut services = self.config.services.iter();
         let place = services.find_map(|service| {
-            let field = service.field_of(cluster)?;
+            let field = field_of(service, cluster)?;
             Some(format!("service={} event=unknown_cluster field={field}", service.name.text()))
         });
         let place =
@@ -75,39 +75,27 @@ impl Services {
     }
 }
 
-impl Service {
-    /// What a cluster is for, if it is for this service.
-    fn field_of(&self, cluster: &str) -> Option<&'static str> {
-        let is_fallback = |it: &str| Some(it) == self.fallback_cluster();
-        let is_checked = |it: &str| Some(it) == self.checked_cluster();
-        match cluster {
-            it if is_fallback(it) => Some("fallback.cluster"),
-            it if is_checked(it) => Some("health_check.cluster"),
-            _ => None,
-        }
+/// What a cluster is for, if it is for this service.
+fn field_of(service: &Service, cluster: &str) -> Option<&'static str> {
+    match Some(cluster) {
+        it if it == service.fallback_cluster() => Some("fallback.cluster"),
+        it if it == service.checked_cluster() => Some("health_check.cluster"),
+        _ => None,
     }
+}
 
-    fn fallback_cluster(&self) -> Option<&str> {
-        self.fallback.cluster.as_ref().map(|cluster| cluster.name.as_str())
+/// Clusters that a service is configured with, and the proxy did not have when they were last asked
+/// for.
+pub(crate) fn unknown_clusters<'a>(
+    service: &'a Service,
+    host: &impl Host,
+) -> Result<Vec<Unknown<'a>>, StoreFault> {
+    let mut unknown = Vec::new();
+    for name in [service.fallback_cluster(), service.checked_cluster()].into_iter().flatten() {
+        let noted = host.load(&key(name))?.and_then(|(note, _)| decode(&note));
+        unknown.extend(noted.map(|at| Unknown { name, at }));
     }
-
-    fn checked_cluster(&self) -> Option<&str> {
-        self.probe.as_ref().map(|probe| probe.cluster.as_str())
-    }
-
-    /// Clusters that this service is configured with, and the proxy did not have when they were last
-    /// asked for.
-    pub(crate) fn unknown_clusters(
-        &self,
-        host: &impl Host,
-    ) -> Result<Vec<Unknown<'_>>, StoreFault> {
-        let mut unknown = Vec::new();
-        for name in [self.fallback_cluster(), self.checked_cluster()].into_iter().flatten() {
-            let noted = host.load(&key(name))?.and_then(|(note, _)| decode(&note));
-            unknown.extend(noted.map(|at| Unknown { name, at }));
-        }
-        Ok(unknown)
-    }
+    Ok(unknown)
 }
 
 fn key(cluster: &str) -> String {

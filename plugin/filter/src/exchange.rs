@@ -33,13 +33,14 @@ use crate::headers::{
 };
 use crate::host::{Host, Property};
 use crate::instances::Number;
-use crate::matching::{Subject, name_of};
+use crate::matching::name_of;
 use crate::naming::Placeholder;
 use crate::registry::Nameless;
 use crate::replay::{Bounds, Capture};
 use crate::reply::{Reply, ResponseAnnotations};
 use crate::stale::{Copy, Wanted};
 use crate::store::{Lost, ServiceHandle};
+use crate::subject::Subject;
 use crate::telemetry::{FallbackKind, ModuleMetric, ServiceMetric, Unprotected};
 use crate::{CalloutRequest, admin};
 
@@ -261,14 +262,14 @@ impl Filter {
     ) -> RequestAction {
         self.watch_timer(host, effects);
         let (number, service) = (record.number, record.service);
-        if service.rejects(reason) {
+        if rejects(service, reason) {
             return RequestAction::Reply(self.rejection(reason, standing, host));
         }
         let Some(cluster) = &service.fallback.cluster else {
-            let wanted = service.wanted(Protocol::of(facts), headers, facts, *complete);
+            let wanted = wanted(service, Protocol::of(facts), headers, facts, *complete);
             let (reply, kind) = match self.stale(record, wanted.as_ref(), host) {
                 Some(stale) => (stale, FallbackKind::Stale),
-                None => (service.reply(reason, standing, host), FallbackKind::Response),
+                None => (reply(service, reason, standing, host), FallbackKind::Response),
             };
             effects.count_of(number, ServiceMetric::Fallback(kind));
             let reply = reply.telling(self.config.expose_state, standing.state, kind);
@@ -356,7 +357,7 @@ impl Filter {
         facts: &Facts<'_>,
         complete: bool,
     ) -> Option<Box<Wanted>> {
-        let wanted = service.wanted(protocol, headers, facts, complete)?;
+        let wanted = wanted(service, protocol, headers, facts, complete)?;
         wanted.held(self.config.max_copied_bytes).map(Box::new)
     }
 
@@ -468,33 +469,31 @@ impl Filter {
     }
 }
 
-impl Service {
-    /// What a request asks for, where answers are kept.
-    #[inline(always)]
-    fn wanted(
-        &self,
-        protocol: Protocol,
-        headers: &Headers,
-        facts: &Facts<'_>,
-        complete: bool,
-    ) -> Option<Wanted> {
-        let kept = self.fallback.stale.is_some() && protocol.is_plain();
-        kept.then(|| Wanted::of(headers, facts, complete)).flatten()
-    }
+/// What a request asks for, where answers are kept.
+#[inline(always)]
+fn wanted(
+    service: &Service,
+    protocol: Protocol,
+    headers: &Headers,
+    facts: &Facts<'_>,
+    complete: bool,
+) -> Option<Wanted> {
+    let kept = service.fallback.stale.is_some() && protocol.is_plain();
+    kept.then(|| Wanted::of(headers, facts, complete)).flatten()
+}
 
-    /// What answers a diverted call where nothing else does.
-    fn reply(&self, reason: DivertReason, standing: Standing, host: &impl Host) -> Reply {
-        match &self.fallback.response {
-            Some(response) => Reply::configured(response),
-            None => Reply::unavailable(reason, standing.retry_at, host.now()),
-        }
+/// What answers a diverted call where nothing else does.
+fn reply(service: &Service, reason: DivertReason, standing: Standing, host: &impl Host) -> Reply {
+    match &service.fallback.response {
+        Some(response) => Reply::configured(response),
+        None => Reply::unavailable(reason, standing.retry_at, host.now()),
     }
+}
 
-    /// Whether calls that are diverted for a reason get no fallback.
-    fn rejects(&self, reason: DivertReason) -> bool {
-        let on_full = self.bulkhead.as_ref().map(|bulkhead| bulkhead.on_full);
-        reason == DivertReason::Bulkhead && on_full == Some(OnFull::Reject)
-    }
+/// Whether calls that are diverted for a reason get no fallback.
+fn rejects(service: &Service, reason: DivertReason) -> bool {
+    let on_full = service.bulkhead.as_ref().map(|bulkhead| bulkhead.on_full);
+    reason == DivertReason::Bulkhead && on_full == Some(OnFull::Reject)
 }
 
 impl Call {

@@ -10,7 +10,7 @@
 //! clocks, and what the proxy knows of the stream at hand.
 //!
 //! The breaker's own rules are in the crate `breaker`; this one decides which breaker a request
-//! belongs to ([`mod@matching`]), what an answer says of the service ([`mod@classify`]), how all
+//! belongs to, what an answer says of the service ([`mod@classify`]), how all
 //! workers agree on one record ([`mod@store`]), who answers while a breaker is open
 //! ([`mod@reply`], [`mod@replay`]), which calls the timer makes ([`mod@timer`]), and what is told of
 //! what has happened ([`mod@events`]).
@@ -22,11 +22,9 @@ mod admin;
 mod awaited;
 mod budget;
 mod bulkhead;
-mod capability;
 mod classify;
 mod client_names;
 mod clusters;
-mod config;
 mod doubts;
 mod effects;
 mod events;
@@ -36,7 +34,6 @@ mod headers;
 mod health;
 mod host;
 mod instances;
-mod matching;
 mod naming;
 mod notify;
 mod origin;
@@ -50,15 +47,17 @@ mod stale;
 mod status;
 mod steering;
 mod store;
+mod subject;
 mod telemetry;
 mod timer;
 mod unreadable;
 mod witness;
 
+pub(crate) use ::config::{self, matching};
+
 pub use awaited::{Awaited, GivenUp};
 pub use breaker::{Command, Mode, Now, Reason, StateName, Timestamp, UnixTime};
-pub use capability::{Capability, Withheld};
-pub use config::{Config, ConfigError};
+pub use config::{Capability, Config, ConfigError, Withheld};
 pub use effects::{Change, Effects, Level};
 pub use exchange::{
     AnswerHead, Exchange, Piece, REPLACED_STATUS, Replacement, RequestAction, RequestVerdict,

@@ -5,9 +5,10 @@ use crate::config::{Config, Service};
 use crate::effects::Effects;
 use crate::host::{Host, define};
 use crate::instances::{Instances, Number, Shown};
-use crate::matching::{Index, Subject};
+use crate::matching::Index;
 use crate::registry::Seen;
 use crate::store::ServiceHandle;
+use crate::subject::Subject;
 use crate::unreadable::Watch;
 
 /// The services of one configuration on one worker.

@@ -20,7 +20,7 @@ use std::time::Duration;
 use breaker::Timestamp;
 
 use crate::budget::Claim;
-use crate::config::Stale;
+use crate::config::{MOST_STALE_ENTRIES, Stale};
 use crate::headers::{Facts, Headers};
 use crate::host::Host;
 use crate::instances::Instance;
@@ -29,7 +29,7 @@ use crate::store::ServiceHandle;
 
 pub(crate) use copy::Copy;
 use copy::Ended;
-pub(crate) use entry::{Entry, OVERHEAD as ENTRY_OVERHEAD};
+pub(crate) use entry::Entry;
 
 /// Only so often is an answer copied that is kept already: in a tenth of its time, at most.
 const RENEWALS: u32 = 10;
@@ -216,7 +216,7 @@ impl ServiceHandle<'_> {
         };
         let (bytes, version) = stored.unzip();
         let before = bytes.and_then(|bytes| Some(u32::from_le_bytes(*bytes.first_chunk()?)));
-        let before = before.unwrap_or_default().min(MOST_ENTRIES);
+        let before = before.unwrap_or_default().min(MOST_STALE_ENTRIES);
         if before == stale.max_entries {
             return;
         }
@@ -238,9 +238,6 @@ impl ServiceHandle<'_> {
         }
     }
 }
-
-/// The most slots that a service may have.
-pub(crate) const MOST_ENTRIES: u32 = 65_536;
 
 fn slots_key(instance: &Instance) -> String {
     format!("{}/stale", instance.key)

@@ -20,11 +20,7 @@ const MOST_ENTRIES: usize = 4_096;
 /// What is left of them for calls whose requests are complete, whatever others come.
 const KEPT_ENTRIES: usize = MOST_ENTRIES / 2;
 
-/// A class of calls: the hash of its name, so that two configurations mean the same by it.
-pub(crate) type ClassId = u32;
-
-/// Calls of no class.
-pub(crate) const NO_CLASS: ClassId = 0;
+pub(crate) use crate::config::{ClassId, NO_CLASS};
 
 /// Calls of one worker under way, by its own count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

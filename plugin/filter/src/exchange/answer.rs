@@ -8,7 +8,7 @@ use super::replace::{Failed, Substitute};
 use super::{
     Call, Exchange, GRPC_STATUS, Held, Phase, Protocol, Replaying, ResponseVerdict, replace,
 };
-use crate::classify::Course;
+use crate::classify::{Course, Rules};
 use crate::config::{ExposeState, Service};
 use crate::effects::Effects;
 use crate::filter::Filter;
@@ -240,7 +240,7 @@ impl Filter {
             Protocol::Connect | Protocol::Head | Protocol::Http | Protocol::Upgrade => None,
         };
         let (head, course) = (call.judged_head(trailer), call.course(host));
-        let outcome = record.service.classify.judge(head, Origin::ask(host), &course);
+        let outcome = Rules(&record.service.classify).judge(head, Origin::ask(host), &course);
         let outcome = with_pushback(outcome, call.protocol, record.service, host);
         if let Some(copy) = call.copy.take() {
             match outcome {
@@ -412,7 +412,7 @@ impl Call {
             && self.protocol.is_plain()
             && !slow
             && !self.permit.is_trial()
-            && !service.classify.may_have_failed(head.status)
+            && !Rules(&service.classify).may_have_failed(head.status)
             && !head.status.is_some_and(|status| service.classify.ignore_status.contains(status))
     }
 
@@ -422,7 +422,7 @@ impl Call {
             return true;
         }
         let (head, course) = (self.judged_head(None), self.course(host));
-        service.classify.judge(head, Origin::ask(host), &course) == Outcome::Success
+        Rules(&service.classify).judge(head, Origin::ask(host), &course) == Outcome::Success
     }
 
     /// Whether the service answers in gRPC, and well, but for the status that comes last.
@@ -501,8 +501,8 @@ fn judge_head(
     let grpc_stream = call.is_grpc_stream(end_of_stream);
     let endless = is_endless(call, head);
     // How long it wants to be left alone stands in the head, too, which cannot be read any more later.
-    let declined = call.permit.is_trial() && service.classify.declines(head.status);
-    let may_have_failed = service.classify.may_have_failed(head.status);
+    let declined = call.permit.is_trial() && Rules(&service.classify).declines(head.status);
+    let may_have_failed = Rules(&service.classify).may_have_failed(head.status);
     if !whole_grpc && !grpc_stream && !endless && !declined && !may_have_failed {
         return None;
     }
@@ -512,7 +512,7 @@ fn judge_head(
         // Of any other origin, the head is the proxy's own: no answer has begun.
         _ => {
             let course = Course { answered: origin == Origin::Service, ..call.course(host) };
-            service.classify.judge(call.judged_head(None), origin, &course)
+            Rules(&service.classify).judge(call.judged_head(None), origin, &course)
         }
     };
     let settled = endless

@@ -23,6 +23,9 @@ const LONGEST_VARY: usize = 4 * 1024;
 /// numbers that say how long each is, which are counted as headers are.
 pub(crate) const OVERHEAD: usize = LONGEST_ADDRESS + LONGEST_HEADERS + LONGEST_VARY + 64;
 
+// As configurations are bounded by it.
+const _: () = assert!(OVERHEAD == crate::config::STALE_OVERHEAD);
+
 /// What a header takes in memory beside its name and its value: where they are, and what the
 /// allocator adds to each.
 const EACH: usize = 80;

@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use crate::config::{Config, Service};
+use crate::model::{Config, Permitted, Service};
 
 /// A function of the proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,19 +115,6 @@ impl Capability {
             Self::SetTickPeriod => "proxy_set_tick_period_milliseconds",
         }
     }
-}
-
-/// What the proxy permits of that which the filter can do without.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Permitted {
-    /// Writing an answer into another.
-    pub(crate) in_place: bool,
-    /// Noting something for the access log.
-    pub(crate) notes: bool,
-}
-
-impl Permitted {
-    pub(crate) const ALL: Self = Self { in_place: true, notes: true };
 }
 
 /// What a configuration needs, and does not get.

@@ -5,10 +5,12 @@ use std::time::Duration;
 use breaker::{HalfOpenPolicy, MAX_PERMITTED_CALLS, Mode, OpenPolicy, Rate};
 
 use super::{Place, SECOND, SHORTEST_INTERVAL, at_least_one};
-use crate::classify::UNKNOWN_TO_SERVICE;
-use crate::config::duration::written;
-use crate::config::wire::{self, Overflow};
-use crate::config::{Classify, ConfigError, GrpcSet, StatusSet};
+
+use crate::duration::written;
+use crate::error::ConfigError;
+use crate::model::{Classify, UNKNOWN_TO_SERVICE};
+use crate::status::{GrpcSet, StatusSet};
+use crate::wire::{self, Overflow};
 
 impl Place {
     pub(super) fn open(

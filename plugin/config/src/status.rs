@@ -9,10 +9,10 @@ const HIGHEST: u16 = 599;
 
 /// A set of HTTP status codes from 100 to 599, a bit each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct StatusSet([u64; 8]);
+pub struct StatusSet([u64; 8]);
 
 impl StatusSet {
-    pub(crate) fn range(from: u16, to: u16) -> Self {
+    pub fn range(from: u16, to: u16) -> Self {
         let mut set = Self::default();
         for code in from..=to {
             set.insert(code);
@@ -26,7 +26,7 @@ impl StatusSet {
         self
     }
 
-    pub(crate) fn contains(&self, code: u16) -> bool {
+    pub fn contains(&self, code: u16) -> bool {
         let (word, bit) = position(code);
         self.0.get(word).is_some_and(|bits| bits & bit != 0)
     }
@@ -133,10 +133,10 @@ pub(super) const GRPC_NAMES: [&str; 17] = [
 
 /// A set of gRPC status codes, a bit each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct GrpcSet(u32);
+pub struct GrpcSet(u32);
 
 impl GrpcSet {
-    pub(crate) const fn of<const N: usize>(codes: [u8; N]) -> Self {
+    pub const fn of<const N: usize>(codes: [u8; N]) -> Self {
         let mut bits = 0;
         let mut rest: &[u8] = &codes;
         while let [code, tail @ ..] = rest {
@@ -146,7 +146,7 @@ impl GrpcSet {
         Self(bits)
     }
 
-    pub(crate) fn contains(self, code: u8) -> bool {
+    pub fn contains(self, code: u8) -> bool {
         1_u32.checked_shl(u32::from(code)).is_some_and(|bit| self.0 & bit != 0)
     }
 }

@@ -1,7 +1,8 @@
 //! By a header.
 
-use crate::config::{HeaderMatch, is_token_byte};
-use crate::headers::Headers;
+use super::Request;
+use crate::resolve::is_token_byte;
+use crate::wire::HeaderMatch;
 
 /// What is told by another kind, since the proxy has no header of this name.
 const OF_OTHER_KINDS: [(&str, &str); 5] = [
@@ -58,8 +59,9 @@ impl HeaderRule {
         value && self.name == other.name
     }
 
-    pub(super) fn matches(&self, headers: &Headers) -> bool {
-        let mut values = headers.all(self.name.as_bytes());
+    #[inline]
+    pub(super) fn matches(&self, request: &impl Request) -> bool {
+        let mut values = request.values(self.name.as_bytes());
         match &self.value {
             ValueRule::Exact(exact) => values.any(|value| value == exact.as_bytes()),
             ValueRule::Prefix(prefix) => values.any(|value| value.starts_with(prefix.as_bytes())),

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::{SECOND, check_cluster, check_host, check_path, header_list};
-use crate::config::duration::written;
-use crate::config::wire;
-use crate::config::{ConfigError, Notify};
+use crate::duration::written;
+use crate::error::ConfigError;
+use crate::model::Notify;
+use crate::wire;
 
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(60);
 const MOST_RETRIES: u32 = 10;

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use super::stale;
 use super::{Place, SECOND, check_cluster, check_host, header_list};
-use crate::config::duration::written;
-use crate::config::wire;
-use crate::config::{ConfigError, Fallback, FallbackCluster, Probe, StaticResponse};
+use crate::duration::written;
+use crate::error::ConfigError;
 use crate::matching::Match;
+use crate::model::{Fallback, FallbackCluster, Probe, StaticResponse};
+use crate::wire;
 
 const MOST_REQUEST_BYTES: u32 = 16 * 1024 * 1024;
 const DEFAULT_REQUEST_BYTES: u32 = 64 * 1024;

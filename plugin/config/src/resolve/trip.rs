@@ -6,9 +6,9 @@ use std::time::Duration;
 use breaker::{MAX_WINDOW_CALLS, Percentage, RatePolicy, TripPolicy, WindowPolicy};
 
 use super::{Place, SECOND, at_least_one};
-use crate::config::ConfigError;
-use crate::config::duration::written;
-use crate::config::wire::{self, WindowSize, WindowType};
+use crate::duration::written;
+use crate::error::ConfigError;
+use crate::wire::{self, WindowSize, WindowType};
 
 /// Below, what is known of other workers' calls lags by more than a window's length.
 const SHORTEST_WINDOW: Duration = SECOND;

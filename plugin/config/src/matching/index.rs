@@ -7,7 +7,7 @@
 
 use super::header::ValueRule;
 use super::host::{Host, Name, name_of};
-use super::{Match, Subject};
+use super::{Match, Request};
 
 /// So few services are sooner tested than looked up.
 const FEW: usize = 8;
@@ -57,7 +57,7 @@ impl Entries {
 
 /// The services by their keys.
 #[derive(Debug, Default)]
-pub(crate) struct Index {
+pub struct Index {
     entries: Entries,
     /// How long the beginnings are, of paths and of clusters.
     path_starts: Vec<usize>,
@@ -69,7 +69,7 @@ pub(crate) struct Index {
 
 impl Index {
     /// `None`: there are so few that all may be tested.
-    pub(crate) fn new<'a>(matches: impl ExactSizeIterator<Item = &'a Match>) -> Option<Self> {
+    pub fn new<'a>(matches: impl ExactSizeIterator<Item = &'a Match>) -> Option<Self> {
         if matches.len() <= FEW {
             return None;
         }
@@ -106,24 +106,24 @@ impl Index {
     }
 
     /// The services that a request may belong to, in their order.
-    pub(crate) fn candidates(&self, subject: &Subject<'_>) -> Vec<usize> {
+    pub fn candidates(&self, request: &impl Request) -> Vec<usize> {
         let mut found = self.others.clone();
-        if let Some(authority) = subject.facts.authority {
+        if let Some(authority) = request.authority() {
             let host = name_of(authority).to_ascii_lowercase();
             self.find(Kind::Host, &host, &mut found);
             for (dot, _) in host.iter().enumerate().filter(|(_, byte)| **byte == b'.') {
                 self.find(Kind::HostEnd, host.get(dot..).unwrap_or_default(), &mut found);
             }
         }
-        if let Some(path) = subject.facts.path {
+        if let Some(path) = request.path() {
             self.find_starts(Kind::PathStart, path, &self.path_starts, &mut found);
         }
         for name in &self.header_names {
-            for value in subject.headers.all(name) {
+            for value in request.values(name) {
                 self.find(Kind::Header, &header_key(name, value), &mut found);
             }
         }
-        if let Some(cluster) = subject.cluster {
+        if let Some(cluster) = request.cluster() {
             self.find(Kind::Cluster, cluster, &mut found);
             self.find_starts(Kind::ClusterStart, cluster, &self.cluster_starts, &mut found);
         }
@@ -195,10 +195,8 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::config::Config;
-    use crate::matching::samples::{
-        Request, a_match, a_request, configured, matches, with_subject,
-    };
+    use crate::Config;
+    use crate::matching::samples::{Request, a_match, a_request, configured, matches};
 
     fn index(config: &Config) -> Option<Index> {
         Index::new(config.services.iter().map(|service| &service.matches))
@@ -209,7 +207,7 @@ mod tests {
         let all = config.services.iter().enumerate();
         let matching = all.filter(|(_, service)| matches(&service.matches, request));
         let matching = matching.map(|(number, _)| number).collect();
-        (with_subject(request, |subject| index(config).unwrap().candidates(subject)), matching)
+        (index(config).unwrap().candidates(request), matching)
     }
 
     proptest! {

@@ -6,10 +6,10 @@ use std::borrow::Cow;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::Config;
-use super::duration::Span;
-use super::status::{GRPC_NAMES, GrpcSet, StatusSet};
-use super::wire::{self, Factor, Percent, Share, WindowSize};
+use crate::duration::Span;
+use crate::model::Config;
+use crate::status::{GRPC_NAMES, GrpcSet, StatusSet};
+use crate::wire::{self, Factor, Percent, Share, WindowSize};
 
 /// Numbers with units, the longest unit first.
 const DURATION: &str = concat!(

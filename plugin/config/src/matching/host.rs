@@ -4,7 +4,7 @@ use std::net::Ipv6Addr;
 
 /// Which hosts are meant, and on which port, if on one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Host {
+pub struct Host {
     pub(super) name: Name,
     pub(super) port: Option<u16>,
 }
@@ -69,7 +69,7 @@ impl Host {
     }
 
     /// Compares without regard to case and to the dot of the root, and to the port if it names none.
-    pub(crate) fn matches(&self, authority: &[u8]) -> bool {
+    pub fn matches(&self, authority: &[u8]) -> bool {
         let port = match &self.name {
             Name::One(name) => authority
                 .split_at_checked(name.len())
@@ -92,12 +92,12 @@ impl Host {
 }
 
 /// The name of an authority: without its port, and without the dot of the root.
-pub(crate) fn name_of(authority: &[u8]) -> &[u8] {
+pub fn name_of(authority: &[u8]) -> &[u8] {
     without_root(without_port(authority))
 }
 
 /// An authority without its port, if it has one.
-pub(crate) fn without_port(authority: &[u8]) -> &[u8] {
+pub fn without_port(authority: &[u8]) -> &[u8] {
     apart(authority).0
 }
 

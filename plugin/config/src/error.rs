@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::reader;
+use crate::reader;
 
 /// Why a configuration is refused: where, what stands there, and what would be right.
 ///

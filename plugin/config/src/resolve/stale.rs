@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::{SECOND, at_least_one};
-use crate::config::duration::{LONGEST, written};
-use crate::config::wire;
-use crate::config::{ConfigError, Stale};
-use crate::stale::{ENTRY_OVERHEAD, MOST_ENTRIES};
+use crate::duration::{LONGEST, written};
+use crate::error::ConfigError;
+use crate::model::Stale;
+use crate::model::{MOST_STALE_ENTRIES as MOST_ENTRIES, STALE_OVERHEAD as ENTRY_OVERHEAD};
+use crate::wire;
 
 const DEFAULT_AGE: Duration = Duration::from_secs(300);
 const LARGEST_RESPONSE: u32 = 16 * 1024 * 1024;

@@ -16,16 +16,16 @@ use std::fmt;
 
 use self::glob::Glob;
 use self::header::HeaderRule;
-use crate::config::{ConfigError, HeaderMatch, WireMatch};
-use crate::headers::{Facts, Headers};
+use crate::error::ConfigError;
+use crate::wire::{HeaderMatch, Match as WireMatch};
 
-pub(crate) use self::host::{Host, name_of, without_port};
-pub(crate) use self::index::Index;
+pub use self::host::{Host, name_of, without_port};
+pub use self::index::Index;
 pub(crate) use self::path::check_prefix;
 
 /// Which requests belong to a service. One that gives no kind matches them all.
 #[derive(Debug)]
-pub(crate) struct Match {
+pub struct Match {
     hosts: Option<Vec<Host>>,
     path_prefixes: Option<Vec<String>>,
     methods: Option<Vec<String>>,
@@ -33,12 +33,18 @@ pub(crate) struct Match {
     clusters: Option<Vec<Glob>>,
 }
 
-/// What a request is matched by.
-pub(crate) struct Subject<'a> {
-    pub(crate) headers: &'a Headers,
-    pub(crate) facts: &'a Facts<'a>,
+/// What a request is matched by. What is not known matches nothing.
+pub trait Request {
+    /// The authority that it is for.
+    fn authority(&self) -> Option<&[u8]>;
+    /// Its path, with the query.
+    fn path(&self) -> Option<&[u8]>;
+    /// Its method.
+    fn method(&self) -> Option<&[u8]>;
     /// The upstream cluster, if any match asks for it and the proxy knows it.
-    pub(crate) cluster: Option<&'a [u8]>,
+    fn cluster(&self) -> Option<&[u8]>;
+    /// All values of a header, whose name is in lower case.
+    fn values<'a>(&'a self, name: &'a [u8]) -> impl Iterator<Item = &'a [u8]>;
 }
 
 impl Match {
@@ -57,7 +63,7 @@ impl Match {
     }
 
     /// Whether the proxy has to be asked for the request's cluster.
-    pub(crate) const fn needs_cluster(&self) -> bool {
+    pub const fn needs_cluster(&self) -> bool {
         self.clusters.is_some()
     }
 
@@ -71,26 +77,28 @@ impl Match {
         self.clusters.iter().flatten().any(|glob| glob.is(cluster))
     }
 
-    pub(crate) fn matches(&self, subject: &Subject<'_>) -> bool {
-        let headers = subject.headers;
+    /// Whether a request belongs to it.
+    #[inline]
+    pub fn matches(&self, request: &impl Request) -> bool {
         any(
             self.hosts.as_deref(),
-            || subject.facts.authority,
+            || request.authority(),
             |host, authority| host.matches(authority),
         ) && any(
             self.path_prefixes.as_deref(),
-            || subject.facts.path,
+            || request.path(),
             |prefix, path| path.starts_with(prefix.as_bytes()),
         ) && any(
             self.methods.as_deref(),
-            || subject.facts.method,
+            || request.method(),
             |meant, method| method == meant.as_bytes(),
-        ) && any(self.clusters.as_deref(), || subject.cluster, Glob::matches)
-            && any(self.headers.as_deref(), || Some(headers), |rule, headers| rule.matches(headers))
+        ) && any(self.clusters.as_deref(), || request.cluster(), Glob::matches)
+            && any(self.headers.as_deref(), || Some(request), |rule, request| rule.matches(request))
     }
 }
 
 /// Whether any rule matches the value; no rules match anything, no value matches no rule.
+#[inline]
 fn any<'a, R, V: ?Sized + 'a>(
     rules: Option<&[R]>,
     value: impl Fn() -> Option<&'a V>,

@@ -9,9 +9,11 @@ use super::{
     Place, SECOND, SHORTEST_INTERVAL, at_least_one, check_cluster, check_host, check_path,
     header_list, is_token_byte, quoted,
 };
-use crate::config::duration::written;
-use crate::config::wire;
-use crate::config::{ConfigError, Probe, StatusSet};
+use crate::duration::written;
+use crate::error::ConfigError;
+use crate::model::Probe;
+use crate::status::StatusSet;
+use crate::wire;
 
 impl Place {
     pub(super) fn health_check(

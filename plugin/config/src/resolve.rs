@@ -16,11 +16,12 @@ use breaker::Policy;
 
 use self::policy::{classify, mode};
 use self::trip::Trip;
-use super::wire::{self, ExposeState};
-use super::{Admin, Config, ConfigError, Doubt, Service, doubt};
-use crate::capability::Permitted;
+use crate::doubt::{self, Doubt};
+use crate::error::ConfigError;
 use crate::matching::{Host, Match, check_prefix};
+use crate::model::{Admin, Config, Permitted, Service};
 use crate::naming::{LONGEST_NAME, Template};
+use crate::wire::{self, ExposeState};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MOST_SERVICES: usize = 1024;

@@ -1,17 +1,17 @@
 //! What is taken as it is written, and hardly meant so.
 
-use super::wire::{Share, Trip};
 use crate::matching::Match;
+use crate::wire::{Share, Trip};
 
 /// Something that works, and not as its author will have thought.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Doubt {
+pub struct Doubt {
     /// The JSON path.
-    pub(crate) path: String,
+    pub path: String,
     /// What stands there, as JSON.
-    pub(crate) value: String,
+    pub value: String,
     /// What it does, and what to do about it.
-    pub(crate) remedy: String,
+    pub remedy: String,
 }
 
 /// Rates of less than a percent: others write the half of all calls as 0.5.

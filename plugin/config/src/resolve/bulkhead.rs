@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::{LONGEST_NAME, Place, SECOND, SHORTEST_INTERVAL, at_least_one, is_plain_name, quoted};
-use crate::config::duration::written;
-use crate::config::wire::{self, OnFull};
-use crate::config::{Bulkhead, ConfigError, Partition};
+use crate::duration::written;
+use crate::error::ConfigError;
 use crate::matching::Match;
+use crate::model::{Bulkhead, Partition};
+use crate::wire::{self, OnFull};
 
 const MOST_CALLS: u32 = 1_000_000;
 const MOST_PARTITIONS: usize = 16;

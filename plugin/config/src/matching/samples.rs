@@ -6,9 +6,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};
 
-use super::{Match, Subject};
-use crate::config::Config;
-use crate::headers::Headers;
+use super::Match;
+use crate::Config;
 
 /// A request, as far as it is matched.
 pub(super) type Request = (&'static str, &'static str, Option<&'static str>, Vec<&'static str>);
@@ -23,18 +22,31 @@ pub(super) fn configured(matches: &[Value]) -> Config {
     Config::parse(json!({"services": services}).to_string().as_bytes()).unwrap()
 }
 
-/// What a request is to the filter.
-pub(super) fn with_subject<R>(request: &Request, f: impl FnOnce(&Subject<'_>) -> R) -> R {
-    let (host, path, cluster, tenants) = request;
-    let mut pairs = vec![(":method", "GET"), (":authority", *host), (":path", *path)];
-    pairs.extend(tenants.iter().map(|tenant| ("x-tenant", *tenant)));
-    let headers = Headers::from_pairs(&pairs);
-    let facts = headers.facts();
-    f(&Subject { headers: &headers, facts: &facts, cluster: cluster.map(str::as_bytes) })
+impl super::Request for Request {
+    fn authority(&self) -> Option<&[u8]> {
+        Some(self.0.as_bytes())
+    }
+
+    fn path(&self) -> Option<&[u8]> {
+        Some(self.1.as_bytes())
+    }
+
+    fn method(&self) -> Option<&[u8]> {
+        Some(b"GET")
+    }
+
+    fn cluster(&self) -> Option<&[u8]> {
+        self.2.map(str::as_bytes)
+    }
+
+    fn values<'a>(&'a self, name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+        let tenants = self.3.iter().filter(move |_| name == b"x-tenant");
+        tenants.map(|tenant| tenant.as_bytes())
+    }
 }
 
 pub(super) fn matches(of: &Match, request: &Request) -> bool {
-    with_subject(request, |subject| of.matches(subject))
+    of.matches(request)
 }
 
 const HOSTS: [&str; 12] = [

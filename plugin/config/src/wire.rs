@@ -6,9 +6,9 @@ use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 
-use super::duration::Span;
-use super::status::{GrpcSet, StatusSet};
-use super::strict::strict;
+use crate::duration::Span;
+use crate::status::{GrpcSet, StatusSet};
+use crate::strict::strict;
 
 strict!(
     Config,
@@ -285,7 +285,7 @@ pub(super) struct Classify {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", remote = "Self")]
-pub(crate) enum Overflow {
+pub enum Overflow {
     Failure,
     Ignore,
 }
@@ -453,7 +453,7 @@ pub(super) struct Bulkhead {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", remote = "Self")]
-pub(crate) enum OnFull {
+pub enum OnFull {
     Fallback,
     Reject,
 }
@@ -477,7 +477,7 @@ pub(super) struct Partition {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", remote = "Self")]
-pub(crate) enum ExposeState {
+pub enum ExposeState {
     Always,
     Fallback,
     Never,

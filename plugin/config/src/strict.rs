@@ -16,7 +16,7 @@ macro_rules! strict {
         impl<'de> serde::Deserialize<'de> for $type {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 // The derived one, which comes before the trait's.
-                <$type>::deserialize($crate::config::strict::Strict(deserializer))
+                <$type>::deserialize($crate::strict::Strict(deserializer))
             }
         }
     )*};
