@@ -13,14 +13,14 @@ use self::view::{Events, Services, View};
 
 use crate::bulkhead;
 use crate::clusters;
+use crate::command::{self, SteerError};
 use crate::config::Admin;
 use crate::effects::Effects;
 use crate::filter::Filter;
 use crate::headers::{Facts, Headers};
 use crate::host::{Host, StoreFault};
-use crate::reply::{Reply, rfc3339};
+use crate::response::reply::{Reply, rfc3339};
 use crate::status::ServiceStatus;
-use crate::steering::{self, SteerError};
 use crate::store::{ServiceHandle, Unread};
 
 /// Why no breaker is shown: a configuration that names none by itself shows those that others make names
@@ -241,7 +241,7 @@ fn steer(
     host: &impl Host,
     effects: &mut Effects,
 ) -> Reply {
-    match steering::steer(record, command, host, effects) {
+    match command::steer(record, command, host, effects) {
         Ok(breaker) => show(record, &breaker, host),
         Err(SteerError::Unknown) => unknown(),
         Err(SteerError::Unwritten) => {

@@ -15,7 +15,7 @@ use self::ring::FORMAT;
 pub(crate) use self::ring::Ring;
 use crate::effects::Effects;
 use crate::host::{Host, StoreFault, SwapError};
-use crate::reply::rfc3339;
+use crate::response::reply::rfc3339;
 use crate::services::Services;
 use crate::store::{ATTEMPTS, ServiceHandle};
 use crate::telemetry::{ModuleMetric, ServiceMetric};

@@ -4,28 +4,25 @@
 //! answer has come, or its stream has ended without. Settling takes the permit out of the exchange,
 //! so that there is no second time.
 
-mod admission;
 mod answer;
 mod completion;
 mod diverted;
-mod head;
-mod passing;
-mod replace;
+mod replacement;
+pub(crate) mod replay;
 
 use breaker::{DivertReason, Permit, StateName, Timestamp};
 
-use self::admission::{Arriving, Entry, Standing};
 pub use self::answer::Piece;
 use self::diverted::Diverted;
-pub use self::head::AnswerHead;
-use self::passing::Passing;
-pub(crate) use self::replace::Failed;
-use self::replace::Pending;
-pub use self::replace::{REPLACED_STATUS, Replacement, Substitute, TrailersVerdict, Way};
+pub(crate) use self::replacement::Failed;
+use self::replacement::Pending;
+pub use self::replacement::{REPLACED_STATUS, Replacement, Substitute, TrailersVerdict, Way};
+use crate::admin;
 use crate::bulkhead::Place;
-use crate::classify::{Course, Head};
+use crate::callout::CalloutRequest;
 use crate::config::{ExposeState, OnFull, Service};
 use crate::effects::Effects;
+use crate::exchange::replay::{Bounds, Capture};
 use crate::filter::Filter;
 use crate::headers::{
     self, CLUSTER_HEADER, Facts, Headers, OwnHeaders, OwnResponseHeaders, REASON_HEADER,
@@ -36,15 +33,15 @@ use crate::instances::Number;
 use crate::matching::name_of;
 use crate::naming::Placeholder;
 use crate::registry::Nameless;
-use crate::replay::{Bounds, Capture};
-use crate::reply::{Reply, ResponseAnnotations};
+use crate::request::admission::{Arriving, Entry, Standing};
+use crate::request::subject::Subject;
+use crate::response::classify::{Course, Head};
+use crate::response::flow::Passing;
+pub use crate::response::head::AnswerHead;
+use crate::response::reply::{Reply, ResponseAnnotations};
 use crate::stale::{Copy, Wanted};
 use crate::store::{Lost, ServiceHandle};
-use crate::subject::Subject;
 use crate::telemetry::{FallbackKind, ModuleMetric, ServiceMetric, Unprotected};
-use crate::{CalloutRequest, admin};
-
-const GRPC_STATUS: &str = "grpc-status";
 
 /// What is remembered of one request.
 #[derive(Debug, Default)]

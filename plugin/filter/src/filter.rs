@@ -5,12 +5,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::admin::warn_without_token;
+use crate::callbacks::Witness;
 use crate::config::Config;
 use crate::doubts;
 use crate::effects::Effects;
 use crate::host::Host;
 use crate::services::Services;
-use crate::witness::Witness;
 
 /// The longest time between two ticks: half of what `last_success_time` may lag.
 const LONGEST_TICK: Duration = Duration::from_millis(500);

@@ -4,7 +4,7 @@
 
 use breaker::{Breaker, CheckResult, CheckTicket, Policy, StateName, Transition};
 
-use crate::CalloutRequest;
+use crate::callout::CalloutRequest;
 use crate::effects::Effects;
 use crate::filter::Filter;
 use crate::host::{Host, Property};

@@ -1,6 +1,8 @@
 //! What the filter asks of whatever runs it. All else reaches it as an argument, and leaves it
 //! as a value.
 
+pub(crate) mod origin;
+
 use shared::VersionGauge;
 pub(crate) use shared::{Clock, Store, StoreFault, SwapError, Version};
 

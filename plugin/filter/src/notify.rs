@@ -8,7 +8,7 @@
 mod outbox;
 
 use self::outbox::{FORMAT, Outbox, Taken};
-use crate::CalloutRequest;
+use crate::callout::CalloutRequest;
 use crate::config::Notify;
 use crate::effects::Effects;
 use crate::events::{Ring, View};

@@ -7,8 +7,8 @@ use crate::host::{Host, define};
 use crate::instances::{Instances, Number, Shown};
 use crate::matching::Index;
 use crate::registry::Seen;
+use crate::request::subject::Subject;
 use crate::store::ServiceHandle;
-use crate::subject::Subject;
 use crate::unreadable::Watch;
 
 /// The services of one configuration on one worker.

@@ -24,7 +24,7 @@ use crate::config::{MOST_STALE_ENTRIES, Stale};
 use crate::headers::{Facts, Headers};
 use crate::host::Host;
 use crate::instances::Instance;
-use crate::reply::Reply;
+use crate::response::reply::Reply;
 use crate::store::ServiceHandle;
 
 pub(crate) use copy::Copy;

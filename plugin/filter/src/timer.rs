@@ -5,8 +5,8 @@
 
 use breaker::{Breaker, StateName, UnixTime};
 
-use crate::CalloutRequest;
 use crate::budget;
+use crate::callout::CalloutRequest;
 use crate::effects::Effects;
 use crate::filter::Filter;
 use crate::headers::Headers;

@@ -3,7 +3,7 @@
 use crate::effects::Effects;
 use crate::filter::Filter;
 use crate::host::Host;
-use crate::reply::Reply;
+use crate::response::reply::Reply;
 use crate::store::ServiceHandle;
 
 #[derive(serde::Serialize)]

@@ -6,7 +6,7 @@ use shared::VersionGauge;
 use crate::clusters::Unknown;
 use crate::events::{self, percent};
 use crate::host::Host;
-use crate::reply::rfc3339;
+use crate::response::reply::rfc3339;
 use crate::status::ServiceStatus;
 use crate::telemetry::{Metric, ServiceMetric};
 

@@ -3,23 +3,21 @@
 use breaker::{Clean, Ended, Outcome, Permit, Settlement, StateName};
 use shared::VersionGauge;
 
-use super::head::{self, AnswerHead, Form};
-use super::replace::{Failed, Substitute};
-use super::{
-    Call, Exchange, GRPC_STATUS, Held, Phase, Protocol, Replaying, ResponseVerdict, replace,
-};
-use crate::classify::{Course, Rules};
+use super::replacement::{Failed, Substitute};
+use super::{Call, Exchange, Held, Phase, Protocol, Replaying, ResponseVerdict, replacement};
 use crate::config::{ExposeState, Service};
 use crate::effects::Effects;
+use crate::exchange::replay::Capture;
 use crate::filter::Filter;
 use crate::headers::OwnResponseHeaders;
 use crate::health::claim_check;
 use crate::host::Host;
-use crate::origin::Origin;
-use crate::pushback;
+use crate::host::origin::Origin;
 use crate::random::scrambled;
-use crate::replay::Capture;
-use crate::reply::{Reply, ResponseAnnotations};
+use crate::response::classify::{Course, Rules};
+use crate::response::head::{self, AnswerHead, Form, GRPC_STATUS};
+use crate::response::reply::{Reply, ResponseAnnotations};
+use crate::response::retry_after;
 use crate::stale::Wanted;
 use crate::store::{ServiceHandle, Update};
 use crate::telemetry::{FallbackKind, Metric, ServiceMetric};
@@ -117,7 +115,7 @@ impl Filter {
         let Piece { len, end_of_stream, bytes, put } = piece;
         let Phase::Admitted(call) = &mut exchange.phase else {
             if let Phase::Replaced(pending) = &mut exchange.phase {
-                replace::piece(pending, len, put);
+                replacement::piece(pending, len, put);
             }
             return;
         };
@@ -553,7 +551,7 @@ fn with_pushback(
 ) -> Outcome {
     let asked = || {
         let honored = service.policy.open.honor_retry_after;
-        honored.then(|| pushback::asked(protocol == Protocol::Grpc, host)).flatten()
+        honored.then(|| retry_after::asked(protocol == Protocol::Grpc, host)).flatten()
     };
     match outcome {
         Outcome::Failure { .. } => Outcome::Failure { retry_after: asked() },

@@ -3,14 +3,14 @@
 
 use breaker::{DivertReason, Mode, Permit};
 
-use super::admission::Standing;
 use super::{Call, Exchange, Held, Phase};
 use crate::bulkhead::{Place, Taken};
 use crate::config::Bulkhead;
 use crate::effects::Effects;
 use crate::filter::Filter;
 use crate::host::Host;
-use crate::reply::Reply;
+use crate::request::admission::Standing;
+use crate::response::reply::Reply;
 use crate::store::{ServiceHandle, Update};
 use crate::telemetry::ServiceMetric;
 

@@ -3,16 +3,16 @@
 use breaker::DivertReason;
 
 use super::ResponseVerdict;
-use super::admission::Standing;
-use super::replace::{Failed, Substitute};
+use super::replacement::{Failed, Substitute};
 use crate::config::ExposeState;
 use crate::effects::Effects;
 use crate::filter::Filter;
 use crate::headers::{CLUSTER_HEADER, OwnResponseHeaders};
+use crate::host::origin::Origin;
 use crate::host::{Host, Property};
 use crate::instances::Number;
-use crate::origin::Origin;
-use crate::reply::ResponseAnnotations;
+use crate::request::admission::Standing;
+use crate::response::reply::ResponseAnnotations;
 use crate::store::Complaint;
 use crate::telemetry::{FallbackKind, ModuleMetric, Unprotected};
 

@@ -7,7 +7,7 @@ use breaker::Timestamp;
 use super::rules;
 use crate::budget::Body;
 use crate::headers::Headers;
-use crate::reply::Reply;
+use crate::response::reply::Reply;
 
 const VERSION: u8 = 1;
 

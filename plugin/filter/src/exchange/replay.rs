@@ -3,8 +3,8 @@
 
 use breaker::StateName;
 
-use crate::CalloutRequest;
 use crate::budget::{Body, Claim, Head, Settled, Taken, Ticket};
+use crate::callout::CalloutRequest;
 use crate::config::{ExposeState, FallbackCluster};
 use crate::effects::Effects;
 use crate::exchange::{Exchange, Replaying, Substitute};
@@ -12,7 +12,7 @@ use crate::filter::Filter;
 use crate::headers::{
     CLUSTER_HEADER, FALLBACK_HEADER, Headers, REASON_HEADER, SERVICE_HEADER, STATE_HEADER,
 };
-use crate::reply::{Reply, ResponseAnnotations};
+use crate::response::reply::{Reply, ResponseAnnotations};
 use crate::telemetry::{FallbackKind, ServiceMetric};
 
 /// Headers that belong to a connection or to the framing of a message, not to the message.

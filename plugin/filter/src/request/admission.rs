@@ -13,7 +13,7 @@ use crate::store::{Lost, ServiceHandle, Update};
 use crate::telemetry::{ModuleMetric, ServiceMetric, Unprotected};
 
 /// What becomes of a request.
-pub(super) enum Entry {
+pub(crate) enum Entry {
     /// It goes on, and is none of the breaker's business.
     Unguarded,
     /// It goes on, with its place if there is a bulkhead.
@@ -26,21 +26,21 @@ pub(super) enum Entry {
 
 /// A request that asks for entry.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Arriving {
+pub(crate) struct Arriving {
     /// The class of its bulkhead.
-    pub(super) class: usize,
+    pub(crate) class: usize,
     /// Whether all of it has come.
-    pub(super) complete: bool,
+    pub(crate) complete: bool,
 }
 
 /// How a breaker stands when it is asked.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Standing {
+pub(crate) struct Standing {
     /// What it shows.
-    pub(super) state: StateName,
+    pub(crate) state: StateName,
     /// When it may leave the open state.
-    pub(super) retry_at: Option<Timestamp>,
-    pub(super) mode: Mode,
+    pub(crate) retry_at: Option<Timestamp>,
+    pub(crate) mode: Mode,
 }
 
 impl Standing {
@@ -57,7 +57,7 @@ impl Standing {
 impl ServiceHandle<'_> {
     /// Decides on a call of a class, whose request is complete or not. Where the breaker is closed
     /// and clean, and no place has to be found, that is all there is to it.
-    pub(super) fn enter(
+    pub(crate) fn enter(
         &self,
         arriving: Arriving,
         host: &impl Host,
@@ -160,7 +160,7 @@ impl ServiceHandle<'_> {
     }
 
     /// How the breaker stands; `None`: there is no record to be had.
-    pub(super) fn standing(&self, host: &impl Host, effects: &mut Effects) -> Option<Standing> {
+    pub(crate) fn standing(&self, host: &impl Host, effects: &mut Effects) -> Option<Standing> {
         match self.clean(host) {
             Some(clean) => Some(Standing::of_clean(clean)),
             None => {
@@ -171,7 +171,7 @@ impl ServiceHandle<'_> {
     }
 
     /// A call that found no place was none: it is not counted, and a trial's place returns at once.
-    pub(super) fn give_permit_back(&self, permit: Permit, host: &impl Host, effects: &mut Effects) {
+    pub(crate) fn give_permit_back(&self, permit: Permit, host: &impl Host, effects: &mut Effects) {
         if !permit.is_trial() {
             return;
         }

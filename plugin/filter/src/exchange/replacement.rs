@@ -11,11 +11,11 @@
 
 use super::{Exchange, Phase};
 use crate::budget::Claim;
+use crate::exchange::replay::NOT_FORWARDED;
 use crate::filter::Filter;
 use crate::headers::{Headers, STATUS};
 use crate::host::Host;
-use crate::replay::NOT_FORWARDED;
-use crate::reply::Reply;
+use crate::response::reply::Reply;
 
 /// What an access log finds the replaced status by, among what filters note of a stream.
 pub const REPLACED_STATUS: &str = "edge_breaker_replaced_status";

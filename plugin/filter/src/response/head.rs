@@ -1,7 +1,8 @@
 //! The head of an answer, as far as each call needs it.
 
-use super::GRPC_STATUS;
 use crate::headers::{self, GrpcFlavour, Headers, OwnResponseHeaders, STATUS};
+
+pub(crate) const GRPC_STATUS: &str = "grpc-status";
 
 /// Set by Envoy's router on each answer of a service, however it began: the time that it took.
 /// Replies of the proxy's own do not have it, nor do any where `suppress_envoy_headers` is set.
@@ -13,19 +14,19 @@ const GRPC_UNKNOWN: u8 = 2;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AnswerHead {
     /// `None`: the proxy gave none, or one that is no HTTP status.
-    pub(super) status: Option<u16>,
+    pub(crate) status: Option<u16>,
     /// Whether it looks as if the service had given it. If not, the proxy can be asked.
-    pub(super) of_service: bool,
-    pub(super) form: Form,
+    pub(crate) of_service: bool,
+    pub(crate) form: Form,
     /// gRPC's status, if it is here.
-    pub(super) grpc_status: Option<u8>,
+    pub(crate) grpc_status: Option<u8>,
     /// Which of the filter's own headers the service has sent.
-    pub(super) own: OwnResponseHeaders,
+    pub(crate) own: OwnResponseHeaders,
 }
 
 /// What kind of body an answer says it has, as far as that matters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Form {
+pub(crate) enum Form {
     /// It does not say.
     #[default]
     Untold,
@@ -81,13 +82,13 @@ impl AnswerHead {
     }
 
     /// Whether it goes on for as long as the client likes.
-    pub(super) const fn is_endless(&self) -> bool {
+    pub(crate) const fn is_endless(&self) -> bool {
         matches!(self.form, Form::EventStream)
     }
 
     /// What an answer to a gRPC call has to say in gRPC, given the status in its trailers, if any.
     /// `None`: it is no gRPC, whatever was asked for.
-    pub(super) fn grpc(&self, trailer: Option<u8>) -> Option<u8> {
+    pub(crate) fn grpc(&self, trailer: Option<u8>) -> Option<u8> {
         match self.form {
             Form::Untold => trailer.or(self.grpc_status),
             // Trailers that are all there is may have any type.
@@ -127,7 +128,7 @@ fn is_event_stream(content_type: &[u8]) -> bool {
 }
 
 /// A gRPC status. What is none is UNKNOWN, as gRPC's clients take it.
-pub(super) fn code(value: &[u8]) -> u8 {
+pub(crate) fn code(value: &[u8]) -> u8 {
     std::str::from_utf8(value).ok().and_then(|text| text.parse().ok()).unwrap_or(GRPC_UNKNOWN)
 }
 

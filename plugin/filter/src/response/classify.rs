@@ -10,7 +10,7 @@
 use breaker::Outcome;
 
 use crate::config::{Classify, Overflow, UNKNOWN_TO_SERVICE};
-use crate::origin::Origin;
+use crate::host::origin::Origin;
 
 /// gRPC's codes that matter here beside the configured ones.
 const GRPC_DEADLINE_EXCEEDED: u8 = 4;

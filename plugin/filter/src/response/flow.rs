@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use breaker::Timestamp;
 
-use crate::classify::Flow;
 use crate::host::Host;
+use crate::response::classify::Flow;
 
 /// What passes of an answer that nobody reads, at most: as much as the first windows and buffers on
 /// its way take in.
@@ -16,7 +16,7 @@ const HALT: Duration = Duration::from_secs(1);
 
 /// What has passed of an answer's body.
 #[derive(Debug, Default)]
-pub(super) struct Passing {
+pub(crate) struct Passing {
     bytes: usize,
     /// When the latest piece did, once they are many.
     last: Option<Timestamp>,
@@ -24,7 +24,7 @@ pub(super) struct Passing {
 
 impl Passing {
     /// Takes note of a piece: whether it is the one by which much has passed.
-    pub(super) fn add(&mut self, len: usize, host: &impl Host) -> bool {
+    pub(crate) fn add(&mut self, len: usize, host: &impl Host) -> bool {
         self.bytes = self.bytes.saturating_add(len);
         if self.bytes <= LITTLE {
             return false;
@@ -33,7 +33,7 @@ impl Passing {
     }
 
     /// How much has passed by now.
-    pub(super) fn flow(&self, host: &impl Host) -> Flow {
+    pub(crate) fn flow(&self, host: &impl Host) -> Flow {
         match self.last {
             None => Flow::Little,
             Some(last) if host.now().monotonic.since(last) < HALT => Flow::Much,

@@ -11,7 +11,7 @@ use breaker::Timestamp;
 use crate::effects::Effects;
 use crate::filter::Filter;
 use crate::host::Host;
-use crate::origin::Origin;
+use crate::host::origin::Origin;
 
 /// How many answers may come before the first request does: a filter in front of this one may have
 /// answered some by itself.

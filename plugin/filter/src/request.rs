@@ -1,0 +1,4 @@
+//! A request: which service it belongs to, and whether it goes there.
+
+pub(crate) mod admission;
+pub(crate) mod subject;
