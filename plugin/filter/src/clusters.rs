@@ -54,7 +54,12 @@ impl Complaints {
 impl Services {
     /// The proxy has no such cluster, though this configuration names it.
     #[inline(never)]
-    pub fn on_unknown_cluster(&self, cluster: &str, host: &impl Host, effects: &mut Effects) {
+    pub(crate) fn on_unknown_cluster(
+        &self,
+        cluster: &str,
+        host: &impl Host,
+        effects: &mut Effects,
+    ) {
         effects.count(ModuleMetric::Unprotected(Unprotected::UnknownCluster));
         let now = host.now();
         if !self.unknown_clusters.is_news(cluster, now.monotonic) {

@@ -53,18 +53,21 @@ pub(crate) use ::config::{self, matching};
 
 pub use breaker::{Command, Mode, Now, Reason, StateName, Timestamp, UnixTime};
 pub use callout::CalloutRequest;
-pub use callout::waiting::{Awaited, GivenUp};
-pub use command::SteerError;
+pub use callout::waiting::{TimedOut, WaitingCallers};
+pub use command::CommandError;
 pub use config::{Capability, Config, ConfigError, Withheld};
 pub use effects::{Change, Effects, Level};
-pub use exchange::replay::{FallbackAnswer, FallbackVerdict};
 pub use exchange::{
-    AnswerHead, Exchange, Piece, REPLACED_STATUS, Replacement, RequestAction, RequestVerdict,
-    ResponseVerdict, Substitute, TrailersVerdict, Way,
+    Exchange, FallbackAnswer, FallbackVerdict, Piece, RequestAction, RequestVerdict,
+    ResponseVerdict,
 };
 pub use filter::Filter;
-pub use headers::{Headers, OwnHeaders, OwnResponseHeaders};
-pub use host::{Host, Peer, Property};
+pub use headers::{Headers, ReservedHeaders, ReservedResponseHeaders};
+pub use host::{Host, Origin, Peer, Stream};
+pub use response::head::AnswerHead;
+pub use response::replacement::{
+    REPLACED_STATUS, ReplaceBy, Replacement, Substitute, TrailersVerdict,
+};
 pub use response::reply::{Reply, ResponseAnnotations};
 pub use shared::{Clock, NoGauges, Store, StoreFault, SwapError, Version, VersionGauge};
 pub use status::ServiceStatus;

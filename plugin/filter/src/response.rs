@@ -3,5 +3,6 @@
 pub(crate) mod classify;
 pub(crate) mod flow;
 pub(crate) mod head;
+pub(crate) mod replacement;
 pub(crate) mod reply;
 pub(crate) mod retry_after;

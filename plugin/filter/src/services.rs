@@ -16,7 +16,7 @@ use crate::unreadable::Watch;
 /// All that workers have to agree on is in the shared store; what is kept here may be lost with
 /// the worker at any time.
 #[derive(Debug)]
-pub struct Services {
+pub(crate) struct Services {
     pub(crate) config: Config,
     /// Whether matching needs the name of the upstream cluster.
     pub(crate) needs_cluster: bool,

@@ -9,7 +9,7 @@
 //! [`copy`] is an answer that is being kept while it streams by.
 
 mod copy;
-mod entry;
+pub(crate) mod entry;
 mod rules;
 
 use std::borrow::Cow;
@@ -100,10 +100,10 @@ impl Wanted {
         Some(Self { hash, key, headers: headers.clone(), head, whole, claim: Claim::default() })
     }
 
-    /// Lays claim to its bytes, since it is held on to. `None`: there is no room.
+    /// Claims its bytes, since it is held on to. `None`: there is no room.
     pub(crate) fn held(mut self, budget: usize) -> Option<Self> {
         let size = self.headers.size().saturating_add(self.key.capacity());
-        self.claim = Claim::lay(size, budget)?;
+        self.claim = Claim::new(size, budget)?;
         Some(self)
     }
 

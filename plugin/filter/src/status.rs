@@ -3,8 +3,8 @@
 use breaker::{Breaker, Counts, Mode, Now, Reason, StateName, UnixTime};
 
 use crate::bulkhead;
-use crate::filter::Filter;
 use crate::host::{Host, StoreFault};
+use crate::services::Services;
 use crate::store::ServiceHandle;
 
 /// A service's breaker as it is now.
@@ -63,14 +63,14 @@ impl ServiceStatus {
     }
 }
 
-impl Filter {
+impl Services {
     /// All breakers there are now, in the order of their names ([`names`](Self::names)). To look changes
     /// nothing: a damaged record shows a new breaker, as it will be taken for one, and is left as it is.
     ///
     /// # Errors
     ///
     /// If the store cannot be read.
-    pub fn status(&self, host: &impl Host) -> Result<Vec<ServiceStatus>, StoreFault> {
+    pub(crate) fn status(&self, host: &impl Host) -> Result<Vec<ServiceStatus>, StoreFault> {
         let now = host.now();
         let status = self.records().map(|record| {
             let Some(breaker) = record.peek(host)? else {

@@ -11,7 +11,7 @@ use crate::status::ServiceStatus;
 use crate::telemetry::{Metric, ServiceMetric};
 
 #[derive(serde::Serialize)]
-pub(super) struct Services {
+pub(super) struct ServiceList {
     /// By the proxy's clock: what times are to be compared with.
     pub(super) now: String,
     pub(super) services: Vec<View>,
@@ -21,7 +21,7 @@ pub(super) struct Services {
 }
 
 #[derive(serde::Serialize)]
-pub(super) struct Events<'a> {
+pub(super) struct EventList<'a> {
     pub(super) events: Vec<events::View<'a>>,
 }
 

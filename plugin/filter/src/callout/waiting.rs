@@ -1,4 +1,4 @@
-//! Calls whose answers are awaited, and when they are given up.
+//! Who waits for a call to be answered, and when it is given up.
 //!
 //! A proxy brings an answer to each call that it has taken on, if only that there was none in time.
 //! One whose operator withholds `proxy_on_http_call_response` never does, and whoever waits for it
@@ -8,13 +8,13 @@
 
 /// Calls under way on a worker, by the proxy's numbers, and who waits for each.
 #[derive(Debug)]
-pub struct Awaited<T> {
+pub struct WaitingCallers<T> {
     /// Few at a time.
     calls: Vec<Call<T>>,
     /// Whether any answer has ever come.
-    heard: bool,
+    any_answered: bool,
     /// Whether an answer has been missing.
-    missed: bool,
+    any_missed: bool,
 }
 
 #[derive(Debug)]
@@ -27,33 +27,33 @@ struct Call<T> {
     caller: T,
 }
 
-/// What has become of the calls that a tick gave up.
+/// The calls that a tick gave up.
 #[derive(Debug)]
-pub struct GivenUp<T> {
+pub struct TimedOut<T> {
     /// Who waited for them.
     pub callers: Vec<T>,
     /// Whether it shows for the first time that no answer comes at all.
-    pub unheard: bool,
+    pub never_answered: bool,
 }
 
-impl<T> Default for Awaited<T> {
+impl<T> Default for WaitingCallers<T> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<T> Awaited<T> {
+impl<T> WaitingCallers<T> {
     /// None.
     #[must_use]
     pub const fn new() -> Self {
-        Self { calls: Vec::new(), heard: false, missed: false }
+        Self { calls: Vec::new(), any_answered: false, any_missed: false }
     }
 
     /// Whether somebody may be made to wait for an answer: not where none has ever come, and one
     /// should have.
     #[must_use]
     pub const fn may_wait(&self) -> bool {
-        self.heard || !self.missed
+        self.any_answered || !self.any_missed
     }
 
     /// A call was made, which is given up after so many ticks of this context.
@@ -64,22 +64,22 @@ impl<T> Awaited<T> {
 
     /// The answer to a call has come: who waits for it, unless it was given up.
     pub fn answered(&mut self, call: u32) -> Option<T> {
-        self.heard = true;
+        self.any_answered = true;
         let place = self.calls.iter().position(|known| known.number == call)?;
         Some(self.calls.swap_remove(place).caller)
     }
 
     /// A context ticks: which calls are given up.
-    pub fn on_tick(&mut self, root: u32) -> GivenUp<T> {
+    pub fn on_tick(&mut self, root: u32) -> TimedOut<T> {
         let is_over = |call: &mut Call<T>| {
             let counts = call.root == root;
             call.ticks = call.ticks.saturating_sub(u32::from(counts));
             counts && call.ticks == 0
         };
         let callers: Vec<T> = self.calls.extract_if(.., is_over).map(|call| call.caller).collect();
-        let unheard = !callers.is_empty() && !self.heard && !self.missed;
-        self.missed |= !callers.is_empty();
-        GivenUp { callers, unheard }
+        let never_answered = !callers.is_empty() && !self.any_answered && !self.any_missed;
+        self.any_missed |= !callers.is_empty();
+        TimedOut { callers, never_answered }
     }
 
     /// A context is gone, and whoever waited there.

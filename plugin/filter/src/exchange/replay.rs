@@ -3,31 +3,18 @@
 
 use breaker::StateName;
 
+use super::verdict::FallbackVerdict;
 use crate::budget::{Body, Claim, Head, Settled, Taken, Ticket};
 use crate::callout::CalloutRequest;
 use crate::config::{ExposeState, FallbackCluster};
 use crate::effects::Effects;
-use crate::exchange::{Exchange, Replaying, Substitute};
-use crate::filter::Filter;
 use crate::headers::{
-    CLUSTER_HEADER, FALLBACK_HEADER, Headers, REASON_HEADER, SERVICE_HEADER, STATE_HEADER,
+    CLUSTER_HEADER, FALLBACK_HEADER, Headers, NOT_FORWARDED, REASON_HEADER,
+    ReservedResponseHeaders, SERVICE_HEADER, STATE_HEADER,
 };
+use crate::response::replacement::{FailedResponse, Substitute};
 use crate::response::reply::{Reply, ResponseAnnotations};
 use crate::telemetry::{FallbackKind, ServiceMetric};
-
-/// Headers that belong to a connection or to the framing of a message, not to the message.
-pub(crate) const NOT_FORWARDED: [&[u8]; 10] = [
-    b"connection",
-    b"content-length",
-    b"expect",
-    b"keep-alive",
-    b"proxy-connection",
-    b"te",
-    b"trailer",
-    b"transfer-encoding",
-    b"upgrade",
-    b":scheme",
-];
 
 /// A copy of a request, taken as it streams by.
 #[derive(Debug)]
@@ -38,41 +25,36 @@ pub(crate) enum Capture {
     Growing(Ticket, usize),
 }
 
-/// How much may be copied.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Bounds {
-    /// Of the body of one request.
-    pub(crate) body: usize,
-    /// Of everything, by a worker.
-    pub(crate) all: usize,
-}
-
 impl Capture {
     /// Begins a copy of a request whose headers have come. `None`: there is no room for it.
     #[inline(always)]
-    pub(crate) fn begin(headers: Headers, complete: bool, all: usize) -> Option<Self> {
+    pub(crate) fn begin(headers: Headers, complete: bool, max_copied_bytes: usize) -> Option<Self> {
         if !complete {
-            return Some(Self::Growing(Ticket::begin(Head::Request(headers), all)?, 0));
+            return Some(Self::Growing(
+                Ticket::begin(Head::Request(headers), max_copied_bytes)?,
+                0,
+            ));
         }
-        let claim = Claim::lay(headers.size(), all)?;
+        let claim = Claim::new(headers.size(), max_copied_bytes)?;
         Some(Self::Whole(headers, Body::default(), claim))
     }
 
-    /// Takes a piece of the body. `None`: it does not fit, and the copy is worth nothing.
+    /// Takes a piece of the body, where one request's may be so long, and all copies of a worker. `None`:
+    /// it does not fit, and the copy is worth nothing.
     pub(crate) fn take(
         self,
         len: usize,
         end: bool,
-        bounds: Bounds,
+        (max_body, max_copied_bytes): (usize, usize),
         bytes: impl FnOnce() -> Option<Vec<u8>>,
     ) -> Option<Self> {
         let Self::Growing(ticket, before) = self else {
             return (len == 0).then_some(self);
         };
-        if len > bounds.body.saturating_sub(before) {
+        if len > max_body.saturating_sub(before) {
             return None;
         }
-        if len > 0 && ticket.take(len, bounds.all, bytes) != Taken::Yes {
+        if len > 0 && ticket.take(len, max_copied_bytes, bytes) != Taken::Yes {
             return None;
         }
         if !end {
@@ -147,38 +129,34 @@ pub struct FallbackAnswer {
     pub body: Vec<u8>,
 }
 
-/// What becomes of the failed answer that is held back.
-#[derive(Debug, PartialEq, Eq)]
-pub enum FallbackVerdict {
-    /// It goes on, and tells this.
-    Resume(ResponseAnnotations),
-    /// This takes its place.
-    Replace(Substitute),
-    /// Nothing is held back.
-    Nothing,
+/// A failed answer that is held back while the fallback cluster is asked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Replaying {
+    /// The metrics that it is counted in.
+    pub(super) service: usize,
+    /// The state to show.
+    pub(super) state: StateName,
+    /// What the answer itself says of the breaker, and may not.
+    pub(super) reserved: ReservedResponseHeaders,
+    pub(super) failed: FailedResponse,
 }
 
-impl Filter {
+impl Replaying {
     /// Decides when the fallback has answered; `None`: it could not be called, did not answer in
     /// time, or was cut off. Its failure is not the service's: the answer held back goes on.
-    pub fn on_fallback_answer(
-        &self,
-        exchange: &mut Exchange,
+    pub(super) fn on_answer(
+        self,
+        expose: ExposeState,
         answer: Option<FallbackAnswer>,
         effects: &mut Effects,
     ) -> FallbackVerdict {
-        let Some(replaying) = self.end_replay(exchange) else {
-            return FallbackVerdict::Nothing;
+        let Self { service, state, reserved: remove, failed } = self;
+        let Some(reply) = answer.and_then(reply_of) else {
+            let state = (expose == ExposeState::Always).then_some(state);
+            return FallbackVerdict::Resume(ResponseAnnotations { state, fallback: None, remove });
         };
-        let Replaying { service: number, state, foreign, failed } = replaying;
-        let reply = answer.and_then(reply_of);
-        let Some(reply) = reply else {
-            let told = self.config.expose_state == ExposeState::Always;
-            let state = told.then_some(state);
-            return FallbackVerdict::Resume(ResponseAnnotations { state, fallback: None, foreign });
-        };
-        effects.count_of(number, ServiceMetric::Fallback(FallbackKind::Replay));
-        let reply = reply.telling(self.config.expose_state, state, FallbackKind::Replay);
+        effects.count_of(service, ServiceMetric::Fallback(FallbackKind::Replay));
+        let reply = reply.annotated(expose, state, FallbackKind::Replay);
         FallbackVerdict::Replace(Substitute { reply, failed })
     }
 }

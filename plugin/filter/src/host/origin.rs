@@ -1,7 +1,5 @@
 //! How an answer, or the lack of one, came about: Envoy's response code details and flags.
 
-use crate::host::{Host, Property};
-
 /// Envoy's response flags, by the position of their bit.
 mod flag {
     const fn bits<const N: usize>(positions: [u8; N]) -> u64 {
@@ -33,9 +31,11 @@ mod flag {
 }
 
 /// How an answer, or the lack of one, came about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Origin {
-    /// The service gave it, and when the stream has ended, all of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Origin {
+    /// The service gave it, and when the stream has ended, all of it. A host that cannot tell is taken to
+    /// speak for the service.
+    #[default]
     Service,
     /// The request never got to a host: there is none, or no connection to it. No client can be the
     /// cause of that.
@@ -63,12 +63,17 @@ pub(crate) enum Origin {
 }
 
 impl Origin {
-    /// Asks the proxy. One that cannot tell is taken to speak for the service.
-    pub(crate) fn ask(host: &impl Host) -> Self {
-        match host.property(Property::ResponseCodeDetails) {
+    /// By Envoy's words: the response code details, and its response flags, a bit each in a 64-bit
+    /// number, little-endian, which are asked for if they matter.
+    #[must_use]
+    pub fn from_envoy(details: Option<Vec<u8>>, flags: impl FnOnce() -> Option<Vec<u8>>) -> Self {
+        match details {
             None => Self::Service,
             Some(details) if details == b"via_upstream" => Self::Service,
-            Some(details) => Self::of(&details, flags(host)),
+            Some(details) => {
+                let flags = flags().and_then(|bytes| <[u8; 8]>::try_from(bytes).ok());
+                Self::of(&details, flags.map_or(0, u64::from_le_bytes))
+            }
         }
     }
 
@@ -79,7 +84,7 @@ impl Origin {
             Self::Overflow
         } else if has(flag::CLIENT_GONE) {
             Self::ClientGone
-        } else if let Some(origin) = Self::told(details) {
+        } else if let Some(origin) = Self::of_details(details) {
             origin
         } else if has(flag::TIMEOUT) {
             Self::Timeout
@@ -101,7 +106,7 @@ impl Origin {
     }
 
     /// What the details alone tell, where they do.
-    fn told(details: &[u8]) -> Option<Self> {
+    fn of_details(details: &[u8]) -> Option<Self> {
         if let Some(reason) = details.strip_prefix(b"upstream_reset_before_response_started{") {
             let unreachable = UNREACHABLE.iter().any(|known| reason.starts_with(known));
             return Some(if unreachable { Self::Unreachable } else { Self::Broken });
@@ -127,9 +132,3 @@ const UNREACHABLE: [&[u8]; 4] = [
     b"local_connection_failure",
     b"remote_connection_failure",
 ];
-
-fn flags(host: &impl Host) -> u64 {
-    host.property(Property::ResponseFlags)
-        .and_then(|bytes| <[u8; 8]>::try_from(bytes).ok())
-        .map_or(0, u64::from_le_bytes)
-}

@@ -12,30 +12,30 @@ use crate::random::scrambled;
 use crate::store::{Lost, ServiceHandle, Update};
 use crate::telemetry::{ModuleMetric, ServiceMetric, Unprotected};
 
-/// What becomes of a request.
-pub(crate) enum Entry {
+/// Whether a request goes to its service.
+pub(crate) enum Decision {
     /// It goes on, and is none of the breaker's business.
-    Unguarded,
-    /// It goes on, with its place if there is a bulkhead.
+    Bypassed,
+    /// It goes on, with its bulkhead permit if there is a bulkhead.
     Admitted(Permit, Option<Place>),
     /// It does not.
-    Diverted(DivertReason, Standing),
-    /// The name of its breaker has made room: there is none to be asked.
-    Gone,
+    Diverted(DivertReason, Snapshot),
+    /// The service's name was evicted: there is no breaker to be asked.
+    Evicted,
 }
 
-/// A request that asks for entry.
+/// A request that asks for admission.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Arriving {
-    /// The class of its bulkhead.
-    pub(crate) class: usize,
+pub(crate) struct Arrival {
+    /// The partition of its bulkhead.
+    pub(crate) partition: usize,
     /// Whether all of it has come.
     pub(crate) complete: bool,
 }
 
-/// How a breaker stands when it is asked.
+/// How a breaker stands at the moment when it is asked.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Standing {
+pub(crate) struct Snapshot {
     /// What it shows.
     pub(crate) state: StateName,
     /// When it may leave the open state.
@@ -43,7 +43,7 @@ pub(crate) struct Standing {
     pub(crate) mode: Mode,
 }
 
-impl Standing {
+impl Snapshot {
     const fn of_clean(clean: Clean) -> Self {
         Self { state: clean.state(), retry_at: None, mode: clean.mode() }
     }
@@ -55,46 +55,46 @@ impl Standing {
 }
 
 impl ServiceHandle<'_> {
-    /// Decides on a call of a class, whose request is complete or not. Where the breaker is closed
+    /// Decides on a request. Where the breaker is closed
     /// and clean, and no place has to be found, that is all there is to it.
-    pub(crate) fn enter(
+    pub(crate) fn admit(
         &self,
-        arriving: Arriving,
+        arrival: Arrival,
         host: &impl Host,
         effects: &mut Effects,
-    ) -> Entry {
+    ) -> Decision {
         match self.clean(host) {
             Some(clean) if self.service.bulkhead.is_none() => match clean.permit() {
-                Some(permit) => Entry::Admitted(permit, None),
-                None => Entry::Unguarded,
+                Some(permit) => Decision::Admitted(permit, None),
+                None => Decision::Bypassed,
             },
-            clean => self.ask_for_entry(clean, arriving, host, effects),
+            clean => self.admit_unclean(clean, arrival, host, effects),
         }
     }
 
     #[inline(never)]
-    fn ask_for_entry(
+    fn admit_unclean(
         &self,
         clean: Option<Clean>,
-        Arriving { class, complete }: Arriving,
+        Arrival { partition, complete }: Arrival,
         host: &impl Host,
         effects: &mut Effects,
-    ) -> Entry {
+    ) -> Decision {
         let not_permitted = |reason, effects: &mut Effects| {
             effects.count_of(self.number, ServiceMetric::NotPermitted(reason));
         };
-        let Some((admission, standing)) = self.ask(clean, complete, host, effects) else {
+        let Some((admission, snapshot)) = self.ask(clean, complete, host, effects) else {
             if self.instance.is_gone() {
-                return Entry::Gone;
+                return Decision::Evicted;
             }
             effects.count(ModuleMetric::Unprotected(Unprotected::Store));
-            return Entry::Unguarded;
+            return Decision::Bypassed;
         };
-        let (permit, excused) = match admission {
-            Admission::Unguarded => return Entry::Unguarded,
+        let (permit, shadowed) = match admission {
+            Admission::Unguarded => return Decision::Bypassed,
             Admission::Diverted(reason) => {
                 not_permitted(reason, effects);
-                return Entry::Diverted(reason, standing);
+                return Decision::Diverted(reason, snapshot);
             }
             Admission::Excused(reason, permit) => {
                 not_permitted(reason, effects);
@@ -103,22 +103,27 @@ impl ServiceHandle<'_> {
             Admission::Admitted(permit) => (permit, false),
         };
         let Some(bulkhead) = &self.service.bulkhead else {
-            return Entry::Admitted(permit, None);
+            return Decision::Admitted(permit, None);
         };
-        let heeded = standing.mode == Mode::Enabled;
-        match self.take_place(bulkhead, Wanted { class, complete, heeded }, host, effects) {
-            Taken::Place(place) => Entry::Admitted(permit, Some(place)),
-            Taken::Unknown => Entry::Admitted(permit, None),
+        let heeded = snapshot.mode == Mode::Enabled;
+        match self.take_place(
+            bulkhead,
+            Wanted { class: partition, complete, heeded },
+            host,
+            effects,
+        ) {
+            Taken::Place(place) => Decision::Admitted(permit, Some(place)),
+            Taken::Unknown => Decision::Admitted(permit, None),
             Taken::Full(place) => {
                 // Who would have been diverted already would not have come here.
-                if !excused {
+                if !shadowed {
                     not_permitted(DivertReason::Bulkhead, effects);
                 }
                 match place {
-                    Some(place) => Entry::Admitted(permit, Some(place)),
+                    Some(place) => Decision::Admitted(permit, Some(place)),
                     None => {
                         self.give_permit_back(permit, host, effects);
-                        Entry::Diverted(DivertReason::Bulkhead, standing)
+                        Decision::Diverted(DivertReason::Bulkhead, snapshot)
                     }
                 }
             }
@@ -133,39 +138,39 @@ impl ServiceHandle<'_> {
         complete: bool,
         host: &impl Host,
         effects: &mut Effects,
-    ) -> Option<(Admission, Standing)> {
+    ) -> Option<(Admission, Snapshot)> {
         let policy = &self.service.policy;
         if let Some(clean) = clean {
             let admission = clean.permit().map_or(Admission::Unguarded, Admission::Admitted);
-            return Some((admission, Standing::of_clean(clean)));
+            return Some((admission, Snapshot::of_clean(clean)));
         }
         let asked = self.update(host, effects, |breaker| {
             if let Some(admission) = breaker.admit_closed(policy) {
-                return Update::Unchanged((admission, Standing::of(breaker, policy.mode)));
+                return Update::Unchanged((admission, Snapshot::of(breaker, policy.mode)));
             }
             let now = host.now().monotonic;
             let random = scrambled(now.as_nanos());
             let (admission, transition) = breaker.admit(policy, complete, now, random);
             claim_check(breaker, policy, transition, host);
-            Update::Changed((admission, Standing::of(breaker, policy.mode)), transition)
+            Update::Changed((admission, Snapshot::of(breaker, policy.mode)), transition)
         });
         match asked {
             Ok(asked) => Some(asked),
             Err(Lost::Store | Lost::Newer | Lost::Gone) => None,
             Err(Lost::Race) => {
                 let breaker = self.load(host, effects).ok()?;
-                Some((breaker.admit_unwritten(policy), Standing::of(&breaker, policy.mode)))
+                Some((breaker.admit_unwritten(policy), Snapshot::of(&breaker, policy.mode)))
             }
         }
     }
 
     /// How the breaker stands; `None`: there is no record to be had.
-    pub(crate) fn standing(&self, host: &impl Host, effects: &mut Effects) -> Option<Standing> {
+    pub(crate) fn snapshot(&self, host: &impl Host, effects: &mut Effects) -> Option<Snapshot> {
         match self.clean(host) {
-            Some(clean) => Some(Standing::of_clean(clean)),
+            Some(clean) => Some(Snapshot::of_clean(clean)),
             None => {
                 let breaker = self.load(host, effects).ok()?;
-                Some(Standing::of(&breaker, self.service.policy.mode))
+                Some(Snapshot::of(&breaker, self.service.policy.mode))
             }
         }
     }

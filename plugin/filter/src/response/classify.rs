@@ -10,7 +10,8 @@
 use breaker::Outcome;
 
 use crate::config::{Classify, Overflow, UNKNOWN_TO_SERVICE};
-use crate::host::origin::Origin;
+use crate::host::Origin;
+use crate::response::flow::Flow;
 
 /// gRPC's codes that matter here beside the configured ones.
 const GRPC_DEADLINE_EXCEEDED: u8 = 4;
@@ -22,9 +23,9 @@ const GRPC_OF_ITSELF: [u8; 5] = [2, 8, 13, 14, 15];
 
 const TOO_MANY_REQUESTS: u16 = 429;
 
-/// The head of an answer, as far as it has come.
+/// What an answer to a call says by its status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Head {
+pub(crate) enum CallStatus {
     /// None has come.
     None,
     /// That of an HTTP answer: its status. `None`: it has none, or one that is no HTTP status.
@@ -33,13 +34,13 @@ pub(crate) enum Head {
     Grpc(Option<u16>, u8),
 }
 
-/// How a call has gone, beside its answer's head.
+/// How far a call has come, and what can be why it ended.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Course {
+pub(crate) struct CallProgress {
     /// Whether all of the request has come.
     pub(crate) complete: bool,
     /// Whether the client set terms, a short deadline or retries, that can be why a time was over.
-    pub(crate) own_terms: bool,
+    pub(crate) client_terms: bool,
     /// Whether the service has begun to answer.
     pub(crate) answered: bool,
     /// Whether it is a trial of a half-open breaker.
@@ -50,19 +51,6 @@ pub(crate) struct Course {
     pub(crate) endless: bool,
     /// How much of the answer has passed.
     pub(crate) flow: Flow,
-}
-
-/// How much of an answer's body has passed. A client that does not read takes in what the buffers
-/// on its way hold; whatever then ends the answer can be for want of a reader.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Flow {
-    /// No more than a client takes in that does not read.
-    #[default]
-    Little,
-    /// More, and until just now.
-    Much,
-    /// More, but nothing for a while.
-    Halted,
 }
 
 /// The rules that are configured, put to an answer.
@@ -80,29 +68,36 @@ impl Rules<'_> {
     }
 
     /// What a call says of the service.
-    pub(crate) fn judge(&self, head: Head, origin: Origin, course: &Course) -> Outcome {
-        let good = course.answered && self.is_good(head);
+    pub(crate) fn judge(
+        &self,
+        status: CallStatus,
+        origin: Origin,
+        progress: &CallProgress,
+    ) -> Outcome {
+        let good = progress.answered && self.is_good(status);
         match origin {
-            Origin::Service => self.answer(head, course),
+            Origin::Service => self.answer(status, progress),
             Origin::Unreachable | Origin::NoCluster => Outcome::FAILURE,
             Origin::Overflow if self.0.overflow == Overflow::Failure => Outcome::FAILURE,
             Origin::Overflow => Outcome::Ignored,
             Origin::Redirect => Outcome::Success,
-            Origin::ClientGone if course.endless && head.is_success() => Outcome::Success,
+            Origin::ClientGone if progress.endless && status.is_success() => Outcome::Success,
             Origin::ClientGone => Outcome::Aborted,
-            Origin::Proxy | Origin::NoRoute if head == Head::None => Outcome::Aborted,
+            Origin::Proxy | Origin::NoRoute if status == CallStatus::None => Outcome::Aborted,
             Origin::Proxy | Origin::NoRoute => Outcome::Ignored,
             // The service may have waited for the rest of the request, and so may the proxy's clock.
             Origin::Broken | Origin::Timeout | Origin::Idle | Origin::TooLong
-                if !course.complete =>
+                if !progress.complete =>
             {
                 Outcome::Aborted
             }
-            Origin::Timeout | Origin::TooLong if course.own_terms => Outcome::Aborted,
+            Origin::Timeout | Origin::TooLong if progress.client_terms => Outcome::Aborted,
             // As a status of 501 would say: a service resets what it has no word for.
-            Origin::Broken if course.tunnel && !course.answered => Outcome::Ignored,
-            Origin::Broken if good && course.flow == Flow::Halted => Outcome::Ignored,
-            Origin::Timeout | Origin::Idle if good && course.flow >= Flow::Much => Outcome::Ignored,
+            Origin::Broken if progress.tunnel && !progress.answered => Outcome::Ignored,
+            Origin::Broken if good && progress.flow == Flow::Halted => Outcome::Ignored,
+            Origin::Timeout | Origin::Idle if good && progress.flow >= Flow::Much => {
+                Outcome::Ignored
+            }
             // The service was still answering, and well enough.
             Origin::TooLong if good => Outcome::Ignored,
             Origin::Broken | Origin::Timeout | Origin::Idle | Origin::TooLong => Outcome::FAILURE,
@@ -110,23 +105,23 @@ impl Rules<'_> {
     }
 
     /// What an answer of the service says.
-    fn answer(&self, head: Head, course: &Course) -> Outcome {
-        match head {
-            Head::None => Outcome::Aborted,
-            Head::Http(status) => self.http(status, course.trial),
-            Head::Grpc(status, code) => match self.http(status, course.trial) {
-                Outcome::Success => self.grpc(code, course),
+    fn answer(&self, status: CallStatus, progress: &CallProgress) -> Outcome {
+        match status {
+            CallStatus::None => Outcome::Aborted,
+            CallStatus::Http(status) => self.http(status, progress.trial),
+            CallStatus::Grpc(status, code) => match self.http(status, progress.trial) {
+                Outcome::Success => self.grpc(code, progress),
                 outcome => outcome,
             },
         }
     }
 
     /// Whether a head begins an answer that says nothing against the service.
-    fn is_good(&self, head: Head) -> bool {
-        match head {
-            Head::Http(Some(status)) => !self.0.failure_status.contains(status),
-            Head::Grpc(..) => head.is_success(),
-            Head::None | Head::Http(None) => false,
+    fn is_good(&self, status: CallStatus) -> bool {
+        match status {
+            CallStatus::Http(Some(status)) => !self.0.failure_status.contains(status),
+            CallStatus::Grpc(..) => status.is_success(),
+            CallStatus::None | CallStatus::Http(None) => false,
         }
     }
 
@@ -147,15 +142,15 @@ impl Rules<'_> {
         }
     }
 
-    fn grpc(&self, code: u8, course: &Course) -> Outcome {
+    fn grpc(&self, code: u8, progress: &CallProgress) -> Outcome {
         if self.0.ignore_grpc_status.contains(code) {
-            ignored(course.trial && GRPC_OF_ITSELF.contains(&code))
+            ignored(progress.trial && GRPC_OF_ITSELF.contains(&code))
         } else if self.0.failure_grpc_status.contains(code) {
             // The service, too, knows the client's deadline, and ends by it.
-            let by_client = code == GRPC_DEADLINE_EXCEEDED && course.own_terms;
+            let by_client = code == GRPC_DEADLINE_EXCEEDED && progress.client_terms;
             if by_client { Outcome::Aborted } else { Outcome::FAILURE }
-        } else if course.trial && code == GRPC_RESOURCE_EXHAUSTED {
-            ignored(course.trial)
+        } else if progress.trial && code == GRPC_RESOURCE_EXHAUSTED {
+            ignored(progress.trial)
         } else {
             Outcome::Success
         }
@@ -174,7 +169,7 @@ const fn ignored(asked: bool) -> Outcome {
     if asked { Outcome::Declined { retry_after: None } } else { Outcome::Ignored }
 }
 
-impl Head {
+impl CallStatus {
     /// Whether it begins an answer that a client wants to read on.
     const fn is_success(self) -> bool {
         matches!(self, Self::Http(Some(200..400)) | Self::Grpc(Some(200..400), _))

@@ -5,7 +5,6 @@ use std::time::Duration;
 use breaker::Timestamp;
 
 use crate::host::Host;
-use crate::response::classify::Flow;
 
 /// What passes of an answer that nobody reads, at most: as much as the first windows and buffers on
 /// its way take in.
@@ -14,15 +13,28 @@ const LITTLE: usize = 64 * 1024;
 /// After this long without a piece an answer has halted.
 const HALT: Duration = Duration::from_secs(1);
 
+/// How much of an answer's body has passed. A client that does not read takes in what the buffers
+/// on its way hold; whatever then ends the answer can be for want of a reader.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Flow {
+    /// No more than a client takes in that does not read.
+    #[default]
+    Little,
+    /// More, and until just now.
+    Much,
+    /// More, but nothing for a while.
+    Halted,
+}
+
 /// What has passed of an answer's body.
 #[derive(Debug, Default)]
-pub(crate) struct Passing {
+pub(crate) struct BodyFlow {
     bytes: usize,
     /// When the latest piece did, once they are many.
     last: Option<Timestamp>,
 }
 
-impl Passing {
+impl BodyFlow {
     /// Takes note of a piece: whether it is the one by which much has passed.
     pub(crate) fn add(&mut self, len: usize, host: &impl Host) -> bool {
         self.bytes = self.bytes.saturating_add(len);
@@ -33,7 +45,7 @@ impl Passing {
     }
 
     /// How much has passed by now.
-    pub(crate) fn flow(&self, host: &impl Host) -> Flow {
+    pub(crate) fn now(&self, host: &impl Host) -> Flow {
         match self.last {
             None => Flow::Little,
             Some(last) if host.now().monotonic.since(last) < HALT => Flow::Much,

@@ -1,6 +1,6 @@
 //! The head of an answer, as far as each call needs it.
 
-use crate::headers::{self, GrpcFlavour, Headers, OwnResponseHeaders, STATUS};
+use crate::headers::{self, GrpcFlavour, Headers, ReservedResponseHeaders, STATUS};
 
 pub(crate) const GRPC_STATUS: &str = "grpc-status";
 
@@ -21,7 +21,7 @@ pub struct AnswerHead {
     /// gRPC's status, if it is here.
     pub(crate) grpc_status: Option<u8>,
     /// Which of the filter's own headers the service has sent.
-    pub(crate) own: OwnResponseHeaders,
+    pub(crate) reserved: ReservedResponseHeaders,
 }
 
 /// What kind of body an answer says it has, as far as that matters.
@@ -51,7 +51,7 @@ impl AnswerHead {
         of_service: false,
         form: Form::Untold,
         grpc_status: None,
-        own: OwnResponseHeaders::NONE,
+        reserved: ReservedResponseHeaders::NONE,
     };
 
     /// Reads a proxy's headers.
@@ -77,7 +77,7 @@ impl AnswerHead {
         } else if name == GRPC_STATUS.as_bytes() {
             self.grpc_status = Some(code(value));
         } else {
-            self.own.note(name);
+            self.reserved.note(name);
         }
     }
 

@@ -5,28 +5,28 @@ use std::time::{Duration, UNIX_EPOCH};
 use breaker::{DivertReason, Now, StateName, Timestamp, UnixTime};
 
 use crate::config::{ExposeState, StaticResponse};
-use crate::headers::{FALLBACK_HEADER, OwnResponseHeaders, STATE_HEADER};
+use crate::headers::{FALLBACK_HEADER, ReservedResponseHeaders, STATE_HEADER};
 use crate::telemetry::FallbackKind;
 
-/// What an answer that goes on tells of the breaker.
+/// What is said of the breaker in an answer that goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResponseAnnotations {
     /// The state.
     pub state: Option<StateName>,
     /// Who answered, if it was not the service.
     pub fallback: Option<FallbackKind>,
-    /// What the answer itself says of it, which is not its own to say.
-    pub foreign: OwnResponseHeaders,
+    /// What the answer itself says of it, which only the filter may.
+    pub remove: ReservedResponseHeaders,
 }
 
 impl ResponseAnnotations {
     /// Nothing.
     pub const NOTHING: Self =
-        Self { state: None, fallback: None, foreign: OwnResponseHeaders::NONE };
+        Self { state: None, fallback: None, remove: ReservedResponseHeaders::NONE };
 
     /// The headers to remove, before others are set.
     pub fn removed(self) -> impl Iterator<Item = &'static str> {
-        self.foreign.names()
+        self.remove.names()
     }
 
     /// The headers to set, with their values.
@@ -97,8 +97,13 @@ impl Reply {
         Self::json(503, &body).with("retry-after", &seconds.to_string())
     }
 
-    /// Adds the headers that tell of the breaker, where answers may tell.
-    pub(crate) fn telling(self, expose: ExposeState, state: StateName, kind: FallbackKind) -> Self {
+    /// Adds the headers that say how the breaker stands, where answers may have them.
+    pub(crate) fn annotated(
+        self,
+        expose: ExposeState,
+        state: StateName,
+        kind: FallbackKind,
+    ) -> Self {
         match expose {
             ExposeState::Never => self,
             ExposeState::Always | ExposeState::Fallback => {

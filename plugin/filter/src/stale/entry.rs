@@ -5,7 +5,7 @@ use std::time::Duration;
 use breaker::Timestamp;
 
 use super::rules;
-use crate::budget::Body;
+use crate::budget::body::Body;
 use crate::headers::Headers;
 use crate::response::reply::Reply;
 

@@ -9,12 +9,8 @@
 //! The end of the failed answer stays the end of the one in its place, since a filter cannot end an
 //! answer.
 
-use super::{Exchange, Phase};
 use crate::budget::Claim;
-use crate::exchange::replay::NOT_FORWARDED;
-use crate::filter::Filter;
-use crate::headers::{Headers, STATUS};
-use crate::host::Host;
+use crate::headers::{Headers, NOT_FORWARDED, STATUS};
 use crate::response::reply::Reply;
 
 /// What an access log finds the replaced status by, among what filters note of a stream.
@@ -25,12 +21,12 @@ pub const REPLACED_STATUS: &str = "edge_breaker_replaced_status";
 pub struct Substitute {
     /// What is answered.
     pub reply: Reply,
-    pub(crate) failed: Failed,
+    pub(crate) failed: FailedResponse,
 }
 
 /// What matters of an answer that failed to the one that takes its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Failed {
+pub(crate) struct FailedResponse {
     pub(crate) status: Option<u16>,
     /// Whether its head was all of it.
     pub(crate) bare: bool,
@@ -38,7 +34,7 @@ pub(crate) struct Failed {
     pub(crate) asked_for_head: bool,
 }
 
-impl Failed {
+impl FailedResponse {
     /// Nobody was asked, and there is no answer to write into that is anybody's: what the proxy says
     /// of it is taken back, and the filter's own reply given.
     pub(crate) const NOBODY: Self = Self { status: None, bare: true, asked_for_head: false };
@@ -50,17 +46,17 @@ pub struct Replacement {
     /// The status that the other one had, where it can be noted for the access log.
     pub replaced: Option<u16>,
     /// How it is done.
-    pub way: Way,
+    pub by: ReplaceBy,
 }
 
 /// How an answer takes the place of another.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum ReplaceBy {
     /// These are all headers that the other one has from now on. It goes on, and its body is replaced
     /// as it comes.
-    InPlace(Headers),
+    Rewriting(Headers),
     /// The other one is dropped, and this is the proxy's own reply.
-    Local(Reply),
+    LocalReply(Reply),
 }
 
 /// What becomes of the trailers of an answer.
@@ -75,51 +71,33 @@ pub enum TrailersVerdict {
     Reply(Reply),
 }
 
-/// A body that waits for the place where it belongs.
+/// A body that waits for the first piece of the failed one. Its memory is counted.
 #[derive(Debug)]
-pub(super) struct Pending {
+pub(crate) struct PendingBody {
     reply: Reply,
     _claim: Claim,
 }
 
-impl Filter {
-    /// Has an answer take the place of the one that failed. A host that replaces answers by
-    /// itself leaves this out.
-    #[inline(never)]
-    pub fn replace(
-        &self,
-        exchange: &mut Exchange,
-        Substitute { mut reply, failed }: Substitute,
-        host: &impl Host,
-    ) -> Replacement {
-        let permitted = self.config.permitted;
-        let replaced = failed.status.filter(|_| permitted.notes);
-        let local = |reply| Replacement { replaced, way: Way::Local(reply) };
-        if failed.bare || !permitted.in_place || !self.witness.sees_bodies() {
-            return local(reply);
+impl Substitute {
+    /// Writes the answer into the failed one, whose `headers` are asked for: those that it has from
+    /// now on, and its body. An error: it has to be a reply of the proxy's own.
+    pub(crate) fn rewrite(
+        self,
+        headers: impl FnOnce() -> Headers,
+        max_copied_bytes: usize,
+    ) -> Result<(Headers, Box<PendingBody>), Reply> {
+        let Self { mut reply, failed } = self;
+        if failed.bare {
+            return Err(reply);
         }
-        let headers = reply.in_place_of(&host.response_headers(), failed.asked_for_head);
+        let headers = reply.in_place_of(&headers(), failed.asked_for_head);
         if failed.asked_for_head || reply.is_bodiless() {
             reply.body.clear();
         }
         // The failed answer may be long in coming, and this waits for it.
-        let Some(claim) = Claim::lay(reply.body.capacity(), self.config.max_copied_bytes) else {
-            return local(reply);
-        };
-        exchange.phase = Phase::Replaced(Some(Box::new(Pending { reply, _claim: claim })));
-        Replacement { replaced, way: Way::InPlace(headers) }
-    }
-
-    /// Decides on the trailers of an answer.
-    pub fn on_response_trailers(&self, exchange: &mut Exchange) -> TrailersVerdict {
-        let Phase::Replaced(pending) = &mut exchange.phase else {
-            return TrailersVerdict::Continue;
-        };
-        match pending.take() {
-            Some(pending) if !pending.reply.body.is_empty() => {
-                TrailersVerdict::Reply(pending.reply)
-            }
-            _ => TrailersVerdict::Remove,
+        match Claim::new(reply.body.capacity(), max_copied_bytes) {
+            Some(claim) => Ok((headers, Box::new(PendingBody { reply, _claim: claim }))),
+            None => Err(reply),
         }
     }
 }
@@ -127,11 +105,23 @@ impl Filter {
 /// Puts something in the place of a piece of the failed answer's body, `len` bytes long: all of the
 /// other one's, or nothing.
 #[inline(never)]
-pub(super) fn piece(pending: &mut Option<Box<Pending>>, len: usize, put: impl FnOnce(&[u8])) {
+pub(crate) fn replace_piece(
+    pending: &mut Option<Box<PendingBody>>,
+    len: usize,
+    put: impl FnOnce(&[u8]),
+) {
     match pending.take() {
         Some(pending) => put(&pending.reply.body),
         None if len > 0 => put(&[]),
         None => {}
+    }
+}
+
+/// Decides on the trailers of the failed answer.
+pub(crate) fn replace_trailers(pending: Option<Box<PendingBody>>) -> TrailersVerdict {
+    match pending {
+        Some(pending) if !pending.reply.body.is_empty() => TrailersVerdict::Reply(pending.reply),
+        _ => TrailersVerdict::Remove,
     }
 }
 
