@@ -99,7 +99,7 @@ impl Services {
                 {
                     let _ = record.update(host, effects, |breaker| {
                         *breaker = before.clone();
-                        breaker.adopt(&record.service.policy, host.now().monotonic);
+                        breaker.sync(&record.service.policy, host.now().monotonic);
                         Update::Changed((), None)
                     });
                 }
@@ -280,7 +280,7 @@ impl Services {
                 return Err(Nameless::Lost(Lost::Newer));
             }
             let mut breaker = Breaker::new();
-            breaker.adopt(&configured.policy, host.now().monotonic);
+            breaker.sync(&configured.policy, host.now().monotonic);
             match record.swap(host, &breaker.encode(), stored.map(|(_, version)| version)) {
                 Ok(()) => {
                     instance.memory.set_adopted();

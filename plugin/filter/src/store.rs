@@ -23,7 +23,8 @@ use std::cell::Cell;
 use std::fmt::Display;
 
 use breaker::{
-    Breaker, Clean, Permit, RECORD_FORMAT, StateName, Tally, Timestamp, Transition, WindowPolicy,
+    Breaker, Clean, Ended, Impact, Permit, RECORD_FORMAT, StateName, Tally, Timestamp, Transition,
+    WindowPolicy,
 };
 use shared::VersionGauge;
 
@@ -113,8 +114,6 @@ pub(crate) struct LocalState {
     said: Cell<u8>,
     /// Good calls that are not in the record yet.
     tally: Cell<Tally>,
-    /// Whether they are to be written down with the next one.
-    overdue: Cell<bool>,
     /// Its calls under way, where there is a bulkhead.
     pub(crate) places: Places,
     /// The answers that it has copied, where stale ones are given.
@@ -208,7 +207,7 @@ impl ServiceHandle<'_> {
             return;
         }
         let adopted = self.update(host, effects, |breaker| {
-            breaker.adopt(&self.service.policy, host.now().monotonic);
+            breaker.sync(&self.service.policy, host.now().monotonic);
             Update::Changed((), None)
         });
         self.instance.memory.adopted.set(adopted.is_ok());
@@ -219,15 +218,9 @@ impl ServiceHandle<'_> {
         self.instance.memory.tally.get()
     }
 
-    /// Whether they are to be written down with the next one, as of the last look at the record.
-    pub(crate) fn is_overdue(&self) -> bool {
-        self.instance.memory.overdue.get()
-    }
-
     /// Takes note that these are all there are.
     pub(crate) fn set_tally(&self, tally: Tally) {
         self.instance.memory.tally.set(tally);
-        self.instance.memory.overdue.set(false);
     }
 
     /// Adds a good call to them, if there is a window that it belongs in.
@@ -248,6 +241,27 @@ impl ServiceHandle<'_> {
     pub(crate) fn clean(&self, host: &impl Host) -> Option<Clean> {
         let (version, clean) = self.instance.memory.clean.get()?;
         (host.gauges()?.read(self.gauge()) == Some(version)).then_some(clean)
+    }
+
+    /// The same, after a call of this permit that has ended so: it is settled by that. `None`: it is
+    /// to be settled in the record. In line: the closed path is held to its instructions.
+    #[inline(always)]
+    pub(crate) fn settle_clean(
+        &self,
+        permit: &Permit,
+        ended: Ended,
+        host: &impl Host,
+    ) -> Option<Clean> {
+        let (_, clean) = self.instance.memory.clean.get()?;
+        let impact = clean.impact(ended);
+        if impact == Impact::Write {
+            return None;
+        }
+        let clean = self.clean(host)?;
+        if impact == Impact::TallyOnly {
+            self.keep(permit, host);
+        }
+        Some(clean)
     }
 
     /// The state that the breaker shows, without reading it where it is known to be clean. `None`: it
@@ -373,7 +387,7 @@ impl ServiceHandle<'_> {
     #[inline(never)]
     fn begun(&self, host: &impl Host) -> Breaker {
         let mut breaker = Breaker::new();
-        breaker.adopt(&self.service.policy, host.now().monotonic);
+        breaker.sync(&self.service.policy, host.now().monotonic);
         breaker
     }
 
@@ -426,9 +440,11 @@ impl ServiceHandle<'_> {
         };
         match Breaker::decode(&bytes) {
             Ok(breaker) => {
-                self.instance.memory.overdue.set(breaker.has_news_for(&self.tally()));
                 let settled = gauge.filter(|version| version & WRITES_IN_PROGRESS == 0);
-                self.instance.memory.clean.set(settled.zip(breaker.clean(&self.service.policy)));
+                self.instance
+                    .memory
+                    .clean
+                    .set(settled.zip(breaker.clean(&self.service.policy, &self.tally())));
                 let (bytes, version) = (Some(bytes), Some(version));
                 Ok(Loaded { breaker, bytes, version, left_alone: false })
             }
