@@ -150,6 +150,7 @@ impl ServiceHandle<'_> {
     }
 
     /// Begins to copy an answer whose head has come, if it may be kept and it is time to.
+    #[inline(never)]
     pub(crate) fn begin_copy(
         &self,
         stale: &Stale,
