@@ -11,16 +11,19 @@ use self::access::Denied;
 pub(crate) use self::access::warn_without_token;
 use self::view::{Events, Services, View};
 
-use crate::bulkhead;
+use shared::Lost;
+
+use crate::clusters;
 use crate::config::Admin;
 use crate::effects::Effects;
+use crate::events;
 use crate::filter::Filter;
+use crate::handle::ServiceHandle;
 use crate::headers::{Facts, Headers};
 use crate::host::{Host, StoreFault};
 use crate::reply::{Reply, rfc3339};
 use crate::status::ServiceStatus;
 use crate::steering::{self, SteerError};
-use crate::store::{ServiceHandle, Unread};
 
 /// Why no breaker is shown: a configuration that names none by itself shows those that others make names
 /// for by the same template, and nothing else.
@@ -151,7 +154,7 @@ fn route(
     match resource {
         Resource::Root => page::redirect(facts),
         Resource::Page => page::page(),
-        Resource::Events => events(filter, host),
+        Resource::Events => events(host),
         Resource::Health(None) => health::of_all(filter, host, effects),
         Resource::Health(Some(name)) => {
             match decoded(name).and_then(|name| filter.record_of(&name)) {
@@ -169,7 +172,7 @@ fn route(
                 }
                 (Some(record), _) => match record.load(host, effects) {
                     Ok(breaker) => show(&record, &breaker, host),
-                    Err(Unread::Gone) => unknown(),
+                    Err(Lost::Gone) => unknown(),
                     Err(_) => unreadable(),
                 },
             }
@@ -199,8 +202,8 @@ fn decoded(segment: &[u8]) -> Option<String> {
 fn services(filter: &Filter, host: &impl Host, effects: &mut Effects) -> Reply {
     let now = host.now();
     let views = filter.records().filter_map(|record| match record.load(host, effects) {
-        Ok(breaker) => Some(view(&record, &breaker, now, host).map_err(Unread::from)),
-        Err(Unread::Gone) => None,
+        Ok(breaker) => Some(view(&record, &breaker, now, host).map_err(Lost::from)),
+        Err(Lost::Gone) => None,
         Err(unread) => Some(Err(unread)),
     });
     match views.collect::<Result<Vec<_>, _>>() {
@@ -225,11 +228,11 @@ fn view(
     now: Now,
     host: &impl Host,
 ) -> Result<View, StoreFault> {
-    let in_flight = bulkhead::in_flight(record, host)?;
+    let in_flight = record.permits().map(|permits| permits.in_flight(host)).transpose()?;
     let status = ServiceStatus::of(record, breaker, in_flight, now);
     // What is counted together with others' calls is not shown as its own.
     let series = record.instance.is_told_apart().then_some(record.number);
-    let unknown = record.service.unknown_clusters(host)?;
+    let unknown = clusters::unknown_of(record.service, host)?;
     Ok(View::of(status, &unknown, series, host))
 }
 
@@ -249,8 +252,8 @@ fn steer(
     }
 }
 
-fn events(filter: &Filter, host: &impl Host) -> Reply {
-    match filter.events(host) {
+fn events(host: &impl Host) -> Reply {
+    match events::latest(host) {
         Ok(ring) => Reply::json(200, &Events { events: ring.newest_first().collect() }),
         Err(_) => unreadable(),
     }

@@ -22,11 +22,13 @@ use self::passing::Passing;
 pub(crate) use self::replace::Failed;
 use self::replace::Pending;
 pub use self::replace::{REPLACED_STATUS, Replacement, Substitute, TrailersVerdict, Way};
-use crate::bulkhead::Place;
+use crate::bulkhead::BulkheadPermit;
 use crate::classify::{Course, Head};
 use crate::config::{ExposeState, OnFull, Service};
+use crate::dynamic::listed::Nameless;
 use crate::effects::Effects;
 use crate::filter::Filter;
+use crate::handle::ServiceHandle;
 use crate::headers::{
     self, CLUSTER_HEADER, Facts, Headers, OwnHeaders, OwnResponseHeaders, REASON_HEADER,
     SERVICE_HEADER, STATE_HEADER,
@@ -35,13 +37,12 @@ use crate::host::{Host, Property};
 use crate::instances::Number;
 use crate::matching::{Subject, name_of};
 use crate::naming::Placeholder;
-use crate::registry::Nameless;
 use crate::replay::{Bounds, Capture};
 use crate::reply::{Reply, ResponseAnnotations};
 use crate::stale::{Copy, Wanted};
-use crate::store::{Lost, ServiceHandle};
 use crate::telemetry::{FallbackKind, ModuleMetric, ServiceMetric, Unprotected};
 use crate::{CalloutRequest, admin};
+use shared::Lost;
 
 const GRPC_STATUS: &str = "grpc-status";
 
@@ -53,11 +54,11 @@ pub struct Exchange {
     held: Option<Held>,
 }
 
-/// A place of a service's bulkhead.
+/// A permit of a service's bulkhead.
 #[derive(Debug)]
 struct Held {
     breaker: Number,
-    place: Place,
+    permit: BulkheadPermit,
 }
 
 /// A request.
@@ -218,12 +219,12 @@ impl Filter {
         let service = record.service;
         match entry {
             Entry::Gone | Entry::Unguarded => verdict(RequestAction::Continue),
-            Entry::Admitted(permit, place) => {
+            Entry::Admitted(permit, held) => {
                 let shortest = service.classify.min_client_deadline;
                 let own_terms = protocol.terms(&headers, &facts).may_end_early(shortest);
                 let timed = complete && service.slow_after.is_some();
                 let breaker = record.instance.number;
-                exchange.held = place.map(|place| Held { breaker, place });
+                exchange.held = held.map(|permit| Held { breaker, permit });
                 exchange.phase = Phase::Admitted(Call {
                     breaker,
                     permit,
@@ -428,11 +429,7 @@ impl Filter {
             effects.count(ModuleMetric::Unprotected(Unprotected::Unnamed));
             return None;
         };
-        let met = match template.is_of_clients() {
-            true => self.meet_client(service, &name, host, effects),
-            false => self.meet(service, &name, host, effects),
-        };
-        match met {
+        match self.register(service, &name, host, effects) {
             Ok(number) => return Some(number),
             Err(Nameless::Full) => {
                 effects.count(ModuleMetric::Unprotected(Unprotected::MaxServices))
@@ -455,7 +452,7 @@ impl Filter {
         host: &impl Host,
     ) -> Option<Reply> {
         let wanted = wanted.filter(|wanted| wanted.is_whole())?;
-        record.stale_answer(record.service.fallback.stale.as_ref()?, wanted, host)
+        record.answers()?.find(wanted, host)
     }
 
     /// What a call is told that gets no fallback either.

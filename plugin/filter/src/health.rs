@@ -7,9 +7,10 @@ use breaker::{Breaker, CheckResult, CheckTicket, Policy, StateName, Transition};
 use crate::CalloutRequest;
 use crate::effects::Effects;
 use crate::filter::Filter;
+use crate::handle::ServiceHandle;
 use crate::host::{Host, Property};
 use crate::instances::Number;
-use crate::store::{ServiceHandle, Update};
+use crate::store::Update;
 use crate::telemetry::ServiceMetric;
 
 /// A health check whose answer is not there yet.

@@ -2,7 +2,7 @@
 //! as a value.
 
 use shared::VersionGauge;
-pub(crate) use shared::{Clock, Store, StoreFault, SwapError, Version};
+pub(crate) use shared::{Clock, Store, StoreFault, SwapError};
 
 use crate::headers::Headers;
 use crate::telemetry::Metric;

@@ -9,12 +9,13 @@ use crate::CalloutRequest;
 use crate::budget;
 use crate::effects::Effects;
 use crate::filter::Filter;
+use crate::handle::ServiceHandle;
 use crate::headers::Headers;
 use crate::health::PendingCheck;
 use crate::host::Host;
 use crate::notify::PendingNotification;
 use crate::random::scrambled;
-use crate::store::{ServiceHandle, Update};
+use crate::store::Update;
 use crate::telemetry::ModuleMetric;
 
 /// How far behind `last_success_time` may fall before it is written.
@@ -73,14 +74,14 @@ impl Filter {
     pub fn on_tick(&self, host: &impl Host, effects: &mut Effects) -> Vec<Callout> {
         self.witness.tick();
         budget::count_skipped(effects);
-        self.learn_names(host, effects);
-        self.learn_names_of_clients(host, effects);
+        self.listed().learn(host, effects);
+        self.client_named().learn(host, effects);
         let mut callouts = Vec::new();
         for record in self.records() {
-            record.write_events(host, effects);
-            record.adopt(host, effects);
+            record.instance.unwritten.write(host, effects);
+            record.sync(host, effects);
             let Ok(breaker) = record.reload(host, effects) else {
-                if !self.forget_if_gone(&record, host, effects) {
+                if !self.client_named().forget_if_gone(&record, host, effects) {
                     effects.count(ModuleMetric::LostUpdates);
                 }
                 continue;
@@ -92,17 +93,18 @@ impl Filter {
                 write_success(&record, &breaker, host, effects);
             }
             write_tally(&record, host, effects);
-            if let Some(bulkhead) = &record.service.bulkhead {
-                record.renew_places(bulkhead, host, effects);
+            if let Some(permits) = record.permits() {
+                permits.renew(host, effects);
             }
             bound_waits(&record, &breaker, host, effects);
             let check = record.take_check(&breaker, host, effects);
             let callout = |(pending, callout)| Callout { kind: Kind::Check(pending), callout };
             callouts.extend(check.map(callout));
         }
-        let notifications = self.take_notifications(host, effects);
+        let notify = self.config.notify.as_ref();
+        let notifications = notify.map(|it| self.notifier.take(it, host, effects));
         let callout = |(pending, callout)| Callout { kind: Kind::Notification(pending), callout };
-        callouts.extend(notifications.into_iter().map(callout));
+        callouts.extend(notifications.into_iter().flatten().map(callout));
         callouts
     }
 
@@ -124,7 +126,7 @@ impl Filter {
                     self.on_unknown_cluster(&notify.cluster, host, effects);
                 }
                 let taken = status.is_some_and(|status| (200..300).contains(&status));
-                self.on_notified(&notification, taken, host, effects);
+                self.notifier.answered(&notification, taken, host, effects);
             }
         }
     }
@@ -175,7 +177,7 @@ fn bound_waits(
 
 /// Good calls that this worker has kept to itself.
 fn write_tally(record: &ServiceHandle<'_>, host: &impl Host, effects: &mut Effects) {
-    let tally = record.tally();
+    let tally = record.instance.local.tally();
     if tally.is_empty() {
         return;
     }
@@ -189,6 +191,6 @@ fn write_tally(record: &ServiceHandle<'_>, host: &impl Host, effects: &mut Effec
         Update::Changed(begun, transition)
     });
     if let Ok(begun) = written {
-        record.set_tally(begun);
+        record.instance.local.set_tally(begun);
     }
 }

@@ -2,9 +2,9 @@
 
 use crate::effects::Effects;
 use crate::filter::Filter;
+use crate::handle::ServiceHandle;
 use crate::host::Host;
 use crate::reply::Reply;
-use crate::store::ServiceHandle;
 
 #[derive(serde::Serialize)]
 struct Health {

@@ -4,20 +4,22 @@ use breaker::{
     Admission, Breaker, Clean, DivertReason, Mode, Outcome, Permit, StateName, Timestamp,
 };
 
-use crate::bulkhead::{Place, Taken, Wanted};
+use crate::bulkhead::{Acquired, BulkheadPermit, Wanted};
 use crate::effects::Effects;
+use crate::handle::ServiceHandle;
 use crate::health::claim_check;
 use crate::host::Host;
 use crate::random::scrambled;
-use crate::store::{Lost, ServiceHandle, Update};
+use crate::store::Update;
 use crate::telemetry::{ModuleMetric, ServiceMetric, Unprotected};
+use shared::Lost;
 
 /// What becomes of a request.
 pub(super) enum Entry {
     /// It goes on, and is none of the breaker's business.
     Unguarded,
     /// It goes on, with its place if there is a bulkhead.
-    Admitted(Permit, Option<Place>),
+    Admitted(Permit, Option<BulkheadPermit>),
     /// It does not.
     Diverted(DivertReason, Standing),
     /// The name of its breaker has made room: there is none to be asked.
@@ -102,20 +104,20 @@ impl ServiceHandle<'_> {
             }
             Admission::Admitted(permit) => (permit, false),
         };
-        let Some(bulkhead) = &self.service.bulkhead else {
+        let Some(permits) = self.permits() else {
             return Entry::Admitted(permit, None);
         };
         let heeded = standing.mode == Mode::Enabled;
-        match self.take_place(bulkhead, Wanted { class, complete, heeded }, host, effects) {
-            Taken::Place(place) => Entry::Admitted(permit, Some(place)),
-            Taken::Unknown => Entry::Admitted(permit, None),
-            Taken::Full(place) => {
+        match permits.acquire(Wanted { class, complete, heeded }, host, effects) {
+            Acquired::Permit(held) => Entry::Admitted(permit, Some(held)),
+            Acquired::Unknown => Entry::Admitted(permit, None),
+            Acquired::Full(held) => {
                 // Who would have been diverted already would not have come here.
                 if !excused {
                     not_permitted(DivertReason::Bulkhead, effects);
                 }
-                match place {
-                    Some(place) => Entry::Admitted(permit, Some(place)),
+                match held {
+                    Some(held) => Entry::Admitted(permit, Some(held)),
                     None => {
                         self.give_permit_back(permit, host, effects);
                         Entry::Diverted(DivertReason::Bulkhead, standing)

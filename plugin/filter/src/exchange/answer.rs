@@ -12,6 +12,7 @@ use crate::classify::Course;
 use crate::config::{ExposeState, Service};
 use crate::effects::Effects;
 use crate::filter::Filter;
+use crate::handle::ServiceHandle;
 use crate::headers::OwnResponseHeaders;
 use crate::health::claim_check;
 use crate::host::Host;
@@ -21,7 +22,7 @@ use crate::random::scrambled;
 use crate::replay::Capture;
 use crate::reply::{Reply, ResponseAnnotations};
 use crate::stale::Wanted;
-use crate::store::{ServiceHandle, Update};
+use crate::store::Update;
 use crate::telemetry::{FallbackKind, Metric, ServiceMetric};
 
 /// A piece of an answer's body.
@@ -160,7 +161,7 @@ impl Filter {
             && let Phase::Admitted(mut call) = std::mem::take(&mut exchange.phase)
         {
             if let Some(copy) = call.copy.take() {
-                record.forget_copy(&copy);
+                record.answers().into_iter().for_each(|it| it.forget(&copy));
             }
             let ended = Ended { outcome: Outcome::Success, slow: call.slow.unwrap_or_default() };
             self.settle(&record, call.permit, ended, host, effects);
@@ -242,10 +243,12 @@ impl Filter {
         let (head, course) = (call.judged_head(trailer), call.course(host));
         let outcome = record.service.classify.judge(head, Origin::ask(host), &course);
         let outcome = with_pushback(outcome, call.protocol, record.service, host);
-        if let Some(copy) = call.copy.take() {
+        if let Some(copy) = call.copy.take()
+            && let Some(answers) = record.answers()
+        {
             match outcome {
-                Outcome::Success => record.keep_answer(*copy, host),
-                _ => record.forget_copy(&copy),
+                Outcome::Success => answers.keep(*copy, host, effects),
+                _ => answers.forget(&copy),
             }
         }
         // A call that was never answered has taken until now.
@@ -253,13 +256,13 @@ impl Filter {
         self.settle(record, call.permit, Ended { outcome, slow }, host, effects);
     }
 
-    /// Gives a place of the bulkhead back.
+    /// Releases the bulkhead permit.
     fn let_go(&self, exchange: &mut Exchange, host: &impl Host, effects: &mut Effects) {
-        if let Some(Held { breaker, place }) = exchange.held.take()
+        if let Some(Held { breaker, permit }) = exchange.held.take()
             && let Some(record) = self.record(breaker)
-            && let Some(bulkhead) = &record.service.bulkhead
+            && let Some(permits) = record.permits()
         {
-            record.give_place_back(bulkhead, place, host, effects);
+            permits.release(&permit, host, effects);
         }
     }
 
@@ -368,7 +371,7 @@ impl Filter {
             return Some(clean.state());
         }
         let policy = &record.service.policy;
-        let tally = record.tally();
+        let tally = record.instance.local.tally();
         let settled = record.update(host, effects, |breaker| {
             if breaker.is_unmoved_by(policy, &permit, ended, &tally) {
                 return Update::Unchanged((breaker.shown_state(policy.mode), None));
@@ -387,7 +390,7 @@ impl Filter {
         });
         let state = match settled {
             Ok((state, Some(begun))) => {
-                record.set_tally(begun);
+                record.instance.local.set_tally(begun);
                 return Some(state);
             }
             Ok((state, None)) => Some(state),
@@ -445,10 +448,10 @@ impl Call {
         host: &impl Host,
     ) {
         self.capture = None;
-        if let Some(stale) = &record.service.fallback.stale
+        if let Some(answers) = record.answers()
             && let Some(wanted) = self.wanted.take()
         {
-            let copy = record.begin_copy(stale, *wanted, status, end_of_stream, budget, host);
+            let copy = answers.begin_copy(*wanted, status, end_of_stream, budget, host);
             self.copy = copy.map(Box::new);
         }
     }
@@ -475,7 +478,7 @@ fn unmoved(
     host: &impl Host,
 ) -> Option<Clean> {
     let succeeded = ended.outcome == Outcome::Success;
-    if ended.is_remarkable() || (succeeded && record.is_overdue()) {
+    if ended.is_remarkable() || (succeeded && record.instance.local.is_overdue()) {
         return None;
     }
     let clean = record.clean(host)?;

@@ -5,13 +5,13 @@ use breaker::{DivertReason, Mode, Permit};
 
 use super::admission::Standing;
 use super::{Call, Exchange, Held, Phase};
-use crate::bulkhead::{Place, Taken};
-use crate::config::Bulkhead;
+use crate::bulkhead::{Acquired, BulkheadPermit, Permits};
 use crate::effects::Effects;
 use crate::filter::Filter;
+use crate::handle::ServiceHandle;
 use crate::host::Host;
 use crate::reply::Reply;
-use crate::store::{ServiceHandle, Update};
+use crate::store::Update;
 use crate::telemetry::ServiceMetric;
 
 impl Filter {
@@ -25,13 +25,13 @@ impl Filter {
         effects: &mut Effects,
     ) -> Option<Reply> {
         let unanswered = matches!(&exchange.phase, Phase::Admitted(Call { head: None, .. }));
-        if let Some(Held { breaker, place }) =
-            exchange.held.take_if(|held| held.place.awaits_request())
+        if let Some(Held { breaker, permit }) =
+            exchange.held.take_if(|held| held.permit.awaits_request())
             && let Some(record) = self.record(breaker)
-            && let Some(bulkhead) = &record.service.bulkhead
+            && let Some(permits) = record.permits()
         {
-            match record.keep_place(bulkhead, place, unanswered, host, effects) {
-                Ok(place) => exchange.held = place.map(|place| Held { breaker, place }),
+            match record.keep_permit(&permits, &permit, unanswered, host, effects) {
+                Ok(permit) => exchange.held = permit.map(|permit| Held { breaker, permit }),
                 Err(standing) => {
                     if let Phase::Admitted(call) = std::mem::take(&mut exchange.phase) {
                         record.give_permit_back(call.permit, host, effects);
@@ -58,25 +58,25 @@ impl ServiceHandle<'_> {
     /// A call that is being answered already cannot be turned away any more, nor can any on some
     /// hosts. It takes its place whether there is one or not: the service is at work on it, and what
     /// is counted is what is under way.
-    fn keep_place<H: Host>(
+    fn keep_permit<H: Host>(
         &self,
-        bulkhead: &Bulkhead,
-        place: Place,
+        permits: &Permits<'_>,
+        permit: &BulkheadPermit,
         unanswered: bool,
         host: &H,
         effects: &mut Effects,
-    ) -> Result<Option<Place>, Standing> {
+    ) -> Result<Option<BulkheadPermit>, Standing> {
         let standing = self.standing(host, effects);
         let mode = standing.map(|standing| standing.mode);
         let heeded = H::ANSWERS_LATE && unanswered && mode == Some(Mode::Enabled);
-        let taken = self.complete_place(bulkhead, place, heeded, host, effects);
-        if unanswered && matches!(taken, Taken::Full(_)) {
+        let acquired = permits.complete(permit, heeded, host, effects);
+        if unanswered && matches!(acquired, Acquired::Full(_)) {
             effects.count_of(self.number, ServiceMetric::NotPermitted(DivertReason::Bulkhead));
         }
-        match (taken, standing) {
-            (Taken::Full(None), Some(standing)) => Err(standing),
-            (Taken::Place(place) | Taken::Full(Some(place)), _) => Ok(Some(place)),
-            (Taken::Full(None) | Taken::Unknown, _) => Ok(None),
+        match (acquired, standing) {
+            (Acquired::Full(None), Some(standing)) => Err(standing),
+            (Acquired::Permit(permit) | Acquired::Full(Some(permit)), _) => Ok(Some(permit)),
+            (Acquired::Full(None) | Acquired::Unknown, _) => Ok(None),
         }
     }
 

@@ -13,8 +13,8 @@ use crate::host::{Host, Property};
 use crate::instances::Number;
 use crate::origin::Origin;
 use crate::reply::ResponseAnnotations;
-use crate::store::Complaint;
 use crate::telemetry::{FallbackKind, ModuleMetric, Unprotected};
+use crate::warning::Warning;
 
 /// A call that the fallback's cluster is to answer, through the route.
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +72,7 @@ impl Filter {
             _ => {}
         }
         effects.count(ModuleMetric::Unprotected(Unprotected::FallbackRoute));
-        if record.is_news(Complaint::Misrouted) {
+        if record.instance.warned.is_first(Warning::Misrouted) {
             effects.warn(format!(
                 "service={} event=misrouted fallback={} cluster={} remedy=\"add a route that \
                  matches on the header {CLUSTER_HEADER}\"",
