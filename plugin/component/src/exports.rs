@@ -3,18 +3,18 @@
 use std::rc::Rc;
 
 use breaker_filter::{
-    AnswerHead, CalloutAnswer, Config, Effects, Exchange, FallbackAnswer, Filter, Piece,
+    AnswerHead, CalloutAnswer, Config, Effects, Exchange, FallbackAnswer, Filter, Origin, Piece,
     RequestVerdict,
 };
 
 use crate::bindings::Component;
 use crate::bindings::exports::edge_breaker::guard::breaker::{
-    Admission, Answer, CallId, Command, ConfigError, Configured, Effects as Done, Ending, Errand,
-    ErrandId, Field, Guest, Judgement, Origin, RequestHead, RequestVerdict as Verdict,
+    self as wit, Admission, Answer, CallId, Command, ConfigError, Configured, Effects as Done,
+    Ending, Errand, ErrandId, Field, Guest, Judgement, RequestHead, RequestVerdict as Verdict,
     ResponseHead, ResponseVerdict, ServiceStatus, StatusError, SteerError, Ticked,
 };
 use crate::convert;
-use crate::facts::{CameAbout, Facts};
+use crate::facts::{self, Facts};
 use crate::worker::{Call, Instance, UnderWay, Worker, with_instance};
 
 const GATEWAY_TIMEOUT: u16 = 504;
@@ -67,9 +67,9 @@ impl Guest for Component {
                 let facts = Facts {
                     cluster: cluster.as_deref(),
                     route: None,
-                    came_about: match (origin, status) {
-                        (Origin::Fault, GATEWAY_TIMEOUT) => CameAbout::TooLate,
-                        _ => CameAbout::By(origin),
+                    origin: match (origin, status) {
+                        (wit::Origin::Fault, GATEWAY_TIMEOUT) => Origin::Timeout,
+                        _ => facts::origin(origin, false),
                     },
                     fields: &fields,
                     trailers: &[],
@@ -95,11 +95,7 @@ impl Guest for Component {
             if let Some(Call { worker, exchange, fields, .. }) = instance.calls.get_mut(&call) {
                 let mut effects = Effects::default();
                 let len = piece.len();
-                let facts = Facts {
-                    came_about: CameAbout::By(Origin::Service),
-                    fields,
-                    ..Facts::default()
-                };
+                let facts = Facts { fields, ..Facts::default() };
                 let bytes = || Some(piece);
                 let piece = Piece { len, end_of_stream, bytes, put: |_: &[u8]| {} };
                 worker.filter.on_response_body(exchange, piece, &facts, &mut effects);
@@ -122,11 +118,11 @@ impl Guest for Component {
     }
 
     fn finished(call: CallId, ending: Ending) -> Done {
-        end(call, CameAbout::By(ending.origin), &ending.trailers)
+        end(call, |answered| facts::origin(ending.origin, answered), &ending.trailers)
     }
 
     fn abandoned(call: CallId) -> Done {
-        end(call, CameAbout::Abandoned, &[])
+        end(call, |_| Origin::ClientGone, &[])
     }
 
     fn tick() -> Ticked {
@@ -162,13 +158,14 @@ impl Guest for Component {
             let worker = instance.worker.clone().ok_or(SteerError::Unknown)?;
             let mut effects = Effects::default();
             let command = convert::command(command);
-            let steered = worker.filter.steer(&service, command, &Facts::default(), &mut effects);
+            let applied =
+                worker.filter.apply_command(&service, command, &Facts::default(), &mut effects);
             let effects = worker.effects(effects);
-            match steered {
+            match applied {
                 Ok(()) => Ok(instance.tell(effects)),
                 Err(error) => {
                     instance.untold.push(effects);
-                    Err(convert::steer_error(error))
+                    Err(convert::command_error(error))
                 }
             }
         })
@@ -225,15 +222,12 @@ fn tick(instance: &mut Instance) -> Ticked {
     Ticked { errands, effects: instance.tell(done) }
 }
 
-fn end(call: CallId, came_about: CameAbout, trailers: &[Field]) -> Done {
+fn end(call: CallId, origin: impl FnOnce(bool) -> Origin, trailers: &[Field]) -> Done {
     let done = with_instance(|instance| {
         let Call { worker, mut exchange, answered, fields, .. } = instance.calls.remove(&call)?;
         let mut effects = Effects::default();
-        let came_about = match came_about {
-            CameAbout::By(Origin::Fault) if answered => CameAbout::BrokenOff,
-            came_about => came_about,
-        };
-        let facts = Facts { came_about, fields: &fields, trailers, ..Facts::default() };
+        let facts =
+            Facts { origin: origin(answered), fields: &fields, trailers, ..Facts::default() };
         worker.filter.on_stream_end(&mut exchange, &facts, &mut effects);
         Some(instance.tell(worker.effects(effects)))
     });

@@ -12,7 +12,7 @@
 //! answers that have not. So who sends what never ends makes room for everybody else. An answer
 //! that has ended lies in the shared store, which has a bound of its own.
 
-mod body;
+pub(crate) mod body;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -21,7 +21,7 @@ pub(crate) use body::Body;
 
 use crate::effects::Effects;
 use crate::headers::Headers;
-use crate::stale::Entry;
+use crate::stale::entry::Entry;
 use crate::telemetry::{ModuleMetric, SkipReason};
 
 /// What a copy that has not ended takes beside its bytes: its place in the table.
@@ -72,9 +72,9 @@ impl Sums {
 pub(crate) struct Claim(usize);
 
 impl Claim {
-    /// Lays claim to so many bytes. `None`: there is no room.
+    /// Claims so many bytes. `None`: there is no room.
     #[inline(always)]
-    pub(crate) fn lay(bytes: usize, limit: usize) -> Option<Self> {
+    pub(crate) fn new(bytes: usize, limit: usize) -> Option<Self> {
         if !Sums::get().leave(bytes, limit) && !make_room(bytes, limit) {
             return None;
         }

@@ -30,7 +30,6 @@ use crate::telemetry::{ModuleMetric, ServiceMetric, Unprotected};
 use crate::tenure::{Tenure, decode_part};
 use crate::warning::Warned;
 
-pub(crate) use leases::{ClassId, NO_CLASS};
 use leases::{FORMAT, LEASE, Leases};
 pub(crate) use under_way::BulkheadPermit;
 use under_way::UnderWay;

@@ -122,28 +122,21 @@ impl UnknownClusters {
 
 /// What a cluster is for, if it is for this service.
 fn field_of(service: &Service, cluster: &str) -> Option<&'static str> {
-    let [fallback, checked] = clusters_of(service);
     match Some(cluster) {
-        it if it == fallback => Some("fallback.cluster"),
-        it if it == checked => Some("health_check.cluster"),
+        it if it == service.fallback_cluster() => Some("fallback.cluster"),
+        it if it == service.checked_cluster() => Some("health_check.cluster"),
         _ => None,
     }
 }
 
-/// The clusters that a service is configured with: the fallback, and the one that is checked.
-fn clusters_of(service: &Service) -> [Option<&str>; 2] {
-    let fallback = service.fallback.cluster.as_ref().map(|cluster| cluster.name.as_str());
-    [fallback, service.probe.as_ref().map(|probe| probe.cluster.as_str())]
-}
-
 /// Clusters that a service is configured with, and the proxy did not have when they were last
 /// asked for.
-pub(crate) fn unknown_of<'a>(
+pub(crate) fn unknown_clusters<'a>(
     service: &'a Service,
     host: &impl Host,
 ) -> Result<Vec<Unknown<'a>>, StoreFault> {
     let mut unknown = Vec::new();
-    for name in clusters_of(service).into_iter().flatten() {
+    for name in [service.fallback_cluster(), service.checked_cluster()].into_iter().flatten() {
         let noted = host.load(&key(name))?.and_then(|(note, _)| decode(&note));
         unknown.extend(noted.map(|at| Unknown { name, at }));
     }

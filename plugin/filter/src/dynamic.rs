@@ -55,10 +55,10 @@ use crate::effects::Effects;
 use crate::handle::ServiceHandle;
 use crate::host::{Host, define};
 use crate::instances::{Instance, Instances, Number, Shown};
-use crate::naming::shortened;
 use crate::store::{self, Gauged, Update};
 use crate::telemetry::ModuleMetric;
 use crate::tenure::{AGAIN, Held, Slot, Tenure, Turn};
+use config::naming::shortened;
 
 /// Who has a slot that a name was to take.
 enum Taken {

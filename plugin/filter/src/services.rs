@@ -8,15 +8,16 @@ use crate::effects::Effects;
 use crate::handle::ServiceHandle;
 use crate::host::{Host, define};
 use crate::instances::{Instances, Number, Shown};
-use crate::matching::{Index, Subject};
+use crate::matching::Index;
 use crate::notify::Notifier;
+use crate::request::subject::Subject;
 
 /// The services of one configuration on one worker.
 ///
 /// All that workers have to agree on is in the shared store; what is kept here may be lost with
 /// the worker at any time.
 #[derive(Debug)]
-pub struct Services {
+pub(crate) struct Services {
     pub(crate) config: Config,
     /// Whether matching needs the name of the upstream cluster.
     pub(crate) needs_cluster: bool,
@@ -84,7 +85,12 @@ impl Services {
     }
 
     /// The proxy has no such cluster, though this configuration names it.
-    pub fn on_unknown_cluster(&self, cluster: &str, host: &impl Host, effects: &mut Effects) {
+    pub(crate) fn on_unknown_cluster(
+        &self,
+        cluster: &str,
+        host: &impl Host,
+        effects: &mut Effects,
+    ) {
         self.unknown_clusters.note(cluster, &self.config.services, host, effects);
     }
 

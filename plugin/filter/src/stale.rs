@@ -9,7 +9,7 @@
 //! [`copy`] is an answer that is being kept while it streams by.
 
 mod copy;
-mod entry;
+pub(crate) mod entry;
 mod rules;
 
 use std::borrow::Cow;
@@ -21,15 +21,15 @@ use breaker::Timestamp;
 use shared::{Clock, Decision, Decoded, Kind, Report, Store, Watch};
 
 use crate::budget::Claim;
-use crate::config::Stale;
+use crate::config::{MOST_STALE_ENTRIES, Stale};
 use crate::headers::{Facts, Headers};
 use crate::host::Host;
-use crate::reply::Reply;
+use crate::response::reply::Reply;
 use crate::tenure::Tenure;
 
 pub(crate) use copy::Copy;
 use copy::Ended;
-pub(crate) use entry::{Entry, OVERHEAD as ENTRY_OVERHEAD};
+pub(crate) use entry::Entry;
 
 /// Only so often is an answer copied that is kept already: in a tenth of its time, at most.
 const RENEWALS: u32 = 10;
@@ -149,10 +149,10 @@ impl Wanted {
         Some(Self { hash, key, headers: headers.clone(), head, whole, claim: Claim::default() })
     }
 
-    /// Lays claim to its bytes, since it is held on to. `None`: there is no room.
+    /// Claims its bytes, since it is held on to. `None`: there is no room.
     pub(crate) fn held(mut self, budget: usize) -> Option<Self> {
         let size = self.headers.size().saturating_add(self.key.capacity());
-        self.claim = Claim::lay(size, budget)?;
+        self.claim = Claim::new(size, budget)?;
         Some(self)
     }
 
@@ -216,9 +216,9 @@ impl Answers<'_> {
         }
         copied.insert(slot, (wanted.hash, now));
         let key = self.address(&wanted.key).into_owned();
-        let wanted = Wanted { key, ..wanted };
-        let answer = host.response_headers();
-        Copy::begin(slot, wanted, status, &answer, end_of_stream, self.stale, budget)
+        let (request, answer) = (&wanted.headers, host.response_headers());
+        let heads = (request, &answer);
+        Copy::begin(slot, key, heads, status, end_of_stream, self.stale, budget)
     }
 
     /// What an answer is kept for: one that was kept for whoever had a slot before is never given.
@@ -256,7 +256,7 @@ impl Answers<'_> {
         let cell = shared::Cell { key: &key, kind: SlotsKind, watch: &watch, service: None };
         // Lost, the next configuration does it.
         let _ = cell.update(host, report, |before, report| {
-            let before = before.unwrap_or_default().min(MOST_ENTRIES);
+            let before = before.unwrap_or_default().min(MOST_STALE_ENTRIES);
             if before == wanted {
                 return Decision::Keep(());
             }
@@ -293,9 +293,6 @@ impl Answers<'_> {
         format!("{}/{slot}", slots_key(self.key))
     }
 }
-
-/// The most slots that a service may have.
-pub(crate) const MOST_ENTRIES: u32 = 65_536;
 
 fn slots_key(record: &str) -> String {
     format!("{record}/stale")

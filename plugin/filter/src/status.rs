@@ -2,9 +2,9 @@
 
 use breaker::{Breaker, Counts, Mode, Now, Reason, StateName, UnixTime};
 
-use crate::filter::Filter;
 use crate::handle::ServiceHandle;
 use crate::host::{Host, StoreFault};
+use crate::services::Services;
 
 /// A service's breaker as it is now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,14 +62,14 @@ impl ServiceStatus {
     }
 }
 
-impl Filter {
+impl Services {
     /// All breakers there are now, in the order of their names ([`names`](Self::names)). To look changes
     /// nothing: a damaged record shows a new breaker, as it will be taken for one, and is left as it is.
     ///
     /// # Errors
     ///
     /// If the store cannot be read.
-    pub fn status(&self, host: &impl Host) -> Result<Vec<ServiceStatus>, StoreFault> {
+    pub(crate) fn status(&self, host: &impl Host) -> Result<Vec<ServiceStatus>, StoreFault> {
         let now = host.now();
         let status = self.records().map(|record| {
             let Some(breaker) = record.record().peek(host)? else {

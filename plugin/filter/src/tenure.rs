@@ -8,7 +8,7 @@ use std::cell::Cell;
 
 use shared::{Decoded, Kind, Reader, push_text};
 
-use crate::naming::{LONGEST_NAME, is_name_byte};
+use config::naming::{LONGEST_NAME, is_name_byte};
 
 pub(crate) const FORMAT: u8 = 1;
 

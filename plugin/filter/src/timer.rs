@@ -3,18 +3,17 @@
 //! Every worker ticks, and the main thread too. Who makes a call is settled in the shared store,
 //! by a lease; who finds it taken has nothing to do.
 
-use breaker::{Breaker, StateName, UnixTime};
+use breaker::{Breaker, CheckTicket, StateName, UnixTime};
 
-use crate::CalloutRequest;
-use crate::budget;
+use crate::callout::CalloutRequest;
 use crate::effects::Effects;
-use crate::filter::Filter;
 use crate::handle::ServiceHandle;
 use crate::headers::Headers;
-use crate::health::PendingCheck;
 use crate::host::Host;
+use crate::instances::Number;
 use crate::notify::PendingNotification;
 use crate::random::scrambled;
+use crate::services::Services;
 use crate::store::Update;
 use crate::telemetry::ModuleMetric;
 
@@ -44,7 +43,8 @@ pub struct PendingCallout(Kind);
 
 #[derive(Debug, PartialEq, Eq)]
 enum Kind {
-    Check(PendingCheck),
+    /// Of this breaker.
+    Check(Number, CheckTicket),
     Notification(PendingNotification),
 }
 
@@ -69,11 +69,9 @@ impl CalloutAnswer {
     }
 }
 
-impl Filter {
+impl Services {
     /// Takes the calls that are due, and writes down what may lag.
-    pub fn on_tick(&self, host: &impl Host, effects: &mut Effects) -> Vec<Callout> {
-        self.witness.tick();
-        budget::count_skipped(effects);
+    pub(crate) fn on_tick(&self, host: &impl Host, effects: &mut Effects) -> Vec<Callout> {
         self.listed().learn(host, effects);
         self.client_named().learn(host, effects);
         let mut callouts = Vec::new();
@@ -98,8 +96,8 @@ impl Filter {
             }
             bound_waits(&record, &breaker, host, effects);
             let check = record.take_check(&breaker, host, effects);
-            let callout = |(pending, callout)| Callout { kind: Kind::Check(pending), callout };
-            callouts.extend(check.map(callout));
+            let kind = |ticket| Kind::Check(record.instance.number, ticket);
+            callouts.extend(check.map(|(ticket, callout)| Callout { kind: kind(ticket), callout }));
         }
         let notify = self.config.notify.as_ref();
         let notifications = notify.map(|it| self.notifier.take(it, host, effects));
@@ -109,7 +107,7 @@ impl Filter {
     }
 
     /// Writes down what a call brought.
-    pub fn on_callout_answer(
+    pub(crate) fn on_callout_answer(
         &self,
         pending: PendingCallout,
         answer: &CalloutAnswer,
@@ -119,8 +117,18 @@ impl Filter {
         let status = answer.status();
         let is_unknown = matches!(answer, CalloutAnswer::UnknownCluster);
         match pending.0 {
-            Kind::Check(check) if is_unknown => self.on_nobody_to_check(&check, host, effects),
-            Kind::Check(check) => self.on_checked(check, status, host, effects),
+            Kind::Check(number, ticket) => {
+                let Some(record) = self.record(number) else {
+                    return;
+                };
+                if !is_unknown {
+                    return record.finish_check(&ticket, status, host, effects);
+                }
+                if let Some(probe) = &record.service.probe {
+                    self.on_unknown_cluster(&probe.cluster, host, effects);
+                }
+                record.skip_check(&ticket, host, effects);
+            }
             Kind::Notification(notification) => {
                 if let Some(notify) = self.config.notify.as_ref().filter(|_| is_unknown) {
                     self.on_unknown_cluster(&notify.cluster, host, effects);

@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use breaker_filter::{Awaited, Effects, GivenUp, PendingCallout};
+use breaker_filter::{Effects, PendingCallout, TimedOut, WaitingCallers};
 
 use crate::host::{self, LogLevel};
 use crate::root::Worker;
@@ -39,7 +39,7 @@ impl Contexts {
 
 thread_local! {
     static CONTEXTS: RefCell<Contexts> = const { RefCell::new(Contexts::new()) };
-    static CALLS: RefCell<Awaited<Caller>> = const { RefCell::new(Awaited::new()) };
+    static CALLS: RefCell<WaitingCallers<Caller>> = const { RefCell::new(WaitingCallers::new()) };
 }
 
 /// Works on the contexts. The proxy does not call in while it is called, but for memory, so they
@@ -48,7 +48,7 @@ fn with_contexts<R>(f: impl FnOnce(&mut Contexts) -> R) -> Option<R> {
     CONTEXTS.try_with(|contexts| Some(f(&mut *contexts.try_borrow_mut().ok()?))).ok().flatten()
 }
 
-fn with_calls<R>(f: impl FnOnce(&mut Awaited<Caller>) -> R) -> Option<R> {
+fn with_calls<R>(f: impl FnOnce(&mut WaitingCallers<Caller>) -> R) -> Option<R> {
     CALLS.try_with(|calls| Some(f(&mut *calls.try_borrow_mut().ok()?))).ok().flatten()
 }
 
@@ -147,11 +147,11 @@ pub(crate) fn on_tick(root: u32) {
         return;
     };
     worker.on_tick();
-    let Some(GivenUp { callers, unheard }) = with_calls(|calls| calls.on_tick(root)) else {
+    let Some(TimedOut { callers, never_answered }) = with_calls(|calls| calls.on_tick(root)) else {
         return;
     };
-    if unheard {
-        worker.on_unheard();
+    if never_answered {
+        worker.on_callouts_unanswered();
     }
     for caller in callers {
         // A call of the timer's has a lease in the record, which ends by itself.

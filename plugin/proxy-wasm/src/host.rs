@@ -12,8 +12,8 @@ use std::ptr;
 use std::time::Duration;
 
 use breaker_filter::{
-    CalloutRequest, Clock, Headers, Host, Metric, Now, Peer, Property, Reply, Store, StoreFault,
-    SwapError, Timestamp, UnixTime, Version, VersionGauge,
+    CalloutRequest, Clock, Headers, Host, Metric, Now, Origin, Peer, Reply, Store, StoreFault,
+    Stream, SwapError, Timestamp, UnixTime, Version, VersionGauge,
 };
 
 use self::functions::*;
@@ -155,25 +155,33 @@ impl Host for Proxy<'_> {
     fn gauges(&self) -> Option<&Self> {
         Some(self)
     }
+}
 
-    fn property(&self, property: Property) -> Option<Vec<u8>> {
-        let path: &[u8] = match property {
-            Property::ClusterName => b"xds\0cluster_name",
-            Property::RouteName => b"xds\0route_name",
-            Property::ResponseCodeDetails => b"response\0code_details",
-            Property::ResponseFlags => b"response\0flags",
-            Property::Connection => b"connection_id",
-        };
-        known(path).ok()
+impl Stream for Proxy<'_> {
+    fn cluster(&self) -> Option<Vec<u8>> {
+        known(b"xds\0cluster_name").ok()
+    }
+
+    fn route(&self) -> Option<Vec<u8>> {
+        known(b"xds\0route_name").ok()
+    }
+
+    fn connection(&self) -> Option<u64> {
+        Some(u64::from_le_bytes(known(b"connection_id").ok()?.try_into().ok()?))
     }
 
     fn peer(&self) -> Peer {
         match known(b"source\0address") {
             Ok(address) => Peer::At(address),
-            Err(NOT_FOUND) => Peer::Untold,
+            Err(NOT_FOUND) => Peer::Unknown,
             // The plugin may not ask: a capability that is not given must open nothing.
             Err(_) => Peer::Withheld,
         }
+    }
+
+    fn origin(&self) -> Origin {
+        let details = known(b"response\0code_details").ok();
+        Origin::from_envoy(details, || known(b"response\0flags").ok())
     }
 
     fn response_header(&self, name: &'static str) -> Option<Vec<u8>> {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use breaker_filter::{
-    Change, Effects, Headers, Metric, Now, Peer, Property, Reply, StoreFault, SwapError, Timestamp,
+    Change, Effects, Headers, Metric, Now, Origin, Peer, Reply, StoreFault, SwapError, Timestamp,
     UnixTime, Version,
 };
 use scenario::{Head, WALL_START};
@@ -170,21 +170,29 @@ impl breaker_filter::Host for At<'_> {
     fn gauges(&self) -> Option<&Self> {
         Some(self)
     }
+}
 
-    fn property(&self, property: Property) -> Option<Vec<u8>> {
-        let text = |text: &str| text.as_bytes().to_vec();
-        match property {
-            Property::ClusterName => self.facts.cluster.as_deref().map(text),
-            Property::RouteName => self.facts.route.as_deref().map(text),
-            Property::ResponseCodeDetails => self.facts.details.map(text),
-            Property::ResponseFlags => Some(self.facts.flags.to_le_bytes().to_vec()),
-            Property::Connection => self.facts.connection.map(|it| it.to_le_bytes().to_vec()),
-        }
+impl breaker_filter::Stream for At<'_> {
+    fn cluster(&self) -> Option<Vec<u8>> {
+        self.facts.cluster.as_deref().map(|name| name.as_bytes().to_vec())
+    }
+
+    fn route(&self) -> Option<Vec<u8>> {
+        self.facts.route.as_deref().map(|name| name.as_bytes().to_vec())
+    }
+
+    fn connection(&self) -> Option<u64> {
+        self.facts.connection
+    }
+
+    fn origin(&self) -> Origin {
+        let details = self.facts.details.map(|details| details.as_bytes().to_vec());
+        Origin::from_envoy(details, || Some(self.facts.flags.to_le_bytes().to_vec()))
     }
 
     fn peer(&self) -> Peer {
         let peer = self.facts.peer.as_deref();
-        peer.map_or(Peer::Untold, |address| Peer::At(address.as_bytes().to_vec()))
+        peer.map_or(Peer::Unknown, |address| Peer::At(address.as_bytes().to_vec()))
     }
 
     fn response_header(&self, name: &'static str) -> Option<Vec<u8>> {

@@ -1,10 +1,10 @@
 //! Whether services take traffic, for a load balancer's health check.
 
 use crate::effects::Effects;
-use crate::filter::Filter;
 use crate::handle::ServiceHandle;
 use crate::host::Host;
-use crate::reply::Reply;
+use crate::response::reply::Reply;
+use crate::services::Services;
 
 #[derive(serde::Serialize)]
 struct Health {
@@ -19,13 +19,13 @@ pub(super) fn of(record: &ServiceHandle<'_>, host: &impl Host, effects: &mut Eff
 }
 
 /// That of all of them.
-pub(super) fn of_all(filter: &Filter, host: &impl Host, effects: &mut Effects) -> Reply {
-    let (mut services, mut open) = (0_usize, 0_usize);
-    for record in filter.records() {
-        services = services.saturating_add(1);
+pub(super) fn of_all(services: &Services, host: &impl Host, effects: &mut Effects) -> Reply {
+    let (mut count, mut open) = (0_usize, 0_usize);
+    for record in services.records() {
+        count = count.saturating_add(1);
         open = open.saturating_add(usize::from(!takes_traffic(&record, host, effects)));
     }
-    reply(services, open)
+    reply(count, open)
 }
 
 fn reply(services: usize, open: usize) -> Reply {

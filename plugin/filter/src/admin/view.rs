@@ -6,12 +6,12 @@ use shared::VersionGauge;
 use crate::clusters::Unknown;
 use crate::events::{self, percent};
 use crate::host::Host;
-use crate::reply::rfc3339;
+use crate::response::reply::rfc3339;
 use crate::status::ServiceStatus;
 use crate::telemetry::{Metric, ServiceMetric};
 
 #[derive(serde::Serialize)]
-pub(super) struct Services {
+pub(super) struct ServiceList {
     /// By the proxy's clock: what times are to be compared with.
     pub(super) now: String,
     pub(super) services: Vec<View>,
@@ -21,7 +21,7 @@ pub(super) struct Services {
 }
 
 #[derive(serde::Serialize)]
-pub(super) struct Events<'a> {
+pub(super) struct EventList<'a> {
     pub(super) events: Vec<events::View<'a>>,
 }
 

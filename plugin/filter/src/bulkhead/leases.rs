@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use breaker::Timestamp;
+use config::ClassId;
 use shared::Reader;
 
 /// How long a worker's word holds. A worker that has crashed says nothing any more, and its calls
@@ -20,12 +21,6 @@ const MOST_ENTRIES: usize = 4_096;
 
 /// What is left of them for calls whose requests are complete, whatever others come.
 const KEPT_ENTRIES: usize = MOST_ENTRIES / 2;
-
-/// A class of calls: the hash of its name, so that two configurations mean the same by it.
-pub(crate) type ClassId = u32;
-
-/// Calls of no class.
-pub(crate) const NO_CLASS: ClassId = 0;
 
 /// Calls of one worker under way, by its own count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,6 +134,8 @@ impl Leases {
 #[cfg(test)]
 #[allow(clippy::indexing_slicing, reason = "a test that panics has failed, as it should")]
 mod tests {
+    use config::NO_CLASS;
+
     use super::*;
 
     fn at(millis: u64) -> Timestamp {

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use breaker::Timestamp;
 
-use super::leases::{ClassId, Leases};
-use crate::config::Bulkhead;
+use config::{Bulkhead, ClassId};
+
+use super::leases::Leases;
 
 /// A permit that a call has, to be released.
 #[derive(Debug, PartialEq, Eq)]

@@ -15,8 +15,8 @@ use crate::effects::Effects;
 use crate::handle::ServiceHandle;
 use crate::host::{Host, define};
 use crate::instances::{Instances, Number};
-use crate::naming::is_name_byte;
 use crate::telemetry::ModuleMetric;
+use config::naming::is_name_byte;
 
 /// No service's name has a slash.
 const KEY: &str = "edge-breaker/v1/names/list";

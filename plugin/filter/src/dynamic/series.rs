@@ -8,7 +8,7 @@ use shared::{Cell, Decision, Decoded, Kind, Watch};
 use super::texts::{FORMAT, Texts};
 use crate::effects::Effects;
 use crate::host::Host;
-use crate::naming::is_shown_byte;
+use config::naming::is_shown_byte;
 
 /// No service's name has a slash.
 const KEY: &str = "edge-breaker/v1/names/series";

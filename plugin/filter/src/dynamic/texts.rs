@@ -2,7 +2,7 @@
 
 use shared::{Reader, push_text};
 
-use crate::naming::LONGEST_NAME;
+use config::naming::LONGEST_NAME;
 
 pub(super) const FORMAT: u8 = 1;
 

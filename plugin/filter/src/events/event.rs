@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use breaker::{Counts, Mode, Reason, StateName, Transition, UnixTime};
 
-use crate::reply::rfc3339;
+use crate::response::reply::rfc3339;
 
 /// A transition, and how things stood at that moment.
 #[derive(Clone, Debug, PartialEq, Eq)]

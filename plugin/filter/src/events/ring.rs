@@ -10,7 +10,7 @@ use breaker::{Counts, Mode, Now, Reason, StateName, UnixTime};
 use shared::{Decoded, Kind, Reader, push_text};
 
 use super::event::{Event, View};
-use crate::naming::{LONGEST_NAME, is_shown_byte};
+use config::naming::{LONGEST_NAME, is_shown_byte};
 
 /// How many are kept.
 pub(crate) const MOST_EVENTS: usize = 128;

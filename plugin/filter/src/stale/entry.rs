@@ -6,9 +6,9 @@ use breaker::Timestamp;
 use shared::Reader;
 
 use super::rules;
-use crate::budget::Body;
+use crate::budget::body::Body;
 use crate::headers::Headers;
-use crate::reply::Reply;
+use crate::response::reply::Reply;
 
 pub(super) const FORMAT: u8 = 1;
 
@@ -23,6 +23,9 @@ const LONGEST_VARY: usize = 4 * 1024;
 /// What an entry may have beside its body, in bytes: address, headers, what it depends on, and the
 /// numbers that say how long each is, which are counted as headers are.
 pub(crate) const OVERHEAD: usize = LONGEST_ADDRESS + LONGEST_HEADERS + LONGEST_VARY + 64;
+
+// As configurations are bounded by it.
+const _: () = assert!(OVERHEAD == config::STALE_OVERHEAD);
 
 /// What a header takes in memory beside its name and its value: where they are, and what the
 /// allocator adds to each.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use breaker::{Breaker, Mode, Status};
 use breaker_filter::{
     CalloutAnswer, CalloutRequest, Change, Clock, Config, Effects, Filter, Headers, Host, Level,
-    Metric, Now, Peer, PendingCallout, Property, StoreFault, SwapError, Timestamp, UnixTime,
+    Metric, Now, Origin, Peer, PendingCallout, StoreFault, Stream, SwapError, Timestamp, UnixTime,
     Version, VersionGauge,
 };
 use serde_json::{Value, json};
@@ -156,16 +156,30 @@ impl Host for At<'_> {
     fn gauges(&self) -> Option<&Self> {
         Some(self)
     }
+}
 
-    fn property(&self, property: Property) -> Option<Vec<u8>> {
+impl Stream for At<'_> {
+    fn cluster(&self) -> Option<Vec<u8>> {
         self.world.ask("property");
-        match property {
-            Property::ClusterName => self.facts.cluster.clone(),
-            Property::RouteName => self.facts.route.clone(),
-            Property::ResponseCodeDetails => self.facts.details.clone(),
-            Property::ResponseFlags => self.facts.flags.clone(),
-            Property::Connection => self.facts.connection.map(|it| it.to_le_bytes().to_vec()),
-        }
+        self.facts.cluster.clone()
+    }
+
+    fn route(&self) -> Option<Vec<u8>> {
+        self.world.ask("property");
+        self.facts.route.clone()
+    }
+
+    fn connection(&self) -> Option<u64> {
+        self.world.ask("property");
+        self.facts.connection
+    }
+
+    fn origin(&self) -> Origin {
+        self.world.ask("property");
+        Origin::from_envoy(self.facts.details.clone(), || {
+            self.world.ask("property");
+            self.facts.flags.clone()
+        })
     }
 
     fn peer(&self) -> Peer {
