@@ -3,7 +3,11 @@
 //! `breaker <- config <- filter <- proxy-wasm`; hosts and demos know the built module, never the plugin's
 //! code. A new package has to be given its place here.
 
+mod imports;
+
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
 
 use cargo_metadata::{CargoOpt, DependencyKind, MetadataCommand, Package};
 
@@ -73,6 +77,9 @@ const PLACES: &[Place] = &[
     ),
 ];
 
+/// Packages of the plugin whose files import each other in circles still.
+const WITH_CIRCLES: &[&str] = &["filter", "proxy-wasm"];
+
 fn workspace() -> (BTreeSet<String>, Vec<Package>) {
     let metadata = MetadataCommand::new()
         .manifest_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"))
@@ -115,6 +122,23 @@ fn every_place_is_taken() {
     let (members, _) = workspace();
     let places: BTreeSet<_> = PLACES.iter().map(|place| place.package.to_owned()).collect();
     assert_eq!(places, members);
+}
+
+#[test]
+fn no_files_of_a_package_import_each_other_in_a_circle() {
+    let plugin = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugin");
+    for package in fs::read_dir(plugin).expect("the packages of the plugin") {
+        let package = package.expect("a package");
+        let name = package.file_name().to_string_lossy().into_owned();
+        let src = package.path().join("src");
+        if src.is_dir() {
+            let circle = imports::circle(&imports::of_package(&src));
+            match WITH_CIRCLES.contains(&name.as_str()) {
+                false => assert_eq!(circle, None, "in plugin/{name}/src, each imports the next"),
+                true => assert_ne!(circle, None, "{name} has no circle: take it off the list"),
+            }
+        }
+    }
 }
 
 #[test]

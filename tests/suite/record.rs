@@ -12,9 +12,7 @@ pub(crate) fn key(service: &str) -> String {
 /// unreadable is that of a new breaker.
 pub(crate) fn status(record: Option<&[u8]>, mode: &str) -> Status {
     let breaker = record.and_then(|bytes| Breaker::decode(bytes).ok()).unwrap_or_default();
-    let modes = [Mode::Enabled, Mode::Disabled, Mode::ForcedOpen, Mode::MetricsOnly];
-    let mode = modes.into_iter().find(|known| known.name() == mode);
-    let status = breaker.status(mode.unwrap_or_default());
+    let status = breaker.status(Mode::named(mode.as_bytes()).unwrap_or_default());
     Status {
         state: status.state.name().to_owned(),
         failure_count: status.failures.into(),

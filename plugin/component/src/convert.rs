@@ -59,11 +59,11 @@ pub(crate) fn service_status(status: ServiceStatus) -> wit::ServiceStatus {
 
 pub(crate) const fn command(command: wit::Command) -> Command {
     match command {
-        wit::Command::ForceOpen => Command::Set(Mode::ForcedOpen),
+        wit::Command::ForceOpen => Command::ForceOpen,
         wit::Command::Close => Command::Close,
-        wit::Command::Disable => Command::Set(Mode::Disabled),
-        wit::Command::Enable => Command::Set(Mode::Enabled),
-        wit::Command::MetricsOnly => Command::Set(Mode::MetricsOnly),
+        wit::Command::Disable => Command::Disable,
+        wit::Command::Enable => Command::Enable,
+        wit::Command::MetricsOnly => Command::MetricsOnly,
         wit::Command::Reset => Command::Reset,
     }
 }

@@ -109,8 +109,7 @@ impl<'a> Resource<'a> {
             (Some(b"services"), None | Some(b""), None, None) => Some(Self::Services),
             (Some(b"services"), Some(name), None, None) => Some(Self::Service(name)),
             (Some(b"services"), Some(name), Some(command), None) => {
-                let command = Command::ALL.into_iter().find(|c| c.name().as_bytes() == command)?;
-                Some(Self::Command(name, command))
+                Some(Self::Command(name, Command::named(command)?))
             }
             _ => None,
         }

@@ -45,7 +45,7 @@ pub(crate) fn apply(
     effects: &mut Effects,
 ) -> Result<Breaker, CommandError> {
     let applied = record.update(host, effects, |breaker| {
-        let transition = breaker.steer(&record.service.policy, command);
+        let transition = breaker.apply(&record.service.policy, command);
         Update::Changed(breaker.clone(), transition)
     });
     let breaker = applied.map_err(|lost| match lost {

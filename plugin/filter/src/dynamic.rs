@@ -114,7 +114,7 @@ impl ClientNamed<'_> {
                 {
                     let _ = record.update(host, effects, |breaker| {
                         *breaker = before.clone();
-                        breaker.adopt(&record.service.policy, host.now().monotonic);
+                        breaker.sync(&record.service.policy, host.now().monotonic);
                         Update::Changed((), None)
                     });
                 }

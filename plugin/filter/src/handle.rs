@@ -1,6 +1,6 @@
 //! A service's breaker as one worker knows it, and what each feature keeps of it.
 
-use breaker::{Breaker, Clean, Permit, StateName, Transition};
+use breaker::{Breaker, Clean, Ended, Impact, Permit, StateName, Transition};
 use shared::Lost;
 
 use crate::bulkhead::Permits;
@@ -84,7 +84,7 @@ impl ServiceHandle<'_> {
             return;
         }
         let synced = self.update(host, effects, |breaker| {
-            breaker.adopt(&self.service.policy, host.now().monotonic);
+            breaker.sync(&self.service.policy, host.now().monotonic);
             Update::Changed((), None)
         });
         self.instance.local.set_synced(synced.is_ok());
@@ -100,6 +100,26 @@ impl ServiceHandle<'_> {
     #[inline(always)]
     pub(crate) fn clean(&self, host: &impl Host) -> Option<Clean> {
         self.instance.local.clean(|| self.gauge(), host)
+    }
+
+    /// The same, after a call of this permit that has ended so: it is settled by that. `None`: it is
+    /// to be settled in the record. In line: the closed path is held to its instructions.
+    #[inline(always)]
+    pub(crate) fn settle_clean(
+        &self,
+        permit: &Permit,
+        ended: Ended,
+        host: &impl Host,
+    ) -> Option<Clean> {
+        let impact = self.instance.local.impact(ended)?;
+        if impact == Impact::Write {
+            return None;
+        }
+        let clean = self.clean(host)?;
+        if impact == Impact::TallyOnly {
+            self.keep(permit, host);
+        }
+        Some(clean)
     }
 
     /// The state that the breaker shows, without reading it where it is known to be clean. `None`: it

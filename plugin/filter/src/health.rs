@@ -2,7 +2,7 @@
 //!
 //! Who makes a check is settled in the record, by the breaker's lease.
 
-use breaker::{Breaker, CheckResult, CheckTicket, Policy, StateName, Transition};
+use breaker::{Breaker, CheckReport, CheckResult, CheckTicket, Policy, StateName, Transition};
 
 use crate::callout::CalloutRequest;
 use crate::effects::Effects;
@@ -15,7 +15,7 @@ impl ServiceHandle<'_> {
     /// Writes down what a health check said: a status, or nothing.
     pub(crate) fn finish_check(
         &self,
-        ticket: &CheckTicket,
+        ticket: CheckTicket,
         status: Option<u16>,
         host: &impl Host,
         effects: &mut Effects,
@@ -26,21 +26,19 @@ impl ServiceHandle<'_> {
             _ => CheckResult::Unhealthy,
         };
         effects.count_of(self.number, ServiceMetric::HealthChecks(result));
-        let policy = &self.service.policy;
-        // Lost, it is made again when its lease is over.
-        let _ = self.update(host, effects, |breaker| {
-            let now = host.now().monotonic;
-            Update::Changed((), breaker.finish_check(policy, ticket.for_retry(), result, now))
-        });
+        self.report_check(&ticket.end(result), host, effects);
     }
 
     /// The proxy does not have the cluster to be checked. That says nothing of the service.
-    pub(crate) fn skip_check(&self, ticket: &CheckTicket, host: &impl Host, effects: &mut Effects) {
+    pub(crate) fn skip_check(&self, ticket: CheckTicket, host: &impl Host, effects: &mut Effects) {
+        self.report_check(&ticket.skip(), host, effects);
+    }
+
+    fn report_check(&self, report: &CheckReport, host: &impl Host, effects: &mut Effects) {
         let policy = &self.service.policy;
-        // Lost, it is tried again when its lease is over.
+        // Lost, it is made again when its lease is over.
         let _ = self.update(host, effects, |breaker| {
-            let now = host.now().monotonic;
-            Update::Changed((), breaker.skip_check(policy, ticket.for_retry(), now))
+            Update::Changed((), breaker.finish_check(policy, report, host.now().monotonic))
         });
     }
 

@@ -21,8 +21,8 @@
 use std::cell::Cell;
 
 use breaker::{
-    Breaker, Clean, Now, Permit, Policy, RECORD_FORMAT, RECORD_LEN, Tally, Timestamp, Transition,
-    WindowPolicy,
+    Breaker, Clean, Ended, Impact, Now, Permit, Policy, RECORD_FORMAT, RECORD_LEN, Tally,
+    Timestamp, Transition, WindowPolicy,
 };
 use shared::{
     Clock, Decision, Decoded, Kind, Loaded, Lost, Store, StoreFault, SwapError, Version,
@@ -66,8 +66,6 @@ pub(crate) struct LocalState {
     watch: Watch,
     /// Good calls that are not in the record yet.
     tally: Cell<Tally>,
-    /// Whether they are to be written down with the next one.
-    overdue: Cell<bool>,
 }
 
 /// A record, as one worker knows it.
@@ -131,7 +129,7 @@ impl Kind for RecordKind<'_> {
 /// asked.
 pub(crate) fn begun(policy: &Policy, now: Timestamp) -> Breaker {
     let mut breaker = Breaker::new();
-    breaker.adopt(policy, now);
+    breaker.sync(policy, now);
     breaker
 }
 
@@ -195,7 +193,6 @@ impl LocalState {
             synced: Cell::default(),
             watch: Watch::default(),
             tally: Cell::new(Tally::new(policy)),
-            overdue: Cell::default(),
         }
     }
 
@@ -219,15 +216,9 @@ impl LocalState {
         self.tally.get()
     }
 
-    /// Whether they are to be written down with the next one, as of the last look at the record.
-    pub(crate) const fn is_overdue(&self) -> bool {
-        self.overdue.get()
-    }
-
     /// Takes note that these are all there are.
     pub(crate) fn set_tally(&self, tally: Tally) {
         self.tally.set(tally);
-        self.overdue.set(false);
     }
 
     /// Adds a good call to them, if there is a window that it belongs in.
@@ -248,6 +239,13 @@ impl LocalState {
     pub(crate) fn clean(&self, gauge: impl FnOnce() -> Metric, host: &impl Host) -> Option<Clean> {
         let (version, clean) = self.clean.get()?;
         (host.gauges()?.read(gauge()) == Some(version)).then_some(clean)
+    }
+
+    /// What settling a call that has ended so would change, if the breaker was clean when it was read
+    /// last.
+    #[inline(always)]
+    pub(crate) fn impact(&self, ended: Ended) -> Option<Impact> {
+        self.clean.get().map(|(_, clean)| clean.impact(ended))
     }
 
     /// Forgets that it is clean.
@@ -281,8 +279,8 @@ impl<'a> Record<'a> {
         let Some(breaker) = read else {
             return begun(self.policy, gauged.now().monotonic);
         };
-        self.local.overdue.set(breaker.has_news_for(&self.local.tally()));
-        self.local.clean.set(gauged.settled.get().zip(breaker.clean(self.policy)));
+        let clean = breaker.clean(self.policy, &self.local.tally());
+        self.local.clean.set(gauged.settled.get().zip(clean));
         breaker
     }
 

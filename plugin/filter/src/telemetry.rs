@@ -111,7 +111,7 @@ impl Metric {
     /// Those of the service with this number.
     pub fn of_service(number: usize) -> impl Iterator<Item = Self> {
         let happens = |metric: &ServiceMetric| match *metric {
-            ServiceMetric::Transitions(to, reason) => leads_to(reason, to),
+            ServiceMetric::Transitions(to, reason) => reason.to().contains(&to),
             _ => true,
         };
         ServiceMetric::all().filter(happens).map(move |metric| Self::Of(number, metric))
@@ -170,18 +170,6 @@ impl ServiceMetric {
     /// Those that show how a breaker stands.
     pub(crate) const GAUGES: [Self; 5] =
         [Self::State, Self::FailureCount, Self::FailureRate, Self::SlowCallRate, Self::InFlight];
-}
-
-/// Whether there are transitions to a state for a reason.
-const fn leads_to(reason: Reason, to: StateName) -> bool {
-    match reason {
-        Reason::Operator => true,
-        Reason::HealthCheck => matches!(to, StateName::Closed | StateName::HalfOpen),
-        Reason::TrialsSucceeded => matches!(to, StateName::Closed),
-        Reason::WaitElapsed => matches!(to, StateName::HalfOpen),
-        // All others trip it.
-        _ => matches!(to, StateName::Open),
-    }
 }
 
 /// The value of a label by its number, and what is left of the number for the others.

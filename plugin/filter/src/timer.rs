@@ -122,12 +122,12 @@ impl Services {
                     return;
                 };
                 if !is_unknown {
-                    return record.finish_check(&ticket, status, host, effects);
+                    return record.finish_check(ticket, status, host, effects);
                 }
                 if let Some(probe) = &record.service.probe {
                     self.on_unknown_cluster(&probe.cluster, host, effects);
                 }
-                record.skip_check(&ticket, host, effects);
+                record.skip_check(ticket, host, effects);
             }
             Kind::Notification(notification) => {
                 if let Some(notify) = self.config.notify.as_ref().filter(|_| is_unknown) {
@@ -192,13 +192,11 @@ fn write_tally(record: &ServiceHandle<'_>, host: &impl Host, effects: &mut Effec
     let policy = &record.service.policy;
     let written = record.update(host, effects, |breaker| {
         let now = host.now();
-        breaker.credit(policy, &tally, now.monotonic);
-        let transition = breaker.review(policy, now, scrambled(now.monotonic.as_nanos()));
-        let mut begun = tally;
-        begun.begin(breaker);
-        Update::Changed(begun, transition)
+        breaker.merge(policy, &tally, now.monotonic);
+        let transition = breaker.evaluate(policy, now, scrambled(now.monotonic.as_nanos()));
+        Update::Changed(breaker.next_tally(&tally), transition)
     });
-    if let Ok(begun) = written {
-        record.instance.local.set_tally(begun);
+    if let Ok(next) = written {
+        record.instance.local.set_tally(next);
     }
 }

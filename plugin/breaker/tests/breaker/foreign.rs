@@ -59,10 +59,10 @@ fn recover(world: &mut World, time: Duration) -> (Duration, usize) {
             world.answer(ticket, CheckResult::Healthy);
         }
         match world.ask() {
-            Admission::Admitted(permit) | Admission::Excused(_, permit) => {
+            Admission::Admitted(permit) | Admission::Shadowed(_, permit) => {
                 world.settle(permit, Outcome::Success);
             }
-            Admission::Diverted(_) | Admission::Unguarded => {}
+            Admission::Diverted(_) | Admission::Bypassed => {}
         }
         since = match (world.state(), since) {
             (StateName::Closed, _) => None,

@@ -81,7 +81,7 @@ fn trials_that_suffice_under_a_new_policy_close_it() {
         assert!(!world.call().is_trial());
         assert_eq!(world.state(), StateName::Closed);
         assert_eq!(world.transitions.last().unwrap().reason, Reason::TrialsSucceeded);
-        world.is_late(&pending);
+        world.is_late(pending);
     }
 }
 

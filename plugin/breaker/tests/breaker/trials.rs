@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use breaker::{
     Admission, AfterCheck, Breaker, DivertReason, HalfOpenPolicy, HealthCheckPolicy, Outcome,
-    Policy, Reason, Settlement, StateName, Timestamp,
+    Policy, Reason, Settled, StateName, Timestamp,
 };
 
 use crate::world::{World, at, count, health_check, seconds_of};
@@ -42,7 +42,7 @@ fn one_failed_trial_opens_again_whatever_the_others_said() {
     world.settle(second, Outcome::FAILURE);
     assert_eq!((world.state(), world.status().failures), (StateName::Open, 4));
     assert_eq!(world.status().trip_reason, Some(Reason::TrialFailed));
-    world.is_late(&third);
+    world.is_late(third);
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn a_late_result_from_before_the_trip_decides_nothing_in_half_open() {
     world.trip();
     world.advance(30);
     let trial = world.trial();
-    for call in &in_flight {
+    for call in in_flight {
         world.is_late(call);
     }
     assert_eq!(world.state(), StateName::HalfOpen);
@@ -80,7 +80,7 @@ fn a_trial_of_an_earlier_half_open_period_decides_nothing_in_a_later_one() {
     world.fail();
     world.advance(60);
     let new = world.trial();
-    world.is_late(&old);
+    world.is_late(old);
     assert_eq!((world.state(), world.status().trials_in_flight), (StateName::HalfOpen, 1));
     world.settle(new, Outcome::Success);
     assert_eq!(world.state(), StateName::Closed);
@@ -176,19 +176,19 @@ fn a_trials_time_is_nearly_over_in_its_last_part_and_not_when_it_is_over() {
 #[test]
 fn the_time_of_an_incomplete_trial_is_nearly_over_after_half_a_second() {
     let mut world = World::after_the_wait(|_| {});
-    let upload = world.upload();
+    let mut upload = world.upload();
     world.advance_by(Duration::from_millis(400));
     assert!(!upload.is_nearly_over(&world.policy.half_open, world.now.monotonic));
     world.advance_by(Duration::from_millis(200));
     assert!(upload.is_nearly_over(&world.policy.half_open, world.now.monotonic));
-    let upload = world.complete(&upload).unwrap();
+    assert!(world.complete(&mut upload));
     assert!(!upload.is_nearly_over(&world.policy.half_open, world.now.monotonic));
 }
 
 #[test]
 fn the_time_of_a_call_that_is_no_trial_is_never_nearly_over() {
-    let world = World::after_the_wait(|_| {});
-    let permit = breaker::Permit::closed(breaker::Generation::FIRST);
+    let mut world = World::new(|_| {});
+    let permit = world.call();
     assert!(!permit.is_nearly_over(&world.policy.half_open, world.now.monotonic));
 }
 
@@ -212,11 +212,11 @@ fn when_every_trial_is_lost_the_places_all_come_back() {
 #[test]
 fn a_trial_past_its_deadline_cannot_speak_for_the_one_that_took_its_place() {
     let mut world = World::after_the_wait(|_| {});
-    let hung = world.trial();
+    let mut hung = world.trial().end(Outcome::Success);
     world.advance(30);
-    world.is_late(&hung);
+    world.settles_late(&mut hung);
     let successor = world.trial();
-    world.is_late(&hung);
+    world.settles_late(&mut hung);
     world.is_diverted(DivertReason::HalfOpen);
     world.settle(successor, Outcome::Success);
     assert_eq!(world.state(), StateName::Closed);
@@ -230,7 +230,7 @@ fn a_trial_whose_place_another_took_cannot_speak_for_it_even_on_an_earlier_clock
     world.advance(30);
     let _successor = world.trial();
     world.step_back(1);
-    world.is_late(&hung);
+    world.is_late(hung);
     assert_eq!(world.status().trials_in_flight, 1);
 }
 
@@ -262,7 +262,7 @@ fn settles_the_place_and_nothing_else(outcome: Outcome) {
     for _ in 0..100 {
         let trial = world.trial();
         world.is_diverted(DivertReason::HalfOpen);
-        assert_eq!(world.settle(trial, outcome), Settlement::Counted(None));
+        assert_eq!(world.settle(trial, outcome), Settled::Counted(None));
         assert_eq!((world.state(), world.status().trials_in_flight), (StateName::HalfOpen, 0));
     }
     world.succeed();
@@ -277,7 +277,7 @@ fn declined(seconds: impl Into<Option<u64>>) -> Outcome {
 #[track_caller]
 fn until_the_next_trial(world: &mut World, outcome: Outcome) -> Duration {
     let trial = world.trial();
-    assert_eq!(world.settle(trial, outcome), Settlement::Counted(None));
+    assert_eq!(world.settle(trial, outcome), Settled::Counted(None));
     assert_eq!((world.state(), world.status().trials_in_flight), (StateName::HalfOpen, 0));
     let Some(retry_at) = world.status().retry_at else {
         return Duration::ZERO;

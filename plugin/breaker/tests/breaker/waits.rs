@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use breaker::{
-    AfterCheck, DivertReason, HealthCheckPolicy, Outcome, Settlement, StateName, Timestamp,
+    AfterCheck, DivertReason, HealthCheckPolicy, Outcome, Settled, StateName, Timestamp,
 };
 
 use crate::world::{World, at, health_check, retry, seconds_of};
@@ -181,7 +181,7 @@ fn a_wall_clock_that_jumps_changes_no_decision() {
     world.advance(30);
     let trial = world.trial();
     world.now.wall = breaker::UnixTime::from_nanos(1);
-    assert!(matches!(world.settle(trial, Outcome::Success), Settlement::Counted(Some(_))));
+    assert!(matches!(world.settle(trial, Outcome::Success), Settled::Counted(Some(_))));
 }
 
 /// Row 13: every wait has an end, even that of the last moment of the clock.
@@ -192,7 +192,7 @@ fn at_the_end_of_time_nothing_overflows() {
     world.trip();
     assert_eq!(world.status().retry_at, Some(world.now.monotonic));
     let trial = world.trial();
-    assert_eq!(world.settle(trial, Outcome::Success), Settlement::Late);
+    assert_eq!(world.settle(trial, Outcome::Success), Settled::Late);
 }
 
 /// The first check is made at once; what its passing is worth has shown by the second trip.

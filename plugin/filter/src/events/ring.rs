@@ -139,14 +139,13 @@ fn read_event(rest: &mut Reader<'_>) -> Option<Event> {
     let calls = Counts { calls: rest.u32()?, failures: rest.u32()?, slow: rest.u32()? };
     let mut name = || rest.text(LONGEST_NAME, is_shown_byte);
     let (service, from, to, reason, mode) = (name()?, name()?, name()?, name()?, name()?);
-    let state = |name| StateName::ALL.into_iter().find(|state| state.name() == name);
     Some(Event {
         at,
         service: service.to_owned(),
-        from: state(from)?,
-        to: state(to)?,
-        reason: Reason::ALL.into_iter().find(|known| known.name() == reason)?,
-        mode: Mode::ALL.into_iter().find(|known| known.name() == mode)?,
+        from: StateName::named(from.as_bytes())?,
+        to: StateName::named(to.as_bytes())?,
+        reason: Reason::named(reason.as_bytes())?,
+        mode: Mode::named(mode.as_bytes())?,
         failures,
         calls,
         generation,

@@ -50,9 +50,9 @@ impl Exchange {
         if let Phase::Admitted(call) = &mut self.phase
             && call.permit.awaits_request()
             && let Some(record) = services.record(call.breaker)
-            && let Some(permit) = record.complete(&call.permit, host, effects)
+            && record.complete(&call.permit, host, effects)
         {
-            call.permit = permit;
+            call.permit.set_complete();
         }
         None
     }
@@ -89,13 +89,13 @@ impl ServiceHandle<'_> {
 
     /// Has a trial keep its slot. What cannot be written, or comes too late, changes nothing: the
     /// slot returns by itself, and the trial has no say.
-    fn complete(&self, permit: &Permit, host: &impl Host, effects: &mut Effects) -> Option<Permit> {
+    fn complete(&self, permit: &Permit, host: &impl Host, effects: &mut Effects) -> bool {
         let completed = self.update(host, effects, |breaker| {
             match breaker.complete(permit, host.now().monotonic) {
-                Some(permit) => Update::Changed(Some(permit), None),
-                None => Update::Unchanged(None),
+                true => Update::Changed(true, None),
+                false => Update::Unchanged(false),
             }
         });
-        completed.ok().flatten()
+        completed.unwrap_or(false)
     }
 }

@@ -1,6 +1,6 @@
 //! What became of a call, counted and written down: once, since it takes the permit.
 
-use breaker::{Clean, Ended, Outcome, Permit, Settlement, StateName};
+use breaker::{Ended, Impact, Outcome, Permit, Settled, StateName};
 use shared::VersionGauge;
 
 use super::call::Call;
@@ -18,7 +18,7 @@ impl ServiceHandle<'_> {
     /// written down first. A host that keeps no gauges never comes here.
     pub(super) fn settle_plain(&self, call: &Call, host: &impl Host) -> bool {
         let ended = Ended::from(Outcome::Success);
-        if !call.plain || self.no_op(&call.permit, ended, host).is_none() {
+        if !call.plain || self.settle_clean(&call.permit, ended, host).is_none() {
             return false;
         }
         let Some(gauges) = host.gauges() else {
@@ -56,37 +56,38 @@ impl ServiceHandle<'_> {
         effects: &mut Effects,
     ) -> Option<StateName> {
         self.count(ended, effects);
-        if let Some(clean) = self.no_op(&permit, ended, host) {
+        if let Some(clean) = self.settle_clean(&permit, ended, host) {
             return Some(clean.state());
         }
         let policy = &self.service.policy;
-        let tally = self.instance.local.tally();
+        let (tally, call, mut impact) =
+            (self.instance.local.tally(), permit.end(ended), Impact::Write);
         let settled = self.update(host, effects, |breaker| {
-            if breaker.is_unmoved_by(policy, &permit, ended, &tally) {
+            impact = breaker.impact(policy, &call, &tally);
+            if impact != Impact::Write {
                 return Update::Unchanged((breaker.shown_state(policy.mode), None));
             }
             let now = host.now();
             let random = scrambled(now.monotonic.as_nanos());
-            breaker.credit(policy, &tally, now.monotonic);
-            let transition = match breaker.settle(policy, permit.for_retry(), ended, now, random) {
-                Settlement::Counted(transition) => transition,
-                Settlement::Late => None,
+            breaker.merge(policy, &tally, now.monotonic);
+            let transition = match breaker.settle(policy, &call, now, random) {
+                Settled::Counted(transition) => transition,
+                Settled::Late => None,
             };
             claim_check(breaker, policy, transition, host);
-            let mut begun = tally;
-            begun.begin(breaker);
-            Update::Changed((breaker.shown_state(policy.mode), Some(begun)), transition)
+            let next = breaker.next_tally(&tally);
+            Update::Changed((breaker.shown_state(policy.mode), Some(next)), transition)
         });
         let state = match settled {
-            Ok((state, Some(begun))) => {
-                self.instance.local.set_tally(begun);
+            Ok((state, Some(next))) => {
+                self.instance.local.set_tally(next);
                 return Some(state);
             }
             Ok((state, None)) => Some(state),
             Err(_) => None,
         };
-        if ended.outcome == Outcome::Success {
-            self.keep(&permit, host);
+        if ended.outcome == Outcome::Success && impact != Impact::None {
+            self.keep(call.permit(), host);
         }
         // What could not be written down has happened all the same, and is logged and answered so.
         state.or_else(|| self.state(host, effects))
@@ -101,20 +102,5 @@ impl ServiceHandle<'_> {
         if ended.outcome == Outcome::Success {
             self.instance.succeeded.set(true);
         }
-    }
-
-    /// The breaker, if it is known to be clean and what became of a call changes nothing of it. A good
-    /// call is kept for its window. In line: the closed path is held to its instructions.
-    #[inline(always)]
-    fn no_op(&self, permit: &Permit, ended: Ended, host: &impl Host) -> Option<Clean> {
-        let succeeded = ended.outcome == Outcome::Success;
-        if ended.is_remarkable() || (succeeded && self.instance.local.is_overdue()) {
-            return None;
-        }
-        let clean = self.clean(host)?;
-        if succeeded {
-            self.keep(permit, host);
-        }
-        Some(clean)
     }
 }

@@ -93,12 +93,12 @@ impl ServiceHandle<'_> {
             return Decision::Bypassed;
         };
         let (permit, shadowed) = match admission {
-            Admission::Unguarded => return Decision::Bypassed,
+            Admission::Bypassed => return Decision::Bypassed,
             Admission::Diverted(reason) => {
                 not_permitted(reason, effects);
                 return Decision::Diverted(reason, snapshot);
             }
-            Admission::Excused(reason, permit) => {
+            Admission::Shadowed(reason, permit) => {
                 not_permitted(reason, effects);
                 (permit, true)
             }
@@ -139,7 +139,7 @@ impl ServiceHandle<'_> {
     ) -> Option<(Admission, Snapshot)> {
         let policy = &self.service.policy;
         if let Some(clean) = clean {
-            let admission = clean.permit().map_or(Admission::Unguarded, Admission::Admitted);
+            let admission = clean.permit().map_or(Admission::Bypassed, Admission::Admitted);
             return Some((admission, Snapshot::of_clean(clean)));
         }
         let asked = self.update(host, effects, |breaker| {
@@ -178,10 +178,10 @@ impl ServiceHandle<'_> {
         if !permit.is_trial() {
             return;
         }
-        let policy = &self.service.policy;
+        let (policy, call) = (&self.service.policy, permit.end(Outcome::Aborted));
         // Lost, its lease ends by itself.
         let _ = self.update(host, effects, |breaker| {
-            breaker.settle(policy, permit.for_retry(), Outcome::Aborted, host.now(), 0);
+            breaker.settle(policy, &call, host.now(), 0);
             Update::Changed((), None)
         });
     }
