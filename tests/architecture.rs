@@ -1,7 +1,7 @@
 //! The direction of dependencies: inward, and nothing else.
 //!
-//! `breaker <- config <- filter <- proxy-wasm`; hosts and demos know the built module, never the plugin's
-//! code. A new package has to be given its place here.
+//! `breaker <- {config, shared} <- filter <- proxy-wasm`; hosts and demos know the built module, never the
+//! plugin's code, but for the native host. A new package has to be given its place here.
 
 mod imports;
 
@@ -35,7 +35,7 @@ const fn tool(package: &'static str, inside: &'static [&'static str]) -> Place {
 /// Every package of the workspace.
 const PLACES: &[Place] = &[
     plugin("breaker", &[], &[]),
-    plugin("shared", &["breaker"], &[]),
+    plugin("shared", &["breaker"], &["siphasher"]),
     plugin("config", &["breaker"], &["schemars", "serde", "serde_json", "serde_path_to_error"]),
     plugin(
         "breaker-filter",
@@ -44,35 +44,48 @@ const PLACES: &[Place] = &[
     ),
     plugin("breaker-proxy-wasm", &["breaker-filter"], &[]),
     plugin("breaker-component", &["breaker-filter"], &["wit-bindgen"]),
-    tool("component-wrap", &[]),
-    tool("module-image", &[]),
+    tool("package", &["config-schema"]),
     tool("config-schema", &["config"]),
-    tool("wasm-host", &[]),
-    tool("node-packages", &[]),
-    tool("component-host", &["node-packages"]),
+    tool("artifacts", &[]),
+    tool("host-test-proxy-wasm", &["artifacts"]),
+    tool("host-test-component", &["artifacts"]),
     tool("scenario", &[]),
-    tool("simulated-world", &["wasm-host"]),
-    tool("module-host", &["scenario", "wasm-host"]),
-    tool("breakerctl", &["module-host", "recipe-services", "scenario", "wasm-host"]),
+    tool("world", &["artifacts", "host-test-proxy-wasm"]),
+    tool(
+        "hosts",
+        &[
+            "artifacts",
+            "breaker",
+            "breaker-filter",
+            "host-test-component",
+            "envoy-harness",
+            "scenario",
+            "host-test-proxy-wasm",
+        ],
+    ),
+    tool(
+        "breakerctl",
+        &["artifacts", "host-test-proxy-wasm", "hosts", "recipe-services", "scenario"],
+    ),
     plugin("empty-filter", &[], &["proxy-wasm"]),
     tool("recipe-services", &[]),
-    tool("envoy-harness", &[]),
+    tool("envoy-harness", &["artifacts"]),
     tool("recipe-demo", &["envoy-harness", "recipe-services"]),
-    tool("edge-breaker-bench", &["envoy-harness"]),
+    tool("edge-breaker-bench", &["artifacts", "envoy-harness"]),
     tool(
         "edge-breaker-tests",
         &[
+            "artifacts",
             "breaker",
             "breaker-filter",
-            "component-host",
+            "host-test-component",
             "envoy-harness",
-            "module-host",
-            "module-image",
-            "node-packages",
+            "hosts",
+            "package",
             "recipe-services",
             "scenario",
-            "simulated-world",
-            "wasm-host",
+            "world",
+            "host-test-proxy-wasm",
         ],
     ),
 ];

@@ -8,8 +8,8 @@ mod build;
 use std::fmt;
 use std::time::Instant;
 
-use simulated_world::{Rules, Setup, simulate};
-use wasm_host::{Module, Options};
+use host_test_proxy_wasm::{Module, Options};
+use world::{Rules, Setup, simulate};
 
 use build::Workshop;
 
@@ -192,6 +192,7 @@ const fn with_a_rate(rules: &Rules) -> bool {
 }
 
 #[test]
+#[ignore = "make test-deep: builds the module with each bug"]
 fn every_bug_of_the_module_is_found() {
     let workshop = Workshop::open().unwrap();
     let (begun, mut escaped) = (Instant::now(), Vec::new());

@@ -231,7 +231,7 @@ fn more_failed_attempts_than_there_may_be_make_no_wait_longer() {
 }
 
 #[test]
-fn a_trials_place_is_held_for_no_longer_than_a_trial_may_take() {
+fn a_trial_slot_is_held_for_no_longer_than_a_trial_may_take() {
     for deadline in [u64::MAX, u64::MAX / 2, START.monotonic.as_nanos() + 3_600_000_000_000] {
         let mut world = World::after_the_wait(|policy| policy.half_open.permitted_calls = count(2));
         let _vanished = world.trial();

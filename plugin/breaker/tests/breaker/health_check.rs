@@ -285,7 +285,7 @@ fn the_last_retry_that_fails_breaks_the_row_of_passed_checks() {
 }
 
 #[test]
-fn a_passed_check_closes_when_it_says_so() {
+fn a_passed_check_closes_the_breaker_if_configured_so() {
     let mut world = due(|health_check| health_check.then = AfterCheck::Close);
     let transition = world.check_passes().expect("a transition");
     assert_eq!((transition.from, transition.to), (StateName::Open, StateName::Closed));
@@ -296,7 +296,7 @@ fn a_passed_check_closes_when_it_says_so() {
 
 /// Row 7: and the count starts anew.
 #[test]
-fn after_a_check_closed_it_takes_a_full_run_to_trip_again() {
+fn a_breaker_that_a_check_closed_takes_a_full_run_to_trip_again() {
     let mut world = due(|_| {});
     world.check_passes();
     world.fail();
@@ -381,7 +381,7 @@ fn a_check_that_another_has_taken_since_is_not_skipped() {
 
 /// Row 19: with `half_open` a passed check allows trials, and those decide.
 #[test]
-fn a_passed_check_half_opens_when_it_says_so_and_trials_close() {
+fn a_passed_check_half_opens_the_breaker_if_configured_so_and_trials_close_it() {
     let mut world = due(|health_check| health_check.then = AfterCheck::HalfOpen);
     let transition = world.check_passes().expect("a transition");
     assert_eq!((transition.to, transition.reason), (StateName::HalfOpen, Reason::HealthCheck));
@@ -394,7 +394,7 @@ fn a_passed_check_half_opens_when_it_says_so_and_trials_close() {
 /// Row 19: a service whose health check passes while its calls fail never closes, and is not
 /// asked again before a wait that grows.
 #[test]
-fn a_check_that_passes_while_trials_fail_never_closes_it() {
+fn a_check_that_passes_while_trials_fail_never_closes_the_breaker() {
     let mut world = due(|health_check| health_check.then = AfterCheck::HalfOpen);
     for wait in [60, 120, 240, 300, 300] {
         world.check_passes();

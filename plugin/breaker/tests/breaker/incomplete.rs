@@ -14,7 +14,7 @@ fn half_open(permitted_calls: u32) -> World {
 }
 
 #[test]
-fn a_trial_that_is_not_complete_within_a_second_gives_its_place_back() {
+fn a_trial_that_is_not_complete_within_a_second_frees_its_slot() {
     let mut world = half_open(1);
     let stalled = world.upload();
     world.advance_by(SECOND);
@@ -26,7 +26,7 @@ fn a_trial_that_is_not_complete_within_a_second_gives_its_place_back() {
 }
 
 #[test]
-fn a_trial_that_completes_in_time_has_its_place_from_its_admission_for_as_long_as_any() {
+fn a_trial_that_completes_in_time_has_its_slot_from_its_admission_for_as_long_as_any() {
     let mut world = half_open(1);
     let mut upload = world.upload();
     world.advance_by(SECOND);
@@ -59,7 +59,7 @@ fn a_trial_that_completes_too_late_is_late() {
 }
 
 #[test]
-fn for_a_second_only_a_complete_request_may_take_the_place_and_then_any() {
+fn a_freed_slot_is_for_complete_requests_for_a_second_and_then_for_any() {
     let mut world = half_open(1);
     let _stalled = world.upload();
     world.advance_by(SECOND + NANOSECOND);
@@ -97,7 +97,7 @@ fn a_second_that_a_complete_request_has_used_is_not_left_out() {
 }
 
 #[test]
-fn an_aborted_upload_gives_its_place_back_at_once_and_to_anybody() {
+fn an_aborted_upload_frees_its_slot_at_once_and_for_anybody() {
     let mut world = half_open(1);
     for _ in 0..10 {
         let upload = world.upload();
@@ -119,7 +119,7 @@ fn an_answer_to_half_a_request_counts_as_any() {
 }
 
 #[test]
-fn a_complete_request_leaves_the_places_that_all_may_have_to_the_others() {
+fn a_complete_request_leaves_the_slots_that_all_may_have_to_the_others() {
     let mut world = half_open(2);
     let _stalled = world.upload();
     world.advance_by(SECOND + NANOSECOND);
@@ -177,7 +177,7 @@ fn completing_what_is_no_incomplete_trial_changes_nothing() {
 
 /// Deadlines of the version before have any lowest bit: each is over when it was to be.
 #[test]
-fn a_place_that_was_written_without_the_bit_returns_in_time() {
+fn a_slot_that_was_written_without_the_bit_returns_in_time() {
     for bit in [0, 1] {
         let mut world = half_open(1);
         let _hung = world.trial();

@@ -71,7 +71,7 @@ fn for_metrics_only_everything_is_decided_and_every_call_passes() {
 }
 
 #[test]
-fn an_operators_mode_takes_the_place_of_the_configured_one_until_it_is_reset() {
+fn an_operators_mode_replaces_the_configured_one_until_it_is_reset() {
     let mut world = in_mode(Mode::MetricsOnly);
     let forced = world.command(Command::ForceOpen).expect("a transition");
     assert_eq!((forced.from, forced.to), (StateName::MetricsOnly, StateName::ForcedOpen));
@@ -84,7 +84,7 @@ fn an_operators_mode_takes_the_place_of_the_configured_one_until_it_is_reset() {
 }
 
 #[test]
-fn what_is_so_already_is_no_transition() {
+fn a_command_without_effect_is_no_transition() {
     let mut world = World::new(|_| {});
     for command in [Command::Enable, Command::Close] {
         assert_eq!(world.command(command), None, "{command:?}");

@@ -178,7 +178,7 @@ proptest! {
     }
 
     #[test]
-    fn a_health_check_has_one_holder_at_a_time_and_only_its_word_counts(
+    fn a_health_check_has_one_holder_at_a_time_and_only_its_result_counts(
         policy in policy(),
         operations in operations_to_the_end_of_time(),
     ) {

@@ -181,7 +181,7 @@ fn no_shorter_or_longer_bytes_are_a_record() {
 }
 
 #[test]
-fn a_record_of_another_version_is_told_apart_whatever_its_length() {
+fn a_record_of_another_version_is_recognised_whatever_its_length() {
     for length in [1, 2, 4, RECORD_LEN, RECORD_LEN * 2] {
         let bytes = vec![3; length];
         assert_eq!(Breaker::decode(&bytes), Err(DecodeError::Version { found: 3 }));

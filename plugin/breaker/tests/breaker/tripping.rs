@@ -65,7 +65,7 @@ fn a_call_longer_than_any_wait_still_counts_when_it_completes() {
 
 /// Row 6: calls in flight and rejected calls are no part of any count.
 #[test]
-fn calls_in_flight_and_rejected_calls_do_not_make_it_harder_to_trip_again() {
+fn calls_in_flight_and_rejected_calls_do_not_delay_the_next_trip() {
     let mut world = World::after_the_wait(|_| {});
     world.succeed();
     let _in_flight: Vec<_> = (0..200).map(|_| world.call()).collect();
@@ -85,7 +85,7 @@ fn calls_in_flight_and_rejected_calls_do_not_make_it_harder_to_trip_again() {
 
 /// Row 7: every transition starts the count anew.
 #[test]
-fn after_it_closed_it_takes_a_full_run_to_trip_again() {
+fn a_breaker_that_has_closed_takes_a_full_run_to_trip_again() {
     let mut world = World::after_the_wait(|_| {});
     world.succeed();
     assert_eq!((world.state(), world.status().failures), (StateName::Closed, 0));
@@ -160,7 +160,7 @@ fn a_success_of_a_call_in_flight_at_the_trip_does_not_close_the_breaker() {
 
 /// Row 1: nor do they count in a later closed period, which looks just like their own.
 #[test]
-fn a_failure_from_before_the_trip_does_not_count_after_it_closed_again() {
+fn a_failure_from_before_the_trip_does_not_count_after_the_breaker_closed_again() {
     let mut world = World::new(|_| {});
     let old: Vec<_> = (0..8).map(|_| world.call()).collect();
     world.trip();

@@ -38,7 +38,7 @@ fn each_trip_in_a_row_doubles_the_wait_up_to_its_maximum() {
 
 /// Row 7: the wait too starts anew once trials have succeeded.
 #[test]
-fn after_it_closed_on_its_trials_the_wait_is_short_again() {
+fn the_wait_is_short_again_after_trials_closed_the_breaker() {
     let mut world = World::after_the_wait(|_| {});
     world.fail();
     world.advance(60);
@@ -50,7 +50,7 @@ fn after_it_closed_on_its_trials_the_wait_is_short_again() {
 
 /// Row 19: a check that passes while real calls fail on does not make the wait short again.
 #[test]
-fn after_it_closed_on_a_check_alone_the_wait_goes_on_growing_until_a_call_succeeds() {
+fn the_wait_goes_on_growing_after_a_check_closed_the_breaker_until_a_call_succeeds() {
     let mut world = World::open(|policy| policy.health_check = Some(health_check()));
     for expected in [30, 60, 120] {
         assert_eq!(wait(&world), seconds_of(expected));
@@ -135,7 +135,7 @@ fn calls_while_the_clock_stands_still_do_not_lengthen_the_wait() {
 
 /// Row 13: a clock that steps back by a day costs at most one more maximum of the wait.
 #[test]
-fn a_clock_that_steps_back_cannot_pin_it_open() {
+fn a_clock_that_steps_back_cannot_hold_the_breaker_open() {
     let mut world = World::open(|_| {});
     world.advance(29);
     world.step_back(900);

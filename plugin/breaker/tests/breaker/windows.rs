@@ -464,7 +464,7 @@ proptest! {
 
     /// What may lag are good calls, by as long as a worker keeps them to itself.
     #[test]
-    fn what_the_record_has_not_yet_are_good_calls_since_the_last_tick(
+    fn only_good_calls_since_the_last_tick_are_missing_from_the_record(
         policy in policies(),
         history in history(),
         workers in 1..=4_usize,

@@ -62,7 +62,7 @@ fn a_failed_call_is_sent_to_the_fallback_as_it_came() {
 }
 
 #[test]
-fn the_call_that_trips_is_answered_too_and_tells_the_open_state() {
+fn the_call_that_trips_is_answered_too_and_shows_the_open_state() {
     let world = World::with(&recipe());
     world.fail(2);
     let mut call = world.call();
@@ -83,7 +83,7 @@ fn the_fallback_may_want_another_host_and_more_time() {
 }
 
 #[test]
-fn what_belongs_to_the_connection_or_to_us_is_not_sent() {
+fn headers_of_the_connection_or_of_the_filter_are_not_sent() {
     let world = World::with(&recipe());
     let mut request = world.request(PAYMENT);
     let dropped = [
@@ -210,7 +210,7 @@ fn once_a_good_answer_has_begun_nothing_more_of_the_request_is_kept() {
 }
 
 #[test]
-fn what_is_kept_of_a_request_is_asked_for_only_while_it_fits() {
+fn the_body_of_a_request_is_read_only_while_its_copy_fits() {
     let world = limited(8);
     let mut call = world.request(PAYMENT).with_body().send();
     assert!(call.keeps(b"fits"));
@@ -333,7 +333,7 @@ fn where_the_fallback_does_not_answer_the_original_answer_passes() {
 }
 
 #[test]
-fn a_second_answer_and_one_after_the_end_come_to_nothing() {
+fn a_second_answer_and_one_after_the_end_have_no_effect() {
     let (_world, mut call) = asked("fallback");
     assert!(matches!(call.fallback_answers("200", &[]), FallbackVerdict::Replace(_)));
     assert_eq!(call.fallback_answers("200", &[]), FallbackVerdict::Nothing);

@@ -65,7 +65,7 @@ fn run(world: &World, time: Duration, answer: &CalloutAnswer) {
 }
 
 #[test]
-fn a_diverted_call_that_nobody_was_sent_is_told_of_no_fallback() {
+fn a_diverted_call_that_was_sent_to_nobody_names_no_fallback() {
     for (cluster, details, flags) in [
         (Some("backup"), "cluster_not_found", flag::NC),
         (None, "cluster_not_found", flag::NC),
@@ -90,7 +90,7 @@ fn a_diverted_call_that_nobody_was_sent_is_told_of_no_fallback() {
 }
 
 #[test]
-fn what_the_fallback_itself_answers_passes() {
+fn an_answer_of_the_fallback_itself_passes() {
     let world = diverting();
     for (details, flags) in [
         ("via_upstream", &[][..]),
@@ -105,7 +105,7 @@ fn what_the_fallback_itself_answers_passes() {
 }
 
 #[test]
-fn an_unknown_fallback_is_counted_each_time_and_said_once_a_minute() {
+fn an_unknown_fallback_is_counted_each_time_and_logged_once_a_minute() {
     let world = diverting();
     let diverted = || diverted(&world, Some("backup"), "cluster_not_found", &[flag::NC]);
     for _ in 0..10 {
@@ -202,7 +202,7 @@ fn a_check_decides_as_soon_as_its_cluster_is_there() {
 }
 
 #[test]
-fn a_cluster_for_notifications_that_is_not_there_is_said_too() {
+fn an_unknown_cluster_for_notifications_is_reported_too() {
     let mut config = config(&json!({}));
     config["notify"] = json!({"cluster": "ops"});
     let world = World::configured(1, &config);
