@@ -35,7 +35,7 @@ const fn tool(package: &'static str, inside: &'static [&'static str]) -> Place {
 /// Every package of the workspace.
 const PLACES: &[Place] = &[
     plugin("breaker", &[], &[]),
-    plugin("shared", &["breaker"], &[]),
+    plugin("shared", &["breaker"], &["siphasher"]),
     plugin("config", &["breaker"], &["schemars", "serde", "serde_json", "serde_path_to_error"]),
     plugin(
         "breaker-filter",

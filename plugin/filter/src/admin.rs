@@ -11,17 +11,18 @@ use self::access::Denied;
 pub(crate) use self::access::warn_without_token;
 use self::view::{EventList, ServiceList, View};
 
-use crate::bulkhead;
 use crate::clusters;
 use crate::command::{self, CommandError};
 use crate::config::Admin;
 use crate::effects::Effects;
+use crate::events;
+use crate::handle::ServiceHandle;
 use crate::headers::{Facts, Headers};
 use crate::host::{Host, StoreFault};
 use crate::response::reply::{Reply, rfc3339};
 use crate::services::Services;
 use crate::status::ServiceStatus;
-use crate::store::{ServiceHandle, Unread};
+use shared::Lost;
 
 /// Why no breaker is shown: a configuration that names none by itself shows those that others make names
 /// for by the same template, and nothing else.
@@ -151,7 +152,7 @@ fn route(
     match resource {
         Resource::Root => page::redirect(facts),
         Resource::Page => page::page(),
-        Resource::Events => events(services, host),
+        Resource::Events => events(host),
         Resource::Health(None) => health::of_all(services, host, effects),
         Resource::Health(Some(name)) => {
             match decoded(name).and_then(|name| services.record_of(&name)) {
@@ -169,7 +170,7 @@ fn route(
                 }
                 (Some(record), _) => match record.load(host, effects) {
                     Ok(breaker) => show(&record, &breaker, host),
-                    Err(Unread::Gone) => unknown(),
+                    Err(Lost::Gone) => unknown(),
                     Err(_) => unreadable(),
                 },
             }
@@ -199,8 +200,8 @@ fn decoded(segment: &[u8]) -> Option<String> {
 fn all_services(services: &Services, host: &impl Host, effects: &mut Effects) -> Reply {
     let now = host.now();
     let views = services.records().filter_map(|record| match record.load(host, effects) {
-        Ok(breaker) => Some(view(&record, &breaker, now, host).map_err(Unread::from)),
-        Err(Unread::Gone) => None,
+        Ok(breaker) => Some(view(&record, &breaker, now, host).map_err(Lost::from)),
+        Err(Lost::Gone) => None,
         Err(unread) => Some(Err(unread)),
     });
     match views.collect::<Result<Vec<_>, _>>() {
@@ -225,7 +226,7 @@ fn view(
     now: Now,
     host: &impl Host,
 ) -> Result<View, StoreFault> {
-    let in_flight = bulkhead::in_flight(record, host)?;
+    let in_flight = record.permits().map(|permits| permits.in_flight(host)).transpose()?;
     let status = ServiceStatus::of(record, breaker, in_flight, now);
     // What is counted together with others' calls is not shown as its own.
     let series = record.instance.is_told_apart().then_some(record.number);
@@ -249,8 +250,8 @@ fn apply(
     }
 }
 
-fn events(services: &Services, host: &impl Host) -> Reply {
-    match services.events(host) {
+fn events(host: &impl Host) -> Reply {
+    match events::latest(host) {
         Ok(ring) => Reply::json(200, &EventList { events: ring.newest_first().collect() }),
         Err(_) => unreadable(),
     }

@@ -6,14 +6,15 @@
 //! when it was last so.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use breaker::{Timestamp, UnixTime};
+use shared::{Cell, Decision, Decoded, Kind, Reader, StoreFault, Watch};
 
 use crate::config::Service;
 use crate::effects::Effects;
-use crate::host::{Host, StoreFault};
-use crate::services::Services;
+use crate::host::Host;
 use crate::telemetry::{ModuleMetric, Unprotected};
 
 /// No service's name has a slash.
@@ -27,9 +28,17 @@ const FORMAT: u8 = 1;
 /// How long a worker does not repeat itself.
 const QUIET: Duration = Duration::from_secs(60);
 
-/// When a worker last complained of which cluster: of no more than its configuration names.
+/// When a worker last warned of which cluster: of no more than its configuration names.
 #[derive(Debug, Default)]
-pub(crate) struct Complaints(RefCell<Vec<(String, Timestamp)>>);
+pub(crate) struct UnknownClusters(RefCell<Vec<Warned>>);
+
+#[derive(Debug)]
+struct Warned {
+    cluster: String,
+    at: Timestamp,
+    /// What it remembers of a note that it could not read.
+    watch: Rc<Watch>,
+}
 
 /// A cluster that the proxy did not have when it was last asked for.
 pub(crate) struct Unknown<'a> {
@@ -37,37 +46,50 @@ pub(crate) struct Unknown<'a> {
     pub(crate) at: UnixTime,
 }
 
-impl Complaints {
-    fn is_news(&self, cluster: &str, now: Timestamp) -> bool {
-        let Ok(mut said) = self.0.try_borrow_mut() else {
-            return false;
-        };
-        match said.iter_mut().find(|(known, _)| known == cluster) {
-            Some((_, at)) if now.since(*at) < QUIET => return false,
-            Some((_, at)) => *at = now,
-            None => said.push((cluster.to_owned(), now)),
-        }
-        true
+/// When the proxy last lacked a cluster.
+pub(crate) struct NoteKind;
+
+impl Kind for NoteKind {
+    type Value = UnixTime;
+
+    fn decode(&self, bytes: &[u8]) -> Decoded<UnixTime> {
+        Decoded::new(decode(bytes), bytes, FORMAT, "cluster")
+    }
+
+    fn encode(&self, at: &UnixTime) -> impl AsRef<[u8]> {
+        let [a, b, c, d, e, f, g, h] = at.as_nanos().to_le_bytes();
+        [FORMAT, a, b, c, d, e, f, g, h]
     }
 }
 
-impl Services {
-    /// The proxy has no such cluster, though this configuration names it.
+fn decode(note: &[u8]) -> Option<UnixTime> {
+    let mut rest = Reader(note.strip_prefix(&[FORMAT])?);
+    let at = UnixTime::from_nanos(rest.u64()?);
+    rest.is_empty().then_some(at)
+}
+
+impl UnknownClusters {
+    /// The proxy has no such cluster, though the configuration of these services names it.
     #[inline(never)]
-    pub(crate) fn on_unknown_cluster(
+    pub(crate) fn note(
         &self,
         cluster: &str,
+        services: &[Service],
         host: &impl Host,
         effects: &mut Effects,
     ) {
         effects.count(ModuleMetric::Unprotected(Unprotected::UnknownCluster));
         let now = host.now();
-        if !self.unknown_clusters.is_news(cluster, now.monotonic) {
+        let Some(watch) = self.warn(cluster, now.monotonic) else {
             return;
+        };
+        if cluster.len() <= LONGEST {
+            let key = key(cluster);
+            let cell = Cell { key: &key, kind: NoteKind, watch: &watch, service: None };
+            // Lost, the next minute brings it again.
+            let _ = cell.update(host, effects, |_, _| Decision::Store(now.wall, ()));
         }
-        note(cluster, now.wall, host);
-        let mut services = self.config.services.iter();
-        let place = services.find_map(|service| {
+        let place = services.iter().find_map(|service| {
             let field = field_of(service, cluster)?;
             Some(format!("service={} event=unknown_cluster field={field}", service.name.text()))
         });
@@ -77,6 +99,24 @@ impl Services {
             "{place} cluster={cluster} remedy=\"give the proxy a cluster of this name, or name one \
              that it has\""
         ));
+    }
+
+    /// What is remembered of a cluster's note, if it is time to warn of the cluster.
+    fn warn(&self, cluster: &str, now: Timestamp) -> Option<Rc<Watch>> {
+        let mut warned = self.0.try_borrow_mut().ok()?;
+        match warned.iter_mut().find(|known| known.cluster == cluster) {
+            Some(known) if now.since(known.at) < QUIET => None,
+            Some(known) => {
+                known.at = now;
+                Some(Rc::clone(&known.watch))
+            }
+            None => {
+                let watch = Rc::new(Watch::default());
+                let (cluster, known) = (cluster.to_owned(), Rc::clone(&watch));
+                warned.push(Warned { cluster, at: now, watch: known });
+                Some(watch)
+            }
+        }
     }
 }
 
@@ -89,8 +129,8 @@ fn field_of(service: &Service, cluster: &str) -> Option<&'static str> {
     }
 }
 
-/// Clusters that a service is configured with, and the proxy did not have when they were last asked
-/// for.
+/// Clusters that a service is configured with, and the proxy did not have when they were last
+/// asked for.
 pub(crate) fn unknown_clusters<'a>(
     service: &'a Service,
     host: &impl Host,
@@ -105,24 +145,4 @@ pub(crate) fn unknown_clusters<'a>(
 
 fn key(cluster: &str) -> String {
     format!("{KEY}{cluster}")
-}
-
-/// Notes it for all workers. Lost, another was faster, or the next minute brings it again.
-fn note(cluster: &str, at: UnixTime, host: &impl Host) {
-    if cluster.len() > LONGEST {
-        return;
-    }
-    let key = key(cluster);
-    if let Ok(stored) = host.load(&key) {
-        let mut note = vec![FORMAT];
-        note.extend_from_slice(&at.as_nanos().to_le_bytes());
-        let _ = host.swap(&key, &note, stored.map(|(_, version)| version));
-    }
-}
-
-fn decode(note: &[u8]) -> Option<UnixTime> {
-    match note.split_first()? {
-        (&FORMAT, at) => Some(UnixTime::from_nanos(u64::from_le_bytes(at.try_into().ok()?))),
-        _ => None,
-    }
 }

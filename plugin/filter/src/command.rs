@@ -3,9 +3,11 @@
 use breaker::{Breaker, Command};
 
 use crate::effects::Effects;
+use crate::handle::ServiceHandle;
 use crate::host::Host;
 use crate::services::Services;
-use crate::store::{Lost, ServiceHandle, Update};
+use crate::store::Update;
+use shared::Lost;
 
 /// Why a command was not carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

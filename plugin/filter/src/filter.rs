@@ -44,7 +44,7 @@ impl Filter {
         if let Some(admin) = &services.config.admin {
             warn_without_token(admin, host, effects);
         }
-        doubts::tell(&services.config.doubts, host, effects);
+        doubts::warn(&services.config.doubts, host, effects);
         Self { services, callbacks }
     }
 

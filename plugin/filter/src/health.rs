@@ -6,8 +6,9 @@ use breaker::{Breaker, CheckReport, CheckResult, CheckTicket, Policy, StateName,
 
 use crate::callout::CalloutRequest;
 use crate::effects::Effects;
+use crate::handle::ServiceHandle;
 use crate::host::Host;
-use crate::store::{ServiceHandle, Update};
+use crate::store::Update;
 use crate::telemetry::ServiceMetric;
 
 impl ServiceHandle<'_> {

@@ -5,7 +5,7 @@ mod origin;
 mod stream;
 
 use shared::VersionGauge;
-pub(crate) use shared::{Clock, Store, StoreFault, SwapError, Version};
+pub(crate) use shared::{Clock, Store, StoreFault, SwapError};
 
 pub use self::origin::Origin;
 pub use self::stream::{Peer, Stream};

@@ -1,15 +1,16 @@
 //! The services of one configuration, and their breakers.
 
-use crate::clusters::Complaints;
+use crate::clusters::UnknownClusters;
 use crate::config::{Config, Service};
+use crate::dynamic::ClientNamed;
+use crate::dynamic::listed::{Listed, Nameless, Seen};
 use crate::effects::Effects;
+use crate::handle::ServiceHandle;
 use crate::host::{Host, define};
 use crate::instances::{Instances, Number, Shown};
 use crate::matching::Index;
-use crate::registry::Seen;
+use crate::notify::Notifier;
 use crate::request::subject::Subject;
-use crate::store::ServiceHandle;
-use crate::unreadable::Watch;
 
 /// The services of one configuration on one worker.
 ///
@@ -23,10 +24,9 @@ pub(crate) struct Services {
     /// `None`: there are few services.
     index: Option<Index>,
     pub(crate) instances: Instances,
-    pub(crate) seen: Seen,
-    /// The outbox of notifications, if it could not be read.
-    pub(crate) outbox: Watch,
-    pub(crate) unknown_clusters: Complaints,
+    seen: Seen,
+    pub(crate) notifier: Notifier,
+    unknown_clusters: UnknownClusters,
 }
 
 impl Services {
@@ -38,22 +38,60 @@ impl Services {
             index: Index::new(config.services.iter().map(|service| &service.matches)),
             instances: Instances::new(&config),
             seen: Seen::default(),
-            outbox: Watch::default(),
-            unknown_clusters: Complaints::default(),
+            notifier: Notifier::default(),
+            unknown_clusters: UnknownClusters::default(),
             config,
         };
         for record in services.records() {
             define(record.number, &record.instance.name, host);
         }
-        services.define_shared(host);
+        services.client_named().define_shared(host);
         for record in services.records() {
             record.ensure(host, effects);
         }
-        services.learn_names(host, effects);
-        services.take_over(host, effects);
-        services.learn_names_of_clients(host, effects);
-        services.open_outbox(host);
+        services.listed().learn(host, effects);
+        services.client_named().take_over(host, effects);
+        services.client_named().learn(host, effects);
+        if services.config.notify.is_some() {
+            services.notifier.open(host);
+        }
         services
+    }
+
+    /// The dynamic services named by the proxy's own words.
+    pub(crate) fn listed(&self) -> Listed<'_> {
+        Listed { config: &self.config, instances: &self.instances, seen: &self.seen }
+    }
+
+    /// The dynamic services that clients have a say in naming.
+    pub(crate) fn client_named(&self) -> ClientNamed<'_> {
+        ClientNamed { config: &self.config, instances: &self.instances }
+    }
+
+    /// The breaker of a dynamic service, which may be new.
+    pub(crate) fn register(
+        &self,
+        service: usize,
+        name: &str,
+        host: &impl Host,
+        effects: &mut Effects,
+    ) -> Result<Number, Nameless> {
+        match self.config.services.get(service) {
+            Some(it) if it.name.is_of_clients() => {
+                self.client_named().register(service, name, host, effects)
+            }
+            _ => self.listed().register(service, name, host, effects),
+        }
+    }
+
+    /// The proxy has no such cluster, though this configuration names it.
+    pub(crate) fn on_unknown_cluster(
+        &self,
+        cluster: &str,
+        host: &impl Host,
+        effects: &mut Effects,
+    ) {
+        self.unknown_clusters.note(cluster, &self.config.services, host, effects);
     }
 
     /// The records of all breakers there are now.
@@ -69,8 +107,7 @@ impl Services {
 
     #[inline(always)]
     pub(crate) fn record_with<'a>(&'a self, instance: Shown<'a>) -> Option<ServiceHandle<'a>> {
-        let service = self.config.services.get(instance.service)?;
-        Some(ServiceHandle { number: instance.series.get(), instance, service })
+        ServiceHandle::of(&self.config.services, instance)
     }
 
     /// The number of the first service that a request matches.

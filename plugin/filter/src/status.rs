@@ -2,10 +2,9 @@
 
 use breaker::{Breaker, Counts, Mode, Now, Reason, StateName, UnixTime};
 
-use crate::bulkhead;
+use crate::handle::ServiceHandle;
 use crate::host::{Host, StoreFault};
 use crate::services::Services;
-use crate::store::ServiceHandle;
 
 /// A service's breaker as it is now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,10 +72,10 @@ impl Services {
     pub(crate) fn status(&self, host: &impl Host) -> Result<Vec<ServiceStatus>, StoreFault> {
         let now = host.now();
         let status = self.records().map(|record| {
-            let Some(breaker) = record.peek(host)? else {
+            let Some(breaker) = record.record().peek(host)? else {
                 return Ok(None);
             };
-            let in_flight = bulkhead::in_flight(&record, host)?;
+            let in_flight = record.permits().map(|permits| permits.in_flight(host)).transpose()?;
             Ok(Some(ServiceStatus::of(&record, &breaker, in_flight, now)))
         });
         status.filter_map(Result::transpose).collect()

@@ -7,13 +7,14 @@ use breaker::{Breaker, CheckTicket, StateName, UnixTime};
 
 use crate::callout::CalloutRequest;
 use crate::effects::Effects;
+use crate::handle::ServiceHandle;
 use crate::headers::Headers;
 use crate::host::Host;
 use crate::instances::Number;
 use crate::notify::PendingNotification;
 use crate::random::scrambled;
 use crate::services::Services;
-use crate::store::{ServiceHandle, Update};
+use crate::store::Update;
 use crate::telemetry::ModuleMetric;
 
 /// How far behind `last_success_time` may fall before it is written.
@@ -71,14 +72,14 @@ impl CalloutAnswer {
 impl Services {
     /// Takes the calls that are due, and writes down what may lag.
     pub(crate) fn on_tick(&self, host: &impl Host, effects: &mut Effects) -> Vec<Callout> {
-        self.learn_names(host, effects);
-        self.learn_names_of_clients(host, effects);
+        self.listed().learn(host, effects);
+        self.client_named().learn(host, effects);
         let mut callouts = Vec::new();
         for record in self.records() {
-            record.write_events(host, effects);
-            record.adopt(host, effects);
+            record.instance.unwritten.write(host, effects);
+            record.sync(host, effects);
             let Ok(breaker) = record.reload(host, effects) else {
-                if !self.forget_if_gone(&record, host, effects) {
+                if !self.client_named().forget_if_gone(&record, host, effects) {
                     effects.count(ModuleMetric::LostUpdates);
                 }
                 continue;
@@ -90,17 +91,18 @@ impl Services {
                 write_success(&record, &breaker, host, effects);
             }
             write_tally(&record, host, effects);
-            if let Some(bulkhead) = &record.service.bulkhead {
-                record.renew_places(bulkhead, host, effects);
+            if let Some(permits) = record.permits() {
+                permits.renew(host, effects);
             }
             bound_waits(&record, &breaker, host, effects);
             let check = record.take_check(&breaker, host, effects);
             let kind = |ticket| Kind::Check(record.instance.number, ticket);
             callouts.extend(check.map(|(ticket, callout)| Callout { kind: kind(ticket), callout }));
         }
-        let notifications = self.take_notifications(host, effects);
+        let notify = self.config.notify.as_ref();
+        let notifications = notify.map(|it| self.notifier.take(it, host, effects));
         let callout = |(pending, callout)| Callout { kind: Kind::Notification(pending), callout };
-        callouts.extend(notifications.into_iter().map(callout));
+        callouts.extend(notifications.into_iter().flatten().map(callout));
         callouts
     }
 
@@ -132,7 +134,7 @@ impl Services {
                     self.on_unknown_cluster(&notify.cluster, host, effects);
                 }
                 let taken = status.is_some_and(|status| (200..300).contains(&status));
-                self.on_notified(&notification, taken, host, effects);
+                self.notifier.answered(&notification, taken, host, effects);
             }
         }
     }
@@ -183,7 +185,7 @@ fn bound_waits(
 
 /// Good calls that this worker has kept to itself.
 fn write_tally(record: &ServiceHandle<'_>, host: &impl Host, effects: &mut Effects) {
-    let tally = record.tally();
+    let tally = record.instance.local.tally();
     if tally.is_empty() {
         return;
     }
@@ -195,6 +197,6 @@ fn write_tally(record: &ServiceHandle<'_>, host: &impl Host, effects: &mut Effec
         Update::Changed(breaker.next_tally(&tally), transition)
     });
     if let Ok(next) = written {
-        record.set_tally(next);
+        record.instance.local.set_tally(next);
     }
 }

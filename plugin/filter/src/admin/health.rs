@@ -1,10 +1,10 @@
 //! Whether services take traffic, for a load balancer's health check.
 
 use crate::effects::Effects;
+use crate::handle::ServiceHandle;
 use crate::host::Host;
 use crate::response::reply::Reply;
 use crate::services::Services;
-use crate::store::ServiceHandle;
 
 #[derive(serde::Serialize)]
 struct Health {

@@ -4,15 +4,15 @@ use breaker::{DivertReason, Mode, Permit};
 
 use super::call::Call;
 use super::diversion::rejection;
-use super::state::{Exchange, HeldPlace, Phase};
-use crate::bulkhead::{Place, Taken};
-use crate::config::Bulkhead;
+use super::state::{Exchange, HeldPermit, Phase};
+use crate::bulkhead::{Acquired, BulkheadPermit, Permits};
 use crate::effects::Effects;
+use crate::handle::ServiceHandle;
 use crate::host::Host;
 use crate::request::admission::Snapshot;
 use crate::response::reply::Reply;
 use crate::services::Services;
-use crate::store::{ServiceHandle, Update};
+use crate::store::Update;
 use crate::telemetry::ServiceMetric;
 
 impl Exchange {
@@ -31,13 +31,13 @@ impl Exchange {
             call.complete(services.record(call.breaker)?.service, host);
         }
         let unanswered = matches!(&self.phase, Phase::Admitted(Call { head: None, .. }));
-        if let Some(HeldPlace { breaker, place }) =
-            self.place.take_if(|held| held.place.awaits_request())
+        if let Some(HeldPermit { breaker, permit }) =
+            self.held.take_if(|held| held.permit.awaits_request())
             && let Some(record) = services.record(breaker)
-            && let Some(bulkhead) = &record.service.bulkhead
+            && let Some(permits) = record.permits()
         {
-            match record.keep_place(bulkhead, place, unanswered, host, effects) {
-                Ok(place) => self.place = place.map(|place| HeldPlace { breaker, place }),
+            match record.keep_permit(&permits, &permit, unanswered, host, effects) {
+                Ok(permit) => self.held = permit.map(|permit| HeldPermit { breaker, permit }),
                 Err(snapshot) => {
                     if let Phase::Admitted(call) = std::mem::take(&mut self.phase) {
                         record.give_permit_back(call.permit, host, effects);
@@ -65,25 +65,25 @@ impl ServiceHandle<'_> {
     /// A call that is being answered already cannot be turned away any more, nor can any on some
     /// hosts. It takes a permit whether there is one or not: the service is at work on it, and what
     /// is counted is what is under way.
-    fn keep_place<H: Host>(
+    fn keep_permit<H: Host>(
         &self,
-        bulkhead: &Bulkhead,
-        place: Place,
+        permits: &Permits<'_>,
+        permit: &BulkheadPermit,
         unanswered: bool,
         host: &H,
         effects: &mut Effects,
-    ) -> Result<Option<Place>, Snapshot> {
+    ) -> Result<Option<BulkheadPermit>, Snapshot> {
         let snapshot = self.snapshot(host, effects);
         let mode = snapshot.map(|snapshot| snapshot.mode);
         let heeded = H::ANSWERS_LATE && unanswered && mode == Some(Mode::Enabled);
-        let taken = self.complete_place(bulkhead, place, heeded, host, effects);
-        if unanswered && matches!(taken, Taken::Full(_)) {
+        let acquired = permits.complete(permit, heeded, host, effects);
+        if unanswered && matches!(acquired, Acquired::Full(_)) {
             effects.count_of(self.number, ServiceMetric::NotPermitted(DivertReason::Bulkhead));
         }
-        match (taken, snapshot) {
-            (Taken::Full(None), Some(snapshot)) => Err(snapshot),
-            (Taken::Place(place) | Taken::Full(Some(place)), _) => Ok(Some(place)),
-            (Taken::Full(None) | Taken::Unknown, _) => Ok(None),
+        match (acquired, snapshot) {
+            (Acquired::Full(None), Some(snapshot)) => Err(snapshot),
+            (Acquired::Permit(permit) | Acquired::Full(Some(permit)), _) => Ok(Some(permit)),
+            (Acquired::Full(None) | Acquired::Unknown, _) => Ok(None),
         }
     }
 

@@ -5,6 +5,7 @@ use breaker::DivertReason;
 use super::verdict::ResponseVerdict;
 use crate::config::{ExposeState, OnFull, Service};
 use crate::effects::Effects;
+use crate::handle::ServiceHandle;
 use crate::headers::{CLUSTER_HEADER, ReservedResponseHeaders, STATE_HEADER};
 use crate::host::{Host, Origin};
 use crate::instances::Number;
@@ -13,8 +14,8 @@ use crate::response::replacement::{FailedResponse, Substitute};
 use crate::response::reply::{Reply, ResponseAnnotations};
 use crate::services::Services;
 use crate::stale::Wanted;
-use crate::store::{Complaint, ServiceHandle};
 use crate::telemetry::{FallbackKind, ModuleMetric, Unprotected};
+use crate::warning::Warning;
 
 /// A call that the fallback cluster is to answer, through the route.
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +65,7 @@ pub(super) fn stale_answer(
     host: &impl Host,
 ) -> Option<Reply> {
     let wanted = wanted.filter(|wanted| wanted.is_whole())?;
-    record.stale_answer(record.service.fallback.stale.as_ref()?, wanted, host)
+    record.answers()?.find(wanted, host)
 }
 
 impl Diverted {
@@ -122,7 +123,7 @@ impl Diverted {
             _ => {}
         }
         effects.count(ModuleMetric::Unprotected(Unprotected::FallbackRoute));
-        if record.is_news(Complaint::Misrouted) {
+        if record.instance.warned.is_first(Warning::Misrouted) {
             effects.warn(format!(
                 "service={} event=misrouted fallback={} cluster={} remedy=\"add a route that \
                  matches on the header {CLUSTER_HEADER}\"",

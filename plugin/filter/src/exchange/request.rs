@@ -4,11 +4,12 @@ use breaker::DivertReason;
 
 use super::call::{Call, capture, wanted};
 use super::diversion::{Diverted, gets_no_fallback, rejection, stale_answer, static_reply};
-use super::state::{Exchange, HeldPlace, Phase};
+use super::state::{Exchange, HeldPermit, Phase};
 use super::verdict::{RequestAction, RequestVerdict};
 use crate::admin;
 use crate::callbacks::Callbacks;
 use crate::effects::Effects;
+use crate::handle::ServiceHandle;
 use crate::headers::{CLUSTER_HEADER, Facts, Headers, REASON_HEADER, SERVICE_HEADER, STATE_HEADER};
 use crate::host::Host;
 use crate::request::admission::{Arrival, Decision, Snapshot};
@@ -16,7 +17,6 @@ use crate::request::protocol::Protocol;
 use crate::request::target::Target;
 use crate::response::flow::BodyFlow;
 use crate::services::Services;
-use crate::store::ServiceHandle;
 use crate::telemetry::{FallbackKind, ModuleMetric, ServiceMetric, Unprotected};
 
 impl Exchange {
@@ -55,14 +55,14 @@ impl Exchange {
         let service = record.service;
         match decision {
             Decision::Evicted | Decision::Bypassed => verdict(RequestAction::Continue),
-            Decision::Admitted(permit, place) => {
+            Decision::Admitted(permit, held) => {
                 let shortest = service.classify.min_client_deadline;
                 let client_terms = protocol.terms(&headers, &facts).may_end_early(shortest);
                 let timed = complete && service.slow_after.is_some();
                 let breaker = record.instance.number;
                 let budget = services.config.max_copied_bytes;
                 let wanted = wanted(service, protocol, &headers, &facts, end_of_stream);
-                self.place = place.map(|place| HeldPlace { breaker, place });
+                self.held = held.map(|permit| HeldPermit { breaker, permit });
                 self.phase = Phase::Admitted(Call {
                     breaker,
                     permit,

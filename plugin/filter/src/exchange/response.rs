@@ -9,6 +9,7 @@ use super::state::{Exchange, Phase};
 use super::verdict::{FallbackVerdict, ResponseVerdict};
 use crate::callbacks::Callbacks;
 use crate::effects::Effects;
+use crate::handle::ServiceHandle;
 use crate::host::Host;
 use crate::request::protocol::Protocol;
 use crate::response::head::{AnswerHead, Form};
@@ -17,7 +18,6 @@ use crate::response::replacement::{
 };
 use crate::response::reply::Reply;
 use crate::services::Services;
-use crate::store::ServiceHandle;
 use crate::telemetry::{FallbackKind, ServiceMetric};
 
 /// A piece of an answer's body.
@@ -218,8 +218,10 @@ impl Exchange {
             && call.is_good_so_far(record.service, host)
             && let Phase::Admitted(mut call) = std::mem::take(&mut self.phase)
         {
-            if let Some(copy) = call.copy.take() {
-                record.forget_copy(&copy);
+            if let Some(copy) = call.copy.take()
+                && let Some(answers) = record.answers()
+            {
+                answers.forget(&copy);
             }
             let ended = Ended { outcome: Outcome::Success, slow: call.slow.unwrap_or_default() };
             record.settle(call.permit, ended, host, effects);
@@ -243,8 +245,8 @@ impl Exchange {
         effects: &mut Effects,
     ) {
         // The service is done with it. The stream goes on for as long as its client takes to read.
-        if self.place.is_some() {
-            self.give_place_back(services, host, effects);
+        if self.held.is_some() {
+            self.release_permit(services, host, effects);
         }
         let Phase::Admitted(call) = &self.phase else {
             return;
@@ -268,7 +270,7 @@ impl Exchange {
         host: &impl Host,
         effects: &mut Effects,
     ) {
-        self.give_place_back(services, host, effects);
+        self.release_permit(services, host, effects);
         match std::mem::take(&mut self.phase) {
             Phase::Admitted(call) => {
                 if let Some(record) = services.record(call.breaker) {
@@ -294,12 +296,12 @@ impl Call {
         host: &impl Host,
     ) {
         self.capture = None;
-        if let Some(stale) = &record.service.fallback.stale
+        if let Some(answers) = record.answers()
             && let Some(wanted) = self.wanted.take()
         {
             let (status, budget) =
                 (head.status.unwrap_or_default(), services.config.max_copied_bytes);
-            let copy = record.begin_copy(stale, *wanted, status, end_of_stream, budget, host);
+            let copy = answers.begin_copy(*wanted, status, end_of_stream, budget, host);
             self.copy = copy.map(Box::new);
         }
     }

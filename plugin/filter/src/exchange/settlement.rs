@@ -5,10 +5,11 @@ use shared::VersionGauge;
 
 use super::call::Call;
 use crate::effects::Effects;
+use crate::handle::ServiceHandle;
 use crate::health::claim_check;
 use crate::host::Host;
 use crate::random::scrambled;
-use crate::store::{ServiceHandle, Update};
+use crate::store::Update;
 use crate::telemetry::{Metric, ServiceMetric};
 
 impl ServiceHandle<'_> {
@@ -32,10 +33,12 @@ impl ServiceHandle<'_> {
     #[inline(never)]
     pub(super) fn settle_ended(&self, mut call: Call, host: &impl Host, effects: &mut Effects) {
         let outcome = call.judge_end(self.service, host);
-        if let Some(copy) = call.copy.take() {
+        if let Some(copy) = call.copy.take()
+            && let Some(answers) = self.answers()
+        {
             match outcome {
-                Outcome::Success => self.keep_answer(*copy, host),
-                _ => self.forget_copy(&copy),
+                Outcome::Success => answers.keep(*copy, host, effects),
+                _ => answers.forget(&copy),
             }
         }
         // A call that was never answered has taken until now.
@@ -57,7 +60,8 @@ impl ServiceHandle<'_> {
             return Some(clean.state());
         }
         let policy = &self.service.policy;
-        let (tally, call, mut impact) = (self.tally(), permit.end(ended), Impact::Write);
+        let (tally, call, mut impact) =
+            (self.instance.local.tally(), permit.end(ended), Impact::Write);
         let settled = self.update(host, effects, |breaker| {
             impact = breaker.impact(policy, &call, &tally);
             if impact != Impact::Write {
@@ -76,7 +80,7 @@ impl ServiceHandle<'_> {
         });
         let state = match settled {
             Ok((state, Some(next))) => {
-                self.set_tally(next);
+                self.instance.local.set_tally(next);
                 return Some(state);
             }
             Ok((state, None)) => Some(state),

@@ -3,7 +3,7 @@
 use super::call::Call;
 use super::diversion::Diverted;
 use super::replay::Replaying;
-use crate::bulkhead::Place;
+use crate::bulkhead::BulkheadPermit;
 use crate::effects::Effects;
 use crate::host::Host;
 use crate::instances::Number;
@@ -15,14 +15,14 @@ use crate::services::Services;
 pub struct Exchange {
     pub(super) phase: Phase,
     /// What is given back when the answer or the stream has ended, however the call was settled.
-    pub(super) place: Option<HeldPlace>,
+    pub(super) held: Option<HeldPermit>,
 }
 
 /// A permit of a service's bulkhead.
 #[derive(Debug)]
-pub(super) struct HeldPlace {
+pub(super) struct HeldPermit {
     pub(super) breaker: Number,
-    pub(super) place: Place,
+    pub(super) permit: BulkheadPermit,
 }
 
 /// Distinguished by a byte of its own: one that lies within a call takes each callback longer to look
@@ -46,21 +46,21 @@ pub(super) enum Phase {
 impl Exchange {
     /// Whether its answer is of interest.
     pub(crate) const fn wants_response(&self) -> bool {
-        !matches!(self.phase, Phase::Idle) || self.place.is_some()
+        !matches!(self.phase, Phase::Idle) || self.held.is_some()
     }
 
-    /// Gives the bulkhead's permit back.
-    pub(super) fn give_place_back(
+    /// Releases the bulkhead's permit.
+    pub(super) fn release_permit(
         &mut self,
         services: &Services,
         host: &impl Host,
         effects: &mut Effects,
     ) {
-        if let Some(HeldPlace { breaker, place }) = self.place.take()
+        if let Some(HeldPermit { breaker, permit }) = self.held.take()
             && let Some(record) = services.record(breaker)
-            && let Some(bulkhead) = &record.service.bulkhead
+            && let Some(permits) = record.permits()
         {
-            record.give_place_back(bulkhead, place, host, effects);
+            permits.release(&permit, host, effects);
         }
     }
 }

@@ -4,20 +4,22 @@ use breaker::{
     Admission, Breaker, Clean, DivertReason, Mode, Outcome, Permit, StateName, Timestamp,
 };
 
-use crate::bulkhead::{Place, Taken, Wanted};
+use crate::bulkhead::{Acquired, BulkheadPermit, Wanted};
 use crate::effects::Effects;
+use crate::handle::ServiceHandle;
 use crate::health::claim_check;
 use crate::host::Host;
 use crate::random::scrambled;
-use crate::store::{Lost, ServiceHandle, Update};
+use crate::store::Update;
 use crate::telemetry::{ModuleMetric, ServiceMetric, Unprotected};
+use shared::Lost;
 
 /// Whether a request goes to its service.
 pub(crate) enum Decision {
     /// It goes on, and is none of the breaker's business.
     Bypassed,
     /// It goes on, with its bulkhead permit if there is a bulkhead.
-    Admitted(Permit, Option<Place>),
+    Admitted(Permit, Option<BulkheadPermit>),
     /// It does not.
     Diverted(DivertReason, Snapshot),
     /// The service's name was evicted: there is no breaker to be asked.
@@ -102,25 +104,21 @@ impl ServiceHandle<'_> {
             }
             Admission::Admitted(permit) => (permit, false),
         };
-        let Some(bulkhead) = &self.service.bulkhead else {
+        let Some(permits) = self.permits() else {
             return Decision::Admitted(permit, None);
         };
         let heeded = snapshot.mode == Mode::Enabled;
-        match self.take_place(
-            bulkhead,
-            Wanted { class: partition, complete, heeded },
-            host,
-            effects,
-        ) {
-            Taken::Place(place) => Decision::Admitted(permit, Some(place)),
-            Taken::Unknown => Decision::Admitted(permit, None),
-            Taken::Full(place) => {
+        let wanted = Wanted { class: partition, complete, heeded };
+        match permits.acquire(wanted, host, effects) {
+            Acquired::Permit(held) => Decision::Admitted(permit, Some(held)),
+            Acquired::Unknown => Decision::Admitted(permit, None),
+            Acquired::Full(held) => {
                 // Who would have been diverted already would not have come here.
                 if !shadowed {
                     not_permitted(DivertReason::Bulkhead, effects);
                 }
-                match place {
-                    Some(place) => Decision::Admitted(permit, Some(place)),
+                match held {
+                    Some(held) => Decision::Admitted(permit, Some(held)),
                     None => {
                         self.give_permit_back(permit, host, effects);
                         Decision::Diverted(DivertReason::Bulkhead, snapshot)

@@ -1,16 +1,17 @@
 //! Which breaker a request belongs to.
 
+use crate::dynamic::listed::Nameless;
 use crate::effects::Effects;
+use crate::handle::ServiceHandle;
 use crate::headers::{Facts, Headers};
 use crate::host::Host;
 use crate::instances::Number;
 use crate::matching::name_of;
-use crate::naming::Placeholder;
-use crate::registry::Nameless;
 use crate::request::subject::Subject;
 use crate::services::Services;
-use crate::store::{Lost, ServiceHandle};
 use crate::telemetry::{ModuleMetric, Unprotected};
+use config::naming::Placeholder;
+use shared::Lost;
 
 /// Where a request belongs.
 pub(crate) struct Target<'a> {
@@ -74,11 +75,7 @@ impl Services {
             effects.count(ModuleMetric::Unprotected(Unprotected::Unnamed));
             return None;
         };
-        let number = match template.is_of_clients() {
-            true => self.meet_client(service, &name, host, effects),
-            false => self.meet(service, &name, host, effects),
-        };
-        match number {
+        match self.register(service, &name, host, effects) {
             Ok(number) => return Some(number),
             Err(Nameless::Full) => {
                 effects.count(ModuleMetric::Unprotected(Unprotected::MaxServices));

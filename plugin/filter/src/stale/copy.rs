@@ -2,7 +2,6 @@
 
 use breaker::Timestamp;
 
-use super::Wanted;
 use super::entry::Entry;
 use super::rules::{self, Allowed};
 use crate::budget::{Body, Claim, Head, Settled, Taken, Ticket};
@@ -51,14 +50,13 @@ pub(super) enum Ended {
 impl Copy {
     pub(super) fn begin(
         slot: u32,
-        wanted: Wanted,
+        key: Vec<u8>,
+        (request, answer): (&Headers, &Headers),
         status: u16,
-        answer: &Headers,
         end_of_stream: bool,
         stale: &Stale,
         budget: usize,
     ) -> Option<Self> {
-        let request = &wanted.headers;
         let Allowed { age, oldest, vary, public } = rules::answer_allows(answer)?;
         if !public && rules::tells_who_asks(request) {
             return None;
@@ -81,7 +79,7 @@ impl Copy {
         let entry = Entry {
             vary: vary.collect(),
             headers: kept.map(|(name, value)| (name.to_vec(), value.to_vec())).collect(),
-            key: wanted.key,
+            key,
             stored: Timestamp::default(),
             age,
             oldest,

@@ -10,22 +10,16 @@
 //! few seconds, as long as there is another: so even when names come in faster than any of them
 //! could come back, some stay long enough to be known again.
 
-use std::hash::{DefaultHasher, Hasher};
-
 use breaker::Timestamp;
+use shared::{Decoded, Hash, Kind};
 
 use crate::random::scrambled;
+use crate::tenure::{AGAIN, MOST_SLOTS, Turn};
 
-pub(crate) const FORMAT: u8 = 1;
+const FORMAT: u8 = 1;
 const HEAD_LEN: usize = 24;
 const ENTRY_LEN: usize = 24;
 
-/// The most slots that there may be.
-pub(crate) const MOST_SLOTS: usize = 1 << SLOT_BITS;
-const SLOT_BITS: u32 = 12;
-
-/// How often a name comes before it came again and again.
-pub(crate) const AGAIN: u8 = 4;
 /// The same as a level.
 const SAFE_LEVEL: usize = 2;
 /// The visits that count fall into so many levels, each twice the one below.
@@ -40,26 +34,6 @@ const STAY: u32 = 32;
 const LAG: u32 = 33;
 /// No clock of this process is so far ahead of another's: some minute.
 const AHEAD: u64 = 1 << 36;
-
-/// Who has a slot: a number that tells each holder of each slot, over all time, from all others, and
-/// has the slot in it. Later ones are greater.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Turn(u64);
-
-impl Turn {
-    pub(crate) const fn from_bits(bits: u64) -> Self {
-        Self(bits)
-    }
-
-    pub(crate) const fn bits(self) -> u64 {
-        self.0
-    }
-
-    pub(crate) fn slot(self) -> usize {
-        // It is below `MOST_SLOTS`.
-        usize::try_from(self.0 & ((1 << SLOT_BITS) - 1)).unwrap_or_default()
-    }
-}
 
 /// What the directory knows of a slot that is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +60,21 @@ struct Candidate {
 /// All slots.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Directory(Vec<u8>);
+
+/// The directory of a template.
+pub(crate) struct DirectoryKind;
+
+impl Kind for DirectoryKind {
+    type Value = Directory;
+
+    fn decode(&self, bytes: &[u8]) -> Decoded<Directory> {
+        Decoded::new(Directory::decode(bytes), bytes, FORMAT, "names")
+    }
+
+    fn encode(&self, directory: &Directory) -> impl AsRef<[u8]> {
+        directory.bytes()
+    }
+}
 
 impl Entry {
     /// The visits that count, by now.
@@ -130,13 +119,13 @@ impl Directory {
         directory
     }
 
-    /// Gives bytes back that are no directory.
-    pub(crate) fn decode(bytes: Vec<u8>) -> Result<Self, Vec<u8>> {
+    /// `None`: the bytes are no directory.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let slots = bytes.len().checked_sub(HEAD_LEN);
         let whole = slots.is_some_and(|slots| {
             slots.is_multiple_of(ENTRY_LEN) && slots / ENTRY_LEN <= MOST_SLOTS
         });
-        if bytes.first() == Some(&FORMAT) && whole { Ok(Self(bytes)) } else { Err(bytes) }
+        (bytes.first() == Some(&FORMAT) && whole).then(|| Self(bytes.to_vec()))
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
@@ -153,11 +142,9 @@ impl Directory {
 
     /// What a name is found by.
     pub(crate) fn hash(&self, name: &str) -> u32 {
-        let mut hasher = DefaultHasher::new();
-        hasher.write_u64(self.read(8));
-        hasher.write(name.as_bytes());
+        let hash = Hash::default().bytes(&self.read(8).to_le_bytes()).bytes(name.as_bytes());
         // Half of it.
-        hasher.finish() as u32
+        hash.finish() as u32
     }
 
     /// What is known of a slot; `None`: it is free.
@@ -188,7 +175,7 @@ impl Directory {
         };
         let [h0, h1, h2, h3] = entry.hash.to_le_bytes();
         let head = [h0, h1, h2, h3, entry.visits, u8::from(entry.is_told_apart), 0, 0];
-        let words = [entry.seen.as_nanos().to_le_bytes(), entry.turn.0.to_le_bytes()];
+        let words = [entry.seen.as_nanos().to_le_bytes(), entry.turn.bits().to_le_bytes()];
         for (to, from) in bytes.iter_mut().zip(head.into_iter().chain(words.into_iter().flatten()))
         {
             *to = from;
@@ -201,7 +188,7 @@ impl Directory {
         let slot = self.next_slot(slots, now)?;
         let next = self.read(16);
         self.write(16, next.saturating_add(1));
-        let turn = Turn((next << SLOT_BITS) | u64::try_from(slot).unwrap_or_default());
+        let turn = Turn::new(next, slot);
         let entry = Entry { hash, visits: 1, is_told_apart: false, seen: now, turn };
         self.put(&entry);
         Some(entry)
@@ -248,7 +235,7 @@ impl Directory {
     #[inline(always)]
     fn prefer(first: &mut Option<Candidate>, entry: &Entry, now: Timestamp) {
         let idle = idle(entry.seen.as_nanos(), now);
-        let is_kept = entry.turn.0 & 1 == 1 && idle >> STAY == 0;
+        let is_kept = entry.turn.bits() & 1 == 1 && idle >> STAY == 0;
         let goes_before = |other: &Candidate| {
             if is_kept != other.is_kept {
                 !is_kept
@@ -280,9 +267,9 @@ fn read_entry(slot: usize, bytes: &[u8; ENTRY_LEN]) -> Option<Entry> {
     let [h0, h1, h2, h3, visits, told_apart, _, _, words @ ..] = *bytes;
     let (words, _) = words.as_chunks();
     let word = |at: usize| words.get(at).map_or(0, |word| u64::from_le_bytes(*word));
-    let turn = Turn(word(1));
+    let turn = Turn::from_bits(word(1));
     // One that stands where it cannot was written by nobody.
-    (turn.0 != 0 && turn.slot() == slot).then(|| Entry {
+    (turn.bits() != 0 && turn.slot() == slot).then(|| Entry {
         hash: u32::from_le_bytes([h0, h1, h2, h3]),
         visits,
         is_told_apart: told_apart != 0,
@@ -325,10 +312,17 @@ mod tests {
         assert_ne!(hash, directory.hash("b.example"));
         assert!(directory.find(hash, 3).is_empty());
         let entry = directory.admit(3, hash, at(1)).unwrap();
-        let read = Directory::decode(directory.bytes().to_vec()).unwrap();
+        let read = Directory::decode(directory.bytes()).unwrap();
         assert_eq!((read.entry(0), read.find(hash, 3)), (Some(entry), vec![entry.turn]));
         assert_eq!((read.entry(1), read.entry(3)), (None, None));
         assert_eq!(directory.bytes().len(), HEAD_LEN + 3 * ENTRY_LEN);
+    }
+
+    #[test]
+    fn the_hash_of_a_name_is_the_same_in_each_version() {
+        let mut directory = Directory::begun(1, at(0));
+        directory.write(8, 7);
+        assert_eq!(directory.hash("a.example"), 0x4611_3a64);
     }
 
     #[test]
@@ -337,19 +331,19 @@ mod tests {
         directory.admit(2, 7, at(0)).unwrap();
         let bytes = directory.bytes().to_vec();
         for len in 0..bytes.len() {
-            let cut = Directory::decode(bytes.get(..len).unwrap().to_vec());
-            assert_eq!(cut.is_err(), len != HEAD_LEN && len != HEAD_LEN + ENTRY_LEN, "{len}");
+            let cut = Directory::decode(bytes.get(..len).unwrap());
+            assert_eq!(cut.is_none(), len != HEAD_LEN && len != HEAD_LEN + ENTRY_LEN, "{len}");
         }
         for at in 0..bytes.len() {
             let mut damaged = bytes.clone();
             *damaged.get_mut(at).unwrap() ^= 0xff;
             // Whatever is read, it is read without harm, and a name is let in.
-            if let Ok(mut read) = Directory::decode(damaged) {
+            if let Some(mut read) = Directory::decode(&damaged) {
                 let _ = (read.find(7, 2), read.admit(2, 8, Timestamp::from_nanos(START)));
             }
         }
-        assert!(Directory::decode(vec![FORMAT + 1; HEAD_LEN]).is_err());
-        assert!(Directory::decode(Vec::new()).is_err());
+        assert!(Directory::decode(&[FORMAT + 1; HEAD_LEN]).is_none());
+        assert!(Directory::decode(&[]).is_none());
     }
 
     #[test]

@@ -37,35 +37,50 @@
 //! together, under the template that made them.
 
 mod directory;
+pub(crate) mod listed;
 mod series;
-pub(crate) mod slot;
-mod table;
+pub(crate) mod table;
+mod texts;
 
 use std::rc::Rc;
 
 use breaker::{Breaker, Timestamp};
+use shared::{ATTEMPTS, Decision, Loaded, Lost};
 
-pub(crate) use self::directory::Turn;
-use self::directory::{AGAIN, Directory, Entry};
+use self::directory::{Directory, DirectoryKind, Entry};
+use self::listed::Nameless;
 use self::table::Made;
-pub(crate) use self::table::{ClientNames, Part, Tenure};
+use crate::config::Config;
 use crate::effects::Effects;
-use crate::host::{Host, SwapError, Version, define};
-use crate::instances::{Instance, Number, Shown};
-use crate::naming::shortened;
-use crate::registry::Nameless;
-use crate::services::Services;
-use crate::store::{self, ATTEMPTS, LocalState, Lost, ServiceHandle, Update};
+use crate::handle::ServiceHandle;
+use crate::host::{Host, define};
+use crate::instances::{Instance, Instances, Number, Shown};
+use crate::store::{self, Gauged, Update};
 use crate::telemetry::ModuleMetric;
-use crate::unreadable::Unreadable;
+use crate::tenure::{AGAIN, Held, Slot, Tenure, Turn};
+use config::naming::shortened;
 
-/// The directory as it was read.
-struct Loaded {
-    directory: Directory,
-    version: Option<Version>,
+/// Who has a slot that a name was to take.
+enum Taken {
+    /// The name has it already.
+    Held,
+    /// Another name has it.
+    Other,
+    /// The name has it now.
+    New,
 }
 
-impl Services {
+/// The client-named services of a configuration.
+pub(crate) struct ClientNamed<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) instances: &'a Instances,
+}
+
+impl ClientNamed<'_> {
+    fn handle(&self, instance: &Rc<Instance>) -> Option<ServiceHandle<'_>> {
+        ServiceHandle::of(&self.config.services, Shown::Slot(Rc::clone(instance)))
+    }
+
     /// Has metrics for the names that have none of their own.
     pub(crate) fn define_shared(&self, host: &impl Host) {
         for made in self.instances.clients.made() {
@@ -78,7 +93,7 @@ impl Services {
     }
 
     /// Takes over what a version before left in a running process: it listed these names with those of
-    /// the proxy's own words ([`crate::registry`]), and kept their records under their own names.
+    /// the proxy's own words ([`listed`]), and kept their records under their own names.
     #[inline(never)]
     pub(crate) fn take_over(&self, host: &impl Host, effects: &mut Effects) {
         for made in self.instances.clients.made() {
@@ -87,7 +102,7 @@ impl Services {
             }
             let service = self.config.services.get(made.service);
             let template = service.map_or("", |service| service.name.text());
-            for name in self.listed(template, host).iter().take(made.slots) {
+            for name in listed::of_template(template, host).iter().take(made.slots) {
                 let before = host.load(&store::key(name)).ok().flatten();
                 let before = before.and_then(|(bytes, _)| Breaker::decode(&bytes).ok());
                 let Ok(instance) = self.let_in(made, name, host, effects) else {
@@ -95,7 +110,7 @@ impl Services {
                 };
                 instance.tenure.iter().for_each(|tenure| tenure.visits.set(AGAIN.into()));
                 if let Some(before) = before
-                    && let Some(record) = self.record_with(Shown::Slot(instance))
+                    && let Some(record) = self.handle(&instance)
                 {
                     let _ = record.update(host, effects, |breaker| {
                         *breaker = before.clone();
@@ -108,7 +123,7 @@ impl Services {
     }
 
     /// The breaker of a name made by this service's template, which may be new.
-    pub(crate) fn meet_client(
+    pub(crate) fn register(
         &self,
         service: usize,
         name: &str,
@@ -128,7 +143,7 @@ impl Services {
     /// Counts that a name came; whether it has its slot still, as far as is known.
     fn visit(
         &self,
-        made: &Made,
+        made: &Made<Instance>,
         instance: &Rc<Instance>,
         host: &impl Host,
         effects: &mut Effects,
@@ -150,29 +165,28 @@ impl Services {
     #[inline(never)]
     fn write_visits(
         &self,
-        made: &Made,
+        made: &Made<Instance>,
         instance: &Rc<Instance>,
         host: &impl Host,
         effects: &mut Effects,
     ) {
-        for _ in 0..ATTEMPTS {
-            let Ok(Loaded { mut directory, version }) = self.load_directory(made, host, effects)
-            else {
-                return;
-            };
+        let written = directory_of(made).update(host, effects, |directory, effects| {
+            let mut directory = self.directory(made, directory, host, effects);
             let now = host.now().monotonic;
-            let Some(entry) = self.bring_up(&mut directory, instance, now, host, effects) else {
-                return;
-            };
-            match host.swap(&made.key, directory.bytes(), version) {
-                Ok(()) => {
-                    instance.tenure.iter().for_each(Tenure::has_told);
-                    return self.heed(instance, &entry, host);
-                }
-                Err(SwapError::Conflict) => {}
-                Err(SwapError::Fault(_)) => return,
+            match self.bring_up(&mut directory, instance, now, host, effects) {
+                None => Decision::Keep(None),
+                Some(entry) => Decision::Store(directory, Some(entry)),
             }
+        });
+        if let Ok((Some(entry), _)) = written {
+            self.written(instance, &entry, host);
         }
+    }
+
+    /// The directory has what is known of a name.
+    fn written(&self, instance: &Rc<Instance>, entry: &Entry, host: &impl Host) {
+        instance.tenure.iter().for_each(|tenure| tenure.visits.set(0));
+        self.heed(instance, entry, host);
     }
 
     /// Brings what the directory has of a name up to date; `None`: the name has made room.
@@ -195,7 +209,7 @@ impl Services {
             // The directory was lost.
             _ => Entry {
                 hash: directory.hash(&tenure.name),
-                visits: tenure.told.get().max(1),
+                visits: tenure.written.get().max(1),
                 is_told_apart: tenure.is_told_apart.get(),
                 seen: now,
                 turn: tenure.turn,
@@ -203,7 +217,8 @@ impl Services {
         };
         entry.note(tenure.visits.get(), now);
         if entry.visits >= AGAIN && !entry.is_told_apart {
-            entry.is_told_apart = self.has_series(&instance.name, host, effects);
+            let (most, watch) = (self.config.max_services, &self.instances.clients.series_watch);
+            entry.is_told_apart = series::has_own(&instance.name, most, watch, host, effects);
         }
         directory.put(&entry);
         Some(entry)
@@ -213,34 +228,43 @@ impl Services {
     #[inline(never)]
     fn let_in(
         &self,
-        made: &Made,
+        made: &Made<Instance>,
         name: &str,
         host: &impl Host,
         effects: &mut Effects,
     ) -> Result<Rc<Instance>, Nameless> {
-        let slots = made.slots;
         for _ in 0..ATTEMPTS {
-            let Loaded { mut directory, version } = self.load_directory(made, host, effects)?;
-            let hash = directory.hash(name);
-            for turn in directory.find(hash, slots) {
-                if let Some(instance) = self.take_slot(made, turn, name, host, effects)? {
-                    if let Some(entry) = directory.entry(turn.slot()) {
-                        self.heed(&instance, &entry, host);
+            let found = directory_of(made).update(host, effects, |directory, effects| {
+                let mut directory = self.directory(made, directory, host, effects);
+                let hash = directory.hash(name);
+                for turn in directory.find(hash, made.slots) {
+                    match self.take_slot(made, turn, name, host, effects) {
+                        Ok(None) => {}
+                        Ok(Some(instance)) => {
+                            if let Some(entry) = directory.entry(turn.slot()) {
+                                self.heed(&instance, &entry, host);
+                            }
+                            return Decision::Keep(Ok(Err(instance)));
+                        }
+                        Err(nameless) => return Decision::Keep(Err(nameless)),
                     }
+                }
+                match directory.admit(made.slots, hash, host.now().monotonic) {
+                    Some(entry) => Decision::Store(directory, Ok(Ok(entry))),
+                    None => Decision::Keep(Err(Nameless::Full)),
+                }
+            });
+            match found?.0? {
+                Err(instance) => {
                     self.visit(made, &instance, host, effects);
                     return Ok(instance);
                 }
-            }
-            let now = host.now().monotonic;
-            let entry = directory.admit(slots, hash, now).ok_or(Nameless::Full)?;
-            match host.swap(&made.key, directory.bytes(), version) {
-                Ok(()) => {}
-                Err(SwapError::Conflict) => continue,
-                Err(SwapError::Fault(_)) => return Err(Nameless::Lost(Lost::Store)),
-            }
-            if let Some(instance) = self.take_slot(made, entry.turn, name, host, effects)? {
-                self.heed(&instance, &entry, host);
-                return Ok(instance);
+                Ok(entry) => {
+                    if let Some(instance) = self.take_slot(made, entry.turn, name, host, effects)? {
+                        self.heed(&instance, &entry, host);
+                        return Ok(instance);
+                    }
+                }
             }
         }
         Err(Nameless::Lost(Lost::Race))
@@ -250,57 +274,50 @@ impl Services {
     /// yet; `None`: the slot is another's.
     fn take_slot(
         &self,
-        made: &Made,
+        made: &Made<Instance>,
         turn: Turn,
         name: &str,
         host: &impl Host,
         effects: &mut Effects,
     ) -> Result<Option<Rc<Instance>>, Nameless> {
-        const LOST: Nameless = Nameless::Lost(Lost::Store);
-        let configured = self.config.services.get(made.service).ok_or(LOST)?;
-        let instance = self.tenant(made, turn, name, host).ok_or(LOST)?;
-        let record = self.record_with(Shown::Slot(Rc::clone(&instance))).ok_or(LOST)?;
-        for _ in 0..ATTEMPTS {
-            let stored = host.load(&instance.key).map_err(|_| LOST)?;
-            let held = stored.as_ref().and_then(|(bytes, _)| slot::Held::read(bytes));
-            if let Some(held) = &held
-                && held.turn >= turn
-            {
-                if held.turn > turn || held.name != name {
-                    return Ok(None);
-                }
+        let instance = self.tenant(made, turn, name, host).ok_or(Lost::Store)?;
+        let record = self.handle(&instance).ok_or(Lost::Store)?;
+        let tenure = instance.tenure.as_ref().ok_or(Lost::Store)?;
+        let (watch, gauged) = (made.slot_watch(turn.slot()), Gauged::new(host, record.gauge()));
+        let slot =
+            shared::Cell { key: &instance.key, kind: Slot(tenure), watch: &watch, service: None };
+        let (taken, _) = slot.update(&gauged, effects, |held, _| match held {
+            Some((held, _, _)) if held > turn => Decision::Keep(Taken::Other),
+            Some((held, by, _)) if held == turn => {
+                Decision::Keep(if by == name { Taken::Held } else { Taken::Other })
+            }
+            _ => {
+                let breaker = store::begun(&record.service.policy, host.now().monotonic);
+                Decision::Store((turn, name.to_owned(), breaker.encode().to_vec()), Taken::New)
+            }
+        })?;
+        match taken {
+            Taken::Other => return Ok(None),
+            Taken::Held => {
                 self.put_to_work(made, &instance, host, effects);
-                record.adopt(host, effects);
-                return Ok(Some(instance));
+                record.sync(host, effects);
             }
-            if held.is_none()
-                && let Some((bytes, version)) = &stored
-                && !may_replace_slot(made, turn, (bytes, *version), host, effects)
-            {
-                return Err(Nameless::Lost(Lost::Newer));
-            }
-            let mut breaker = Breaker::new();
-            breaker.sync(&configured.policy, host.now().monotonic);
-            match record.swap(host, &breaker.encode(), stored.map(|(_, version)| version)) {
-                Ok(()) => {
-                    instance.memory.set_adopted();
-                    self.put_to_work(made, &instance, host, effects);
-                    if let Some(stale) = &configured.fallback.stale {
-                        record.adopt_slots(stale, host);
-                    }
-                    return Ok(Some(instance));
+            Taken::New => {
+                instance.local.set_synced(true);
+                self.put_to_work(made, &instance, host, effects);
+                if let Some(answers) = record.answers() {
+                    answers.bound(host, effects);
                 }
-                Err(SwapError::Conflict) => {}
-                Err(SwapError::Fault(_)) => return Err(LOST),
             }
         }
-        Err(Nameless::Lost(Lost::Race))
+        drop(record);
+        Ok(Some(instance))
     }
 
     /// What a worker keeps of a name that has a slot.
     fn tenant(
         &self,
-        made: &Made,
+        made: &Made<Instance>,
         turn: Turn,
         name: &str,
         host: &impl Host,
@@ -316,24 +333,18 @@ impl Services {
         };
         let key = format!("{}/{}", made.key, turn.slot());
         let (gauge, versioned) = self.instances.clients.gauge(made, turn.slot(), host);
-        let memory = LocalState::new(configured);
-        memory.set_versioned(versioned);
-        Some(Rc::new(Instance {
-            number: Number::Slot(service, turn),
-            name: shown,
-            calls_key: format!("{key}/calls"),
-            key,
-            service,
-            memory,
-            succeeded: std::cell::Cell::default(),
-            series: std::cell::Cell::new(made.shared.get()),
-            tenure: Some(Tenure::new(turn, gauge, name)),
-        }))
+        let tenure = Some(Tenure::new(turn, gauge, name));
+        let policy = &configured.policy;
+        let instance =
+            Instance::new(Number::Slot(service, turn), shown, key, service, policy, tenure);
+        instance.local.set_versioned(versioned);
+        instance.series.set(made.shared.get());
+        Some(Rc::new(instance))
     }
 
     fn put_to_work(
         &self,
-        made: &Made,
+        made: &Made<Instance>,
         instance: &Rc<Instance>,
         host: &impl Host,
         effects: &mut Effects,
@@ -346,7 +357,7 @@ impl Services {
     /// Drops a name that has made room.
     fn forget(
         &self,
-        made: &Made,
+        made: &Made<Instance>,
         instance: &Rc<Instance>,
         host: &impl Host,
         effects: &mut Effects,
@@ -378,9 +389,7 @@ impl Services {
         if let Some(tenure) = &instance.tenure {
             tenure.is_gone.set(true);
         }
-        if let Some(record) = self.record_with(Shown::Slot(Rc::clone(instance))) {
-            record.write_events(host, effects);
-        }
+        instance.unwritten.write(host, effects);
         if instance.is_told_apart() && self.instances.clients.named(&instance.name).is_none() {
             effects.clear_gauges(instance.series.get());
         }
@@ -393,7 +402,7 @@ impl Services {
         let Some(tenure) = &instance.tenure else {
             return;
         };
-        tenure.told.set(entry.visits);
+        tenure.written.set(entry.visits);
         if entry.is_told_apart && !tenure.is_told_apart.replace(true) {
             instance.series.set(self.own_series(&instance.name, host));
         }
@@ -401,7 +410,7 @@ impl Services {
 
     /// Learns which names there are now, and tells which ones came. It costs nothing where no name is
     /// made of what clients send.
-    pub(crate) fn learn_names_of_clients(&self, host: &impl Host, effects: &mut Effects) {
+    pub(crate) fn learn(&self, host: &impl Host, effects: &mut Effects) {
         for made in self.instances.clients.made() {
             if self.learn_all(made, host, effects).is_err() {
                 effects.count(ModuleMetric::LostUpdates);
@@ -413,20 +422,22 @@ impl Services {
     #[inline(never)]
     fn learn_all(
         &self,
-        made: &Made,
+        made: &Made<Instance>,
         host: &impl Host,
         effects: &mut Effects,
-    ) -> Result<(), Nameless> {
-        let stored = host.load(&made.key).map_err(|_| Nameless::Lost(Lost::Store))?;
+    ) -> Result<(), Lost> {
+        let stored = host.load(&made.key)?;
         if stored.is_none() && made.all().is_empty() {
             return Ok(());
         }
-        let Loaded { mut directory, version } = self.read_directory(made, stored, host, effects)?;
+        let cell = directory_of(made);
+        let Loaded { value, at } = cell.read(stored, host, effects)?;
+        let (mut directory, version) = (self.directory(made, value, host, effects), at.version);
         if version.is_none() || version != made.version.get() {
             let mut all = true;
             for slot in 0..made.slots {
                 if let Some(entry) = directory.entry(slot) {
-                    all &= self.learn(made, &entry, host, effects);
+                    all &= self.learn_slot(made, &entry, host, effects);
                 }
             }
             made.version.set(version.filter(|_| all));
@@ -441,10 +452,9 @@ impl Services {
             }
         }
         // Lost, the next tick tells it.
-        if !brought.is_empty() && host.swap(&made.key, directory.bytes(), version).is_ok() {
+        if !brought.is_empty() && cell.swap(&directory, &at, host).is_ok() {
             for (instance, entry) in brought {
-                instance.tenure.iter().for_each(Tenure::has_told);
-                self.heed(&instance, &entry, host);
+                self.written(&instance, &entry, host);
             }
         }
         Ok(())
@@ -466,7 +476,13 @@ impl Services {
     }
 
     /// Learns who has a slot; whether that could be told.
-    fn learn(&self, made: &Made, entry: &Entry, host: &impl Host, effects: &mut Effects) -> bool {
+    fn learn_slot(
+        &self,
+        made: &Made<Instance>,
+        entry: &Entry,
+        host: &impl Host,
+        effects: &mut Effects,
+    ) -> bool {
         if let Some(instance) = made.get(entry.turn) {
             self.heed(&instance, entry, host);
             return true;
@@ -476,7 +492,7 @@ impl Services {
             return false;
         };
         // An earlier one: whoever let the name in has not written the slot yet.
-        let held = slot::Held::read(&bytes).filter(|held| held.turn >= entry.turn);
+        let held = Held::read(&bytes).filter(|held| held.turn >= entry.turn);
         let Some(held) = held else {
             return false;
         };
@@ -489,77 +505,38 @@ impl Services {
         }
     }
 
-    /// Whether a directory that cannot be read is to be begun anew.
-    fn may_replace(
-        &self,
-        made: &Made,
-        bytes: &[u8],
-        version: Version,
-        host: &impl Host,
-        effects: &mut Effects,
-    ) -> bool {
-        let known = directory::FORMAT;
-        let value = Unreadable { bytes, version, known, service: None, problem: &"names" };
-        made.watch.may_replace(&value, host, effects)
-    }
-
-    fn load_directory(
-        &self,
-        made: &Made,
-        host: &impl Host,
-        effects: &mut Effects,
-    ) -> Result<Loaded, Nameless> {
-        let stored = host.load(&made.key).map_err(|_| Nameless::Lost(Lost::Store))?;
-        self.read_directory(made, stored, host, effects)
-    }
-
-    /// The directory, or a new one where there is none to be read.
+    /// The directory that was read, or a new one where there is none.
     #[inline(never)]
-    fn read_directory(
+    fn directory(
         &self,
-        made: &Made,
-        stored: Option<(Vec<u8>, Version)>,
+        made: &Made<Instance>,
+        read: Option<Directory>,
         host: &impl Host,
         effects: &mut Effects,
-    ) -> Result<Loaded, Nameless> {
-        let slots = made.slots;
-        let (bytes, version) = stored.unzip();
-        match bytes.map(Directory::decode) {
-            Some(Ok(mut directory)) => {
-                directory.grow(slots);
-                return Ok(Loaded { directory, version });
-            }
-            None => {}
-            Some(Err(bytes)) => {
-                if let Some(version) = version
-                    && !self.may_replace(made, &bytes, version, host, effects)
-                {
-                    return Err(Nameless::Lost(Lost::Newer));
-                }
-            }
+    ) -> Directory {
+        if let Some(mut directory) = read {
+            directory.grow(made.slots);
+            return directory;
         }
         let now = host.now().monotonic;
-        let mut directory = Directory::begun(slots, now);
+        let mut directory = Directory::begun(made.slots, now);
         // If it was lost, its names are at work here still.
         for instance in made.all() {
             self.bring_up(&mut directory, &instance, now, host, effects);
         }
-        Ok(Loaded { directory, version })
+        directory
+    }
+
+    /// The number of the metrics that are a name's own, defined if they were not yet here.
+    fn own_series(&self, name: &str, host: &impl Host) -> usize {
+        self.instances.series_named(name).unwrap_or_else(|| {
+            let series = self.instances.add_series(name);
+            define(series, name, host);
+            series
+        })
     }
 }
 
-/// Whether a slot's value that cannot be read makes way. An empty one is nobody's.
-fn may_replace_slot(
-    made: &Made,
-    turn: Turn,
-    (bytes, version): (&[u8], Version),
-    host: &impl Host,
-    effects: &mut Effects,
-) -> bool {
-    if bytes.is_empty() {
-        return true;
-    }
-    let known = slot::FORMAT;
-    let value = Unreadable { bytes, version, known, service: None, problem: &"slot" };
-    made.slot_watch(turn.slot()).may_replace(&value, host, effects)
+fn directory_of(made: &Made<Instance>) -> shared::Cell<'_, DirectoryKind> {
+    shared::Cell { key: &made.key, kind: DirectoryKind, watch: &made.watch, service: None }
 }
