@@ -99,10 +99,8 @@ impl Filter {
         host: &impl Host,
         effects: &mut Effects,
     ) -> ResponseVerdict {
-        if exchange.is_idle() {
-            self.callbacks.on_other_response(effects);
-        }
-        exchange.on_response(&self.services, head, end_of_stream, host, effects)
+        let filter = (&self.services, &self.callbacks);
+        exchange.on_response(filter, head, end_of_stream, host, effects)
     }
 
     /// Decides when the fallback has answered; `None`: it could not be called, did not answer in
@@ -155,8 +153,8 @@ impl Filter {
 
     /// Settles whatever is not settled when the stream has ended. Call it as often as you like.
     pub fn on_stream_end(&self, exchange: &mut Exchange, host: &impl Host, effects: &mut Effects) {
-        if exchange.wants_response() && exchange.on_stream_end(&self.services, host, effects) {
-            self.callbacks.on_missing_body(host, effects);
+        if exchange.wants_response() {
+            exchange.on_stream_end((&self.services, &self.callbacks), host, effects);
         }
     }
 

@@ -204,20 +204,22 @@ impl Headers {
     pub(crate) fn facts(&self) -> Facts<'_> {
         let mut facts = Facts::default();
         for (name, value) in self.iter() {
-            // Compared as wholes: patterns would be compared byte by byte, each by code of its own.
-            let fact = if name == b":method" {
-                &mut facts.method
-            } else if name == b":authority" {
-                &mut facts.authority
-            } else if name == b":path" {
-                &mut facts.path
-            } else if name == b"content-type" {
-                &mut facts.content_type
-            } else {
-                facts.upgrade |= name == b"upgrade";
-                facts.reserved.note(name);
-                facts.terms.note(name, value);
-                continue;
+            // By their lengths first, then as wholes: patterns would be compared byte by byte, each by
+            // code of its own.
+            let fact = match name.len() {
+                5 if name == b":path" => &mut facts.path,
+                7 if name == b":method" => &mut facts.method,
+                7 if name == b"upgrade" => {
+                    facts.upgrade = true;
+                    continue;
+                }
+                10 if name == b":authority" => &mut facts.authority,
+                12 if name == b"content-type" => &mut facts.content_type,
+                _ => {
+                    facts.reserved.note(name);
+                    facts.terms.note(name, value);
+                    continue;
+                }
             };
             fact.get_or_insert(value);
         }

@@ -11,7 +11,7 @@ use shared::{Cell, Decision, Lost, Watch};
 
 pub(crate) use self::outbox::OutboxKind;
 use self::outbox::{Outbox, Taken};
-use crate::CalloutRequest;
+use crate::callout::CalloutRequest;
 use crate::config::Notify;
 use crate::effects::Effects;
 use crate::events::{self, Ring, View};

@@ -193,6 +193,7 @@ impl Answers<'_> {
     }
 
     /// Begins to copy an answer whose head has come, if it may be kept and it is time to.
+    #[inline(never)]
     pub(crate) fn begin_copy(
         &self,
         wanted: Wanted,

@@ -16,6 +16,7 @@ impl Call {
     ///
     /// A filter behind this one that repeats a service's old answer repeats its headers, too. So
     /// the head's word for who gave it is enough only where nothing depends on it.
+    #[inline(always)]
     pub(super) fn is_good(&self, head: AnswerHead, slow: bool, service: &Service) -> bool {
         head.of_service
             && self.protocol.has_one_response()

@@ -81,10 +81,9 @@ impl Exchange {
                 verdict(RequestAction::Continue)
             }
             Decision::Diverted(reason, snapshot) => {
-                callbacks.on_diverted(host, effects);
                 let request = (&headers, &facts, end_of_stream);
-                let services = (services, &record);
-                verdict(self.divert(services, reason, snapshot, request, host, effects))
+                let filter = (services, callbacks);
+                verdict(self.divert(filter, &record, (reason, snapshot), request, host, effects))
             }
         }
     }
@@ -93,13 +92,14 @@ impl Exchange {
     #[inline(never)]
     fn divert(
         &mut self,
-        (services, record): (&Services, &ServiceHandle<'_>),
-        reason: DivertReason,
-        snapshot: Snapshot,
+        (services, callbacks): (&Services, &Callbacks),
+        record: &ServiceHandle<'_>,
+        (reason, snapshot): (DivertReason, Snapshot),
         (headers, facts, complete): (&Headers, &Facts<'_>, bool),
         host: &impl Host,
         effects: &mut Effects,
     ) -> RequestAction {
+        callbacks.on_diverted(host, effects);
         let (service, expose) = (record.service, services.config.expose_state);
         if gets_no_fallback(service, reason) {
             return RequestAction::Reply(rejection(expose, reason, snapshot, host));

@@ -7,6 +7,7 @@ use super::diversion::stale_answer;
 use super::replay::{FallbackAnswer, Replaying};
 use super::state::{Exchange, Phase};
 use super::verdict::{FallbackVerdict, ResponseVerdict};
+use crate::callbacks::Callbacks;
 use crate::effects::Effects;
 use crate::handle::ServiceHandle;
 use crate::host::Host;
@@ -36,14 +37,18 @@ impl Exchange {
     /// Judges an answer when its head has come. `head` is asked for only if it matters.
     pub(crate) fn on_response(
         &mut self,
-        services: &Services,
+        (services, callbacks): (&Services, &Callbacks),
         head: impl FnOnce() -> AnswerHead,
         end_of_stream: bool,
         host: &impl Host,
         effects: &mut Effects,
     ) -> ResponseVerdict {
         match &mut self.phase {
-            Phase::Idle | Phase::Replaying(_) | Phase::Replaced(_) => ResponseVerdict::PASS,
+            Phase::Idle => {
+                callbacks.on_other_response(effects);
+                ResponseVerdict::PASS
+            }
+            Phase::Replaying(_) | Phase::Replaced(_) => ResponseVerdict::PASS,
             Phase::Diverted(diverted) => {
                 let diverted = *diverted;
                 self.phase = Phase::Idle;
@@ -256,26 +261,24 @@ impl Exchange {
         }
     }
 
-    /// Settles whatever is not settled when the stream has ended: whether an answer was to be replaced,
-    /// and nothing of its body has come. Seldom called: most answers were settled when all of them had
-    /// come.
+    /// Settles whatever is not settled when the stream has ended. Seldom called: most answers were
+    /// settled when all of them had come.
     #[inline(never)]
     pub(crate) fn on_stream_end(
         &mut self,
-        services: &Services,
+        (services, callbacks): (&Services, &Callbacks),
         host: &impl Host,
         effects: &mut Effects,
-    ) -> bool {
+    ) {
         self.release_permit(services, host, effects);
         match std::mem::take(&mut self.phase) {
             Phase::Admitted(call) => {
                 if let Some(record) = services.record(call.breaker) {
                     record.settle_ended(call, host, effects);
                 }
-                false
             }
-            Phase::Replaced(pending) => pending.is_some(),
-            Phase::Diverted(_) | Phase::Idle | Phase::Replaying(_) => false,
+            Phase::Replaced(Some(_)) => callbacks.on_missing_body(host, effects),
+            Phase::Diverted(_) | Phase::Idle | Phase::Replaced(None) | Phase::Replaying(_) => {}
         }
     }
 }
@@ -283,6 +286,7 @@ impl Exchange {
 impl Call {
     /// The answer is there, and not a failure: the request will not be sent again, and what the answer
     /// says of the service is known when it has ended.
+    #[inline(always)]
     fn await_end(
         &mut self,
         record: &ServiceHandle<'_>,

@@ -46,12 +46,7 @@ pub(super) enum Phase {
 impl Exchange {
     /// Whether its answer is of interest.
     pub(crate) const fn wants_response(&self) -> bool {
-        !self.is_idle() || self.held.is_some()
-    }
-
-    /// Whether nothing is left to be done.
-    pub(crate) const fn is_idle(&self) -> bool {
-        matches!(self.phase, Phase::Idle)
+        !matches!(self.phase, Phase::Idle) || self.held.is_some()
     }
 
     /// Releases the bulkhead's permit.

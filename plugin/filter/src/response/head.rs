@@ -67,17 +67,14 @@ impl AnswerHead {
     /// Takes note of a header, its name in lower case.
     #[inline(always)]
     pub fn note(&mut self, name: &[u8], value: &[u8]) {
-        // Compared as wholes: patterns would be compared byte by byte, each by code of its own.
-        if name == STATUS {
-            self.status = headers::status(value);
-        } else if name == SERVICE_TIME {
-            self.of_service = true;
-        } else if name == b"content-type" {
-            self.form = Form::of(value);
-        } else if name == GRPC_STATUS.as_bytes() {
-            self.grpc_status = Some(code(value));
-        } else {
-            self.reserved.note(name);
+        // By their lengths first, then as wholes: patterns would be compared byte by byte, each by code
+        // of its own.
+        match name.len() {
+            7 if name == STATUS => self.status = headers::status(value),
+            11 if name == GRPC_STATUS.as_bytes() => self.grpc_status = Some(code(value)),
+            12 if name == b"content-type" => self.form = Form::of(value),
+            29 if name == SERVICE_TIME => self.of_service = true,
+            _ => self.reserved.note(name),
         }
     }
 
