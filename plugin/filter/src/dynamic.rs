@@ -36,9 +36,9 @@
 //! and only as many names as there may be breakers, ever: they are listed. All others are counted
 //! together, under the template that made them.
 
-mod directory;
+pub(crate) mod directory;
 pub(crate) mod listed;
-mod series;
+pub(crate) mod series;
 pub(crate) mod table;
 mod texts;
 

@@ -23,6 +23,8 @@ mod budget;
 mod bulkhead;
 mod callbacks;
 mod callout;
+#[cfg(test)]
+mod cells;
 mod clusters;
 mod command;
 mod doubts;
