@@ -192,6 +192,7 @@ impl LocalState {
         Self {
             versioned: Cell::default(),
             clean: Cell::default(),
+            good_call: Cell::default(),
             synced: Cell::default(),
             watch: Watch::default(),
             tally: Cell::new(Tally::new(policy)),
