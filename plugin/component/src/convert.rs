@@ -4,9 +4,9 @@ use std::iter;
 use std::time::Duration;
 
 use breaker_filter::{
-    CalloutRequest, Change, Command, ConfigError, FallbackVerdict, Headers, Level, MetricKind,
-    Mode, Reason, Reply, RequestAction, ResponseAnnotations, ResponseVerdict, ServiceStatus,
-    StateName, SteerError, UnixTime,
+    CalloutRequest, Change, Command, CommandError, ConfigError, FallbackVerdict, Headers, Level,
+    MetricKind, Mode, Reason, Reply, RequestAction, ResponseAnnotations, ResponseVerdict,
+    ServiceStatus, StateName, UnixTime,
 };
 
 use crate::bindings::exports::edge_breaker::guard::breaker as wit;
@@ -68,10 +68,10 @@ pub(crate) const fn command(command: wit::Command) -> Command {
     }
 }
 
-pub(crate) const fn steer_error(error: SteerError) -> wit::SteerError {
+pub(crate) const fn command_error(error: CommandError) -> wit::SteerError {
     match error {
-        SteerError::Unknown => wit::SteerError::Unknown,
-        SteerError::Unwritten => wit::SteerError::Unwritten,
+        CommandError::Unknown => wit::SteerError::Unknown,
+        CommandError::Unwritten => wit::SteerError::Unwritten,
     }
 }
 
@@ -115,7 +115,7 @@ pub(crate) fn request_verdict(action: RequestAction) -> wit::RequestVerdict {
 
 pub(crate) fn response_verdict(verdict: ResponseVerdict) -> wit::ResponseVerdict {
     match verdict {
-        ResponseVerdict::Continue(told) => wit::ResponseVerdict::Pass(told_fields(told)),
+        ResponseVerdict::Continue(it) => wit::ResponseVerdict::Pass(annotations(it)),
         ResponseVerdict::Ask(call) => wit::ResponseVerdict::Ask(callout(call)),
         ResponseVerdict::Replace(it) => wit::ResponseVerdict::Reply(reply(it.reply)),
     }
@@ -123,17 +123,17 @@ pub(crate) fn response_verdict(verdict: ResponseVerdict) -> wit::ResponseVerdict
 
 pub(crate) fn fallback_verdict(verdict: FallbackVerdict) -> wit::ResponseVerdict {
     match verdict {
-        FallbackVerdict::Resume(told) => wit::ResponseVerdict::Pass(told_fields(told)),
+        FallbackVerdict::Resume(it) => wit::ResponseVerdict::Pass(annotations(it)),
         FallbackVerdict::Replace(it) => wit::ResponseVerdict::Reply(reply(it.reply)),
         FallbackVerdict::Nothing => wit::ResponseVerdict::Pass(Vec::new()),
     }
 }
 
 /// The headers to set, and those to remove, which have no value.
-fn told_fields(told: ResponseAnnotations) -> Vec<wit::Field> {
-    let is_set = |name| told.headers().any(|(set, _)| set == name);
-    let removed = told.removed().filter(|name| !is_set(*name)).map(|name| (name, ""));
-    fields(told.headers().chain(removed))
+fn annotations(annotations: ResponseAnnotations) -> Vec<wit::Field> {
+    let is_set = |name| annotations.headers().any(|(set, _)| set == name);
+    let removed = annotations.removed().filter(|name| !is_set(*name)).map(|name| (name, ""));
+    fields(annotations.headers().chain(removed))
 }
 
 pub(crate) fn callout(callout: CalloutRequest) -> wit::Callout {

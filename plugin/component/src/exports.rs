@@ -3,18 +3,18 @@
 use std::rc::Rc;
 
 use breaker_filter::{
-    AnswerHead, CalloutAnswer, Config, Effects, Exchange, FallbackAnswer, Filter, Piece,
+    AnswerHead, CalloutAnswer, Config, Effects, Exchange, FallbackAnswer, Filter, Origin, Piece,
     RequestVerdict,
 };
 
 use crate::bindings::Component;
 use crate::bindings::exports::edge_breaker::guard::breaker::{
-    Admission, Answer, CallId, Command, ConfigError, Configured, Effects as Done, Ending, Errand,
-    ErrandId, Field, Guest, Judgement, Origin, RequestHead, RequestVerdict as Verdict,
+    self as wit, Admission, Answer, CallId, Command, ConfigError, Configured, Effects as Done,
+    Ending, Errand, ErrandId, Field, Guest, Judgement, RequestHead, RequestVerdict as Verdict,
     ResponseHead, ResponseVerdict, ServiceStatus, StatusError, SteerError, Ticked,
 };
 use crate::convert;
-use crate::facts::{CameAbout, Facts};
+use crate::facts::{self, Facts};
 use crate::worker::{Call, Instance, UnderWay, Worker, with_instance};
 
 const GATEWAY_TIMEOUT: u16 = 504;
@@ -30,7 +30,7 @@ impl Guest for Component {
             tick_period: convert::duration(worker.filter.tick_period()),
             services: worker.filter.names().collect(),
             metrics,
-            effects: with_instance(|instance| instance.tell(worker.effects(effects))),
+            effects: with_instance(|instance| instance.with_pending(worker.effects(effects))),
         };
         with_instance(|instance| instance.replace(worker));
         Ok(configured)
@@ -43,7 +43,7 @@ impl Guest for Component {
     fn request_body(call: CallId, piece: Vec<u8>, end_of_stream: bool) {
         with_instance(|instance| {
             if let Some(call) = instance.calls.get_mut(&call) {
-                call.tells_body = true;
+                call.has_body = true;
                 let Call { worker, exchange, .. } = call;
                 let mut effects = Effects::default();
                 let len = piece.len();
@@ -51,7 +51,7 @@ impl Guest for Component {
                 if end_of_stream {
                     worker.filter.on_request_end(exchange, &Facts::default(), &mut effects);
                 }
-                instance.untold.push(worker.effects(effects));
+                instance.pending.push(worker.effects(effects));
             }
         });
     }
@@ -59,17 +59,17 @@ impl Guest for Component {
     fn response(call: CallId, head: ResponseHead) -> Judgement {
         let ResponseHead { status, fields, origin, cluster, end_of_stream } = head;
         let judged = with_instance(|instance| {
-            let tells_body = instance.calls.get_mut(&call)?.begin_answer();
+            let has_body = instance.calls.get_mut(&call)?.begin_answer();
             instance.carry_on(call, |filter, exchange, known, effects| {
-                if !tells_body {
+                if !has_body {
                     filter.on_request_end(exchange, &Facts::default(), effects);
                 }
                 let facts = Facts {
                     cluster: cluster.as_deref(),
                     route: None,
-                    came_about: match (origin, status) {
-                        (Origin::Fault, GATEWAY_TIMEOUT) => CameAbout::TooLate,
-                        _ => CameAbout::By(origin),
+                    origin: match (origin, status) {
+                        (wit::Origin::Fault, GATEWAY_TIMEOUT) => Origin::Timeout,
+                        _ => facts::origin(origin, false),
                     },
                     fields: &fields,
                     trailers: &[],
@@ -95,15 +95,11 @@ impl Guest for Component {
             if let Some(Call { worker, exchange, fields, .. }) = instance.calls.get_mut(&call) {
                 let mut effects = Effects::default();
                 let len = piece.len();
-                let facts = Facts {
-                    came_about: CameAbout::By(Origin::Service),
-                    fields,
-                    ..Facts::default()
-                };
+                let facts = Facts { fields, ..Facts::default() };
                 let bytes = || Some(piece);
                 let piece = Piece { len, end_of_stream, bytes, put: |_: &[u8]| {} };
                 worker.filter.on_response_body(exchange, piece, &facts, &mut effects);
-                instance.untold.push(worker.effects(effects));
+                instance.pending.push(worker.effects(effects));
             }
         });
     }
@@ -122,11 +118,11 @@ impl Guest for Component {
     }
 
     fn finished(call: CallId, ending: Ending) -> Done {
-        end(call, CameAbout::By(ending.origin), &ending.trailers)
+        end(call, |answered| facts::origin(ending.origin, answered), &ending.trailers)
     }
 
     fn abandoned(call: CallId) -> Done {
-        end(call, CameAbout::Abandoned, &[])
+        end(call, |_| Origin::ClientGone, &[])
     }
 
     fn tick() -> Ticked {
@@ -143,7 +139,7 @@ impl Guest for Component {
             let mut effects = Effects::default();
             let facts = Facts::default();
             worker.filter.on_callout_answer(pending, &answer, &facts, &mut effects);
-            Some(instance.tell(worker.effects(effects)))
+            Some(instance.with_pending(worker.effects(effects)))
         });
         done.unwrap_or_else(nothing)
     }
@@ -162,13 +158,14 @@ impl Guest for Component {
             let worker = instance.worker.clone().ok_or(SteerError::Unknown)?;
             let mut effects = Effects::default();
             let command = convert::command(command);
-            let steered = worker.filter.steer(&service, command, &Facts::default(), &mut effects);
+            let applied =
+                worker.filter.apply_command(&service, command, &Facts::default(), &mut effects);
             let effects = worker.effects(effects);
-            match steered {
-                Ok(()) => Ok(instance.tell(effects)),
+            match applied {
+                Ok(()) => Ok(instance.with_pending(effects)),
                 Err(error) => {
-                    instance.untold.push(effects);
-                    Err(convert::steer_error(error))
+                    instance.pending.push(effects);
+                    Err(convert::command_error(error))
                 }
             }
         })
@@ -191,11 +188,11 @@ fn request(instance: &mut Instance, head: &RequestHead) -> Admission {
     let filter = &worker.filter;
     let RequestVerdict { remove, action } =
         filter.on_request(&mut exchange, headers, end_of_stream, &facts, &mut effects);
-    let effects = instance.tell(worker.effects(effects));
+    let effects = instance.with_pending(worker.effects(effects));
     let call = worker.filter.wants_response(&exchange).then(|| {
         let number = instance.next_number();
-        let (tells_body, answered, fields) = (false, false, Vec::new());
-        let call = Call { worker, exchange, tells_body, answered, fields };
+        let (has_body, answered, fields) = (false, false, Vec::new());
+        let call = Call { worker, exchange, has_body, answered, fields };
         instance.calls.insert(number, call);
         number
     });
@@ -222,20 +219,17 @@ fn tick(instance: &mut Instance) -> Ticked {
         done.metrics.extend(metrics);
         done.lines.extend(lines);
     }
-    Ticked { errands, effects: instance.tell(done) }
+    Ticked { errands, effects: instance.with_pending(done) }
 }
 
-fn end(call: CallId, came_about: CameAbout, trailers: &[Field]) -> Done {
+fn end(call: CallId, origin: impl FnOnce(bool) -> Origin, trailers: &[Field]) -> Done {
     let done = with_instance(|instance| {
         let Call { worker, mut exchange, answered, fields, .. } = instance.calls.remove(&call)?;
         let mut effects = Effects::default();
-        let came_about = match came_about {
-            CameAbout::By(Origin::Fault) if answered => CameAbout::BrokenOff,
-            came_about => came_about,
-        };
-        let facts = Facts { came_about, fields: &fields, trailers, ..Facts::default() };
+        let facts =
+            Facts { origin: origin(answered), fields: &fields, trailers, ..Facts::default() };
         worker.filter.on_stream_end(&mut exchange, &facts, &mut effects);
-        Some(instance.tell(worker.effects(effects)))
+        Some(instance.with_pending(worker.effects(effects)))
     });
     done.unwrap_or_else(nothing)
 }
@@ -255,16 +249,16 @@ impl Instance {
         if !filter.wants_response(&call.exchange) {
             self.calls.remove(&number);
         }
-        Some((result, self.tell(done)))
+        Some((result, self.with_pending(done)))
     }
 }
 
 impl Call {
-    /// The head of an answer is there: whether something was told of the request's body. If not, all
+    /// The head of an answer is there: whether anything of the request's body was reported. If not, all
     /// of it has come.
     const fn begin_answer(&mut self) -> bool {
         self.answered = true;
-        self.tells_body
+        self.has_body
     }
 }
 

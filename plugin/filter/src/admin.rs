@@ -9,18 +9,20 @@ use breaker::{Breaker, Command, Now};
 
 use self::access::Denied;
 pub(crate) use self::access::warn_without_token;
-use self::view::{Events, Services, View};
+use self::view::{EventList, ServiceList, View};
 
-use crate::bulkhead;
+use crate::clusters;
+use crate::command::{self, CommandError};
 use crate::config::Admin;
 use crate::effects::Effects;
-use crate::filter::Filter;
+use crate::events;
+use crate::handle::ServiceHandle;
 use crate::headers::{Facts, Headers};
 use crate::host::{Host, StoreFault};
-use crate::reply::{Reply, rfc3339};
+use crate::response::reply::{Reply, rfc3339};
+use crate::services::Services;
 use crate::status::ServiceStatus;
-use crate::steering::{self, SteerError};
-use crate::store::{ServiceHandle, Unread};
+use shared::Lost;
 
 /// Why no breaker is shown: a configuration that names none by itself shows those that others make names
 /// for by the same template, and nothing else.
@@ -29,17 +31,17 @@ const NONE: &str = "no service of this listener's own configuration has a plain 
 
 /// The answer to a request for the admin API; `None` if it is another's.
 pub(crate) fn answer(
-    filter: &Filter,
+    services: &Services,
     headers: &Headers,
     facts: &Facts<'_>,
     host: &impl Host,
     effects: &mut Effects,
 ) -> Option<Reply> {
-    let admin = filter.config.admin.as_ref()?;
+    let admin = services.config.admin.as_ref()?;
     let path = facts.path?.split(|byte| *byte == b'?').next()?;
     let rest = path.strip_prefix(admin.path_prefix.as_bytes())?;
     matches!(rest.first(), None | Some(b'/'))
-        .then(|| answer_for(admin, rest, filter, headers, facts, host, effects))
+        .then(|| answer_for(admin, rest, services, headers, facts, host, effects))
 }
 
 /// The answer to a request for the admin API, by what follows its prefix.
@@ -47,7 +49,7 @@ pub(crate) fn answer(
 fn answer_for(
     admin: &Admin,
     rest: &[u8],
-    filter: &Filter,
+    services: &Services,
     headers: &Headers,
     facts: &Facts<'_>,
     host: &impl Host,
@@ -60,7 +62,7 @@ fn answer_for(
         _ => access::check(admin, headers, facts, host),
     };
     let reply = match access {
-        Ok(()) => route(filter, resource, headers, facts, host, effects),
+        Ok(()) => route(services, resource, headers, facts, host, effects),
         Err(denied) => deny(denied, resource, headers),
     };
     reply.with("cache-control", "no-store")
@@ -115,7 +117,7 @@ impl<'a> Resource<'a> {
 }
 
 fn route(
-    filter: &Filter,
+    services: &Services,
     resource: Option<Resource<'_>>,
     headers: &Headers,
     facts: &Facts<'_>,
@@ -131,7 +133,7 @@ fn route(
             return error(405, "only POST is allowed here").with("allow", "POST");
         }
         // No page of another site can have the token.
-        Resource::Command(..) if has_token(filter) => {}
+        Resource::Command(..) if has_token(services) => {}
         Resource::Command(..) if !is_of_this_site(headers, facts) => {
             return error(
                 403,
@@ -150,25 +152,25 @@ fn route(
     match resource {
         Resource::Root => page::redirect(facts),
         Resource::Page => page::page(),
-        Resource::Events => events(filter, host),
-        Resource::Health(None) => health::of_all(filter, host, effects),
+        Resource::Events => events(host),
+        Resource::Health(None) => health::of_all(services, host, effects),
         Resource::Health(Some(name)) => {
-            match decoded(name).and_then(|name| filter.record_of(&name)) {
+            match decoded(name).and_then(|name| services.named(&name)) {
                 None => unknown(),
-                Some(record) => health::of(&record, host, effects),
+                Some(handle) => health::of(&handle, host, effects),
             }
         }
-        Resource::Services => services(filter, host, effects),
+        Resource::Services => all_services(services, host, effects),
         Resource::Service(name) | Resource::Command(name, _) => {
-            let record = decoded(name).and_then(|name| filter.record_of(&name));
-            match (record, resource) {
+            let handle = decoded(name).and_then(|name| services.named(&name));
+            match (handle, resource) {
                 (None, _) => unknown(),
-                (Some(record), Resource::Command(_, command)) => {
-                    steer(&record, command, host, effects)
+                (Some(handle), Resource::Command(_, command)) => {
+                    apply(&handle, command, host, effects)
                 }
-                (Some(record), _) => match record.load(host, effects) {
-                    Ok(breaker) => show(&record, &breaker, host),
-                    Err(Unread::Gone) => unknown(),
+                (Some(handle), _) => match handle.load(host, effects) {
+                    Ok(breaker) => show(&handle, &breaker, host),
+                    Err(Lost::Gone) => unknown(),
                     Err(_) => unreadable(),
                 },
             }
@@ -195,62 +197,62 @@ fn decoded(segment: &[u8]) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-fn services(filter: &Filter, host: &impl Host, effects: &mut Effects) -> Reply {
+fn all_services(services: &Services, host: &impl Host, effects: &mut Effects) -> Reply {
     let now = host.now();
-    let views = filter.records().filter_map(|record| match record.load(host, effects) {
-        Ok(breaker) => Some(view(&record, &breaker, now, host).map_err(Unread::from)),
-        Err(Unread::Gone) => None,
+    let views = services.handles().filter_map(|handle| match handle.load(host, effects) {
+        Ok(breaker) => Some(view(&handle, &breaker, now, host).map_err(Lost::from)),
+        Err(Lost::Gone) => None,
         Err(unread) => Some(Err(unread)),
     });
     match views.collect::<Result<Vec<_>, _>>() {
         Ok(services) => {
             let note = services.is_empty().then_some(NONE);
-            Reply::json(200, &Services { now: rfc3339(now.wall), services, note })
+            Reply::json(200, &ServiceList { now: rfc3339(now.wall), services, note })
         }
         Err(_) => unreadable(),
     }
 }
 
-fn show(record: &ServiceHandle<'_>, breaker: &Breaker, host: &impl Host) -> Reply {
-    match view(record, breaker, host.now(), host) {
+fn show(handle: &ServiceHandle<'_>, breaker: &Breaker, host: &impl Host) -> Reply {
+    match view(handle, breaker, host.now(), host) {
         Ok(view) => Reply::json(200, &view),
         Err(_) => unreadable(),
     }
 }
 
 fn view(
-    record: &ServiceHandle<'_>,
+    handle: &ServiceHandle<'_>,
     breaker: &Breaker,
     now: Now,
     host: &impl Host,
 ) -> Result<View, StoreFault> {
-    let in_flight = bulkhead::in_flight(record, host)?;
-    let status = ServiceStatus::of(record, breaker, in_flight, now);
+    let in_flight = handle.permits().map(|permits| permits.in_flight(host)).transpose()?;
+    let status = ServiceStatus::of(handle, breaker, in_flight, now);
     // What is counted together with others' calls is not shown as its own.
-    let series = record.instance.is_told_apart().then_some(record.number);
-    let unknown = record.service.unknown_clusters(host)?;
+    let series = handle.instance.is_told_apart().then_some(handle.number);
+    let unknown = clusters::unknown_clusters(handle.service, host)?;
     Ok(View::of(status, &unknown, series, host))
 }
 
-/// Does as the operator asks, and shows what has become of it.
-fn steer(
-    record: &ServiceHandle<'_>,
+/// Applies a command, and shows what has become of the breaker.
+fn apply(
+    handle: &ServiceHandle<'_>,
     command: Command,
     host: &impl Host,
     effects: &mut Effects,
 ) -> Reply {
-    match steering::steer(record, command, host, effects) {
-        Ok(breaker) => show(record, &breaker, host),
-        Err(SteerError::Unknown) => unknown(),
-        Err(SteerError::Unwritten) => {
+    match command::apply(handle, command, host, effects) {
+        Ok(breaker) => show(handle, &breaker, host),
+        Err(CommandError::Unknown) => unknown(),
+        Err(CommandError::Unwritten) => {
             error(503, "the shared state could not be written, and is as it was: try again")
         }
     }
 }
 
-fn events(filter: &Filter, host: &impl Host) -> Reply {
-    match filter.events(host) {
-        Ok(ring) => Reply::json(200, &Events { events: ring.newest_first().collect() }),
+fn events(host: &impl Host) -> Reply {
+    match events::latest(host) {
+        Ok(ring) => Reply::json(200, &EventList { events: ring.newest_first().collect() }),
         Err(_) => unreadable(),
     }
 }
@@ -274,8 +276,8 @@ fn is_of_this_site(headers: &Headers, facts: &Facts<'_>) -> bool {
     })
 }
 
-fn has_token(filter: &Filter) -> bool {
-    filter.config.admin.as_ref().is_some_and(|admin| admin.token.is_some())
+fn has_token(services: &Services) -> bool {
+    services.config.admin.as_ref().is_some_and(|admin| admin.token.is_some())
 }
 
 /// Whether the body is said to be JSON. A browser sends that for another site's page only after it

@@ -1,15 +1,15 @@
 //! The bulkhead: how many calls of a service may be under way at a time, over all workers.
 //!
-//! Who takes a place writes so in a second record of the service, by compare-and-swap; who gives
-//! one back does, too. Each worker writes the number of calls that it has under way by its own
+//! Who acquires a permit writes so in a second record of the service, by compare-and-swap; who
+//! releases one does, too. Each worker writes the number of calls that it has under way by its own
 //! count, not the one more or less, so that a write which was lost is made good by the next. What a
-//! worker says holds for a few seconds and is renewed as long as it lives: the places of one that
-//! has crashed return by themselves ([`leases`]).
+//! worker has written holds for a few seconds and is renewed as long as it lives: the permits of one
+//! that has crashed return by themselves ([`leases`]).
 //!
-//! A call whose request is not complete keeps no place for long: a client that never ends its
+//! A call whose request is not complete keeps no permit for long: a client that never ends its
 //! request would keep it from all others. What such calls have ends by itself, for all workers,
-//! since the end is written where they are counted. When the request is complete the call takes a
-//! place once more, or the one it has still becomes its own.
+//! since the end is written where they are counted. When the request is complete the call acquires a
+//! permit once more, or the one it has still becomes its own.
 //!
 //! A full bulkhead says nothing about the service: it is no failure, and a call that found it full
 //! was none.
@@ -19,33 +19,52 @@ mod under_way;
 
 use std::cell::{Cell, RefCell};
 
-use breaker::Timestamp;
+use breaker::{Now, Timestamp};
+use shared::{Decision, Decoded, Kind, Loaded, Lost, StoreFault, Watch};
 
-use crate::client_names::Part;
 use crate::config::Bulkhead;
 use crate::effects::Effects;
-use crate::host::{Host, StoreFault, SwapError, Version};
+use crate::host::Host;
 use crate::random::scrambled;
-use crate::store::{ATTEMPTS, Complaint, Lost, ServiceHandle};
-use crate::telemetry::{Metric, ServiceMetric};
-use crate::unreadable::Unreadable;
+use crate::telemetry::{ModuleMetric, ServiceMetric, Unprotected};
+use crate::tenure::{Tenure, decode_part};
+use crate::warning::Warned;
 
-pub(crate) use leases::{ClassId, NO_CLASS};
 use leases::{FORMAT, LEASE, Leases};
-pub(crate) use under_way::Place;
+pub(crate) use under_way::BulkheadPermit;
 use under_way::UnderWay;
+
+/// The key of the calls that a service has under way, beside its record's.
+pub(crate) fn key(record: &str) -> String {
+    // No service's name has a slash.
+    format!("{record}/calls")
+}
 
 /// What one worker keeps of a service's bulkhead.
 #[derive(Debug, Default)]
-pub(crate) struct Places {
+pub(crate) struct LocalPermits {
     /// The number by which the others know it; zero: it has had no call yet.
     worker: Cell<u32>,
     /// Its calls under way.
     under_way: RefCell<UnderWay>,
-    /// Until when the others believe in them.
+    /// Until when its leases hold.
     until: Cell<Timestamp>,
-    /// Whether the others have been told another number.
-    untold: Cell<bool>,
+    /// Whether its leases say another number.
+    unwritten: Cell<bool>,
+    watch: Watch,
+}
+
+/// The bulkhead of a service.
+pub(crate) struct Permits<'a> {
+    pub(crate) local: &'a LocalPermits,
+    pub(crate) bulkhead: &'a Bulkhead,
+    /// The key of its leases.
+    pub(crate) key: &'a str,
+    pub(crate) tenure: Option<&'a Tenure>,
+    /// The number of its metrics; `None`: others are counted in them as well.
+    pub(crate) series: Option<usize>,
+    pub(crate) service: &'a str,
+    pub(crate) warned: &'a Warned,
 }
 
 /// What a call asks for.
@@ -55,28 +74,70 @@ pub(crate) struct Wanted {
     pub(crate) class: usize,
     /// Whether its request is complete.
     pub(crate) complete: bool,
-    /// Whether the limits are heeded. If not, there is always a place.
+    /// Whether the limits are heeded. If not, there is always a permit.
     pub(crate) heeded: bool,
 }
 
-/// Whether there was a place.
+/// What a call got.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Taken {
-    /// There was.
-    Place(Place),
-    /// There was not; with a place: it is taken all the same, since it does not matter.
-    Full(Option<Place>),
-    /// Nobody can tell.
+pub(crate) enum Acquired {
+    /// A permit.
+    Permit(BulkheadPermit),
+    /// None, since the bulkhead is full; or one all the same, since the limits are not heeded.
+    Full(Option<BulkheadPermit>),
+    /// None: nobody can tell.
     Unknown,
 }
 
-/// The leases as they were read.
-struct Loaded {
-    leases: Leases,
-    version: Option<Version>,
+/// The leases of a service.
+pub(crate) struct LeasesKind<'a>(pub(crate) Option<&'a Tenure>);
+
+/// A permit that was decided on.
+struct Granted {
+    permit: BulkheadPermit,
+    full: bool,
+    /// Whether it is in exchange for one that the call had.
+    exchanged: bool,
+    told: Told,
 }
 
-impl Places {
+/// What leases say of this worker once they are stored.
+#[derive(Clone, Copy)]
+struct Told {
+    worker: u32,
+    /// The calls of all workers.
+    total: u32,
+    at: Timestamp,
+}
+
+impl Kind for LeasesKind<'_> {
+    type Value = Leases;
+
+    fn decode(&self, bytes: &[u8]) -> Decoded<Leases> {
+        decode_part(self.0, bytes, "calls", |part| {
+            Decoded::new(Leases::decode(part), part, FORMAT, "calls")
+        })
+    }
+
+    fn encode(&self, leases: &Leases) -> impl AsRef<[u8]> {
+        let bytes = leases.encode();
+        match self.0 {
+            None => bytes,
+            Some(tenure) => tenure.with_part(&bytes),
+        }
+    }
+
+    fn replacement(&self, now: Now) -> Option<Leases> {
+        Some(begun(now.monotonic))
+    }
+}
+
+/// Leases where there are none.
+fn begun(now: Timestamp) -> Leases {
+    Leases::begun(scrambled(now.as_nanos()))
+}
+
+impl LocalPermits {
     /// Looks at the calls under way, or changes them.
     fn with<R>(&self, look: impl FnOnce(&mut UnderWay) -> R) -> R {
         match self.under_way.try_borrow_mut() {
@@ -93,248 +154,174 @@ impl Places {
             worker => worker,
         }
     }
+}
 
-    fn is_idle(&self) -> bool {
-        self.with(|calls| calls.is_idle())
+impl<'a> Permits<'a> {
+    fn cell(&self) -> shared::Cell<'a, LeasesKind<'a>> {
+        let (kind, service) = (LeasesKind(self.tenure), Some(self.service));
+        shared::Cell { key: self.key, kind, watch: &self.local.watch, service }
     }
-}
 
-/// How many calls of a service are under way, over all workers; `None`: it has no bulkhead. To look
-/// changes nothing.
-pub(crate) fn in_flight(
-    record: &ServiceHandle<'_>,
-    host: &impl Host,
-) -> Result<Option<u32>, StoreFault> {
-    if record.service.bulkhead.is_none() {
-        return Ok(None);
+    /// How many calls are under way, over all workers. To look changes nothing.
+    pub(crate) fn in_flight(&self, host: &impl Host) -> Result<u32, StoreFault> {
+        let stored = host.load(self.key)?;
+        let decoded = stored.map(|(bytes, _)| self.cell().kind.decode(&bytes));
+        let Some(Decoded::Value(mut leases)) = decoded else {
+            return Ok(0);
+        };
+        // The clock is read after the leases: by an earlier time the latest would be too long.
+        leases.expire(host.now().monotonic);
+        Ok(leases.total())
     }
-    let stored = host.load(&record.instance.calls_key)?;
-    let own = stored.as_ref().and_then(|(bytes, _)| match part(record, bytes) {
-        Part::Own(bytes) => Leases::decode(bytes).ok(),
-        Part::Earlier | Part::Later | Part::Unreadable => None,
-    });
-    let Some(mut leases) = own else {
-        return Ok(Some(0));
-    };
-    // The clock is read after the leases: by an earlier time the latest would be too long.
-    leases.expire(host.now().monotonic);
-    Ok(Some(leases.total()))
-}
 
-/// Whose leases a value is.
-fn part<'a>(record: &ServiceHandle<'_>, bytes: &'a [u8]) -> Part<'a> {
-    record.instance.tenure.as_ref().map_or(Part::Own(bytes), |tenure| tenure.part_of(bytes))
-}
-
-/// Leases where there are none.
-fn begun(host: &impl Host) -> Leases {
-    Leases::begun(scrambled(host.now().monotonic.as_nanos()))
-}
-
-impl ServiceHandle<'_> {
-    /// Takes a place for a call.
-    pub(crate) fn take_place(
+    /// Acquires a permit for a call.
+    pub(crate) fn acquire(
         &self,
-        bulkhead: &Bulkhead,
         wanted: Wanted,
         host: &impl Host,
         effects: &mut Effects,
-    ) -> Taken {
-        self.take(bulkhead, wanted, None, host, effects)
+    ) -> Acquired {
+        self.exchange(wanted, None, host, effects)
     }
 
-    /// Makes a place that awaited its request a complete call's. It is the same place if it was
-    /// not given back meanwhile; else another one, if there is one.
-    pub(crate) fn complete_place(
+    /// Makes a permit that awaited its request a complete call's. It is the same one if its time is not
+    /// over; else another one, if there is one.
+    pub(crate) fn complete(
         &self,
-        bulkhead: &Bulkhead,
-        place: Place,
+        permit: &BulkheadPermit,
         heeded: bool,
         host: &impl Host,
         effects: &mut Effects,
-    ) -> Taken {
-        let wanted = Wanted { class: place.class(), complete: true, heeded };
-        self.take(bulkhead, wanted, Some(&place), host, effects)
+    ) -> Acquired {
+        let wanted = Wanted { class: permit.class(), complete: true, heeded };
+        self.exchange(wanted, Some(permit), host, effects)
     }
 
-    /// Takes a place, in exchange for the one that the call `had`.
-    fn take(
+    /// Acquires a permit, in exchange for the one that the call `had`.
+    fn exchange(
         &self,
-        bulkhead: &Bulkhead,
         Wanted { class, complete, heeded }: Wanted,
-        had: Option<&Place>,
+        had: Option<&BulkheadPermit>,
         host: &impl Host,
         effects: &mut Effects,
-    ) -> Taken {
-        let places = &self.instance.memory.places;
-        for _ in 0..ATTEMPTS {
-            let Ok(Loaded { mut leases, version }) = self.load_leases(host, effects) else {
-                effects.count(Metric::Unprotected);
-                return Taken::Unknown;
-            };
+    ) -> Acquired {
+        let granted = self.cell().update(host, effects, |leases, effects| {
             let now = host.now().monotonic;
-            let worker = places.number(&leases);
-            self.tell(bulkhead, worker, &mut leases, now);
+            let mut leases = leases.unwrap_or_else(|| begun(now));
+            self.write(&mut leases, now);
             let had = had.filter(|had| !had.is_over(|| now));
             let full = had.is_none()
-                && !bulkhead.has_place(class, |class| match class {
+                && !self.bulkhead.has_place(class, |class| match class {
                     None => leases.total(),
                     Some(class) => leases.of(class),
                 });
             if full && heeded {
                 self.show(leases.total(), effects);
-                return Taken::Full(None);
+                return Decision::Keep(None);
             }
-            let place = places.with(|calls| {
-                let place = calls.place(class, complete, bulkhead.max_request_duration, now);
-                calls.add(&place);
-                if let Some(had) = had {
-                    calls.remove(had);
-                }
-                place
-            });
-            self.tell(bulkhead, worker, &mut leases, now);
-            match self.store_leases(&leases, version, host) {
-                Ok(()) => {
-                    self.told(worker, &leases, now, effects);
-                    return if full { Taken::Full(Some(place)) } else { Taken::Place(place) };
-                }
-                Err(lost) => {
-                    places.with(|calls| {
-                        calls.remove(&place);
-                        if let Some(had) = had {
-                            calls.add(had);
-                        }
-                    });
-                    if lost != SwapError::Conflict {
-                        effects.count(Metric::Unprotected);
-                        return Taken::Unknown;
-                    }
-                }
+            let limit = self.bulkhead.max_request_duration;
+            let permit = self.local.with(|calls| calls.permit(class, complete, limit, now));
+            self.count(&permit, had);
+            let told = self.write(&mut leases, now);
+            self.uncount(&permit, had);
+            let exchanged = had.is_some();
+            Decision::Store(leases, Some(Granted { permit, full, exchanged, told }))
+        });
+        match granted {
+            Ok((Some(Granted { permit, full, exchanged, told }), _)) => {
+                self.count(&permit, had.filter(|_| exchanged));
+                self.written(told, effects);
+                if full { Acquired::Full(Some(permit)) } else { Acquired::Permit(permit) }
+            }
+            Ok((None, _)) => Acquired::Full(None),
+            Err(Lost::Race) => {
+                // Others got theirs each time. Who could not write has none: too many calls are worse.
+                self.warned.lost_update(self.service, Lost::Race, effects);
+                if heeded { Acquired::Full(None) } else { Acquired::Unknown }
+            }
+            Err(_) => {
+                effects.count(ModuleMetric::Unprotected(Unprotected::Store));
+                Acquired::Unknown
             }
         }
-        // Others took theirs each time. Who could not write has no place: too many calls are worse.
-        self.complain(effects);
-        if heeded { Taken::Full(None) } else { Taken::Unknown }
     }
 
-    /// Gives a place back.
-    pub(crate) fn give_place_back(
-        &self,
-        bulkhead: &Bulkhead,
-        place: Place,
-        host: &impl Host,
-        effects: &mut Effects,
-    ) {
-        let places = &self.instance.memory.places;
-        places.with(|calls| calls.remove(&place));
-        if place.is_over(|| host.now().monotonic) {
-            return;
+    /// Counts a permit, in exchange for another.
+    fn count(&self, permit: &BulkheadPermit, had: Option<&BulkheadPermit>) {
+        self.local.with(|calls| {
+            calls.add(permit);
+            had.into_iter().for_each(|had| calls.remove(had));
+        });
+    }
+
+    /// Takes that back.
+    fn uncount(&self, permit: &BulkheadPermit, had: Option<&BulkheadPermit>) {
+        self.local.with(|calls| {
+            calls.remove(permit);
+            had.into_iter().for_each(|had| calls.add(had));
+        });
+    }
+
+    /// Releases a permit.
+    pub(crate) fn release(&self, permit: &BulkheadPermit, host: &impl Host, effects: &mut Effects) {
+        self.local.with(|calls| calls.remove(permit));
+        if !permit.is_over(|| host.now().monotonic) {
+            self.local.unwritten.set(true);
+            self.write_all(host, effects);
         }
-        places.untold.set(true);
-        self.tell_all(bulkhead, host, effects);
     }
 
-    /// Renews what this worker has said, if need be, and shows how many calls are under way.
-    pub(crate) fn renew_places(
-        &self,
-        bulkhead: &Bulkhead,
-        host: &impl Host,
-        effects: &mut Effects,
-    ) {
-        let places = &self.instance.memory.places;
-        let left = places.until.get().since(host.now().monotonic);
-        if places.untold.get() || (!places.is_idle() && left < LEASE / 2) {
-            self.tell_all(bulkhead, host, effects);
-        } else if let Ok(Loaded { mut leases, .. }) = self.load_leases(host, effects) {
-            leases.expire(host.now().monotonic);
+    /// Renews the leases of this worker, if need be, and shows how many calls are under way.
+    pub(crate) fn renew(&self, host: &impl Host, effects: &mut Effects) {
+        let local = self.local;
+        let left = local.until.get().since(host.now().monotonic);
+        let is_idle = local.with(|calls| calls.is_idle());
+        if local.unwritten.get() || (!is_idle && left < LEASE / 2) {
+            self.write_all(host, effects);
+        } else if let Ok(Loaded { value, .. }) = self.cell().load(host, effects) {
+            let now = host.now().monotonic;
+            let mut leases = value.unwrap_or_else(|| begun(now));
+            leases.expire(now);
             self.show(leases.total(), effects);
         }
     }
 
-    /// Tells the others how many calls this worker has under way. What cannot be told now is told
-    /// with the next call, or by the timer.
-    fn tell_all(&self, bulkhead: &Bulkhead, host: &impl Host, effects: &mut Effects) {
-        for _ in 0..ATTEMPTS {
-            let Ok(Loaded { mut leases, version }) = self.load_leases(host, effects) else {
-                return;
-            };
+    /// Writes how many calls this worker has under way. What cannot be written now is written with the
+    /// next call, or by the timer.
+    fn write_all(&self, host: &impl Host, effects: &mut Effects) {
+        let told = self.cell().update(host, effects, |leases, _| {
             let now = host.now().monotonic;
-            let worker = self.instance.memory.places.number(&leases);
-            self.tell(bulkhead, worker, &mut leases, now);
-            match self.store_leases(&leases, version, host) {
-                Ok(()) => return self.told(worker, &leases, now, effects),
-                Err(SwapError::Conflict) => {}
-                Err(SwapError::Fault(_)) => return,
-            }
+            let mut leases = leases.unwrap_or_else(|| begun(now));
+            let told = self.write(&mut leases, now);
+            Decision::Store(leases, told)
+        });
+        match told {
+            Ok((told, _)) => self.written(told, effects),
+            Err(Lost::Race) => self.warned.lost_update(self.service, Lost::Race, effects),
+            Err(_) => {}
         }
-        self.complain(effects);
     }
 
-    /// Brings leases up to date, with this worker's word in them.
-    fn tell(&self, bulkhead: &Bulkhead, worker: u32, leases: &mut Leases, now: Timestamp) {
-        leases.expire(now);
-        self.instance.memory.places.with(|calls| calls.tell(bulkhead, worker, leases, now));
+    /// Brings leases up to date, with this worker's calls in them.
+    fn write(&self, leases: &mut Leases, at: Timestamp) -> Told {
+        leases.expire(at);
+        let worker = self.local.number(leases);
+        self.local.with(|calls| calls.write(self.bulkhead, worker, leases, at));
+        Told { worker, total: leases.total(), at }
     }
 
-    /// Takes note that the others know.
-    fn told(&self, worker: u32, leases: &Leases, now: Timestamp, effects: &mut Effects) {
-        let places = &self.instance.memory.places;
-        places.worker.set(worker);
-        places.until.set(now.after(LEASE));
-        places.untold.set(false);
-        self.show(leases.total(), effects);
+    /// Takes note that leases are stored.
+    fn written(&self, Told { worker, total, at }: Told, effects: &mut Effects) {
+        self.local.worker.set(worker);
+        self.local.until.set(at.after(LEASE));
+        self.local.unwritten.set(false);
+        self.show(total, effects);
     }
 
     /// What the gauge shows of the calls that are under way.
     fn show(&self, in_flight: u32, effects: &mut Effects) {
-        if self.instance.is_told_apart() {
-            effects.set_of(self.number, ServiceMetric::InFlight, in_flight);
-        }
-    }
-
-    /// Those that cannot be read are as good as none, once they may be replaced.
-    fn load_leases(&self, host: &impl Host, effects: &mut Effects) -> Result<Loaded, Lost> {
-        let stored = host.load(&self.instance.calls_key).map_err(|_| Lost::Store)?;
-        let Some((bytes, version)) = stored else {
-            return Ok(Loaded { leases: begun(host), version: None });
-        };
-        let own = match part(self, &bytes) {
-            Part::Own(bytes) => Leases::decode(bytes),
-            Part::Earlier => return Ok(Loaded { leases: begun(host), version: Some(version) }),
-            Part::Later => return Err(Lost::Gone),
-            Part::Unreadable => Err(leases::Unreadable),
-        };
-        if let Ok(leases) = own {
-            return Ok(Loaded { leases, version: Some(version) });
-        }
-        let service = Some(self.instance.name.as_str());
-        let value =
-            Unreadable { bytes: &bytes, version, known: FORMAT, service, problem: &"calls" };
-        if !self.instance.memory.calls_watch.may_replace(&value, host, effects) {
-            return Err(Lost::Newer);
-        }
-        let leases = begun(host);
-        // Lost, another was faster.
-        let _ = self.store_leases(&leases, Some(version), host);
-        Ok(Loaded { leases, version: Some(version) })
-    }
-
-    fn store_leases(
-        &self,
-        leases: &Leases,
-        version: Option<Version>,
-        host: &impl Host,
-    ) -> Result<(), SwapError> {
-        let bytes = leases.encode();
-        let held = self.instance.tenure.as_ref().map(|tenure| tenure.with_part(&bytes));
-        host.swap(&self.instance.calls_key, held.as_deref().unwrap_or(&bytes), version)
-    }
-
-    fn complain(&self, effects: &mut Effects) {
-        effects.count(Metric::LostUpdates);
-        if self.is_news(Complaint::LostUpdate) {
-            effects.warn(format!("service={} event=lost_update cause=Race", self.instance.name));
+        if let Some(series) = self.series {
+            effects.set_of(series, ServiceMetric::InFlight, in_flight);
         }
     }
 }

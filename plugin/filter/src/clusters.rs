@@ -6,15 +6,16 @@
 //! when it was last so.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use breaker::{Timestamp, UnixTime};
+use shared::{Cell, Decision, Decoded, Kind, Reader, StoreFault, Watch};
 
 use crate::config::Service;
 use crate::effects::Effects;
-use crate::filter::Filter;
-use crate::host::{Host, StoreFault};
-use crate::telemetry::Metric;
+use crate::host::Host;
+use crate::telemetry::{ModuleMetric, Unprotected};
 
 /// No service's name has a slash.
 const KEY: &str = "edge-breaker/v1/clusters/unknown/";
@@ -27,9 +28,17 @@ const FORMAT: u8 = 1;
 /// How long a worker does not repeat itself.
 const QUIET: Duration = Duration::from_secs(60);
 
-/// When a worker last complained of which cluster: of no more than its configuration names.
+/// When a worker last warned of which cluster: of no more than its configuration names.
 #[derive(Debug, Default)]
-pub(crate) struct Complaints(RefCell<Vec<(String, Timestamp)>>);
+pub(crate) struct UnknownClusters(RefCell<Vec<Warned>>);
+
+#[derive(Debug)]
+struct Warned {
+    cluster: String,
+    at: Timestamp,
+    /// What it remembers of a note that it could not read.
+    watch: Rc<Watch>,
+}
 
 /// A cluster that the proxy did not have when it was last asked for.
 pub(crate) struct Unknown<'a> {
@@ -37,33 +46,51 @@ pub(crate) struct Unknown<'a> {
     pub(crate) at: UnixTime,
 }
 
-impl Complaints {
-    fn is_news(&self, cluster: &str, now: Timestamp) -> bool {
-        let Ok(mut said) = self.0.try_borrow_mut() else {
-            return false;
-        };
-        match said.iter_mut().find(|(known, _)| known == cluster) {
-            Some((_, at)) if now.since(*at) < QUIET => return false,
-            Some((_, at)) => *at = now,
-            None => said.push((cluster.to_owned(), now)),
-        }
-        true
+/// When the proxy last lacked a cluster.
+pub(crate) struct NoteKind;
+
+impl Kind for NoteKind {
+    type Value = UnixTime;
+
+    fn decode(&self, bytes: &[u8]) -> Decoded<UnixTime> {
+        Decoded::new(decode(bytes), bytes, FORMAT, "cluster")
+    }
+
+    fn encode(&self, at: &UnixTime) -> impl AsRef<[u8]> {
+        let [a, b, c, d, e, f, g, h] = at.as_nanos().to_le_bytes();
+        [FORMAT, a, b, c, d, e, f, g, h]
     }
 }
 
-impl Filter {
-    /// The proxy has no such cluster, though this configuration names it.
+fn decode(note: &[u8]) -> Option<UnixTime> {
+    let mut rest = Reader(note.strip_prefix(&[FORMAT])?);
+    let at = UnixTime::from_nanos(rest.u64()?);
+    rest.is_empty().then_some(at)
+}
+
+impl UnknownClusters {
+    /// The proxy has no such cluster, though the configuration of these services names it.
     #[inline(never)]
-    pub fn on_unknown_cluster(&self, cluster: &str, host: &impl Host, effects: &mut Effects) {
-        effects.count(Metric::UnknownCluster);
+    pub(crate) fn note(
+        &self,
+        cluster: &str,
+        services: &[Service],
+        host: &impl Host,
+        effects: &mut Effects,
+    ) {
+        effects.count(ModuleMetric::Unprotected(Unprotected::UnknownCluster));
         let now = host.now();
-        if !self.unknown_clusters.is_news(cluster, now.monotonic) {
+        let Some(watch) = self.warn(cluster, now.monotonic) else {
             return;
+        };
+        if cluster.len() <= LONGEST {
+            let key = key(cluster);
+            let cell = Cell { key: &key, kind: NoteKind, watch: &watch, service: None };
+            // Lost, the next minute brings it again.
+            let _ = cell.update(host, effects, |_, _| Decision::Store(now.wall, ()));
         }
-        note(cluster, now.wall, host);
-        let mut services = self.config.services.iter();
-        let place = services.find_map(|service| {
-            let field = service.field_of(cluster)?;
+        let place = services.iter().find_map(|service| {
+            let field = field_of(service, cluster)?;
             Some(format!("service={} event=unknown_cluster field={field}", service.name.text()))
         });
         let place =
@@ -73,63 +100,49 @@ impl Filter {
              that it has\""
         ));
     }
+
+    /// What is remembered of a cluster's note, if it is time to warn of the cluster.
+    fn warn(&self, cluster: &str, now: Timestamp) -> Option<Rc<Watch>> {
+        let mut warned = self.0.try_borrow_mut().ok()?;
+        match warned.iter_mut().find(|known| known.cluster == cluster) {
+            Some(known) if now.since(known.at) < QUIET => None,
+            Some(known) => {
+                known.at = now;
+                Some(Rc::clone(&known.watch))
+            }
+            None => {
+                let watch = Rc::new(Watch::default());
+                let (cluster, known) = (cluster.to_owned(), Rc::clone(&watch));
+                warned.push(Warned { cluster, at: now, watch: known });
+                Some(watch)
+            }
+        }
+    }
 }
 
-impl Service {
-    /// What a cluster is for, if it is for this service.
-    fn field_of(&self, cluster: &str) -> Option<&'static str> {
-        let is_fallback = |it: &str| Some(it) == self.fallback_cluster();
-        let is_checked = |it: &str| Some(it) == self.checked_cluster();
-        match cluster {
-            it if is_fallback(it) => Some("fallback.cluster"),
-            it if is_checked(it) => Some("health_check.cluster"),
-            _ => None,
-        }
+/// What a cluster is for, if it is for this service.
+fn field_of(service: &Service, cluster: &str) -> Option<&'static str> {
+    match Some(cluster) {
+        it if it == service.fallback_cluster() => Some("fallback.cluster"),
+        it if it == service.checked_cluster() => Some("health_check.cluster"),
+        _ => None,
     }
+}
 
-    fn fallback_cluster(&self) -> Option<&str> {
-        self.fallback.cluster.as_ref().map(|cluster| cluster.name.as_str())
+/// Clusters that a service is configured with, and the proxy did not have when they were last
+/// asked for.
+pub(crate) fn unknown_clusters<'a>(
+    service: &'a Service,
+    host: &impl Host,
+) -> Result<Vec<Unknown<'a>>, StoreFault> {
+    let mut unknown = Vec::new();
+    for name in [service.fallback_cluster(), service.checked_cluster()].into_iter().flatten() {
+        let noted = host.load(&key(name))?.and_then(|(note, _)| decode(&note));
+        unknown.extend(noted.map(|at| Unknown { name, at }));
     }
-
-    fn checked_cluster(&self) -> Option<&str> {
-        self.probe.as_ref().map(|probe| probe.cluster.as_str())
-    }
-
-    /// Clusters that this service is configured with, and the proxy did not have when they were last
-    /// asked for.
-    pub(crate) fn unknown_clusters(
-        &self,
-        host: &impl Host,
-    ) -> Result<Vec<Unknown<'_>>, StoreFault> {
-        let mut unknown = Vec::new();
-        for name in [self.fallback_cluster(), self.checked_cluster()].into_iter().flatten() {
-            let noted = host.load(&key(name))?.and_then(|(note, _)| decode(&note));
-            unknown.extend(noted.map(|at| Unknown { name, at }));
-        }
-        Ok(unknown)
-    }
+    Ok(unknown)
 }
 
 fn key(cluster: &str) -> String {
     format!("{KEY}{cluster}")
-}
-
-/// Notes it for all workers. Lost, another was faster, or the next minute brings it again.
-fn note(cluster: &str, at: UnixTime, host: &impl Host) {
-    if cluster.len() > LONGEST {
-        return;
-    }
-    let key = key(cluster);
-    if let Ok(stored) = host.load(&key) {
-        let mut note = vec![FORMAT];
-        note.extend_from_slice(&at.as_nanos().to_le_bytes());
-        let _ = host.swap(&key, &note, stored.map(|(_, version)| version));
-    }
-}
-
-fn decode(note: &[u8]) -> Option<UnixTime> {
-    match note.split_first()? {
-        (&FORMAT, at) => Some(UnixTime::from_nanos(u64::from_le_bytes(at.try_into().ok()?))),
-        _ => None,
-    }
 }

@@ -1,21 +1,33 @@
-//! What is doubtful about a configuration is said once in the process, by the first worker that starts
-//! with it.
+//! Warnings about a configuration that works, and hardly as its author thought: given once in the
+//! process, by the first worker that starts with it.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use shared::{Cell, Decision, Decoded, Hash, Kind, Lost, Watch};
 
 use crate::config::Doubt;
 use crate::effects::Effects;
-use crate::host::{Host, SwapError};
-use crate::store::ATTEMPTS;
+use crate::host::Host;
 
-/// What was said: a number for each configuration, 8 bytes each, the latest last.
-const SAID_KEY: &str = "edge-breaker/v1/doubts/said";
-const NUMBER: usize = size_of::<u64>();
-/// An earlier one is said again.
-const MOST_SAID: usize = 32;
+const KEY: &str = "edge-breaker/v1/doubts/said";
+/// Of how many configurations is known that they were warned of. Of an earlier one is warned again.
+const MOST_WARNED: usize = 32;
 
-pub(crate) fn tell(doubts: &[Doubt], host: &impl Host, effects: &mut Effects) {
-    if doubts.is_empty() || !is_first(doubts, host) {
+/// The configurations that were warned of: a number each, 8 bytes, the latest last.
+pub(crate) struct WarnedKind;
+
+impl Kind for WarnedKind {
+    type Value = Vec<[u8; 8]>;
+
+    fn decode(&self, bytes: &[u8]) -> Decoded<Self::Value> {
+        Decoded::Value(bytes.as_chunks().0.to_vec())
+    }
+
+    fn encode(&self, numbers: &Self::Value) -> impl AsRef<[u8]> {
+        numbers.as_flattened()
+    }
+}
+
+pub(crate) fn warn(doubts: &[Doubt], host: &impl Host, effects: &mut Effects) {
+    if doubts.is_empty() || !is_first(doubts, host, effects) {
         return;
     }
     for Doubt { path, value, remedy } in doubts {
@@ -25,27 +37,31 @@ pub(crate) fn tell(doubts: &[Doubt], host: &impl Host, effects: &mut Effects) {
     }
 }
 
-/// Whether nobody has said it yet; if that cannot be told, it is said.
-fn is_first(doubts: &[Doubt], host: &impl Host) -> bool {
-    let mut hasher = DefaultHasher::new();
-    doubts.hash(&mut hasher);
-    let number = hasher.finish().to_le_bytes();
-    for _ in 0..ATTEMPTS {
-        let Ok(stored) = host.load(SAID_KEY) else {
-            return true;
-        };
-        let (said, version) = stored.unzip();
-        let mut said = said.unwrap_or_default();
-        if said.chunks_exact(NUMBER).any(|known| known == number) {
-            return false;
+/// Whether nobody has warned of them yet; if that cannot be told, nobody has.
+fn is_first(doubts: &[Doubt], host: &impl Host, effects: &mut Effects) -> bool {
+    let number = number_of(doubts);
+    let watch = Watch::default();
+    let cell = Cell { key: KEY, kind: WarnedKind, watch: &watch, service: None };
+    let first = cell.update(host, effects, |warned, _| {
+        let mut warned = warned.unwrap_or_default();
+        if warned.contains(&number) {
+            return Decision::Keep(false);
         }
-        said.extend_from_slice(&number);
-        let latest = said.len().saturating_sub(MOST_SAID * NUMBER);
-        if host.swap(SAID_KEY, said.get(latest..).unwrap_or_default(), version)
-            != Err(SwapError::Conflict)
-        {
-            return true;
-        }
+        warned.push(number);
+        warned.drain(..warned.len().saturating_sub(MOST_WARNED));
+        Decision::Store(warned, true)
+    });
+    match first {
+        Ok((first, _)) => first,
+        Err(lost) => lost != Lost::Race,
     }
-    false
+}
+
+/// A number for a configuration's doubts.
+fn number_of(doubts: &[Doubt]) -> [u8; 8] {
+    let count = u32::try_from(doubts.len()).unwrap_or(u32::MAX);
+    let hash = doubts.iter().fold(Hash::default().bytes(&count.to_le_bytes()), |hash, doubt| {
+        hash.text(&doubt.path).text(&doubt.value).text(&doubt.remedy)
+    });
+    hash.finish().to_le_bytes()
 }

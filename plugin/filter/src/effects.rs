@@ -1,8 +1,9 @@
 //! What a callback wants done besides its verdict: metrics and log lines, as values.
 
 use breaker::{Counts, Status};
+use shared::{Report, Unreadable};
 
-use crate::telemetry::{Metric, ServiceMetric};
+use crate::telemetry::{Metric, ModuleMetric, ServiceMetric};
 
 /// What a shell applies after a callback, in any order.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -44,8 +45,8 @@ impl Effects {
         self.metrics.is_empty() && self.lines.is_empty()
     }
 
-    pub(crate) fn count(&mut self, metric: Metric) {
-        self.metrics.push((metric, Change::Count));
+    pub(crate) fn count(&mut self, metric: impl Into<Metric>) {
+        self.metrics.push((metric.into(), Change::Count));
     }
 
     pub(crate) fn count_of(&mut self, service: usize, metric: ServiceMetric) {
@@ -81,6 +82,21 @@ impl Effects {
         if let Some(counts) = counts {
             set(ServiceMetric::FailureRate, counts.failure_percent().into());
             set(ServiceMetric::SlowCallRate, counts.slow_percent().into());
+        }
+    }
+}
+
+impl Report for Effects {
+    fn unreadable(&mut self, value: Unreadable<'_>) {
+        self.count(ModuleMetric::UnreadableRecords);
+        if value.warn {
+            let service = value.service.map(|name| format!("service={name} "));
+            self.warn(format!(
+                "{}event=unreadable_record problem=\"{}\" action={}",
+                service.unwrap_or_default(),
+                value.problem,
+                if value.replaced { "replaced" } else { "left_alone" },
+            ));
         }
     }
 }

@@ -1,131 +1,248 @@
-//! One configuration at work.
+//! One configuration at work: all that a shell calls, composed of what each feature does.
 
 use std::rc::Rc;
 use std::time::Duration;
 
+use breaker::Command;
+
 use crate::admin::warn_without_token;
-use crate::clusters::Complaints;
-use crate::config::{Config, Service};
+use crate::budget;
+use crate::callbacks::Callbacks;
+use crate::command::CommandError;
+use crate::config::Config;
 use crate::doubts;
 use crate::effects::Effects;
-use crate::host::Host;
-use crate::instances::{Instances, Number, Shown};
-use crate::matching::{Index, Subject};
-use crate::registry::Seen;
-use crate::store::ServiceHandle;
-use crate::unreadable::Watch;
-use crate::witness::Witness;
+use crate::exchange::{
+    Exchange, FallbackAnswer, FallbackVerdict, Piece, RequestVerdict, ResponseVerdict,
+};
+use crate::headers::Headers;
+use crate::host::{Host, StoreFault};
+use crate::response::head::AnswerHead;
+use crate::response::replacement::{Replacement, Substitute, TrailersVerdict};
+use crate::response::reply::Reply;
+use crate::services::Services;
+use crate::status::ServiceStatus;
+use crate::timer::{Callout, CalloutAnswer, PendingCallout};
 
 /// The longest time between two ticks: half of what `last_success_time` may lag.
 const LONGEST_TICK: Duration = Duration::from_millis(500);
 const SHORTEST_TICK: Duration = Duration::from_millis(5);
 
 /// One configuration at work on one worker.
-///
-/// All that workers have to agree on is in the shared store; what is kept here may be lost with
-/// the worker at any time.
 #[derive(Debug)]
 pub struct Filter {
-    pub(crate) config: Config,
-    /// Whether matching needs the name of the upstream cluster.
-    pub(crate) needs_cluster: bool,
-    /// `None`: there are few services.
-    index: Option<Index>,
-    pub(crate) instances: Instances,
-    pub(crate) seen: Seen,
-    /// The outbox of notifications, if it could not be read.
-    pub(crate) outbox: Watch,
-    pub(crate) unknown_clusters: Complaints,
-    pub(crate) witness: Witness,
+    services: Services,
+    callbacks: Callbacks,
 }
 
 impl Filter {
     /// Puts a configuration to work, and creates the records that do not exist yet. Those that do
     /// are left as they are: every worker, and every update of the configuration, comes here.
     pub fn new(config: Config, host: &impl Host, effects: &mut Effects) -> Self {
-        let filter = Self {
-            needs_cluster: config.services.iter().any(Service::needs_cluster),
-            index: Index::new(config.services.iter().map(|service| &service.matches)),
-            instances: Instances::new(&config),
-            seen: Seen::default(),
-            outbox: Watch::default(),
-            unknown_clusters: Complaints::default(),
-            witness: Witness::new(host.now().monotonic),
-            config,
-        };
-        for record in filter.records() {
-            host.define(record.number, &record.instance.name);
-        }
-        filter.define_shared(host);
-        for record in filter.records() {
-            record.ensure(host, effects);
-        }
-        filter.learn_names(host, effects);
-        filter.take_over(host, effects);
-        filter.learn_names_of_clients(host, effects);
-        filter.open_outbox(host);
-        if let Some(admin) = &filter.config.admin {
+        let callbacks = Callbacks::new(host.now().monotonic, tick_period(&config));
+        let services = Services::new(config, host, effects);
+        if let Some(admin) = &services.config.admin {
             warn_without_token(admin, host, effects);
         }
-        doubts::tell(&filter.config.doubts, host, effects);
-        filter
+        doubts::warn(&services.config.doubts, host, effects);
+        Self { services, callbacks }
     }
 
-    /// The records of all breakers there are now.
-    pub(crate) fn records(&self) -> impl Iterator<Item = ServiceHandle<'_>> {
-        self.instances.all().filter_map(|instance| self.record_with(instance))
+    /// Decides on a request when its headers have come, and begins its exchange.
+    pub fn on_request(
+        &self,
+        exchange: &mut Exchange,
+        headers: Headers,
+        end_of_stream: bool,
+        host: &impl Host,
+        effects: &mut Effects,
+    ) -> RequestVerdict {
+        let filter = (&self.services, &self.callbacks);
+        exchange.on_request(filter, headers, end_of_stream, host, effects)
     }
 
-    /// The record of a breaker; `None`: its name has made room.
-    #[inline(always)]
-    pub(crate) fn record(&self, number: Number) -> Option<ServiceHandle<'_>> {
-        self.record_with(self.instances.get(number)?)
+    /// Takes a piece of the request's body, `len` bytes long. `bytes` are asked for only if the
+    /// exchange wants them; `None`: they cannot be had.
+    pub fn on_request_body(
+        &self,
+        exchange: &mut Exchange,
+        len: usize,
+        end_of_stream: bool,
+        bytes: impl FnOnce() -> Option<Vec<u8>>,
+    ) {
+        exchange.on_request_body(&self.services, len, end_of_stream, bytes);
     }
 
-    #[inline(always)]
-    pub(crate) fn record_with<'a>(&'a self, instance: Shown<'a>) -> Option<ServiceHandle<'a>> {
-        let service = self.config.services.get(instance.service)?;
-        Some(ServiceHandle { number: instance.series.get(), instance, service })
+    /// All of the request has come: the last piece of its body, or its trailers. An answer replaces
+    /// whatever would have come of it.
+    pub fn on_request_end(
+        &self,
+        exchange: &mut Exchange,
+        host: &impl Host,
+        effects: &mut Effects,
+    ) -> Option<Reply> {
+        exchange.on_request_end(&self.services, host, effects)
     }
 
-    /// The number of the first service that a request matches.
-    pub(crate) fn service_of(&self, subject: &Subject<'_>) -> Option<usize> {
-        let services = &self.config.services;
-        let matches = |number: &usize| {
-            services.get(*number).is_some_and(|service| service.matches.matches(subject))
-        };
-        match &self.index {
-            Some(index) => index.candidates(subject).into_iter().find(matches),
-            None => (0..services.len()).find(matches),
+    /// Whether the answer is of interest, and [`on_response`](Self::on_response) is to be called.
+    #[must_use]
+    pub const fn wants_response(&self, exchange: &Exchange) -> bool {
+        exchange.wants_response()
+    }
+
+    /// Judges an answer when its head has come. `head` is asked for only if it matters.
+    pub fn on_response(
+        &self,
+        exchange: &mut Exchange,
+        head: impl FnOnce() -> AnswerHead,
+        end_of_stream: bool,
+        host: &impl Host,
+        effects: &mut Effects,
+    ) -> ResponseVerdict {
+        let filter = (&self.services, &self.callbacks);
+        exchange.on_response(filter, head, end_of_stream, host, effects)
+    }
+
+    /// Decides when the fallback has answered; `None`: it could not be called, did not answer in
+    /// time, or was cut off.
+    pub fn on_fallback_answer(
+        &self,
+        exchange: &mut Exchange,
+        answer: Option<FallbackAnswer>,
+        effects: &mut Effects,
+    ) -> FallbackVerdict {
+        exchange.on_fallback_answer(&self.services, answer, effects)
+    }
+
+    /// Has an answer take the place of the one that failed. A host that replaces answers by
+    /// itself leaves this out.
+    pub fn replace(
+        &self,
+        exchange: &mut Exchange,
+        substitute: Substitute,
+        host: &impl Host,
+    ) -> Replacement {
+        let Config { permitted, max_copied_bytes, .. } = &self.services.config;
+        let replaced = substitute.failed.status.filter(|_| permitted.notes);
+        let may_rewrite = permitted.in_place && self.callbacks.sees_bodies();
+        let by = exchange.replace(substitute, may_rewrite, *max_copied_bytes, host);
+        Replacement { replaced, by }
+    }
+
+    /// Takes a piece of the answer's body.
+    pub fn on_response_body(
+        &self,
+        exchange: &mut Exchange,
+        piece: Piece<impl FnOnce() -> Option<Vec<u8>>, impl FnOnce(&[u8])>,
+        host: &impl Host,
+        effects: &mut Effects,
+    ) {
+        exchange.on_response_body(&self.services, piece, host, effects);
+    }
+
+    /// Decides on the trailers of an answer.
+    pub fn on_response_trailers(&self, exchange: &mut Exchange) -> TrailersVerdict {
+        exchange.on_response_trailers()
+    }
+
+    /// Settles an admitted call when all of its answer has come. A host that does not know when
+    /// leaves this out, and the call is settled when the stream has ended.
+    pub fn on_answer_end(&self, exchange: &mut Exchange, host: &impl Host, effects: &mut Effects) {
+        exchange.on_answer_end(&self.services, host, effects);
+    }
+
+    /// Settles whatever is not settled when the stream has ended. Call it as often as you like.
+    pub fn on_stream_end(&self, exchange: &mut Exchange, host: &impl Host, effects: &mut Effects) {
+        if exchange.wants_response() {
+            exchange.on_stream_end((&self.services, &self.callbacks), host, effects);
         }
     }
 
-    /// The record of the breaker of this name.
-    pub(crate) fn record_of(&self, name: &str) -> Option<ServiceHandle<'_>> {
-        self.record(self.instances.named(name)?)
+    /// How often [`on_tick`](Self::on_tick) wants to be called.
+    #[must_use]
+    pub const fn tick_period(&self) -> Duration {
+        self.callbacks.tick_period()
+    }
+
+    /// Takes the calls that are due, and writes down what may lag.
+    pub fn on_tick(&self, host: &impl Host, effects: &mut Effects) -> Vec<Callout> {
+        self.callbacks.on_tick();
+        budget::count_skipped(effects);
+        self.services.on_tick(host, effects)
+    }
+
+    /// Writes down what a call brought.
+    pub fn on_callout_answer(
+        &self,
+        pending: PendingCallout,
+        answer: &CalloutAnswer,
+        host: &impl Host,
+        effects: &mut Effects,
+    ) {
+        self.services.on_callout_answer(pending, answer, host, effects);
+    }
+
+    /// How many ticks the answer to a call may take that has this timeout.
+    #[must_use]
+    pub fn callout_ticks(&self, timeout: Duration) -> u32 {
+        self.callbacks.callout_ticks(timeout)
+    }
+
+    /// No answer to a call has ever come, and one is overdue.
+    #[expect(clippy::unused_self, reason = "it is of this configuration's log")]
+    pub fn on_callouts_unanswered(&self, effects: &mut Effects) {
+        Callbacks::on_callouts_unanswered(effects);
+    }
+
+    /// The proxy has no such cluster, though this configuration names it.
+    pub fn on_unknown_cluster(&self, cluster: &str, host: &impl Host, effects: &mut Effects) {
+        self.services.on_unknown_cluster(cluster, host, effects);
+    }
+
+    /// Applies a command to the breaker of this name, for all workers at once.
+    ///
+    /// # Errors
+    ///
+    /// If nothing was changed.
+    pub fn apply_command(
+        &self,
+        service: &str,
+        command: Command,
+        host: &impl Host,
+        effects: &mut Effects,
+    ) -> Result<(), CommandError> {
+        self.services.apply_command(service, command, host, effects)
+    }
+
+    /// All breakers there are now, in the order of their [`names`](Self::names). To look changes
+    /// nothing: a damaged record shows a new breaker, as it will be taken for one, and is left as it is.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be read.
+    pub fn status(&self, host: &impl Host) -> Result<Vec<ServiceStatus>, StoreFault> {
+        self.services.status(host)
     }
 
     /// The names of the breakers there are, in the order in which they came to be; then those that clients
     /// have a say in. More may follow, and these make room for each other.
     pub fn names(&self) -> impl Iterator<Item = String> {
-        self.instances.all().map(|instance| instance.name.clone())
+        self.services.instances.all().map(|instance| instance.name.clone())
     }
 
     /// What the metrics of this number are named after: a breaker, or the template of those that have no
     /// metrics of their own.
     #[must_use]
     pub fn series_name(&self, series: usize) -> Option<Rc<str>> {
-        self.instances.series_name(series)
+        self.services.instances.series_name(series)
     }
+}
 
-    /// How often [`on_tick`](Self::on_tick) wants to be called.
-    #[must_use]
-    pub fn tick_period(&self) -> Duration {
-        let checks = self.config.services.iter().filter_map(|s| s.policy.health_check.as_ref());
-        let waits = checks.flat_map(|check| {
-            [Some(check.interval), check.retry.as_ref().map(|retry| retry.interval)]
-        });
-        let shortest = waits.flatten().min();
-        shortest.map_or(LONGEST_TICK, |wait| (wait / 4).clamp(SHORTEST_TICK, LONGEST_TICK))
-    }
+/// How often a configuration wants the timer to tick: four times in the shortest of its waits.
+fn tick_period(config: &Config) -> Duration {
+    let checks = config.services.iter().filter_map(|s| s.policy.health_check.as_ref());
+    let waits =
+        checks.flat_map(|check| [Some(check.interval), check.retry.as_ref().map(|it| it.interval)]);
+    let shortest = waits.flatten().min();
+    shortest.map_or(LONGEST_TICK, |wait| (wait / 4).clamp(SHORTEST_TICK, LONGEST_TICK))
 }

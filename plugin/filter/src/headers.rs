@@ -25,6 +25,20 @@ pub(crate) const FALLBACK_HEADER: &str = "x-circuit-breaker-fallback";
 /// The header that has an answer's status.
 pub(crate) const STATUS: &[u8] = b":status";
 
+/// Headers that belong to a connection or to the framing of a message, not to the message.
+pub(crate) const NOT_FORWARDED: [&[u8]; 10] = [
+    b"connection",
+    b"content-length",
+    b"expect",
+    b"keep-alive",
+    b"proxy-connection",
+    b"te",
+    b"trailer",
+    b"transfer-encoding",
+    b"upgrade",
+    b":scheme",
+];
+
 /// What is looked at in every request, found in one pass. Of several values, the first.
 #[derive(Debug, Default)]
 pub(crate) struct Facts<'a> {
@@ -35,19 +49,19 @@ pub(crate) struct Facts<'a> {
     /// Whether another protocol is offered.
     pub(crate) upgrade: bool,
     /// Which of the filter's own headers the client has sent.
-    pub(crate) own: OwnHeaders,
+    pub(crate) reserved: ReservedHeaders,
     /// What the request asks of the proxy's router.
     pub(crate) terms: Terms,
 }
 
 /// Which of the filter's own request headers a client has sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct OwnHeaders(u8);
+pub struct ReservedHeaders(u8);
 
 /// What all headers of the filter's own begin with.
 const OWN_PREFIX: &[u8] = b"x-circuit-breaker-";
 
-impl OwnHeaders {
+impl ReservedHeaders {
     const NAMES: [&str; 4] = [CLUSTER_HEADER, SERVICE_HEADER, STATE_HEADER, REASON_HEADER];
 
     fn note(&mut self, name: &[u8]) {
@@ -78,9 +92,9 @@ impl OwnHeaders {
 
 /// Which of the filter's own response headers a service has sent, which only the filter may.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct OwnResponseHeaders(u8);
+pub struct ReservedResponseHeaders(u8);
 
-impl OwnResponseHeaders {
+impl ReservedResponseHeaders {
     pub(crate) const NONE: Self = Self(0);
     const NAMES: [&str; 2] = [STATE_HEADER, FALLBACK_HEADER];
 
@@ -190,20 +204,22 @@ impl Headers {
     pub(crate) fn facts(&self) -> Facts<'_> {
         let mut facts = Facts::default();
         for (name, value) in self.iter() {
-            // Compared as wholes: patterns would be compared byte by byte, each by code of its own.
-            let fact = if name == b":method" {
-                &mut facts.method
-            } else if name == b":authority" {
-                &mut facts.authority
-            } else if name == b":path" {
-                &mut facts.path
-            } else if name == b"content-type" {
-                &mut facts.content_type
-            } else {
-                facts.upgrade |= name == b"upgrade";
-                facts.own.note(name);
-                facts.terms.note(name, value);
-                continue;
+            // By their lengths first, then as wholes: patterns would be compared byte by byte, each by
+            // code of its own.
+            let fact = match name.len() {
+                5 if name == b":path" => &mut facts.path,
+                7 if name == b":method" => &mut facts.method,
+                7 if name == b"upgrade" => {
+                    facts.upgrade = true;
+                    continue;
+                }
+                10 if name == b":authority" => &mut facts.authority,
+                12 if name == b"content-type" => &mut facts.content_type,
+                _ => {
+                    facts.reserved.note(name);
+                    facts.terms.note(name, value);
+                    continue;
+                }
             };
             fact.get_or_insert(value);
         }
@@ -280,11 +296,12 @@ impl<'a> Iterator for Iter<'a> {
     type Item = (&'a [u8], &'a [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let (name, lengths) = take_number(self.lengths)?;
-        let (value, lengths) = take_number(lengths)?;
+        // Both lengths by one look.
+        let (pair, lengths) = self.lengths.split_first_chunk()?;
+        let pair = u64::from_le_bytes(*pair);
         self.lengths = lengths;
-        let (name, data) = take_string(self.data, name)?;
-        let (value, data) = take_string(data, value)?;
+        let (name, data) = take_string(self.data, pair as u32)?;
+        let (value, data) = take_string(data, (pair >> 32) as u32)?;
         self.data = data;
         Some((name, value))
     }

@@ -2,16 +2,23 @@
 //!
 //! One for each plain name from the start, and one for each name that is made of the proxy's own words
 //! when it is first seen: these are numbered in that order, and none is ever taken away. Names that
-//! clients have a say in have slots ([`crate::client_names`]), and make room for each other there:
+//! clients have a say in have slots ([`crate::dynamic`]), and make room for each other there:
 //! whoever is at work on one that has made room keeps it for as long as that takes.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::ops::Deref;
 use std::rc::Rc;
 
-use crate::client_names::{ClientNames, Tenure, Turn};
+use breaker::Policy;
+
+use crate::bulkhead::{self, LocalPermits};
 use crate::config::{Config, Service};
+use crate::dynamic::table::{ClientNames, Tenant};
+use crate::events::Unwritten;
+use crate::stale::Copied;
 use crate::store::{self, LocalState};
+use crate::tenure::{Tenure, Turn};
+use crate::warning::Warned;
 
 /// Which breaker: for all that is under way. One that has made room is no other's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +41,12 @@ pub(crate) struct Instance {
     pub(crate) calls_key: String,
     /// The number of the configured service.
     pub(crate) service: usize,
-    pub(crate) memory: LocalState,
+    /// What each feature keeps of it.
+    pub(crate) local: LocalState,
+    pub(crate) permits: LocalPermits,
+    pub(crate) copied: Copied,
+    pub(crate) unwritten: Unwritten,
+    pub(crate) warned: Warned,
     /// Whether it has answered well since the last tick.
     pub(crate) succeeded: Cell<bool>,
     /// The number of the metrics that it is counted in.
@@ -43,7 +55,43 @@ pub(crate) struct Instance {
     pub(crate) tenure: Option<Tenure>,
 }
 
+impl Tenant for Instance {
+    fn tenure(&self) -> Option<&Tenure> {
+        self.tenure.as_ref()
+    }
+
+    fn shown_name(&self) -> &str {
+        &self.name
+    }
+}
+
 impl Instance {
+    /// A breaker that this worker knows nothing of yet.
+    pub(crate) fn new(
+        number: Number,
+        name: String,
+        key: String,
+        service: usize,
+        policy: &Policy,
+        tenure: Option<Tenure>,
+    ) -> Self {
+        Self {
+            number,
+            name,
+            calls_key: bulkhead::key(&key),
+            key,
+            service,
+            local: LocalState::new(policy),
+            permits: LocalPermits::default(),
+            copied: Copied::default(),
+            unwritten: Unwritten::default(),
+            warned: Warned::default(),
+            succeeded: Cell::default(),
+            series: Cell::default(),
+            tenure,
+        }
+    }
+
     /// Whether no other is counted in its metrics.
     pub(crate) fn is_told_apart(&self) -> bool {
         self.tenure.as_ref().is_none_or(|tenure| tenure.is_told_apart.get())
@@ -84,7 +132,7 @@ pub(crate) struct Instances {
     /// By service: the number of its one breaker, if its name is plain.
     plain: Vec<Option<usize>>,
     /// Those of names that clients have a say in.
-    pub(crate) clients: ClientNames,
+    pub(crate) clients: ClientNames<Instance>,
     /// What the metrics are named after, by their numbers.
     series: RefCell<Vec<Rc<str>>>,
 }
@@ -114,17 +162,8 @@ impl Instances {
     /// Adds a fixed one; `None`: there is no room. The name must be new.
     pub(crate) fn add(&self, name: &str, service: usize, config: &Service) -> Option<usize> {
         let number = self.len.get();
-        let instance = Instance {
-            number: Number::Fixed(number),
-            name: name.to_owned(),
-            key: store::key(name),
-            calls_key: store::calls_key(name),
-            service,
-            memory: LocalState::new(config),
-            succeeded: Cell::default(),
-            series: Cell::default(),
-            tenure: None,
-        };
+        let (fixed, key) = (Number::Fixed(number), store::key(name));
+        let instance = Instance::new(fixed, name.to_owned(), key, service, &config.policy, None);
         // Borrowed for no longer than a line, here and below, so that it is never refused.
         let mut sorted = self.sorted.try_borrow_mut().ok()?;
         let place = sorted.partition_point(|number| self.is_before(*number, name));

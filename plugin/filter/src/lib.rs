@@ -10,80 +10,71 @@
 //! clocks, and what the proxy knows of the stream at hand.
 //!
 //! The breaker's own rules are in the crate `breaker`; this one decides which breaker a request
-//! belongs to ([`mod@matching`]), what an answer says of the service ([`mod@classify`]), how all
+//! belongs to, what an answer says of the service ([`mod@response`]), how all
 //! workers agree on one record ([`mod@store`]), who answers while a breaker is open
-//! ([`mod@reply`], [`mod@replay`]), which calls the timer makes ([`mod@timer`]), and what is told of
+//! ([`mod@response`], [`mod@exchange`]), which calls the timer makes ([`mod@timer`]), and what is told of
 //! what has happened ([`mod@events`]).
 
 #![forbid(unsafe_code)]
 #![deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
 mod admin;
-mod awaited;
 mod budget;
 mod bulkhead;
-mod capability;
-mod classify;
-mod client_names;
+mod callbacks;
+mod callout;
+#[cfg(test)]
+mod cells;
 mod clusters;
-mod config;
+mod command;
 mod doubts;
+mod dynamic;
 mod effects;
 mod events;
 mod exchange;
 mod filter;
+mod handle;
 mod headers;
 mod health;
 mod host;
 mod instances;
-mod matching;
-mod naming;
 mod notify;
-mod origin;
-mod pushback;
 mod random;
-mod registry;
-mod replay;
-mod reply;
+mod request;
+mod response;
+mod services;
 mod stale;
 mod status;
-mod steering;
 mod store;
 mod telemetry;
+mod tenure;
 mod timer;
-mod unreadable;
-mod witness;
+mod warning;
 
-pub use awaited::{Awaited, GivenUp};
+pub(crate) use ::config::{self, matching};
+
 pub use breaker::{Command, Mode, Now, Reason, StateName, Timestamp, UnixTime};
-pub use capability::{Capability, Withheld};
-pub use config::{Config, ConfigError};
+pub use callout::CalloutRequest;
+pub use callout::waiting::{TimedOut, WaitingCallers};
+pub use command::CommandError;
+pub use config::{Capability, Config, ConfigError, Withheld};
 pub use effects::{Change, Effects, Level};
 pub use exchange::{
-    AnswerHead, Exchange, Piece, REPLACED_STATUS, Replacement, RequestAction, RequestVerdict,
-    ResponseVerdict, Substitute, TrailersVerdict, Way,
+    Exchange, FallbackAnswer, FallbackVerdict, Piece, RequestAction, RequestVerdict,
+    ResponseVerdict,
 };
 pub use filter::Filter;
-pub use headers::{Headers, OwnHeaders, OwnResponseHeaders};
-pub use host::{Host, Peer, Property, StoreFault, SwapError, Version};
-pub use replay::{FallbackAnswer, FallbackVerdict};
-pub use reply::{Reply, ResponseAnnotations};
+pub use headers::{Headers, ReservedHeaders, ReservedResponseHeaders};
+pub use host::{Host, Origin, Peer, Stream};
+pub use response::head::AnswerHead;
+pub use response::replacement::{
+    REPLACED_STATUS, ReplaceBy, Replacement, Substitute, TrailersVerdict,
+};
+pub use response::reply::{Reply, ResponseAnnotations};
+pub use shared::{Clock, NoGauges, Store, StoreFault, SwapError, Version, VersionGauge};
 pub use status::ServiceStatus;
-pub use steering::SteerError;
 pub use telemetry::{
-    FallbackKind, Metric, MetricKind, NotificationResult, ServiceMetric, SkipReason,
+    FallbackKind, Metric, MetricKind, MetricRow, ModuleMetric, NotificationResult, ServiceMetric,
+    SkipReason, Unprotected,
 };
 pub use timer::{Callout, CalloutAnswer, PendingCallout};
-
-/// A call that the filter wants made on its behalf.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CalloutRequest {
-    /// The cluster to call, by the proxy's name for it.
-    pub cluster: String,
-    /// Headers, the pseudo-headers first.
-    pub headers: Vec<(String, String)>,
-    /// The body.
-    pub body: Vec<u8>,
-    /// How long it may take; at least a millisecond.
-    pub timeout: std::time::Duration,
-}

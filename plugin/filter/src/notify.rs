@@ -7,16 +7,16 @@
 
 mod outbox;
 
-use self::outbox::{FORMAT, Outbox, Taken};
-use crate::CalloutRequest;
+use shared::{Cell, Decision, Lost, Watch};
+
+pub(crate) use self::outbox::OutboxKind;
+use self::outbox::{Outbox, Taken};
+use crate::callout::CalloutRequest;
 use crate::config::Notify;
 use crate::effects::Effects;
-use crate::events::{Ring, View};
-use crate::filter::Filter;
-use crate::host::{Host, SwapError};
-use crate::store::ATTEMPTS;
-use crate::telemetry::{Metric, NotificationResult};
-use crate::unreadable::Unreadable;
+use crate::events::{self, Ring, View};
+use crate::host::Host;
+use crate::telemetry::{ModuleMetric, NotificationResult};
 
 /// No service's name has a slash.
 const KEY: &str = "edge-breaker/v1/events/outbox";
@@ -42,66 +42,68 @@ struct CloudEvent<'a> {
     data: &'a View<'a>,
 }
 
-impl Filter {
+/// What one worker keeps of the outbox.
+#[derive(Debug, Default)]
+pub(crate) struct Notifier {
+    watch: Watch,
+}
+
+impl Notifier {
+    fn outbox(&self) -> Cell<'_, OutboxKind> {
+        Cell { key: KEY, kind: OutboxKind, watch: &self.watch, service: None }
+    }
+
     /// Begins with what happens from now on, unless another worker has.
-    pub(crate) fn open_outbox(&self, host: &impl Host) {
-        if self.config.notify.is_none() || !matches!(host.load(KEY), Ok(None)) {
-            return;
-        }
-        if let Ok(ring) = self.events(host) {
+    pub(crate) fn open(&self, host: &impl Host) {
+        if matches!(host.load(KEY), Ok(None))
+            && let Ok(ring) = events::latest(host)
+        {
             // Another was faster; or it is lost, and begins with what there is.
             let _ = host.swap(KEY, &Outbox::after(ring.epoch(), ring.next()).encode(), None);
         }
     }
 
     /// Takes the notifications that are due.
-    pub(crate) fn take_notifications(
+    pub(crate) fn take(
         &self,
+        notify: &Notify,
         host: &impl Host,
         effects: &mut Effects,
     ) -> Vec<(PendingNotification, CalloutRequest)> {
-        let Some(notify) = &self.config.notify else {
-            return Vec::new();
-        };
-        for _ in 0..ATTEMPTS {
-            let Ok(stored) = host.load(KEY) else {
-                break;
-            };
+        let taken = self.outbox().update(host, effects, |outbox, _| {
             let now = host.now().monotonic;
-            let version = stored.as_ref().map(|(_, version)| *version);
-            let outbox = stored.as_ref().and_then(|(bytes, _)| Outbox::decode(bytes));
-            if let (Some((bytes, version)), None) = (&stored, &outbox) {
-                let problem = &"outbox";
-                let value =
-                    Unreadable { bytes, version: *version, known: FORMAT, service: None, problem };
-                if !self.outbox.may_replace(&value, host, effects) {
-                    return Vec::new();
-                }
-            }
             if outbox.as_ref().is_some_and(|outbox| outbox.is_busy(notify, now)) {
-                return Vec::new();
+                return Decision::Keep(Ok(None));
             }
-            let Ok(ring) = self.events(host) else {
-                break;
+            let ring = match events::latest(host) {
+                Ok(ring) => ring,
+                Err(fault) => return Decision::Keep(Err(fault)),
             };
             // Lost, it begins anew with what there is.
             let begun = || Outbox::after(ring.epoch(), ring.oldest());
             let mut outbox = outbox.unwrap_or_else(begun);
-            let Some(taken) = outbox.take(&ring, notify, now) else {
-                return Vec::new();
-            };
-            match host.swap(KEY, &outbox.encode(), version) {
-                Ok(()) => return calls(notify, &ring, &outbox, taken, effects),
-                Err(SwapError::Conflict) => {}
-                Err(SwapError::Fault(_)) => break,
+            match outbox.take(&ring, notify, now) {
+                None => Decision::Keep(Ok(None)),
+                Some(taken) => {
+                    let attempt = outbox.attempt();
+                    Decision::Store(outbox, Ok(Some((ring, attempt, taken))))
+                }
+            }
+        });
+        match taken {
+            Ok((Ok(Some((ring, attempt, taken))), _)) => {
+                calls(notify, &ring, attempt, taken, effects)
+            }
+            Ok((Ok(None), _)) | Err(Lost::Newer) => Vec::new(),
+            Ok((Err(_), _)) | Err(_) => {
+                effects.count(ModuleMetric::LostUpdates);
+                Vec::new()
             }
         }
-        effects.count(Metric::LostUpdates);
-        Vec::new()
     }
 
     /// Writes down whether a notification was taken.
-    pub(crate) fn on_notified(
+    pub(crate) fn answered(
         &self,
         pending: &PendingNotification,
         taken: bool,
@@ -109,28 +111,23 @@ impl Filter {
         effects: &mut Effects,
     ) {
         if taken {
-            effects.count(Metric::Notifications(NotificationResult::Delivered));
+            effects.count(ModuleMetric::Notifications(NotificationResult::Delivered));
         }
         let PendingNotification { epoch, number, attempt } = *pending;
-        for _ in 0..ATTEMPTS {
-            let Ok(Some((bytes, version))) = host.load(KEY) else {
-                break;
-            };
-            let Some(mut outbox) = Outbox::decode(&bytes) else {
-                break;
+        let written = self.outbox().update(host, effects, |outbox, _| {
+            let Some(mut outbox) = outbox else {
+                return Decision::Keep(false);
             };
             let now = host.now().monotonic;
-            if !outbox.answered(epoch, number, attempt, taken, now) {
-                return;
+            match outbox.answered(epoch, number, attempt, taken, now) {
+                true => Decision::Store(outbox, true),
+                false => Decision::Keep(true),
             }
-            match host.swap(KEY, &outbox.encode(), Some(version)) {
-                Ok(()) => return,
-                Err(SwapError::Conflict) => {}
-                Err(SwapError::Fault(_)) => break,
-            }
-        }
+        });
         // It is posted again when the lease is over.
-        effects.count(Metric::LostUpdates);
+        if !matches!(written, Ok((true, _))) {
+            effects.count(ModuleMetric::LostUpdates);
+        }
     }
 }
 
@@ -138,15 +135,15 @@ impl Filter {
 fn calls(
     notify: &Notify,
     ring: &Ring,
-    outbox: &Outbox,
+    attempt: u8,
     taken: Taken,
     effects: &mut Effects,
 ) -> Vec<(PendingNotification, CalloutRequest)> {
     for _ in 0..taken.dropped {
-        effects.count(Metric::Notifications(NotificationResult::Dropped));
+        effects.count(ModuleMetric::Notifications(NotificationResult::Dropped));
     }
     for _ in 0..taken.given_up {
-        effects.count(Metric::Notifications(NotificationResult::Failed));
+        effects.count(ModuleMetric::Notifications(NotificationResult::Failed));
     }
     if taken.dropped > 0 || taken.given_up > 0 {
         effects.warn(format!(
@@ -154,7 +151,7 @@ fn calls(
             taken.dropped, taken.given_up, notify.cluster
         ));
     }
-    let (epoch, attempt) = (ring.epoch(), outbox.attempt());
+    let epoch = ring.epoch();
     let call = |number: u64| {
         let event = ring.view(number)?;
         let body = CloudEvent {

@@ -9,7 +9,7 @@
 //! [`copy`] is an answer that is being kept while it streams by.
 
 mod copy;
-mod entry;
+pub(crate) mod entry;
 mod rules;
 
 use std::borrow::Cow;
@@ -18,18 +18,18 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use breaker::Timestamp;
+use shared::{Clock, Decision, Decoded, Kind, Report, Store, Watch};
 
 use crate::budget::Claim;
-use crate::config::Stale;
+use crate::config::{MOST_STALE_ENTRIES, Stale};
 use crate::headers::{Facts, Headers};
 use crate::host::Host;
-use crate::instances::Instance;
-use crate::reply::Reply;
-use crate::store::ServiceHandle;
+use crate::response::reply::Reply;
+use crate::tenure::Tenure;
 
 pub(crate) use copy::Copy;
 use copy::Ended;
-pub(crate) use entry::{Entry, OVERHEAD as ENTRY_OVERHEAD};
+pub(crate) use entry::Entry;
 
 /// Only so often is an answer copied that is kept already: in a tenth of its time, at most.
 const RENEWALS: u32 = 10;
@@ -49,9 +49,58 @@ pub(crate) struct Wanted {
     claim: Claim,
 }
 
-/// When this worker last copied an answer, by slot and by what it answered.
+/// What one worker keeps of a service's kept answers, by their slots.
 #[derive(Debug, Default)]
-pub(crate) struct Copied(RefCell<BTreeMap<u32, (u64, Timestamp)>>);
+pub(crate) struct Copied {
+    /// When it last copied an answer, and to what.
+    at: RefCell<BTreeMap<u32, (u64, Timestamp)>>,
+    /// What it remembers of slots that it could not read.
+    watches: RefCell<BTreeMap<u32, Watch>>,
+}
+
+/// The kept answers of a service.
+pub(crate) struct Answers<'a> {
+    pub(crate) local: &'a Copied,
+    pub(crate) stale: &'a Stale,
+    /// The key of the service's record.
+    pub(crate) key: &'a str,
+    pub(crate) tenure: Option<&'a Tenure>,
+    pub(crate) service: &'a str,
+}
+
+/// A kept answer as bytes; none in an emptied slot. One makes way for any other.
+pub(crate) struct AnswerKind;
+
+impl Kind for AnswerKind {
+    type Value = Vec<u8>;
+
+    fn decode(&self, bytes: &[u8]) -> Decoded<Vec<u8>> {
+        match bytes.first() {
+            None | Some(&entry::FORMAT) => Decoded::Former,
+            Some(_) => Decoded::unreadable(bytes, entry::FORMAT, "answer"),
+        }
+    }
+
+    fn encode(&self, answer: &Vec<u8>) -> impl AsRef<[u8]> {
+        answer.as_slice()
+    }
+}
+
+/// How many slots a service has: four bytes.
+pub(crate) struct SlotsKind;
+
+impl Kind for SlotsKind {
+    type Value = u32;
+
+    fn decode(&self, bytes: &[u8]) -> Decoded<u32> {
+        let slots = bytes.first_chunk().map(|bytes| u32::from_le_bytes(*bytes));
+        slots.map_or(Decoded::Former, Decoded::Value)
+    }
+
+    fn encode(&self, slots: &u32) -> impl AsRef<[u8]> {
+        slots.to_le_bytes()
+    }
+}
 
 /// What services make links and redirects of, beside host and path: who sends another one has another
 /// address.
@@ -100,10 +149,10 @@ impl Wanted {
         Some(Self { hash, key, headers: headers.clone(), head, whole, claim: Claim::default() })
     }
 
-    /// Lays claim to its bytes, since it is held on to. `None`: there is no room.
+    /// Claims its bytes, since it is held on to. `None`: there is no room.
     pub(crate) fn held(mut self, budget: usize) -> Option<Self> {
         let size = self.headers.size().saturating_add(self.key.capacity());
-        self.claim = Claim::lay(size, budget)?;
+        self.claim = Claim::new(size, budget)?;
         Some(self)
     }
 
@@ -128,21 +177,15 @@ impl Wanted {
 const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
 const PRIME: u64 = 0x0000_0100_0000_01b3;
 
-impl ServiceHandle<'_> {
+impl Answers<'_> {
     /// An answer that was kept for this request.
-    pub(crate) fn stale_answer(
-        &self,
-        stale: &Stale,
-        wanted: &Wanted,
-        host: &impl Host,
-    ) -> Option<Reply> {
-        let key = slot_key(&self.instance, wanted.slot(stale));
-        let (bytes, _) = host.load(&key).ok()??;
+    pub(crate) fn find(&self, wanted: &Wanted, host: &impl Host) -> Option<Reply> {
+        let (bytes, _) = host.load(&self.slot_key(wanted.slot(self.stale))).ok()??;
         let (entry, body) = Entry::decode(&bytes)?;
         let kept = entry.kept_for(host.now().monotonic)?;
         if self.address(&wanted.key) != entry.key
             || !entry.fits(&wanted.headers)
-            || kept > stale.max_age
+            || kept > self.stale.max_age
         {
             return None;
         }
@@ -150,9 +193,9 @@ impl ServiceHandle<'_> {
     }
 
     /// Begins to copy an answer whose head has come, if it may be kept and it is time to.
+    #[inline(never)]
     pub(crate) fn begin_copy(
         &self,
-        stale: &Stale,
         wanted: Wanted,
         status: u16,
         end_of_stream: bool,
@@ -163,9 +206,9 @@ impl ServiceHandle<'_> {
             return None;
         }
         let now = host.now().monotonic;
-        let slot = wanted.slot(stale);
-        let mut copied = self.instance.memory.copied.0.try_borrow_mut().ok()?;
-        let renewal = (stale.max_age / RENEWALS).max(SHORTEST_RENEWAL);
+        let slot = wanted.slot(self.stale);
+        let mut copied = self.local.at.try_borrow_mut().ok()?;
+        let renewal = (self.stale.max_age / RENEWALS).max(SHORTEST_RENEWAL);
         if let Some((hash, at)) = copied.get(&slot)
             && *hash == wanted.hash
             && now.since(*at) < renewal
@@ -174,78 +217,84 @@ impl ServiceHandle<'_> {
         }
         copied.insert(slot, (wanted.hash, now));
         let key = self.address(&wanted.key).into_owned();
-        let wanted = Wanted { key, ..wanted };
-        let answer = host.response_headers();
-        Copy::begin(slot, wanted, status, &answer, end_of_stream, stale, budget)
+        let (request, answer) = (&wanted.headers, host.response_headers());
+        let heads = (request, &answer);
+        Copy::begin(slot, key, heads, status, end_of_stream, self.stale, budget)
     }
 
     /// What an answer is kept for: one that was kept for whoever had a slot before is never given.
     fn address<'a>(&self, key: &'a [u8]) -> Cow<'a, [u8]> {
-        match &self.instance.tenure {
+        match self.tenure {
             None => Cow::Borrowed(key),
             Some(tenure) => Cow::Owned(tenure.with_part(key)),
         }
     }
 
     /// Keeps an answer that has come to its end, and was a good one.
-    pub(crate) fn keep_answer(&self, copy: Copy, host: &impl Host) {
+    pub(crate) fn keep(&self, copy: Copy, host: &impl Host, report: &mut impl Report) {
         let slot = copy.slot();
         match copy.end(host.now().monotonic) {
-            Ended::Whole(entry, body, _claim) => self.put(slot, &entry.encode(&body), host),
+            Ended::Whole(entry, body, _claim) => self.put(slot, entry.encode(&body), host, report),
             Ended::Cut => {}
             Ended::Skipped => self.forget_slot(slot),
         }
     }
 
     /// Nothing came of a copy: the next answer may be copied.
-    pub(crate) fn forget_copy(&self, copy: &Copy) {
+    pub(crate) fn forget(&self, copy: &Copy) {
         self.forget_slot(copy.slot());
     }
 
     fn forget_slot(&self, slot: u32) {
-        if let Ok(mut copied) = self.instance.memory.copied.0.try_borrow_mut() {
+        if let Ok(mut copied) = self.local.at.try_borrow_mut() {
             copied.remove(&slot);
         }
     }
 
     /// Empties slots beyond those that there are to be: a configuration before may have had more.
-    pub(crate) fn adopt_slots(&self, stale: &Stale, host: &impl Host) {
-        let key = slots_key(&self.instance);
-        let Ok(stored) = host.load(&key) else {
-            return;
-        };
-        let (bytes, version) = stored.unzip();
-        let before = bytes.and_then(|bytes| Some(u32::from_le_bytes(*bytes.first_chunk()?)));
-        let before = before.unwrap_or_default().min(MOST_ENTRIES);
-        if before == stale.max_entries {
-            return;
-        }
-        for slot in stale.max_entries..before {
-            self.put(slot, &[], host);
-        }
-        // Lost, another worker has done the same.
-        let _ = host.swap(&key, &stale.max_entries.to_le_bytes(), version);
+    pub(crate) fn bound(&self, host: &(impl Store + Clock), report: &mut impl Report) {
+        let (key, wanted, watch) = (slots_key(self.key), self.stale.max_entries, Watch::default());
+        let cell = shared::Cell { key: &key, kind: SlotsKind, watch: &watch, service: None };
+        // Lost, the next configuration does it.
+        let _ = cell.update(host, report, |before, report| {
+            let before = before.unwrap_or_default().min(MOST_STALE_ENTRIES);
+            if before == wanted {
+                return Decision::Keep(());
+            }
+            (wanted..before).for_each(|slot| self.put(slot, Vec::new(), host, report));
+            Decision::Store(wanted, ())
+        });
     }
 
     /// Puts bytes into a slot, in place of what is there. Lost, another was faster: let it be.
-    fn put(&self, slot: u32, bytes: &[u8], host: &impl Host) {
-        let key = slot_key(&self.instance, slot);
-        let Ok(stored) = host.load(&key) else {
+    fn put(
+        &self,
+        slot: u32,
+        bytes: Vec<u8>,
+        host: &(impl Store + Clock),
+        report: &mut impl Report,
+    ) {
+        let Ok(mut watches) = self.local.watches.try_borrow_mut() else {
             return;
         };
-        if stored.is_some() || !bytes.is_empty() {
-            let _ = host.swap(&key, bytes, stored.map(|(_, version)| version));
+        let (key, watch) = (self.slot_key(slot), watches.remove(&slot).unwrap_or_default());
+        let service = Some(self.service);
+        let cell = shared::Cell { key: &key, kind: AnswerKind, watch: &watch, service };
+        if let Ok(loaded) = cell.load(host, report)
+            && (loaded.at.version.is_some() || !bytes.is_empty())
+        {
+            let _ = cell.swap(&bytes, &loaded.at, host);
         }
+        if watch.is_in_use() {
+            watches.insert(slot, watch);
+        }
+    }
+
+    fn slot_key(&self, slot: u32) -> String {
+        format!("{}/{slot}", slots_key(self.key))
     }
 }
 
-/// The most slots that a service may have.
-pub(crate) const MOST_ENTRIES: u32 = 65_536;
-
-fn slots_key(instance: &Instance) -> String {
-    format!("{}/stale", instance.key)
-}
-
-fn slot_key(instance: &Instance, slot: u32) -> String {
-    format!("{}/stale/{slot}", instance.key)
+fn slots_key(record: &str) -> String {
+    format!("{record}/stale")
 }

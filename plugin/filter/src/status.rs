@@ -2,10 +2,9 @@
 
 use breaker::{Breaker, Counts, Mode, Now, Reason, StateName, UnixTime};
 
-use crate::bulkhead;
-use crate::filter::Filter;
+use crate::handle::ServiceHandle;
 use crate::host::{Host, StoreFault};
-use crate::store::ServiceHandle;
+use crate::services::Services;
 
 /// A service's breaker as it is now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,12 +38,12 @@ pub struct ServiceStatus {
 
 impl ServiceStatus {
     pub(crate) fn of(
-        record: &ServiceHandle<'_>,
+        handle: &ServiceHandle<'_>,
         breaker: &Breaker,
         in_flight: Option<u32>,
         now: Now,
     ) -> Self {
-        let ServiceHandle { instance, service, .. } = record;
+        let ServiceHandle { instance, service, .. } = handle;
         let status = breaker.status(service.policy.mode);
         Self {
             service_name: instance.name.clone(),
@@ -63,21 +62,21 @@ impl ServiceStatus {
     }
 }
 
-impl Filter {
+impl Services {
     /// All breakers there are now, in the order of their names ([`names`](Self::names)). To look changes
     /// nothing: a damaged record shows a new breaker, as it will be taken for one, and is left as it is.
     ///
     /// # Errors
     ///
     /// If the store cannot be read.
-    pub fn status(&self, host: &impl Host) -> Result<Vec<ServiceStatus>, StoreFault> {
+    pub(crate) fn status(&self, host: &impl Host) -> Result<Vec<ServiceStatus>, StoreFault> {
         let now = host.now();
-        let status = self.records().map(|record| {
-            let Some(breaker) = record.peek(host)? else {
+        let status = self.handles().map(|handle| {
+            let Some(breaker) = handle.record().peek(host)? else {
                 return Ok(None);
             };
-            let in_flight = bulkhead::in_flight(&record, host)?;
-            Ok(Some(ServiceStatus::of(&record, &breaker, in_flight, now)))
+            let in_flight = handle.permits().map(|permits| permits.in_flight(host)).transpose()?;
+            Ok(Some(ServiceStatus::of(&handle, &breaker, in_flight, now)))
         });
         status.filter_map(Result::transpose).collect()
     }

@@ -1,8 +1,7 @@
 //! The records of the breakers in the store that all workers share.
 //!
-//! A record is created if absent and changed only by compare-and-swap. Whoever loses a race
-//! reads again and decides again, so that a decision is never based on what another has
-//! overtaken, and a transition is stored by exactly one.
+//! A record is created if absent and changed only by compare-and-swap, so that a transition is stored
+//! by exactly one worker.
 //!
 //! # Reading without reading
 //!
@@ -20,66 +19,25 @@
 //! them anew in any case.
 
 use std::cell::Cell;
-use std::fmt::Display;
 
 use breaker::{
-    Breaker, Clean, Ended, Impact, Permit, RECORD_FORMAT, StateName, Tally, Timestamp, Transition,
-    WindowPolicy,
+    Breaker, Clean, Ended, Impact, Now, Permit, Policy, RECORD_FORMAT, RECORD_LEN, Tally,
+    Timestamp, Transition, WindowPolicy,
+};
+use shared::{
+    Clock, Decision, Decoded, Kind, Loaded, Lost, Store, StoreFault, SwapError, Version,
+    VersionGauge, Watch,
 };
 
-use crate::bulkhead::Places;
-use crate::client_names::{Part, slot};
-use crate::config::Service;
 use crate::effects::Effects;
-use crate::events::Unwritten;
-use crate::host::{Host, StoreFault, SwapError, Version};
-use crate::instances::Shown;
-use crate::stale::Copied;
-use crate::telemetry::{Metric, ServiceMetric};
-use crate::unreadable::{Unreadable, Watch};
-
-/// How often an update that lost a race is tried again. Each loss means that another worker got
-/// its update through, so that even many workers get there in a few rounds.
-pub(crate) const ATTEMPTS: usize = 64;
+use crate::host::Host;
+use crate::telemetry::Metric;
+use crate::tenure::{Tenure, decode_record};
 
 /// The key of a service's record. Its prefix keeps it apart from other plugins', which share the
 /// store where no `vm_id` is set; the version is that of the key space, not of the record.
 pub(crate) fn key(service: &str) -> String {
     format!("edge-breaker/v1/{service}")
-}
-
-/// The key of the calls that a service has under way, where it has a bulkhead. No service's name has a
-/// slash.
-pub(crate) fn calls_key(service: &str) -> String {
-    format!("edge-breaker/v1/{service}/calls")
-}
-
-/// Why an update was not stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lost {
-    /// Others were faster each time.
-    Race,
-    /// The store cannot be used.
-    Store,
-    /// What is there may be a newer module's, and is left alone.
-    Newer,
-    /// The name has made room: there is nothing to be updated any more.
-    Gone,
-}
-
-/// Why a record was not read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unread {
-    /// The store cannot be used.
-    Fault(StoreFault),
-    /// The name has made room.
-    Gone,
-}
-
-impl From<StoreFault> for Unread {
-    fn from(fault: StoreFault) -> Self {
-        Self::Fault(fault)
-    }
 }
 
 /// What an update made of a breaker.
@@ -97,7 +55,7 @@ const END_WRITE: i64 = -1;
 const WRITES_IN_PROGRESS: u64 = (1 << 32) - 1;
 
 /// What one worker keeps of a service's record.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct LocalState {
     /// Whether the gauge of the record's version can be relied on.
     versioned: Cell<bool>,
@@ -106,27 +64,139 @@ pub(crate) struct LocalState {
     /// What a good call changed of it then.
     good_call: Cell<Impact>,
     /// Whether the window and the health check of this configuration were put in force.
-    adopted: Cell<bool>,
-    /// The record, if it could not be read.
+    synced: Cell<bool>,
     watch: Watch,
-    /// The calls under way, likewise.
-    pub(crate) calls_watch: Watch,
-    /// What was complained of since the last tick, a bit each.
-    said: Cell<u8>,
     /// Good calls that are not in the record yet.
     tally: Cell<Tally>,
-    /// Its calls under way, where there is a bulkhead.
-    pub(crate) places: Places,
-    /// The answers that it has copied, where stale ones are given.
-    pub(crate) copied: Copied,
-    /// Events that are not in the list yet.
-    pub(crate) unwritten: Unwritten,
+}
+
+/// A record, as one worker knows it.
+pub(crate) struct Record<'a> {
+    pub(crate) local: &'a LocalState,
+    pub(crate) key: &'a str,
+    /// The gauge of its version.
+    pub(crate) gauge: Metric,
+    pub(crate) tenure: Option<&'a Tenure>,
+    pub(crate) policy: &'a Policy,
+    /// The service, as it is shown.
+    pub(crate) name: &'a str,
+}
+
+/// The kind of value that a record is.
+pub(crate) struct RecordKind<'a> {
+    pub(crate) tenure: Option<&'a Tenure>,
+    pub(crate) policy: &'a Policy,
+}
+
+/// A record's bytes, within its slot's if it has a slot.
+enum Bytes {
+    Plain([u8; RECORD_LEN]),
+    InSlot(Vec<u8>),
+}
+
+impl AsRef<[u8]> for Bytes {
+    fn as_ref(&self) -> &[u8] {
+        match self {
+            Self::Plain(bytes) => bytes,
+            Self::InSlot(bytes) => bytes,
+        }
+    }
+}
+
+impl Kind for RecordKind<'_> {
+    type Value = Breaker;
+
+    fn decode(&self, bytes: &[u8]) -> Decoded<Breaker> {
+        decode_record(self.tenure, bytes, |record| match Breaker::decode(record) {
+            Ok(breaker) => Decoded::Value(breaker),
+            Err(error) => Decoded::unreadable(record, RECORD_FORMAT, error.to_string()),
+        })
+    }
+
+    fn encode(&self, breaker: &Breaker) -> impl AsRef<[u8]> {
+        let record = breaker.encode();
+        match self.tenure {
+            None => Bytes::Plain(record),
+            Some(tenure) => Bytes::InSlot(tenure.with_record(&record)),
+        }
+    }
+
+    /// Or it would be warned of until something changes.
+    fn replacement(&self, now: Now) -> Option<Breaker> {
+        Some(begun(self.policy, now.monotonic))
+    }
+}
+
+/// A breaker that has seen nothing. It knows from the first what this configuration wants kept and
+/// asked.
+pub(crate) fn begun(policy: &Policy, now: Timestamp) -> Breaker {
+    let mut breaker = Breaker::new();
+    breaker.sync(policy, now);
+    breaker
+}
+
+/// The store, with a gauge that shows each write.
+pub(crate) struct Gauged<'a, H> {
+    host: &'a H,
+    gauge: Metric,
+    /// Whether the gauge can be relied on.
+    versioned: bool,
+    /// What it stood at before the last load, if nobody was about to write.
+    settled: Cell<Option<u64>>,
+}
+
+impl<'a, H: Host> Gauged<'a, H> {
+    pub(crate) fn new(host: &'a H, gauge: Metric) -> Self {
+        Self { host, gauge, versioned: false, settled: Cell::default() }
+    }
+}
+
+impl<H: Host> Store for Gauged<'_, H> {
+    fn load(&self, key: &str) -> Result<Option<(Vec<u8>, Version)>, StoreFault> {
+        let gauges = self.host.gauges().filter(|_| self.versioned);
+        let version = gauges.and_then(|gauges| gauges.read(self.gauge));
+        self.settled.set(version.filter(|version| version & WRITES_IN_PROGRESS == 0));
+        self.host.load(key)
+    }
+
+    fn swap(&self, key: &str, value: &[u8], expected: Option<Version>) -> Result<(), SwapError> {
+        let mark = |by| self.host.gauges().into_iter().for_each(|it| it.adjust(self.gauge, by));
+        mark(BEGIN_WRITE);
+        let swapped = self.host.swap(key, value, expected);
+        mark(END_WRITE);
+        swapped
+    }
+}
+
+impl<H: Host> Clock for Gauged<'_, H> {
+    fn now(&self) -> Now {
+        self.host.now()
+    }
+}
+
+/// Whether a gauge of writes can be relied on: whether it moves.
+pub(crate) fn is_counted(gauge: Metric, host: &impl Host) -> bool {
+    let Some(gauges) = host.gauges() else {
+        return false;
+    };
+    let before = gauges.read(gauge);
+    gauges.adjust(gauge, BEGIN_WRITE);
+    let after = gauges.read(gauge);
+    gauges.adjust(gauge, END_WRITE);
+    before.is_some() && after != before
 }
 
 impl LocalState {
     /// That of a worker which has seen nothing.
-    pub(crate) fn new(service: &Service) -> Self {
-        Self { tally: Cell::new(Tally::new(&service.policy)), ..Self::default() }
+    pub(crate) fn new(policy: &Policy) -> Self {
+        Self {
+            versioned: Cell::default(),
+            clean: Cell::default(),
+            good_call: Cell::default(),
+            synced: Cell::default(),
+            watch: Watch::default(),
+            tally: Cell::new(Tally::new(policy)),
+        }
     }
 
     /// Takes note of whether the gauge of the record's version can be relied on.
@@ -134,340 +204,126 @@ impl LocalState {
         self.versioned.set(versioned);
     }
 
-    /// Takes note that the window and the health check of this configuration are in force.
-    pub(crate) fn set_adopted(&self) {
-        self.adopted.set(true);
-    }
-}
-
-/// What may be wrong with each request, and is said once between two ticks.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Complaint {
-    /// An update was given up.
-    LostUpdate,
-    /// A diverted call went to the service.
-    Misrouted,
-}
-
-/// Whether a gauge of writes can be relied on: whether it moves.
-pub(crate) fn is_counted(gauge: Metric, host: &impl Host) -> bool {
-    let before = host.metric(gauge);
-    host.adjust(gauge, BEGIN_WRITE);
-    let after = host.metric(gauge);
-    host.adjust(gauge, END_WRITE);
-    before.is_some() && after != before
-}
-
-/// A service's record, as one worker knows it.
-#[derive(Clone)]
-pub(crate) struct ServiceHandle<'a> {
-    /// The number of its metrics.
-    pub(crate) number: usize,
-    pub(crate) instance: Shown<'a>,
-    pub(crate) service: &'a Service,
-}
-
-/// What is stored under a record's key.
-enum Own {
-    Record(Vec<u8>),
-    /// Another's, whose name has made room for this one.
-    Nothing,
-    /// Another's, for which this one's name has made room.
-    Gone,
-    Unreadable(Vec<u8>),
-}
-
-/// A record as it was read.
-struct Loaded {
-    breaker: Breaker,
-    /// Its bytes; `None` if there were none or they were no record.
-    bytes: Option<Vec<u8>>,
-    version: Option<Version>,
-    /// Whether it is not to be written.
-    left_alone: bool,
-}
-
-impl ServiceHandle<'_> {
-    /// Creates the record if there is none, puts its window and health check in force, finds out whether
-    /// its version can be relied on, and leaves no more stale answers than there may be.
-    pub(crate) fn ensure(&self, host: &impl Host, effects: &mut Effects) {
-        self.adopt(host, effects);
-        self.instance.memory.versioned.set(is_counted(self.gauge(), host));
-        if let Some(stale) = &self.service.fallback.stale {
-            self.adopt_slots(stale, host);
-        }
+    /// Takes note of whether the window and the health check of this configuration are in force.
+    pub(crate) fn set_synced(&self, synced: bool) {
+        self.synced.set(synced);
     }
 
-    /// Puts the configured window and health check in force, once. What cannot be stored now is
-    /// tried again by the next tick.
-    pub(crate) fn adopt(&self, host: &impl Host, effects: &mut Effects) {
-        if self.instance.memory.adopted.get() {
-            return;
-        }
-        let adopted = self.update(host, effects, |breaker| {
-            breaker.sync(&self.service.policy, host.now().monotonic);
-            Update::Changed((), None)
-        });
-        self.instance.memory.adopted.set(adopted.is_ok());
+    /// Whether they are.
+    pub(crate) const fn is_synced(&self) -> bool {
+        self.synced.get()
     }
 
     /// The good calls that are not in the record yet.
-    pub(crate) fn tally(&self) -> Tally {
-        self.instance.memory.tally.get()
+    pub(crate) const fn tally(&self) -> Tally {
+        self.tally.get()
     }
 
     /// Takes note that these are all there are.
     pub(crate) fn set_tally(&self, tally: Tally) {
-        self.instance.memory.tally.set(tally);
+        self.tally.set(tally);
     }
 
     /// Adds a good call to them, if there is a window that it belongs in.
-    pub(crate) fn keep(&self, permit: &Permit, host: &impl Host) {
-        let now = match self.service.policy.trip.rates.map(|rates| rates.window) {
+    pub(crate) fn keep(&self, policy: &Policy, permit: &Permit, host: &impl Clock) {
+        let now = match policy.trip.rates.map(|rates| rates.window) {
             None => return,
             Some(WindowPolicy::Calls(_)) => Timestamp::default(),
             Some(WindowPolicy::Time(_)) => host.now().monotonic,
         };
-        let mut tally = self.instance.memory.tally.get();
+        let mut tally = self.tally.get();
         tally.add(permit, now);
-        self.instance.memory.tally.set(tally);
+        self.tally.set(tally);
     }
 
     /// The breaker, if it is known to be clean without reading it. In line: it is all that most
     /// calls want to know.
     #[inline(always)]
-    pub(crate) fn clean(&self, host: &impl Host) -> Option<Clean> {
-        let (version, clean) = self.instance.memory.clean.get()?;
-        (host.metric(self.gauge()) == Some(version)).then_some(clean)
+    pub(crate) fn clean(&self, gauge: impl FnOnce() -> Metric, host: &impl Host) -> Option<Clean> {
+        let (version, clean) = self.clean.get()?;
+        (host.gauges()?.read(gauge()) == Some(version)).then_some(clean)
     }
 
-    /// The same, after a call of this permit that has ended so: it is settled by that. `None`: it is
-    /// to be settled in the record. In line: the closed path is held to its instructions.
+    /// What settling a call that has ended so would change, if the breaker was clean when it was read
+    /// last.
     #[inline(always)]
-    pub(crate) fn settle_clean(
-        &self,
-        permit: &Permit,
-        ended: Ended,
-        host: &impl Host,
-    ) -> Option<Clean> {
-        let impact = ended.impact(self.instance.memory.good_call.get());
-        if impact == Impact::Write {
-            return None;
+    pub(crate) fn impact(&self, ended: Ended) -> Impact {
+        ended.impact(self.good_call.get())
+    }
+
+    /// Forgets that it is clean.
+    pub(crate) fn forget(&self) {
+        self.clean.take();
+    }
+}
+
+impl<'a> Record<'a> {
+    fn cell(&self) -> shared::Cell<'a, RecordKind<'a>> {
+        let kind = RecordKind { tenure: self.tenure, policy: self.policy };
+        shared::Cell { key: self.key, kind, watch: &self.local.watch, service: Some(self.name) }
+    }
+
+    pub(crate) fn gauged<'h, H: Host>(&self, host: &'h H) -> Gauged<'h, H> {
+        Gauged { versioned: self.local.versioned.get(), ..Gauged::new(host, self.gauge) }
+    }
+
+    /// The breaker as it is now; one that was never stored, or cannot be read, is closed and clean.
+    pub(crate) fn load(&self, host: &impl Host, effects: &mut Effects) -> Result<Breaker, Lost> {
+        let gauged = self.gauged(host);
+        match self.cell().load(&gauged, effects) {
+            Ok(Loaded { value, .. }) => Ok(self.seen(value, &gauged)),
+            Err(Lost::Newer) => Ok(begun(self.policy, host.now().monotonic)),
+            Err(lost) => Err(lost),
         }
-        let clean = self.clean(host)?;
-        if impact == Impact::TallyOnly {
-            self.keep(permit, host);
-        }
-        Some(clean)
     }
 
-    /// The state that the breaker shows, without reading it where it is known to be clean. `None`: it
-    /// cannot be read.
-    pub(crate) fn state(&self, host: &impl Host, effects: &mut Effects) -> Option<StateName> {
-        match self.clean(host) {
-            Some(clean) => Some(clean.state()),
-            None => {
-                self.load(host, effects).ok().map(|it| it.shown_state(self.service.policy.mode))
-            }
-        }
+    /// The breaker that was read, of which is remembered what there is to remember.
+    fn seen(&self, read: Option<Breaker>, gauged: &Gauged<'_, impl Host>) -> Breaker {
+        let Some(breaker) = read else {
+            return begun(self.policy, gauged.now().monotonic);
+        };
+        self.local.good_call.set(breaker.impact_where_clean(self.policy, &self.local.tally()));
+        self.local.clean.set(gauged.settled.get().zip(breaker.clean(self.policy)));
+        breaker
     }
 
-    /// The breaker as it is now; one that was never stored is closed and clean.
-    pub(crate) fn load(&self, host: &impl Host, effects: &mut Effects) -> Result<Breaker, Unread> {
-        self.read(host, effects).map(|loaded| loaded.breaker)
+    /// The breaker as whoever looks at it sees it, to which that changes nothing; `None`: its name has made
+    /// room. A damaged record shows a new breaker, as it will be taken for one.
+    pub(crate) fn peek(&self, host: &impl Store) -> Result<Option<Breaker>, StoreFault> {
+        let stored = host.load(self.key)?;
+        Ok(match stored.map(|(stored, _)| self.cell().kind.decode(&stored)) {
+            Some(Decoded::Value(breaker)) => Some(breaker),
+            Some(Decoded::Latter) => None,
+            _ => Some(Breaker::new()),
+        })
     }
 
-    /// The same, forgetting what is remembered.
-    pub(crate) fn reload(
-        &self,
-        host: &impl Host,
-        effects: &mut Effects,
-    ) -> Result<Breaker, Unread> {
-        self.instance.memory.clean.take();
-        self.instance.memory.said.take();
-        self.load(host, effects)
-    }
-
-    /// Loads, changes and stores the breaker, anew for each lost race. A change that depends on the
-    /// time reads the clock itself, each time: read before the record was, it would lie before what
-    /// others have written meanwhile, and their waits would look longer than any may be.
+    /// Changes the breaker. It comes back, with its transition, if it was stored.
     pub(crate) fn update<R>(
         &self,
         host: &impl Host,
         effects: &mut Effects,
         mut change: impl FnMut(&mut Breaker) -> Update<R>,
-    ) -> Result<R, Lost> {
-        let mut lost = Lost::Race;
-        for _ in 0..ATTEMPTS {
-            let mut loaded = match self.read(host, effects) {
-                Ok(loaded) => loaded,
-                Err(Unread::Gone) => return Err(Lost::Gone),
-                Err(Unread::Fault(_)) => {
-                    lost = Lost::Store;
-                    break;
-                }
-            };
-            let (result, transition) = match change(&mut loaded.breaker) {
-                Update::Unchanged(result) => return Ok(result),
-                Update::Changed(..) if loaded.left_alone => return Err(Lost::Newer),
-                Update::Changed(result, transition) => (result, transition),
-            };
-            let bytes = loaded.breaker.encode();
-            if loaded.bytes.as_deref() == Some(&bytes) {
-                return Ok(result);
-            }
-            match self.swap(host, &bytes, loaded.version) {
-                Ok(()) => {
-                    self.gauges(&loaded.breaker, host, effects);
-                    if let Some(transition) = transition {
-                        self.announce(&loaded.breaker, transition, host, effects);
-                    }
-                    return Ok(result);
-                }
-                Err(SwapError::Conflict) => {}
-                Err(SwapError::Fault(_)) => {
-                    lost = Lost::Store;
-                    break;
+    ) -> Result<(R, Option<(Breaker, Option<Transition>)>), Lost> {
+        let gauged = self.gauged(host);
+        let updated = self.cell().update(&gauged, effects, |read, _| {
+            let mut breaker = self.seen(read, &gauged);
+            match change(&mut breaker) {
+                Update::Unchanged(result) => Decision::Keep((result, None)),
+                Update::Changed(result, transition) => {
+                    Decision::Store(breaker, (result, transition))
                 }
             }
-        }
-        effects.count(Metric::LostUpdates);
-        if self.is_news(Complaint::LostUpdate) {
-            effects
-                .warn(format!("service={} event=lost_update cause={lost:?}", self.instance.name));
-        }
-        Err(lost)
-    }
-
-    /// What the gauges show of the breaker.
-    pub(crate) fn gauges(&self, breaker: &Breaker, host: &impl Host, effects: &mut Effects) {
-        if !self.instance.is_told_apart() {
-            return;
-        }
-        let rates = self.service.policy.trip.rates;
-        let counts = rates.map(|_| breaker.counts(host.now().monotonic));
-        effects.gauges(self.number, &breaker.status(self.service.policy.mode), counts);
-    }
-
-    /// Whether this worker has not complained of it since the last tick.
-    pub(crate) fn is_news(&self, complaint: Complaint) -> bool {
-        let bit = 1 << complaint as u8;
-        let said = self.instance.memory.said.get();
-        self.instance.memory.said.set(said | bit);
-        said & bit == 0
-    }
-
-    #[inline(always)]
-    fn gauge(&self) -> Metric {
-        match &self.instance.tenure {
-            None => Metric::Of(self.number, ServiceMetric::RecordVersion),
-            Some(tenure) => Metric::Slot(tenure.gauge),
-        }
-    }
-
-    pub(crate) fn swap(
-        &self,
-        host: &impl Host,
-        bytes: &[u8],
-        expected: Option<Version>,
-    ) -> Result<(), SwapError> {
-        let held = self.instance.tenure.as_ref().map(|tenure| tenure.with_record(bytes));
-        host.adjust(self.gauge(), BEGIN_WRITE);
-        let swapped = host.swap(&self.instance.key, held.as_deref().unwrap_or(bytes), expected);
-        host.adjust(self.gauge(), END_WRITE);
-        swapped
-    }
-
-    /// A breaker that has seen nothing, where there is none or none that can be read. It knows from the
-    /// first what this configuration wants kept and asked.
-    #[inline(never)]
-    fn begun(&self, host: &impl Host) -> Breaker {
-        let mut breaker = Breaker::new();
-        breaker.sync(&self.service.policy, host.now().monotonic);
-        breaker
-    }
-
-    /// What is stored under its key, as far as it is this breaker's.
-    fn own(&self, mut stored: Vec<u8>) -> Own {
-        let Some(tenure) = &self.instance.tenure else {
-            return Own::Record(stored);
-        };
-        match tenure.record_in(&stored) {
-            Part::Own(record) => {
-                let head = stored.len().saturating_sub(record.len());
-                stored.drain(..head);
-                Own::Record(stored)
+        });
+        match updated {
+            Ok(((result, transition), stored)) => {
+                Ok((result, stored.map(|breaker| (breaker, transition))))
             }
-            Part::Earlier => Own::Nothing,
-            Part::Later => Own::Gone,
-            Part::Unreadable => Own::Unreadable(stored),
+            Err(Lost::Newer) => match change(&mut begun(self.policy, host.now().monotonic)) {
+                Update::Unchanged(result) => Ok((result, None)),
+                Update::Changed(..) => Err(Lost::Newer),
+            },
+            Err(lost) => Err(lost),
         }
-    }
-
-    /// The breaker as whoever looks at it sees it, to which that changes nothing; `None`: its name has made
-    /// room. A damaged record shows a new breaker, as it will be taken for one.
-    pub(crate) fn peek(&self, host: &impl Host) -> Result<Option<Breaker>, StoreFault> {
-        let stored = host.load(&self.instance.key)?;
-        Ok(match stored.map_or(Own::Nothing, |(stored, _)| self.own(stored)) {
-            Own::Record(bytes) => Some(Breaker::decode(&bytes).unwrap_or_default()),
-            Own::Nothing | Own::Unreadable(_) => Some(Breaker::new()),
-            Own::Gone => None,
-        })
-    }
-
-    /// An unreadable record is as good as none, never a reason to fail.
-    fn read(&self, host: &impl Host, effects: &mut Effects) -> Result<Loaded, Unread> {
-        let gauge =
-            self.instance.memory.versioned.get().then(|| host.metric(self.gauge())).flatten();
-        let Some((stored, version)) = host.load(&self.instance.key)? else {
-            let breaker = self.begun(host);
-            return Ok(Loaded { breaker, bytes: None, version: None, left_alone: false });
-        };
-        let bytes = match self.own(stored) {
-            Own::Record(bytes) => bytes,
-            Own::Nothing => {
-                let (breaker, version) = (self.begun(host), Some(version));
-                return Ok(Loaded { breaker, bytes: None, version, left_alone: false });
-            }
-            Own::Gone => return Err(Unread::Gone),
-            Own::Unreadable(stored) => {
-                return Ok(self.unreadable(&stored, version, &"slot", host, effects));
-            }
-        };
-        match Breaker::decode(&bytes) {
-            Ok(breaker) => {
-                let policy = &self.service.policy;
-                let good_call = breaker.impact_where_clean(policy, &self.tally());
-                self.instance.memory.good_call.set(good_call);
-                let settled = gauge.filter(|version| version & WRITES_IN_PROGRESS == 0);
-                self.instance.memory.clean.set(settled.zip(breaker.clean(policy)));
-                let (bytes, version) = (Some(bytes), Some(version));
-                Ok(Loaded { breaker, bytes, version, left_alone: false })
-            }
-            Err(error) => Ok(self.unreadable(&bytes, version, &error, host, effects)),
-        }
-    }
-
-    /// What there is in place of an unreadable record. It is replaced on sight if it may be, or it would
-    /// be complained of until something changes.
-    #[inline(never)]
-    fn unreadable(
-        &self,
-        bytes: &[u8],
-        version: Version,
-        problem: &dyn Display,
-        host: &impl Host,
-        effects: &mut Effects,
-    ) -> Loaded {
-        let service = Some(self.instance.name.as_str());
-        let known = if self.instance.tenure.is_some() { slot::FORMAT } else { RECORD_FORMAT };
-        let value = Unreadable { bytes, version, known, service, problem };
-        let left_alone = !self.instance.memory.watch.may_replace(&value, host, effects);
-        let breaker = self.begun(host);
-        if !left_alone {
-            // Lost, another was faster.
-            let _ = self.swap(host, &breaker.encode(), Some(version));
-        }
-        Loaded { breaker, bytes: None, version: Some(version), left_alone }
     }
 }

@@ -3,19 +3,19 @@
 //! Every worker ticks, and the main thread too. Who makes a call is settled in the shared store,
 //! by a lease; who finds it taken has nothing to do.
 
-use breaker::{Breaker, StateName, UnixTime};
+use breaker::{Breaker, CheckTicket, StateName, UnixTime};
 
-use crate::CalloutRequest;
-use crate::budget;
+use crate::callout::CalloutRequest;
 use crate::effects::Effects;
-use crate::filter::Filter;
+use crate::handle::ServiceHandle;
 use crate::headers::Headers;
-use crate::health::PendingCheck;
 use crate::host::Host;
+use crate::instances::Number;
 use crate::notify::PendingNotification;
 use crate::random::scrambled;
-use crate::store::{ServiceHandle, Update};
-use crate::telemetry::Metric;
+use crate::services::Services;
+use crate::store::Update;
+use crate::telemetry::ModuleMetric;
 
 /// How far behind `last_success_time` may fall before it is written.
 const SUCCESS_LAG_NANOS: u64 = 500_000_000;
@@ -43,7 +43,8 @@ pub struct PendingCallout(Kind);
 
 #[derive(Debug, PartialEq, Eq)]
 enum Kind {
-    Check(PendingCheck),
+    /// Of this breaker.
+    Check(Number, CheckTicket),
     Notification(PendingNotification),
 }
 
@@ -68,46 +69,45 @@ impl CalloutAnswer {
     }
 }
 
-impl Filter {
+impl Services {
     /// Takes the calls that are due, and writes down what may lag.
-    pub fn on_tick(&self, host: &impl Host, effects: &mut Effects) -> Vec<Callout> {
-        self.witness.tick();
-        budget::count_skipped(effects);
-        self.learn_names(host, effects);
-        self.learn_names_of_clients(host, effects);
+    pub(crate) fn on_tick(&self, host: &impl Host, effects: &mut Effects) -> Vec<Callout> {
+        self.listed().learn(host, effects);
+        self.client_named().learn(host, effects);
         let mut callouts = Vec::new();
-        for record in self.records() {
-            record.write_events(host, effects);
-            record.adopt(host, effects);
-            let Ok(breaker) = record.reload(host, effects) else {
-                if !self.forget_if_gone(&record, host, effects) {
-                    effects.count(Metric::LostUpdates);
+        for handle in self.handles() {
+            handle.instance.unwritten.write(host, effects);
+            handle.sync(host, effects);
+            let Ok(breaker) = handle.reload(host, effects) else {
+                if !self.client_named().forget_if_gone(&handle, host, effects) {
+                    effects.count(ModuleMetric::LostUpdates);
                 }
                 continue;
             };
             // Whoever stored a record has set the gauges, but the last to set them need not be the
             // last to have stored. This is what makes them agree once all is at rest.
-            record.gauges(&breaker, host, effects);
-            if record.instance.succeeded.replace(false) {
-                write_success(&record, &breaker, host, effects);
+            handle.gauges(&breaker, host, effects);
+            if handle.instance.succeeded.replace(false) {
+                write_success(&handle, &breaker, host, effects);
             }
-            write_tally(&record, host, effects);
-            if let Some(bulkhead) = &record.service.bulkhead {
-                record.renew_places(bulkhead, host, effects);
+            write_tally(&handle, host, effects);
+            if let Some(permits) = handle.permits() {
+                permits.renew(host, effects);
             }
-            bound_waits(&record, &breaker, host, effects);
-            let check = record.take_check(&breaker, host, effects);
-            let callout = |(pending, callout)| Callout { kind: Kind::Check(pending), callout };
-            callouts.extend(check.map(callout));
+            bound_waits(&handle, &breaker, host, effects);
+            let check = handle.take_check(&breaker, host, effects);
+            let kind = |ticket| Kind::Check(handle.instance.number, ticket);
+            callouts.extend(check.map(|(ticket, callout)| Callout { kind: kind(ticket), callout }));
         }
-        let notifications = self.take_notifications(host, effects);
+        let notify = self.config.notify.as_ref();
+        let notifications = notify.map(|it| self.notifier.take(it, host, effects));
         let callout = |(pending, callout)| Callout { kind: Kind::Notification(pending), callout };
-        callouts.extend(notifications.into_iter().map(callout));
+        callouts.extend(notifications.into_iter().flatten().map(callout));
         callouts
     }
 
     /// Writes down what a call brought.
-    pub fn on_callout_answer(
+    pub(crate) fn on_callout_answer(
         &self,
         pending: PendingCallout,
         answer: &CalloutAnswer,
@@ -117,14 +117,24 @@ impl Filter {
         let status = answer.status();
         let is_unknown = matches!(answer, CalloutAnswer::UnknownCluster);
         match pending.0 {
-            Kind::Check(check) if is_unknown => self.on_nobody_to_check(check, host, effects),
-            Kind::Check(check) => self.on_checked(check, status, host, effects),
+            Kind::Check(number, ticket) => {
+                let Some(handle) = self.handle(number) else {
+                    return;
+                };
+                if !is_unknown {
+                    return handle.finish_check(ticket, status, host, effects);
+                }
+                if let Some(probe) = &handle.service.probe {
+                    self.on_unknown_cluster(&probe.cluster, host, effects);
+                }
+                handle.skip_check(ticket, host, effects);
+            }
             Kind::Notification(notification) => {
                 if let Some(notify) = self.config.notify.as_ref().filter(|_| is_unknown) {
                     self.on_unknown_cluster(&notify.cluster, host, effects);
                 }
                 let taken = status.is_some_and(|status| (200..300).contains(&status));
-                self.on_notified(&notification, taken, host, effects);
+                self.notifier.answered(&notification, taken, host, effects);
             }
         }
     }
@@ -132,17 +142,17 @@ impl Filter {
 
 /// A success on the clean path is not written at once. Here it is, once for all workers.
 fn write_success(
-    record: &ServiceHandle<'_>,
+    handle: &ServiceHandle<'_>,
     seen: &Breaker,
     host: &impl Host,
     effects: &mut Effects,
 ) {
     let now = host.now().wall;
-    let last = seen.status(record.service.policy.mode).last_success.map_or(0, UnixTime::as_nanos);
+    let last = seen.status(handle.service.policy.mode).last_success.map_or(0, UnixTime::as_nanos);
     if now.as_nanos().saturating_sub(last) < SUCCESS_LAG_NANOS {
         return;
     }
-    let _ = record.update(host, effects, |breaker| {
+    let _ = handle.update(host, effects, |breaker| {
         breaker.note_success(now);
         Update::Changed((), None)
     });
@@ -150,7 +160,7 @@ fn write_success(
 
 /// Waits that are longer than any may be are cut short, though nobody calls.
 fn bound_waits(
-    record: &ServiceHandle<'_>,
+    handle: &ServiceHandle<'_>,
     seen: &Breaker,
     host: &impl Host,
     effects: &mut Effects,
@@ -159,14 +169,14 @@ fn bound_waits(
         // Its ramp is for calls alone.
         StateName::Closed => return,
         // Who looks whether a health check is due does the same.
-        StateName::Open if record.service.probe.is_some() => return,
+        StateName::Open if handle.service.probe.is_some() => return,
         _ => {}
     }
-    let policy = &record.service.policy;
+    let policy = &handle.service.policy;
     let mut bounded = seen.clone();
     bounded.bound(policy, host.now().monotonic);
     if bounded != *seen {
-        let _ = record.update(host, effects, |breaker| {
+        let _ = handle.update(host, effects, |breaker| {
             breaker.bound(policy, host.now().monotonic);
             Update::Changed((), None)
         });
@@ -174,19 +184,19 @@ fn bound_waits(
 }
 
 /// Good calls that this worker has kept to itself.
-fn write_tally(record: &ServiceHandle<'_>, host: &impl Host, effects: &mut Effects) {
-    let tally = record.tally();
+fn write_tally(handle: &ServiceHandle<'_>, host: &impl Host, effects: &mut Effects) {
+    let tally = handle.instance.local.tally();
     if tally.is_empty() {
         return;
     }
-    let policy = &record.service.policy;
-    let written = record.update(host, effects, |breaker| {
+    let policy = &handle.service.policy;
+    let written = handle.update(host, effects, |breaker| {
         let now = host.now();
         breaker.merge(policy, &tally, now.monotonic);
         let transition = breaker.evaluate(policy, now, scrambled(now.monotonic.as_nanos()));
         Update::Changed(breaker.next_tally(&tally), transition)
     });
     if let Ok(next) = written {
-        record.set_tally(next);
+        handle.instance.local.set_tally(next);
     }
 }

@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use breaker_filter::{Awaited, Effects, GivenUp, PendingCallout};
+use breaker_filter::{Effects, PendingCallout, TimedOut, WaitingCallers};
 
 use crate::host::{self, LogLevel};
 use crate::root::Worker;
@@ -15,8 +15,8 @@ struct Contexts {
     /// The plugin's contexts that there are, which are few. `None`: not configured yet.
     roots: Vec<(u32, Option<Rc<Worker>>)>,
     streams: Streams,
-    /// Whether it was said that streams come to one that is not configured.
-    said: bool,
+    /// Whether it was logged that streams come to one that is not configured.
+    warned: bool,
     /// Empty, but while a callback is at work: what it wants done takes no memory anew.
     effects: Effects,
 }
@@ -29,7 +29,7 @@ pub(crate) enum Caller {
 
 impl Contexts {
     const fn new() -> Self {
-        Self { roots: Vec::new(), streams: Streams::new(), said: false, effects: Effects::new() }
+        Self { roots: Vec::new(), streams: Streams::new(), warned: false, effects: Effects::new() }
     }
 
     fn root_mut(&mut self, number: u32) -> Option<&mut Option<Rc<Worker>>> {
@@ -39,7 +39,7 @@ impl Contexts {
 
 thread_local! {
     static CONTEXTS: RefCell<Contexts> = const { RefCell::new(Contexts::new()) };
-    static CALLS: RefCell<Awaited<Caller>> = const { RefCell::new(Awaited::new()) };
+    static CALLS: RefCell<WaitingCallers<Caller>> = const { RefCell::new(WaitingCallers::new()) };
 }
 
 /// Works on the contexts. The proxy does not call in while it is called, but for memory, so they
@@ -48,7 +48,7 @@ fn with_contexts<R>(f: impl FnOnce(&mut Contexts) -> R) -> Option<R> {
     CONTEXTS.try_with(|contexts| Some(f(&mut *contexts.try_borrow_mut().ok()?))).ok().flatten()
 }
 
-fn with_calls<R>(f: impl FnOnce(&mut Awaited<Caller>) -> R) -> Option<R> {
+fn with_calls<R>(f: impl FnOnce(&mut WaitingCallers<Caller>) -> R) -> Option<R> {
     CALLS.try_with(|calls| Some(f(&mut *calls.try_borrow_mut().ok()?))).ok().flatten()
 }
 
@@ -88,10 +88,10 @@ fn worker(root: u32) -> Option<Rc<Worker>> {
 
 /// A stream begins. Without a configuration there is nothing to do for it.
 pub(crate) fn begin_stream(stream: u32, root: u32) {
-    with_contexts(|Contexts { roots, streams, said, .. }| {
+    with_contexts(|Contexts { roots, streams, warned, .. }| {
         match roots.iter().find(|(number, _)| *number == root) {
             Some((_, Some(worker))) => streams.begin(stream, worker),
-            _ => complain_once(said),
+            _ => warn_once(warned),
         }
     });
 }
@@ -99,8 +99,8 @@ pub(crate) fn begin_stream(stream: u32, root: u32) {
 /// Streams come to a context that was never configured: its configuration was refused, or is
 /// withheld.
 #[cold]
-fn complain_once(said: &mut bool) {
-    if !std::mem::replace(said, true) {
+fn warn_once(warned: &mut bool) {
+    if !std::mem::replace(warned, true) {
         host::log(
             LogLevel::Error,
             "edge-breaker event=callback_missing callback=proxy_on_configure problem=\"no \
@@ -147,11 +147,11 @@ pub(crate) fn on_tick(root: u32) {
         return;
     };
     worker.on_tick();
-    let Some(GivenUp { callers, unheard }) = with_calls(|calls| calls.on_tick(root)) else {
+    let Some(TimedOut { callers, never_answered }) = with_calls(|calls| calls.on_tick(root)) else {
         return;
     };
-    if unheard {
-        worker.on_unheard();
+    if never_answered {
+        worker.on_callouts_unanswered();
     }
     for caller in callers {
         // A call of the timer's has a lease in the record, which ends by itself.

@@ -12,8 +12,8 @@ use std::ptr;
 use std::time::Duration;
 
 use breaker_filter::{
-    CalloutRequest, Headers, Host, Metric, Now, Peer, Property, Reply, StoreFault, SwapError,
-    Timestamp, UnixTime, Version,
+    CalloutRequest, Clock, Headers, Host, Metric, Now, Origin, Peer, Reply, Store, StoreFault,
+    Stream, SwapError, Timestamp, UnixTime, Version, VersionGauge,
 };
 
 use self::functions::*;
@@ -107,7 +107,7 @@ pub(crate) struct Proxy<'a> {
     pub(crate) metrics: &'a MetricIds,
 }
 
-impl Host for Proxy<'_> {
+impl Store for Proxy<'_> {
     fn load(&self, key: &str) -> Result<Option<(Vec<u8>, Version)>, StoreFault> {
         let (mut returned, mut cas) = (Returned::none(), 0);
         // SAFETY: pointers and sizes are of values that live until the call returns.
@@ -134,7 +134,9 @@ impl Host for Proxy<'_> {
             status => Err(SwapError::Fault(StoreFault { status })),
         }
     }
+}
 
+impl Clock for Proxy<'_> {
     fn now(&self) -> Now {
         let mut wall = 0;
         // SAFETY: it writes one number to where the pointer points.
@@ -144,25 +146,42 @@ impl Host for Proxy<'_> {
         let monotonic = monotonic().unwrap_or_default();
         Now { monotonic: Timestamp::from_nanos(monotonic), wall: UnixTime::from_nanos(wall) }
     }
+}
 
-    fn property(&self, property: Property) -> Option<Vec<u8>> {
-        let path: &[u8] = match property {
-            Property::ClusterName => b"xds\0cluster_name",
-            Property::RouteName => b"xds\0route_name",
-            Property::ResponseCodeDetails => b"response\0code_details",
-            Property::ResponseFlags => b"response\0flags",
-            Property::Connection => b"connection_id",
-        };
-        known(path).ok()
+impl Host for Proxy<'_> {
+    type Gauges = Self;
+
+    #[inline(always)]
+    fn gauges(&self) -> Option<&Self> {
+        Some(self)
+    }
+}
+
+impl Stream for Proxy<'_> {
+    fn cluster(&self) -> Option<Vec<u8>> {
+        known(b"xds\0cluster_name").ok()
+    }
+
+    fn route(&self) -> Option<Vec<u8>> {
+        known(b"xds\0route_name").ok()
+    }
+
+    fn connection(&self) -> Option<u64> {
+        Some(u64::from_le_bytes(known(b"connection_id").ok()?.try_into().ok()?))
     }
 
     fn peer(&self) -> Peer {
         match known(b"source\0address") {
             Ok(address) => Peer::At(address),
-            Err(NOT_FOUND) => Peer::Untold,
+            Err(NOT_FOUND) => Peer::Unknown,
             // The plugin may not ask: a capability that is not given must open nothing.
             Err(_) => Peer::Withheld,
         }
+    }
+
+    fn origin(&self) -> Origin {
+        let details = known(b"response\0code_details").ok();
+        Origin::from_envoy(details, || known(b"response\0flags").ok())
     }
 
     fn response_header(&self, name: &'static str) -> Option<Vec<u8>> {
@@ -176,17 +195,17 @@ impl Host for Proxy<'_> {
     fn response_trailer(&self, name: &'static str) -> Option<Vec<u8>> {
         header(Map::ResponseTrailers, name)
     }
+}
 
-    fn define(&self, number: usize, name: &str) {
-        self.metrics.of_service(number, name);
-    }
+impl VersionGauge for Proxy<'_> {
+    type Id = Metric;
 
-    fn define_slot(&self, number: usize, name: &str) {
-        self.metrics.of_slot(number, name);
+    fn define(&self, metric: Metric, name: &str) {
+        self.metrics.define(metric, name);
     }
 
     #[inline(always)]
-    fn metric(&self, metric: Metric) -> Option<u64> {
+    fn read(&self, metric: Metric) -> Option<u64> {
         let id = self.metrics.id(metric)?;
         let mut value = 0;
         // SAFETY: the pointer is of a value that lives until the call returns.

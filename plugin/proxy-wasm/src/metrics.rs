@@ -14,35 +14,23 @@ impl MetricIds {
     /// Defines the metrics of the module.
     pub(crate) fn of_module() -> Self {
         let ids = Self(RefCell::default());
-        ids.define(0, Metric::of_module(), "");
+        Metric::of_module().for_each(|metric| ids.define(metric, ""));
         ids
     }
 
-    /// Defines the metrics of a service. All at once and in advance: a counter that first shows up as
-    /// a one has not risen, as far as an alarm can tell.
-    pub(crate) fn of_service(&self, number: usize, name: &str) {
-        self.define(number.saturating_add(1), Metric::of_service(number), name);
-    }
-
-    /// Defines the gauge of a slot.
-    pub(crate) fn of_slot(&self, number: usize, name: &str) {
-        self.define(number.saturating_add(1), [Metric::Slot(number)].into_iter(), name);
-    }
-
-    fn define(&self, services: usize, metrics: impl Iterator<Item = Metric>, service: &str) {
-        // Borrowed for no longer than this, here and below, so that it is never refused.
-        let Ok(mut ids) = self.0.try_borrow_mut() else {
-            return;
+    /// Defines a metric: that of a service, or of a slot, with this name.
+    pub(crate) fn define(&self, metric: Metric, name: &str) {
+        let kind = match metric.kind() {
+            MetricKind::Counter => MetricType::Counter,
+            MetricKind::Gauge => MetricType::Gauge,
         };
-        let len = ids.len().max(Metric::count(services));
-        ids.resize(len, None);
-        for metric in metrics {
-            let kind = match metric.kind() {
-                MetricKind::Counter => MetricType::Counter,
-                MetricKind::Gauge => MetricType::Gauge,
-            };
-            if let Some(id) = ids.get_mut(metric.index()) {
-                *id = host::define_metric(kind, &metric.stat_name(service));
+        let id = host::define_metric(kind, &metric.stat_name(name));
+        // Borrowed for no longer than this, here and below, so that it is never refused.
+        if let Ok(mut ids) = self.0.try_borrow_mut() {
+            let len = ids.len().max(metric.index().saturating_add(1));
+            ids.resize(len, None);
+            if let Some(known) = ids.get_mut(metric.index()) {
+                *known = id;
             }
         }
     }

@@ -62,7 +62,7 @@ impl Worker {
                 let (pending, request) = callout.into_parts();
                 match host::call(&request) {
                     Ok(call) => {
-                        let ticks = self.filter.patience(request.timeout);
+                        let ticks = self.filter.callout_ticks(request.timeout);
                         let caller = Caller::Callout { root: self.root, pending };
                         contexts::await_call(call, self.root, ticks, caller);
                     }
@@ -79,8 +79,8 @@ impl Worker {
     }
 
     /// No answer to a call comes.
-    pub(crate) fn on_unheard(&self) {
-        self.run(|effects| self.filter.on_unheard(effects));
+    pub(crate) fn on_callouts_unanswered(&self) {
+        self.run(|effects| self.filter.on_callouts_unanswered(effects));
     }
 
     /// The answer to a call of the timer's is there. No headers: the call was reset, its answer too

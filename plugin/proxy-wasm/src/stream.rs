@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use breaker_filter::{
     AnswerHead, CalloutRequest, Effects, Exchange, FallbackAnswer, FallbackVerdict, Headers, Piece,
-    REPLACED_STATUS, Replacement, RequestAction, RequestVerdict, ResponseAnnotations,
-    ResponseVerdict, Substitute, TrailersVerdict, Way,
+    REPLACED_STATUS, ReplaceBy, Replacement, RequestAction, RequestVerdict, ResponseAnnotations,
+    ResponseVerdict, Substitute, TrailersVerdict,
 };
 
 use crate::contexts::{self, Caller};
@@ -91,18 +91,20 @@ impl Stream {
     #[inline(never)]
     fn carry_out(&mut self, verdict: ResponseVerdict, effects: &mut Effects) -> Action {
         match verdict {
-            ResponseVerdict::Continue(told) => tell(told),
+            ResponseVerdict::Continue(annotations) => annotate(annotations),
             ResponseVerdict::Ask(callout) => match self.ask(&callout, effects) {
                 Some(call) => {
                     let worker = &self.worker;
-                    let ticks = worker.filter.patience(callout.timeout);
+                    let ticks = worker.filter.callout_ticks(callout.timeout);
                     let caller = Caller::Stream(self.number);
                     contexts::await_call(call, worker.root, ticks, caller);
                     return Action::Pause;
                 }
                 None => {
-                    if let FallbackVerdict::Resume(told) = self.fallback_verdict(None, effects) {
-                        tell(told);
+                    if let FallbackVerdict::Resume(annotations) =
+                        self.fallback_verdict(None, effects)
+                    {
+                        annotate(annotations);
                     }
                 }
             },
@@ -115,16 +117,16 @@ impl Stream {
     fn replace(&mut self, substitute: Substitute) -> Action {
         let Self { worker, exchange, .. } = self;
         let replacement = worker.filter.replace(exchange, substitute, &worker.proxy());
-        let Replacement { replaced, way } = replacement;
+        let Replacement { replaced, by } = replacement;
         if let Some(status) = replaced {
             host::note(REPLACED_STATUS, &status.to_string());
         }
-        match way {
-            Way::InPlace(headers) => {
+        match by {
+            ReplaceBy::Rewriting(headers) => {
                 host::set_headers(Map::Response, headers);
                 Action::Continue
             }
-            Way::Local(reply) => {
+            ReplaceBy::LocalReply(reply) => {
                 host::reply(&reply);
                 Action::Pause
             }
@@ -200,8 +202,8 @@ impl Stream {
                     host::resume_response();
                 }
             }
-            FallbackVerdict::Resume(told) => {
-                tell(told);
+            FallbackVerdict::Resume(annotations) => {
+                annotate(annotations);
                 host::resume_response();
             }
         }
@@ -243,11 +245,11 @@ fn carry_out(verdict: RequestVerdict) -> Action {
 }
 
 /// Sets headers of the answer, and removes what it says itself in the filter's name.
-fn tell(told: ResponseAnnotations) {
-    for name in told.removed() {
+fn annotate(annotations: ResponseAnnotations) {
+    for name in annotations.removed() {
         host::remove_header(Map::Response, name);
     }
-    for (name, value) in told.headers() {
+    for (name, value) in annotations.headers() {
         host::set_header(Map::Response, name, value);
     }
 }

@@ -3,7 +3,7 @@
 
 mod fields;
 
-use breaker_filter::Config;
+use config::Config;
 use serde_json::{Map, Value, json};
 
 use crate::fields::{FIELDS, OBJECTS};

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use breaker_filter::{
-    Change, Effects, Headers, Metric, Now, Peer, Property, Reply, StoreFault, SwapError, Timestamp,
+    Change, Effects, Headers, Metric, Now, Origin, Peer, Reply, StoreFault, SwapError, Timestamp,
     UnixTime, Version,
 };
 use scenario::{Head, WALL_START};
@@ -126,7 +126,7 @@ impl Store {
     }
 }
 
-impl breaker_filter::Host for At<'_> {
+impl breaker_filter::Store for At<'_> {
     fn load(&self, key: &str) -> Result<Option<(Vec<u8>, Version)>, StoreFault> {
         let store = &self.proxy.store;
         if store.unreadable.get() {
@@ -151,7 +151,9 @@ impl breaker_filter::Host for At<'_> {
         store.put(key, value.to_vec());
         Ok(())
     }
+}
 
+impl breaker_filter::Clock for At<'_> {
     fn now(&self) -> Now {
         let passed = self.proxy.now.get().as_nanos() as u64;
         let wall = (WALL_START + passed).saturating_add_signed(self.proxy.wall_offset.get());
@@ -160,21 +162,37 @@ impl breaker_filter::Host for At<'_> {
             wall: UnixTime::from_nanos(wall),
         }
     }
+}
 
-    fn property(&self, property: Property) -> Option<Vec<u8>> {
-        let text = |text: &str| text.as_bytes().to_vec();
-        match property {
-            Property::ClusterName => self.facts.cluster.as_deref().map(text),
-            Property::RouteName => self.facts.route.as_deref().map(text),
-            Property::ResponseCodeDetails => self.facts.details.map(text),
-            Property::ResponseFlags => Some(self.facts.flags.to_le_bytes().to_vec()),
-            Property::Connection => self.facts.connection.map(|it| it.to_le_bytes().to_vec()),
-        }
+impl breaker_filter::Host for At<'_> {
+    type Gauges = Self;
+
+    fn gauges(&self) -> Option<&Self> {
+        Some(self)
+    }
+}
+
+impl breaker_filter::Stream for At<'_> {
+    fn cluster(&self) -> Option<Vec<u8>> {
+        self.facts.cluster.as_deref().map(|name| name.as_bytes().to_vec())
+    }
+
+    fn route(&self) -> Option<Vec<u8>> {
+        self.facts.route.as_deref().map(|name| name.as_bytes().to_vec())
+    }
+
+    fn connection(&self) -> Option<u64> {
+        self.facts.connection
+    }
+
+    fn origin(&self) -> Origin {
+        let details = self.facts.details.map(|details| details.as_bytes().to_vec());
+        Origin::from_envoy(details, || Some(self.facts.flags.to_le_bytes().to_vec()))
     }
 
     fn peer(&self) -> Peer {
         let peer = self.facts.peer.as_deref();
-        peer.map_or(Peer::Untold, |address| Peer::At(address.as_bytes().to_vec()))
+        peer.map_or(Peer::Unknown, |address| Peer::At(address.as_bytes().to_vec()))
     }
 
     fn response_header(&self, name: &'static str) -> Option<Vec<u8>> {
@@ -195,16 +213,16 @@ impl breaker_filter::Host for At<'_> {
         let code = self.facts.trailer.filter(|_| name == "grpc-status");
         code.map(|code| code.to_string().into_bytes())
     }
+}
 
-    fn define(&self, number: usize, name: &str) {
-        self.proxy.define(self.metrics, Metric::of_service(number), name);
+impl breaker_filter::VersionGauge for At<'_> {
+    type Id = Metric;
+
+    fn define(&self, metric: Metric, name: &str) {
+        self.proxy.define(self.metrics, std::iter::once(metric), name);
     }
 
-    fn define_slot(&self, number: usize, name: &str) {
-        self.proxy.define(self.metrics, std::iter::once(Metric::Slot(number)), name);
-    }
-
-    fn metric(&self, metric: Metric) -> Option<u64> {
+    fn read(&self, metric: Metric) -> Option<u64> {
         (!self.proxy.is_component).then(|| self.metrics.of(metric).get())
     }
 

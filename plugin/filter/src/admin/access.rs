@@ -110,7 +110,7 @@ fn is_equal(given: &[u8], token: &[u8]) -> bool {
 /// Whether whoever asks is on this machine. What cannot be read is not.
 fn check_peer(peer: &Peer) -> Result<(), Denied> {
     let address = match peer {
-        Peer::Untold => return Ok(()),
+        Peer::Unknown => return Ok(()),
         Peer::Withheld => return Err(Denied::Peer),
         Peer::At(address) => address.as_slice(),
     };

@@ -1,7 +1,7 @@
 //! The page: one file without anything from elsewhere, put together by the build script.
 
 use crate::headers::{Facts, Headers};
-use crate::reply::Reply;
+use crate::response::reply::Reply;
 
 const PAGE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/page.html"));
 

@@ -1,16 +1,17 @@
 //! A breaker as the admin API shows it.
 
 use breaker::{Counts, DivertReason, Outcome, UnixTime};
+use shared::VersionGauge;
 
 use crate::clusters::Unknown;
 use crate::events::{self, percent};
 use crate::host::Host;
-use crate::reply::rfc3339;
+use crate::response::reply::rfc3339;
 use crate::status::ServiceStatus;
 use crate::telemetry::{Metric, ServiceMetric};
 
 #[derive(serde::Serialize)]
-pub(super) struct Services {
+pub(super) struct ServiceList {
     /// By the proxy's clock: what times are to be compared with.
     pub(super) now: String,
     pub(super) services: Vec<View>,
@@ -20,7 +21,7 @@ pub(super) struct Services {
 }
 
 #[derive(serde::Serialize)]
-pub(super) struct Events<'a> {
+pub(super) struct EventList<'a> {
     pub(super) events: Vec<events::View<'a>>,
 }
 
@@ -69,7 +70,7 @@ impl View {
             let counts = counts.filter(|counts| counts.calls > 0)?;
             Some(percent(part(&counts), counts.calls))
         };
-        let count = |metric| host.metric(Metric::Of(series?, metric));
+        let count = |metric| host.gauges()?.read(Metric::Of(series?, metric));
         let diverted = DivertReason::ALL.map(|reason| count(ServiceMetric::NotPermitted(reason)));
         let written = |at: Option<UnixTime>| at.map(rfc3339);
         Self {

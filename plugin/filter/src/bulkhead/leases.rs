@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use breaker::Timestamp;
+use config::ClassId;
+use shared::Reader;
 
 /// How long a worker's word holds. A worker that has crashed says nothing any more, and its calls
 /// are forgotten after this time; one that is at work renews its word with each call, and by the
@@ -20,12 +22,6 @@ const MOST_ENTRIES: usize = 4_096;
 /// What is left of them for calls whose requests are complete, whatever others come.
 const KEPT_ENTRIES: usize = MOST_ENTRIES / 2;
 
-/// A class of calls: the hash of its name, so that two configurations mean the same by it.
-pub(crate) type ClassId = u32;
-
-/// Calls of no class.
-pub(crate) const NO_CLASS: ClassId = 0;
-
 /// Calls of one worker under way, by its own count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Entry {
@@ -42,10 +38,6 @@ pub(crate) struct Leases {
     last: u32,
     entries: Vec<Entry>,
 }
-
-/// The bytes were written by nobody, or by a version that this one does not know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Unreadable;
 
 impl Leases {
     /// Leases where there are none, or none any more: workers may be at work that have a number from
@@ -118,30 +110,32 @@ impl Leases {
         bytes
     }
 
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Unreadable> {
-        let (head, rest) = bytes.split_first_chunk::<HEAD_LEN>().ok_or(Unreadable)?;
-        let [FORMAT, _, _, _, last @ ..] = *head else {
-            return Err(Unreadable);
+    /// `None`: the bytes are no leases.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut rest = Reader(bytes);
+        let [FORMAT, _, _, _] = rest.array()? else {
+            return None;
         };
-        let (entries, rest) = rest.as_chunks::<ENTRY_LEN>();
-        if !rest.is_empty() || entries.len() > MOST_ENTRIES {
-            return Err(Unreadable);
+        let last = rest.u32()?;
+        let len = rest.0.len();
+        if !len.is_multiple_of(ENTRY_LEN) || len / ENTRY_LEN > MOST_ENTRIES {
+            return None;
         }
-        let entries = entries.iter().map(|entry| {
-            let (numbers, time) = entry.split_at(16);
-            let (numbers, _) = numbers.as_chunks::<4>();
-            let number = |at: usize| numbers.get(at).map_or(0, |bytes| u32::from_le_bytes(*bytes));
-            let until = time.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
-            let until = Timestamp::from_nanos(until);
-            Entry { worker: number(0), class: number(1), calls: number(2), until }
-        });
-        Ok(Self { last: u32::from_le_bytes(last), entries: entries.collect() })
+        let mut entries = Vec::with_capacity(len / ENTRY_LEN);
+        while !rest.is_empty() {
+            let (worker, class, calls, _) = (rest.u32()?, rest.u32()?, rest.u32()?, rest.u32()?);
+            let until = Timestamp::from_nanos(rest.u64()?);
+            entries.push(Entry { worker, class, calls, until });
+        }
+        Some(Self { last, entries })
     }
 }
 
 #[cfg(test)]
 #[allow(clippy::indexing_slicing, reason = "a test that panics has failed, as it should")]
 mod tests {
+    use config::NO_CLASS;
+
     use super::*;
 
     fn at(millis: u64) -> Timestamp {
@@ -198,7 +192,7 @@ mod tests {
         assert_eq!(leases.total(), 2_048);
         set(&mut leases, 10, &[(NO_CLASS, 3)], at(0));
         assert_eq!(leases.total(), 2_051);
-        assert_eq!(Leases::decode(&leases.encode()), Ok(leases));
+        assert_eq!(Leases::decode(&leases.encode()), Some(leases));
     }
 
     #[test]
@@ -207,15 +201,15 @@ mod tests {
         set(&mut leases, 1, &[(NO_CLASS, 3), (u32::MAX, 1)], at(1));
         set(&mut leases, 9, &[(7, u32::MAX)], at(2));
         let bytes = leases.encode();
-        assert_eq!(Leases::decode(&bytes), Ok(leases));
+        assert_eq!(Leases::decode(&bytes), Some(leases));
         for len in
             (0..bytes.len()).filter(|len| *len != HEAD_LEN && (*len < 8 || (len - 8) % 24 > 0))
         {
-            assert_eq!(Leases::decode(&bytes[..len]), Err(Unreadable), "{len} bytes");
+            assert_eq!(Leases::decode(&bytes[..len]), None, "{len} bytes");
         }
         let mut newer = bytes;
         newer[0] = 2;
-        assert_eq!(Leases::decode(&newer), Err(Unreadable));
-        assert!(Leases::decode(&vec![1; HEAD_LEN + ENTRY_LEN * (MOST_ENTRIES + 1)]).is_err());
+        assert_eq!(Leases::decode(&newer), None);
+        assert!(Leases::decode(&vec![1; HEAD_LEN + ENTRY_LEN * (MOST_ENTRIES + 1)]).is_none());
     }
 }

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use breaker::Timestamp;
 
-use super::leases::{ClassId, Leases};
-use crate::config::Bulkhead;
+use config::{Bulkhead, ClassId};
 
-/// A place that a call has, to be given back.
+use super::leases::Leases;
+
+/// A permit that a call has, to be released.
 #[derive(Debug, PartialEq, Eq)]
-#[must_use = "a place is given back"]
-pub(crate) struct Place {
+#[must_use = "a permit is released"]
+pub(crate) struct BulkheadPermit {
     /// By its number: zero is none, then as configured.
     class: usize,
     /// The end of its time, unless the request is complete.
@@ -27,7 +28,7 @@ pub(super) struct UnderWay {
     partial: Vec<Group>,
 }
 
-/// Calls of one class whose requests are not complete, and that give their places back together:
+/// Calls of one class whose requests are not complete, and whose permits end together:
 /// what all workers have to write and to read is little, however many there are.
 #[derive(Debug)]
 struct Group {
@@ -36,7 +37,7 @@ struct Group {
     calls: u32,
 }
 
-impl Place {
+impl BulkheadPermit {
     /// The class of its call.
     pub(super) const fn class(&self) -> usize {
         self.class
@@ -47,63 +48,63 @@ impl Place {
         self.until.is_some()
     }
 
-    /// Whether it has been given back, since its request was not complete in time.
+    /// Whether its time is over, since its request was not complete before.
     pub(super) fn is_over(&self, now: impl FnOnce() -> Timestamp) -> bool {
         self.until.is_some_and(|until| until <= now())
     }
 }
 
 impl UnderWay {
-    /// The place that a call of a class takes now. It is another's as well if that one's time ends
-    /// within the last tenth of its own: then it ends with it.
-    pub(super) fn place(
+    /// The permit that a call of a class gets now. It ends together with another one if that one's time
+    /// ends within the last tenth of its own.
+    pub(super) fn permit(
         &self,
         class: usize,
         complete: bool,
         limit: Duration,
         now: Timestamp,
-    ) -> Place {
+    ) -> BulkheadPermit {
         let latest = now.after(limit);
         let earliest = now.after(limit.saturating_sub(limit / 10));
         let near = |group: &&Group| {
             group.class == class && earliest < group.until && group.until <= latest
         };
         let shared = || self.partial.iter().find(near).map_or(latest, |group| group.until);
-        Place { class, until: (!complete).then(shared) }
+        BulkheadPermit { class, until: (!complete).then(shared) }
     }
 
-    /// Counts a call that takes a place.
-    pub(super) fn add(&mut self, place: &Place) {
-        match place.until {
+    /// Counts a call that has a permit.
+    pub(super) fn add(&mut self, permit: &BulkheadPermit) {
+        match permit.until {
             None => {
-                if self.complete.len() <= place.class {
-                    self.complete.resize(place.class.saturating_add(1), 0);
+                if self.complete.len() <= permit.class {
+                    self.complete.resize(permit.class.saturating_add(1), 0);
                 }
             }
             Some(until) => {
-                if self.calls(place).is_none() {
-                    self.partial.push(Group { class: place.class, until, calls: 0 });
+                if self.calls(permit).is_none() {
+                    self.partial.push(Group { class: permit.class, until, calls: 0 });
                 }
             }
         }
-        if let Some(calls) = self.calls(place) {
+        if let Some(calls) = self.calls(permit) {
             *calls = calls.saturating_add(1);
         }
     }
 
     /// Counts a call no longer.
-    pub(super) fn remove(&mut self, place: &Place) {
-        if let Some(calls) = self.calls(place) {
+    pub(super) fn remove(&mut self, permit: &BulkheadPermit) {
+        if let Some(calls) = self.calls(permit) {
             *calls = calls.saturating_sub(1);
         }
     }
 
-    /// How many calls there are of a place's kind.
-    fn calls(&mut self, place: &Place) -> Option<&mut u32> {
-        match place.until {
-            None => self.complete.get_mut(place.class),
+    /// How many calls there are of a permit's kind.
+    fn calls(&mut self, permit: &BulkheadPermit) -> Option<&mut u32> {
+        match permit.until {
+            None => self.complete.get_mut(permit.class),
             Some(until) => {
-                let same = |group: &&mut Group| (group.class, group.until) == (place.class, until);
+                let same = |group: &&mut Group| (group.class, group.until) == (permit.class, until);
                 self.partial.iter_mut().find(same).map(|group| &mut group.calls)
             }
         }
@@ -115,7 +116,7 @@ impl UnderWay {
     }
 
     /// Writes into the leases what this worker has under way now.
-    pub(super) fn tell(
+    pub(super) fn write(
         &mut self,
         bulkhead: &Bulkhead,
         worker: u32,

@@ -6,15 +6,16 @@
 
 use std::collections::VecDeque;
 
-use breaker::{Counts, Mode, Reason, StateName, UnixTime};
+use breaker::{Counts, Mode, Now, Reason, StateName, UnixTime};
+use shared::{Decoded, Kind, Reader, push_text};
 
-use super::{Event, View};
-use crate::naming::{is_shown_byte, push_text, take_text};
+use super::event::{Event, View};
+use config::naming::{LONGEST_NAME, is_shown_byte};
 
 /// How many are kept.
 pub(crate) const MOST_EVENTS: usize = 128;
 
-pub(super) const FORMAT: u8 = 1;
+const FORMAT: u8 = 1;
 
 /// No number of an event comes near it.
 const MOST_NUMBERS: u64 = 1 << 62;
@@ -27,6 +28,25 @@ pub(crate) struct Ring {
     /// The number of the next event.
     next: u64,
     events: VecDeque<Event>,
+}
+
+/// The list of events.
+pub(crate) struct RingKind;
+
+impl Kind for RingKind {
+    type Value = Ring;
+
+    fn decode(&self, bytes: &[u8]) -> Decoded<Ring> {
+        Decoded::new(Ring::decode(bytes), bytes, FORMAT, "events")
+    }
+
+    fn encode(&self, ring: &Ring) -> impl AsRef<[u8]> {
+        ring.encode()
+    }
+
+    fn replacement(&self, now: Now) -> Option<Ring> {
+        Some(Ring::begun(now.wall))
+    }
 }
 
 impl Ring {
@@ -101,8 +121,8 @@ impl Ring {
 
     /// `None`: the bytes are no list of events.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
-        let mut rest = bytes.strip_prefix(&[FORMAT])?;
-        let (epoch, next) = (take_u64(&mut rest)?, take_u64(&mut rest)?);
+        let mut rest = Reader(bytes.strip_prefix(&[FORMAT])?);
+        let (epoch, next) = (rest.u64()?, rest.u64()?);
         let mut events = VecDeque::new();
         while !rest.is_empty() {
             events.push_back(read_event(&mut rest)?);
@@ -113,15 +133,11 @@ impl Ring {
     }
 }
 
-fn read_event(rest: &mut &[u8]) -> Option<Event> {
-    let (at, generation) = (UnixTime::from_nanos(take_u64(rest)?), take_u64(rest)?);
-    let failures = take_u32(rest)?;
-    let calls = Counts { calls: take_u32(rest)?, failures: take_u32(rest)?, slow: take_u32(rest)? };
-    let mut name = || {
-        let (name, after) = take_text(rest, is_shown_byte)?;
-        *rest = after;
-        Some(name)
-    };
+fn read_event(rest: &mut Reader<'_>) -> Option<Event> {
+    let (at, generation) = (UnixTime::from_nanos(rest.u64()?), rest.u64()?);
+    let failures = rest.u32()?;
+    let calls = Counts { calls: rest.u32()?, failures: rest.u32()?, slow: rest.u32()? };
+    let mut name = || rest.text(LONGEST_NAME, is_shown_byte);
     let (service, from, to, reason, mode) = (name()?, name()?, name()?, name()?, name()?);
     Some(Event {
         at,
@@ -134,18 +150,6 @@ fn read_event(rest: &mut &[u8]) -> Option<Event> {
         calls,
         generation,
     })
-}
-
-fn take_u64(rest: &mut &[u8]) -> Option<u64> {
-    let (bytes, after) = rest.split_first_chunk()?;
-    *rest = after;
-    Some(u64::from_le_bytes(*bytes))
-}
-
-fn take_u32(rest: &mut &[u8]) -> Option<u32> {
-    let (bytes, after) = rest.split_first_chunk()?;
-    *rest = after;
-    Some(u32::from_le_bytes(*bytes))
 }
 
 #[cfg(test)]

@@ -1,49 +1,56 @@
-//! The request of an admitted call is complete: what the call has, it has as complete calls do from
-//! now on.
+//! All of a request has come: what its call holds, it holds as complete calls do from now on.
 
 use breaker::{DivertReason, Mode, Permit};
 
-use super::admission::Standing;
-use super::{Call, Exchange, Held, Phase};
-use crate::bulkhead::{Place, Taken};
-use crate::config::Bulkhead;
+use super::call::Call;
+use super::diversion::rejection;
+use super::state::{Exchange, HeldPermit, Phase};
+use crate::bulkhead::{Acquired, BulkheadPermit, Permits};
 use crate::effects::Effects;
-use crate::filter::Filter;
+use crate::handle::ServiceHandle;
 use crate::host::Host;
-use crate::reply::Reply;
-use crate::store::{ServiceHandle, Update};
+use crate::request::admission::Snapshot;
+use crate::response::reply::Reply;
+use crate::services::Services;
+use crate::store::Update;
 use crate::telemetry::ServiceMetric;
 
-impl Filter {
-    /// All of a request has come; its last piece is to go on if this gives nothing. A call whose
-    /// place was given back meanwhile takes one again; where there is none left, this is its
-    /// answer.
-    pub(super) fn complete_places(
-        &self,
-        exchange: &mut Exchange,
+impl Exchange {
+    /// All of the request has come: the last piece of its body, or its trailers. That is to go on if
+    /// this gives nothing. A call whose bulkhead permit was given back meanwhile takes one again;
+    /// where there is none left, this is its answer.
+    pub(crate) fn on_request_end(
+        &mut self,
+        services: &Services,
         host: &impl Host,
         effects: &mut Effects,
     ) -> Option<Reply> {
-        let unanswered = matches!(&exchange.phase, Phase::Admitted(Call { head: None, .. }));
-        if let Some(Held { breaker, place }) =
-            exchange.held.take_if(|held| held.place.awaits_request())
-            && let Some(record) = self.record(breaker)
-            && let Some(bulkhead) = &record.service.bulkhead
+        if let Phase::Admitted(call) = &mut self.phase
+            && !call.complete
         {
-            match record.keep_place(bulkhead, place, unanswered, host, effects) {
-                Ok(place) => exchange.held = place.map(|place| Held { breaker, place }),
-                Err(standing) => {
-                    if let Phase::Admitted(call) = std::mem::take(&mut exchange.phase) {
-                        record.give_permit_back(call.permit, host, effects);
+            call.complete(services.handle(call.breaker)?.service, host);
+        }
+        let unanswered = matches!(&self.phase, Phase::Admitted(Call { head: None, .. }));
+        if let Some(HeldPermit { breaker, permit }) =
+            self.held.take_if(|held| held.permit.awaits_request())
+            && let Some(handle) = services.handle(breaker)
+            && let Some(permits) = handle.permits()
+        {
+            match handle.keep_permit(&permits, &permit, unanswered, host, effects) {
+                Ok(permit) => self.held = permit.map(|permit| HeldPermit { breaker, permit }),
+                Err(snapshot) => {
+                    if let Phase::Admitted(call) = std::mem::take(&mut self.phase) {
+                        handle.give_permit_back(call.permit, host, effects);
                     }
-                    return Some(self.rejection(DivertReason::Bulkhead, standing, host));
+                    let expose = services.config.expose_state;
+                    return Some(rejection(expose, DivertReason::Bulkhead, snapshot, host));
                 }
             }
         }
-        if let Phase::Admitted(call) = &mut exchange.phase
+        if let Phase::Admitted(call) = &mut self.phase
             && call.permit.awaits_request()
-            && let Some(record) = self.record(call.breaker)
-            && record.complete(&call.permit, host, effects)
+            && let Some(handle) = services.handle(call.breaker)
+            && handle.complete(&call.permit, host, effects)
         {
             call.permit.set_complete();
         }
@@ -52,36 +59,36 @@ impl Filter {
 }
 
 impl ServiceHandle<'_> {
-    /// Keeps the place of a call whose request is complete now. An error: it was given back, and
-    /// there is no other.
+    /// Keeps the bulkhead permit of a call whose request is complete now. An error: it was given back,
+    /// and there is no other.
     ///
     /// A call that is being answered already cannot be turned away any more, nor can any on some
-    /// hosts. It takes its place whether there is one or not: the service is at work on it, and what
+    /// hosts. It takes a permit whether there is one or not: the service is at work on it, and what
     /// is counted is what is under way.
-    fn keep_place<H: Host>(
+    fn keep_permit<H: Host>(
         &self,
-        bulkhead: &Bulkhead,
-        place: Place,
+        permits: &Permits<'_>,
+        permit: &BulkheadPermit,
         unanswered: bool,
         host: &H,
         effects: &mut Effects,
-    ) -> Result<Option<Place>, Standing> {
-        let standing = self.standing(host, effects);
-        let mode = standing.map(|standing| standing.mode);
+    ) -> Result<Option<BulkheadPermit>, Snapshot> {
+        let snapshot = self.snapshot(host, effects);
+        let mode = snapshot.map(|snapshot| snapshot.mode);
         let heeded = H::ANSWERS_LATE && unanswered && mode == Some(Mode::Enabled);
-        let taken = self.complete_place(bulkhead, place, heeded, host, effects);
-        if unanswered && matches!(taken, Taken::Full(_)) {
+        let acquired = permits.complete(permit, heeded, host, effects);
+        if unanswered && matches!(acquired, Acquired::Full(_)) {
             effects.count_of(self.number, ServiceMetric::NotPermitted(DivertReason::Bulkhead));
         }
-        match (taken, standing) {
-            (Taken::Full(None), Some(standing)) => Err(standing),
-            (Taken::Place(place) | Taken::Full(Some(place)), _) => Ok(Some(place)),
-            (Taken::Full(None) | Taken::Unknown, _) => Ok(None),
+        match (acquired, snapshot) {
+            (Acquired::Full(None), Some(snapshot)) => Err(snapshot),
+            (Acquired::Permit(permit) | Acquired::Full(Some(permit)), _) => Ok(Some(permit)),
+            (Acquired::Full(None) | Acquired::Unknown, _) => Ok(None),
         }
     }
 
-    /// Has a trial keep its place. What cannot be written, or comes too late, changes nothing: the
-    /// place returns by itself, and the trial has no say.
+    /// Has a trial keep its slot. What cannot be written, or comes too late, changes nothing: the
+    /// slot returns by itself, and the trial has no say.
     fn complete(&self, permit: &Permit, host: &impl Host, effects: &mut Effects) -> bool {
         let completed = self.update(host, effects, |breaker| {
             match breaker.complete(permit, host.now().monotonic) {

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use breaker::Timestamp;
+use shared::{Decoded, Kind, Reader};
 
 use crate::config::Notify;
 use crate::events::Ring;
@@ -19,11 +20,26 @@ const SLACK: Duration = Duration::from_secs(1);
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-pub(super) const FORMAT: u8 = 1;
+const FORMAT: u8 = 1;
+
+/// The outbox.
+pub(crate) struct OutboxKind;
+
+impl Kind for OutboxKind {
+    type Value = Outbox;
+
+    fn decode(&self, bytes: &[u8]) -> Decoded<Outbox> {
+        Decoded::new(Outbox::decode(bytes), bytes, FORMAT, "outbox")
+    }
+
+    fn encode(&self, outbox: &Outbox) -> impl AsRef<[u8]> {
+        outbox.encode()
+    }
+}
 
 /// Where the posting of events stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Outbox {
+pub(crate) struct Outbox {
     /// Which list the numbers are of.
     epoch: u64,
     /// The oldest event that is not done with.
@@ -178,21 +194,15 @@ impl Outbox {
 
     /// `None`: the bytes are no outbox.
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
-        let ([format, batch, attempt], rest) = bytes.split_first_chunk()?;
-        let (done, rest) = rest.split_first_chunk()?;
-        let (refused, rest) = rest.split_first_chunk()?;
-        let (epoch, rest) = rest.split_first_chunk()?;
-        let (first, rest) = rest.split_first_chunk()?;
-        let until = u64::from_le_bytes(*rest.as_array()?);
-        (*format == FORMAT && *batch <= BATCH).then_some(Self {
-            epoch: u64::from_le_bytes(*epoch),
-            first: u64::from_le_bytes(*first),
-            batch: *batch,
-            attempt: *attempt,
-            done: u16::from_le_bytes(*done),
-            refused: u16::from_le_bytes(*refused),
-            until: Timestamp::from_nanos(until),
-        })
+        let mut rest = Reader(bytes);
+        let [FORMAT, batch, attempt] = rest.array()? else {
+            return None;
+        };
+        let (done, refused) = (rest.u16()?, rest.u16()?);
+        let (epoch, first) = (rest.u64()?, rest.u64()?);
+        let until = Timestamp::from_nanos(rest.u64()?);
+        let outbox = Self { epoch, first, batch, attempt, done, refused, until };
+        (rest.is_empty() && batch <= BATCH).then_some(outbox)
     }
 }
 

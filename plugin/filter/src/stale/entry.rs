@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use breaker::Timestamp;
+use shared::Reader;
 
 use super::rules;
-use crate::budget::Body;
+use crate::budget::body::Body;
 use crate::headers::Headers;
-use crate::reply::Reply;
+use crate::response::reply::Reply;
 
-const VERSION: u8 = 1;
+pub(super) const FORMAT: u8 = 1;
 
 /// The longest address of an answer that is kept, in bytes.
 pub(super) const LONGEST_ADDRESS: usize = 4 * 1024;
@@ -22,6 +23,9 @@ const LONGEST_VARY: usize = 4 * 1024;
 /// What an entry may have beside its body, in bytes: address, headers, what it depends on, and the
 /// numbers that say how long each is, which are counted as headers are.
 pub(crate) const OVERHEAD: usize = LONGEST_ADDRESS + LONGEST_HEADERS + LONGEST_VARY + 64;
+
+// As configurations are bounded by it.
+const _: () = assert!(OVERHEAD == config::STALE_OVERHEAD);
 
 /// What a header takes in memory beside its name and its value: where they are, and what the
 /// allocator adds to each.
@@ -98,7 +102,7 @@ impl Entry {
 
     pub(super) fn encode(&self, body: &Body) -> Vec<u8> {
         let mut out = Writer(Vec::with_capacity(body.len().saturating_add(self.size())));
-        out.0.extend([VERSION, 0]);
+        out.0.extend([FORMAT, 0]);
         out.0.extend(self.status.to_le_bytes());
         out.0.extend(self.stored.as_nanos().to_le_bytes());
         out.seconds(Some(self.age));
@@ -127,26 +131,24 @@ impl Entry {
     /// An answer and its body. `None`: these bytes are no entry, or an emptied slot.
     pub(super) fn decode(bytes: &[u8]) -> Option<(Self, Vec<u8>)> {
         let mut input = Reader(bytes);
-        let [VERSION, _] = input.array()? else {
+        let [FORMAT, _] = input.array()? else {
             return None;
         };
-        let status = u16::from_le_bytes(input.array()?);
-        let stored = Timestamp::from_nanos(u64::from_le_bytes(input.array()?));
-        let age = input.seconds()?.unwrap_or_default();
-        let oldest = input.seconds()?;
-        let key = input.bytes()?.to_vec();
+        let status = input.u16()?;
+        let stored = Timestamp::from_nanos(input.u64()?);
+        let (age, oldest) = (seconds(&mut input)?.unwrap_or_default(), seconds(&mut input)?);
+        let key = field(&mut input)??.to_vec();
         let mut vary = Vec::new();
-        for _ in 0..input.number()? {
-            let name = input.bytes()?.to_vec();
-            vary.push((name, input.optional()?.map(<[u8]>::to_vec)));
+        for _ in 0..input.u32()? {
+            vary.push((field(&mut input)??.to_vec(), field(&mut input)?.map(<[u8]>::to_vec)));
         }
         let mut headers = Vec::new();
-        for _ in 0..input.number()? {
-            headers.push((input.bytes()?.to_vec(), input.bytes()?.to_vec()));
+        for _ in 0..input.u32()? {
+            headers.push((field(&mut input)??.to_vec(), field(&mut input)??.to_vec()));
         }
-        let body = input.bytes()?.to_vec();
+        let body = field(&mut input)??.to_vec();
         let entry = Self { key, stored, age, oldest, status, vary, headers };
-        (input.0.is_empty() && (200..600).contains(&status)).then_some((entry, body))
+        (input.is_empty() && (200..600).contains(&status)).then_some((entry, body))
     }
 }
 
@@ -171,37 +173,16 @@ impl Writer {
     }
 }
 
-struct Reader<'a>(&'a [u8]);
+/// A time in whole seconds, if there is one; `None`: there are too few bytes.
+fn seconds(input: &mut Reader<'_>) -> Option<Option<Duration>> {
+    let seconds = input.u32()?;
+    Some((seconds != ABSENT).then(|| Duration::from_secs(seconds.into())))
+}
 
-impl<'a> Reader<'a> {
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (here, rest) = self.0.split_first_chunk()?;
-        self.0 = rest;
-        Some(*here)
-    }
-
-    fn number(&mut self) -> Option<u32> {
-        self.array().map(u32::from_le_bytes)
-    }
-
-    fn seconds(&mut self) -> Option<Option<Duration>> {
-        let seconds = self.number()?;
-        Some((seconds != ABSENT).then(|| Duration::from_secs(seconds.into())))
-    }
-
-    fn bytes(&mut self) -> Option<&'a [u8]> {
-        let len = usize::try_from(self.number()?).ok()?;
-        let (here, rest) = self.0.split_at_checked(len)?;
-        self.0 = rest;
-        Some(here)
-    }
-
-    fn optional(&mut self) -> Option<Option<&'a [u8]>> {
-        let mut ahead = Reader(self.0);
-        if ahead.number()? == ABSENT {
-            self.0 = ahead.0;
-            return Some(None);
-        }
-        self.bytes().map(Some)
+/// Bytes with their length before them, if there are any, likewise.
+fn field<'a>(input: &mut Reader<'a>) -> Option<Option<&'a [u8]>> {
+    match input.u32()? {
+        ABSENT => Some(None),
+        len => input.bytes(usize::try_from(len).ok()?).map(Some),
     }
 }

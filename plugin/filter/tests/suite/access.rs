@@ -60,7 +60,7 @@ fn local_peers() -> Vec<Peer> {
         "/run/edge-breaker.sock",
         "@edge-breaker",
     ];
-    addresses.iter().map(at).chain([Peer::Untold]).collect()
+    addresses.iter().map(at).chain([Peer::Unknown]).collect()
 }
 
 fn remote_peers() -> Vec<Peer> {
@@ -204,7 +204,7 @@ const FOREIGN_HOSTS: [&[u8]; 31] = [
 #[test]
 fn without_a_token_only_a_host_that_is_always_this_machine_is_answered() {
     let world = open();
-    for peer in [Peer::Untold, at("127.0.0.1:40312"), at("[::1]:40312"), at("/run/a.sock")] {
+    for peer in [Peer::Unknown, at("127.0.0.1:40312"), at("[::1]:40312"), at("/run/a.sock")] {
         for host in LOCAL_HOSTS {
             assert_eq!(sent(read(&world, host, "/services").from(peer.clone())).0, 200, "{host}");
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use breaker_filter::{AnswerHead, Awaited, Capability, Config, Effects, Exchange};
+use breaker_filter::{AnswerHead, Capability, Config, Effects, Exchange, WaitingCallers};
 use serde_json::{Value, json};
 
 use crate::world::{PAYMENT, World, recipe, service};
@@ -118,7 +118,7 @@ const ROOT: u32 = 1;
 
 #[test]
 fn an_answer_goes_once_to_the_call_that_waits_for_it() {
-    let mut calls = Awaited::new();
+    let mut calls = WaitingCallers::new();
     calls.begin(7, ROOT, 3, "seven");
     calls.begin(8, ROOT, 3, "eight");
     assert_eq!(calls.answered(8), Some("eight"));
@@ -128,7 +128,7 @@ fn an_answer_goes_once_to_the_call_that_waits_for_it() {
 
 #[test]
 fn an_answer_that_is_overdue_is_given_up_by_the_ticks_of_its_own_context() {
-    let mut calls = Awaited::new();
+    let mut calls = WaitingCallers::new();
     calls.begin(7, ROOT, 3, "seven");
     for _ in 0..10 {
         assert!(calls.on_tick(2).callers.is_empty());
@@ -136,21 +136,21 @@ fn an_answer_that_is_overdue_is_given_up_by_the_ticks_of_its_own_context() {
     assert!(calls.on_tick(ROOT).callers.is_empty());
     assert!(calls.on_tick(ROOT).callers.is_empty());
     let given_up = calls.on_tick(ROOT);
-    assert_eq!((given_up.callers, given_up.unheard), (vec!["seven"], true));
+    assert_eq!((given_up.callers, given_up.never_answered), (vec!["seven"], true));
     assert!(calls.on_tick(ROOT).callers.is_empty());
     assert_eq!(calls.answered(7), None, "too late");
 }
 
 #[test]
 fn no_call_waits_where_no_answer_ever_came_and_that_is_logged_once() {
-    let mut calls = Awaited::new();
+    let mut calls = WaitingCallers::new();
     assert!(calls.may_wait());
     calls.begin(7, ROOT, 1, ());
-    assert!(calls.on_tick(ROOT).unheard);
+    assert!(calls.on_tick(ROOT).never_answered);
     assert!(!calls.may_wait());
     calls.begin(8, ROOT, 1, ());
     let given_up = calls.on_tick(ROOT);
-    assert_eq!((given_up.callers.len(), given_up.unheard), (1, false));
+    assert_eq!((given_up.callers.len(), given_up.never_answered), (1, false));
     // It was only late.
     calls.begin(9, ROOT, 1, ());
     assert_eq!(calls.answered(9), Some(()));
@@ -159,17 +159,17 @@ fn no_call_waits_where_no_answer_ever_came_and_that_is_logged_once() {
 
 #[test]
 fn one_answer_that_is_missing_among_others_is_no_reason_not_to_wait() {
-    let mut calls = Awaited::new();
+    let mut calls = WaitingCallers::new();
     calls.begin(7, ROOT, 1, ());
     calls.answered(7);
     calls.begin(8, ROOT, 1, ());
-    assert!(!calls.on_tick(ROOT).unheard);
+    assert!(!calls.on_tick(ROOT).never_answered);
     assert!(calls.may_wait());
 }
 
 #[test]
 fn a_call_that_waited_in_a_context_that_is_gone_is_forgotten() {
-    let mut calls = Awaited::new();
+    let mut calls = WaitingCallers::new();
     calls.begin(7, ROOT, 1, "old");
     calls.begin(8, 2, 1, "new");
     calls.forget(ROOT);
@@ -185,10 +185,10 @@ fn an_answer_is_awaited_for_its_timeout_and_two_ticks() {
     let period = filter.tick_period();
     for (timeout, ticks) in [(0, 2), (1, 3), (500, 3), (501, 4), (1_000, 4), (60_000, 122)] {
         let timeout = Duration::from_millis(timeout);
-        assert_eq!(filter.patience(timeout), ticks, "{timeout:?}");
+        assert_eq!(filter.callout_ticks(timeout), ticks, "{timeout:?}");
         assert!(period * (ticks - 1) >= timeout + period);
     }
-    assert_eq!(filter.patience(Duration::MAX), u32::MAX);
+    assert_eq!(filter.callout_ticks(Duration::MAX), u32::MAX);
 }
 
 const TICK: &str = "callback=proxy_on_tick";

@@ -1,8 +1,8 @@
 //! An answer in the place of one that failed is written into that, if it has a body.
 
 use breaker_filter::{
-    FallbackAnswer, FallbackVerdict, Headers, Reply, ResponseVerdict, Substitute, TrailersVerdict,
-    Way,
+    FallbackAnswer, FallbackVerdict, Headers, ReplaceBy, Reply, ResponseVerdict, Substitute,
+    TrailersVerdict,
 };
 use serde_json::{Value, json};
 
@@ -23,8 +23,8 @@ fn replayed(call: &mut Call, body: bool, status: &str, headers: &[(&str, &[u8])]
 
 /// The headers that the failed answer has from now on.
 fn in_place(call: &mut Call, substitute: Substitute) -> Vec<(String, String)> {
-    let way = call.replace(substitute).way;
-    let Way::InPlace(headers) = way else { panic!("{way:?}") };
+    let way = call.replace(substitute).by;
+    let ReplaceBy::Rewriting(headers) = way else { panic!("{way:?}") };
     pairs(&headers)
 }
 
@@ -96,7 +96,7 @@ fn a_head_without_a_body_is_replaced_by_a_reply_of_the_proxys() {
     let world = World::with(&recipe());
     let mut call = world.call();
     let substitute = replayed(&mut call, false, "200", &[]);
-    let Way::Local(reply) = call.replace(substitute).way else { panic!("in place") };
+    let ReplaceBy::LocalReply(reply) = call.replace(substitute).by else { panic!("in place") };
     assert_eq!((reply.status, &reply.body[..]), (200, &b"from the fallback"[..]));
 }
 
@@ -220,7 +220,7 @@ fn answers_that_wait_to_be_written_hold_no_more_than_the_budget() {
         let calls = (0..100).map(|_| {
             let mut call = world.call();
             let substitute = large(&mut call);
-            ways[usize::from(matches!(call.replace(substitute).way, Way::InPlace(_)))] += 1;
+            ways[usize::from(matches!(call.replace(substitute).by, ReplaceBy::Rewriting(_)))] += 1;
             call
         });
         calls.collect::<Vec<_>>()
@@ -261,8 +261,8 @@ fn no_second_answer_is_replaced_where_no_body_ever_comes() {
         call.came_by(details, flags).over();
         let mut next = world.call();
         let substitute = replayed(&mut next, true, "200", &[]);
-        let way = next.replace(substitute).way;
-        assert_eq!(matches!(way, Way::InPlace(_)), in_place_again, "{details}");
+        let way = next.replace(substitute).by;
+        assert_eq!(matches!(way, ReplaceBy::Rewriting(_)), in_place_again, "{details}");
         let told = world.logged("callback=proxy_on_response_body").len();
         assert_eq!(told, usize::from(!in_place_again), "{details}");
     }

@@ -147,10 +147,26 @@ fn the_admin_api_of_any_worker_shows_an_unknown_cluster() {
 #[test]
 fn a_damaged_note_shows_nothing_and_is_replaced() {
     let world = diverting();
-    for note in [&b""[..], b"\x01", b"\x01short", b"\x02newernew"] {
+    for note in [&b""[..], b"\x02newernew", b"\x01", b"\x01short"] {
         world.store().put("edge-breaker/v1/clusters/unknown/backup", note.to_vec());
         assert_eq!(shown(&world), json!([]), "{note:?}");
     }
+    diverted(&world, Some("backup"), "cluster_not_found", &[flag::NC]);
+    assert_eq!(shown(&world)[0]["name"], "backup");
+}
+
+#[test]
+fn a_note_of_a_newer_version_is_left_alone_until_nobody_writes_it() {
+    let fields = json!({
+        "fallback": {"cluster": "backup"},
+        "open": {"wait_duration": "5m", "max_wait_duration": "5m", "jitter": 0}
+    });
+    let world = World::configured(1, &config(&fields));
+    world.trip();
+    world.store().put("edge-breaker/v1/clusters/unknown/backup", b"\x02newernew".to_vec());
+    diverted(&world, Some("backup"), "cluster_not_found", &[flag::NC]);
+    assert_eq!(shown(&world), json!([]));
+    world.advance(60 * SECOND);
     diverted(&world, Some("backup"), "cluster_not_found", &[flag::NC]);
     assert_eq!(shown(&world)[0]["name"], "backup");
 }

@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use breaker::{Breaker, Mode, Status};
 use breaker_filter::{
-    CalloutAnswer, CalloutRequest, Change, Config, Effects, Filter, Headers, Host, Level, Metric,
-    Now, Peer, PendingCallout, Property, StoreFault, SwapError, Timestamp, UnixTime, Version,
+    CalloutAnswer, CalloutRequest, Change, Clock, Config, Effects, Filter, Headers, Host, Level,
+    Metric, Now, Origin, Peer, PendingCallout, StoreFault, Stream, SwapError, Timestamp, UnixTime,
+    Version, VersionGauge,
 };
 use serde_json::{Value, json};
 
@@ -127,7 +128,7 @@ impl Inner {
     }
 }
 
-impl Host for At<'_> {
+impl breaker_filter::Store for At<'_> {
     fn load(&self, key: &str) -> Result<Option<(Vec<u8>, Version)>, StoreFault> {
         self.world.ask("load");
         self.world.store.load(key)
@@ -137,7 +138,9 @@ impl Host for At<'_> {
         self.world.ask("swap");
         self.world.store.swap(key, value, expected)
     }
+}
 
+impl Clock for At<'_> {
     fn now(&self) -> Now {
         self.world.ask("now");
         Now {
@@ -145,16 +148,38 @@ impl Host for At<'_> {
             wall: UnixTime::from_nanos(self.world.wall.get()),
         }
     }
+}
 
-    fn property(&self, property: Property) -> Option<Vec<u8>> {
+impl Host for At<'_> {
+    type Gauges = Self;
+
+    fn gauges(&self) -> Option<&Self> {
+        Some(self)
+    }
+}
+
+impl Stream for At<'_> {
+    fn cluster(&self) -> Option<Vec<u8>> {
         self.world.ask("property");
-        match property {
-            Property::ClusterName => self.facts.cluster.clone(),
-            Property::RouteName => self.facts.route.clone(),
-            Property::ResponseCodeDetails => self.facts.details.clone(),
-            Property::ResponseFlags => self.facts.flags.clone(),
-            Property::Connection => self.facts.connection.map(|it| it.to_le_bytes().to_vec()),
-        }
+        self.facts.cluster.clone()
+    }
+
+    fn route(&self) -> Option<Vec<u8>> {
+        self.world.ask("property");
+        self.facts.route.clone()
+    }
+
+    fn connection(&self) -> Option<u64> {
+        self.world.ask("property");
+        self.facts.connection
+    }
+
+    fn origin(&self) -> Origin {
+        self.world.ask("property");
+        Origin::from_envoy(self.facts.details.clone(), || {
+            self.world.ask("property");
+            self.facts.flags.clone()
+        })
     }
 
     fn peer(&self) -> Peer {
@@ -176,9 +201,21 @@ impl Host for At<'_> {
         self.world.ask("response_trailer");
         first(&self.facts.response_trailers, name)
     }
+}
 
-    fn define(&self, number: usize, name: &str) {
+impl VersionGauge for At<'_> {
+    type Id = Metric;
+
+    fn define(&self, metric: Metric, name: &str) {
         self.world.ask("define");
+        let number = match metric {
+            Metric::Of(number, _) => number,
+            Metric::Slot(number) => {
+                self.world.slots.borrow_mut().insert((self.filter, number), name.to_owned());
+                return;
+            }
+            _ => unreachable!("{metric:?} is the module's"),
+        };
         let names = &mut self.world.names.borrow_mut()[self.filter];
         assert!(number <= names.len(), "{name} is number {number}");
         match names.get(number) {
@@ -187,12 +224,7 @@ impl Host for At<'_> {
         }
     }
 
-    fn define_slot(&self, number: usize, name: &str) {
-        self.world.ask("define");
-        self.world.slots.borrow_mut().insert((self.filter, number), name.to_owned());
-    }
-
-    fn metric(&self, metric: Metric) -> Option<u64> {
+    fn read(&self, metric: Metric) -> Option<u64> {
         self.world.ask("gauge");
         match self.world.gauges.get() {
             Gauges::Kept => Some(self.world.metric(&self.world.stat_name(self.filter, metric))),

@@ -8,7 +8,7 @@ mod written;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use breaker_filter::Config;
+use config::Config;
 use jsonschema::Validator;
 use serde_json::Value;
 

@@ -1,0 +1,277 @@
+//! Finds the services that a request may belong to without a look at the others.
+//!
+//! Each service is entered under the keys of one kind of its match: the kind whose keys it shares with
+//! the fewest others. A request that matches has one of these keys, so that only services found by
+//! its keys are tested, in their order, and those that have no such kind. All keys are in one sorted
+//! list; a hash table would bring a source of randomness into the module.
+
+use super::header::ValueRule;
+use super::host::{Host, Name, name_of};
+use super::{Match, Request};
+
+/// So few services are sooner tested than looked up.
+const FEW: usize = 8;
+
+/// What a key is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    /// The host's name, in lower case.
+    Host,
+    /// The end of the host, from one of its dots on.
+    HostEnd,
+    /// The beginning of the path.
+    PathStart,
+    /// The name and value of a header, with a NUL between them.
+    Header,
+    Cluster,
+    /// The beginning of the cluster.
+    ClusterStart,
+}
+
+#[derive(Clone, Debug)]
+struct Key(Kind, Vec<u8>);
+
+/// Services in the order of their keys. A key may have several, and a service several keys.
+#[derive(Debug, Default)]
+struct Entries(Vec<(Key, usize)>);
+
+impl Entries {
+    /// Behind those of the same key. Sorting them all at once would be faster, and would make
+    /// the module 44 KB larger.
+    fn insert(&mut self, key: Key, service: usize) {
+        let place = self.place(|known| known <= (key.0, &key.1));
+        self.0.insert(place, (key, service));
+    }
+
+    fn of(&self, kind: Kind, text: &[u8]) -> impl Iterator<Item = usize> {
+        let start = self.place(|known| known < (kind, text));
+        let rest = self.0.get(start..).unwrap_or_default().iter();
+        let same = rest.take_while(move |(Key(k, t), _)| *k == kind && t == text);
+        same.map(|(_, service)| *service)
+    }
+
+    fn place(&self, is_before: impl Fn((Kind, &[u8])) -> bool) -> usize {
+        self.0.partition_point(|(Key(kind, text), _)| is_before((*kind, text)))
+    }
+}
+
+/// The services by their keys.
+#[derive(Debug, Default)]
+pub struct Index {
+    entries: Entries,
+    /// How long the beginnings are, of paths and of clusters.
+    path_starts: Vec<usize>,
+    cluster_starts: Vec<usize>,
+    header_names: Vec<Vec<u8>>,
+    /// Those without keys.
+    others: Vec<usize>,
+}
+
+impl Index {
+    /// `None`: there are so few that all may be tested.
+    pub fn new<'a>(matches: impl ExactSizeIterator<Item = &'a Match>) -> Option<Self> {
+        if matches.len() <= FEW {
+            return None;
+        }
+        let choices: Vec<Vec<Vec<Key>>> = matches.map(keys).collect();
+        let mut all = Entries::default();
+        for (service, key) in choices.iter().flatten().flatten().enumerate() {
+            all.insert(key.clone(), service);
+        }
+        let most_shared =
+            |keys: &Vec<Key>| keys.iter().map(|key| all.of(key.0, &key.1).count()).max();
+        let mut index = Self::default();
+        for (service, kinds) in choices.into_iter().enumerate() {
+            match kinds.into_iter().min_by_key(most_shared) {
+                Some(keys) => keys.into_iter().for_each(|key| index.add(key, service)),
+                None => index.others.push(service),
+            }
+        }
+        Some(index)
+    }
+
+    fn add(&mut self, key: Key, service: usize) {
+        match key.0 {
+            Kind::PathStart => insert(&mut self.path_starts, key.1.len()),
+            Kind::ClusterStart => insert(&mut self.cluster_starts, key.1.len()),
+            Kind::Header => {
+                let name = key.1.split(|byte| *byte == 0).next().unwrap_or_default();
+                if !self.header_names.iter().any(|known| known == name) {
+                    self.header_names.push(name.to_vec());
+                }
+            }
+            Kind::Host | Kind::HostEnd | Kind::Cluster => {}
+        }
+        self.entries.insert(key, service);
+    }
+
+    /// The services that a request may belong to, in their order.
+    pub fn candidates(&self, request: &impl Request) -> Vec<usize> {
+        let mut found = self.others.clone();
+        if let Some(authority) = request.authority() {
+            let host = name_of(authority).to_ascii_lowercase();
+            self.find(Kind::Host, &host, &mut found);
+            for (dot, _) in host.iter().enumerate().filter(|(_, byte)| **byte == b'.') {
+                self.find(Kind::HostEnd, host.get(dot..).unwrap_or_default(), &mut found);
+            }
+        }
+        if let Some(path) = request.path() {
+            self.find_starts(Kind::PathStart, path, &self.path_starts, &mut found);
+        }
+        for name in &self.header_names {
+            for value in request.values(name) {
+                self.find(Kind::Header, &header_key(name, value), &mut found);
+            }
+        }
+        if let Some(cluster) = request.cluster() {
+            self.find(Kind::Cluster, cluster, &mut found);
+            self.find_starts(Kind::ClusterStart, cluster, &self.cluster_starts, &mut found);
+        }
+        found
+    }
+
+    fn find_starts(&self, kind: Kind, text: &[u8], lengths: &[usize], found: &mut Vec<usize>) {
+        for start in lengths.iter().map_while(|len| text.get(..*len)) {
+            self.find(kind, start, found);
+        }
+    }
+
+    fn find(&self, kind: Kind, text: &[u8], found: &mut Vec<usize>) {
+        self.entries.of(kind, text).for_each(|service| insert(found, service));
+    }
+}
+
+/// Puts a number where it belongs, unless it is there.
+fn insert(numbers: &mut Vec<usize>, number: usize) {
+    let place = numbers.partition_point(|known| *known < number);
+    if numbers.get(place) != Some(&number) {
+        numbers.insert(place, number);
+    }
+}
+
+fn header_key(name: &[u8], value: &[u8]) -> Vec<u8> {
+    [name, value].join(&0)
+}
+
+/// The keys of each kind of a match, one of which a request that matches has. A kind is left out if
+/// an entry of it has no key.
+fn keys(of: &Match) -> Vec<Vec<Key>> {
+    let hosts = of.hosts.as_ref().and_then(|hosts| {
+        let key = |host: &Host| match &host.name {
+            Name::Any => None,
+            Name::One(name) => Some(Key(Kind::Host, name.as_bytes().to_vec())),
+            Name::Below(end) => Some(Key(Kind::HostEnd, end.as_bytes().to_vec())),
+        };
+        hosts.iter().map(key).collect()
+    });
+    let clusters = of.clusters.as_ref().and_then(|globs| {
+        let key = |(start, is_all): (&str, bool)| match (start, is_all) {
+            (name, true) => Some(Key(Kind::Cluster, name.as_bytes().to_vec())),
+            ("", false) => None,
+            (start, false) => Some(Key(Kind::ClusterStart, start.as_bytes().to_vec())),
+        };
+        globs.iter().map(|glob| key(glob.start())).collect()
+    });
+    let headers = of.headers.as_ref().and_then(|rules| {
+        let key = |value: &ValueRule, name: &str| match value {
+            ValueRule::Exact(value) => {
+                Some(Key(Kind::Header, header_key(name.as_bytes(), value.as_bytes())))
+            }
+            ValueRule::Prefix(_) | ValueRule::Present(_) => None,
+        };
+        rules.iter().map(|rule| key(&rule.value, &rule.name)).collect()
+    });
+    let paths = of.path_prefixes.as_ref().map(|prefixes| {
+        prefixes.iter().map(|it| Key(Kind::PathStart, it.as_bytes().to_vec())).collect()
+    });
+    [hosts, clusters, headers, paths].into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
+
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::Config;
+    use crate::matching::samples::{Request, a_match, a_request, configured, matches};
+
+    fn index(config: &Config) -> Option<Index> {
+        Index::new(config.services.iter().map(|service| &service.matches))
+    }
+
+    /// The candidates, and those of all services that match.
+    fn both(config: &Config, request: &Request) -> (Vec<usize>, Vec<usize>) {
+        let all = config.services.iter().enumerate();
+        let matching = all.filter(|(_, service)| matches(&service.matches, request));
+        let matching = matching.map(|(number, _)| number).collect();
+        (index(config).unwrap().candidates(request), matching)
+    }
+
+    proptest! {
+        #[test]
+        fn whoever_matches_is_a_candidate(
+            matches in prop::collection::vec(a_match(), FEW + 1..30),
+            requests in prop::collection::vec(a_request(), 1..20),
+        ) {
+            let config = configured(&matches);
+            for request in &requests {
+                let (candidates, matching) = both(&config, request);
+                prop_assert!(candidates.is_sorted());
+                for service in matching {
+                    prop_assert!(candidates.contains(&service), "{service}: {request:?}");
+                }
+            }
+        }
+    }
+
+    /// How a service of this number is told.
+    type Way = fn(usize) -> Value;
+
+    fn thousand(matches: Way) -> Config {
+        configured(&(0..1000).map(matches).collect::<Vec<_>>())
+    }
+
+    /// However a thousand services are told apart, a request is tested against the one it is for.
+    #[test]
+    fn of_a_thousand_services_one_is_tested() {
+        let ways: [(&str, Way); 6] = [
+            ("hosts", |n| json!({"hosts": [format!("s{n}.example")]})),
+            ("ends of hosts", |n| json!({"hosts": [format!("*.s{n}.example")]})),
+            ("paths", |n| json!({"hosts": ["one.example"], "path_prefixes": [format!("/s{n}/")]})),
+            ("clusters", |n| json!({"path_prefixes": ["/"], "clusters": [format!("s{n}")]})),
+            ("globs", |n| json!({"clusters": [format!("outbound|80||s{n}.*")]})),
+            ("headers", |n| json!({"headers": [{"name": "x-tenant", "exact": format!("s{n}")}]})),
+        ];
+        let requests: [Request; 6] = [
+            ("S700.example:80", "/", None, Vec::new()),
+            ("a.b.s700.example", "/", None, Vec::new()),
+            ("one.example", "/s700/x", None, Vec::new()),
+            ("any", "/", Some("s700"), Vec::new()),
+            ("any", "/", Some("outbound|80||s700.default"), Vec::new()),
+            ("any", "/", None, vec!["other", "s700"]),
+        ];
+        for ((way, matches), request) in ways.into_iter().zip(requests) {
+            assert_eq!(both(&thousand(matches), &request), (vec![700], vec![700]), "{way}");
+        }
+    }
+
+    #[test]
+    fn services_without_a_key_are_tested_always_and_in_their_order() {
+        let mut matches = vec![json!({"hosts": ["a.b"]}); FEW];
+        matches.insert(3, json!({"headers": [{"name": "x-tenant", "present": true}]}));
+        matches.push(json!({"clusters": ["*"], "hosts": ["c"]}));
+        matches.push(json!({}));
+        let config = configured(&matches);
+        assert_eq!(both(&config, &("none", "/", None, Vec::new())).0, [3, 10]);
+        let all: Vec<_> = (0..FEW + 1).chain([10]).collect();
+        assert_eq!(both(&config, &("a.b", "/", None, Vec::new())).0, all);
+    }
+
+    #[test]
+    fn few_services_are_not_looked_up() {
+        assert!(index(&configured(&vec![json!({}); FEW])).is_none());
+    }
+}

@@ -1,0 +1,218 @@
+//! A configuration as it is at work: valid, and each value of its type.
+
+use std::time::Duration;
+
+use breaker::Policy;
+
+use crate::doubt::Doubt;
+use crate::matching::{Host, Match, Request};
+use crate::naming::Template;
+use crate::status::{GrpcSet, StatusSet};
+use crate::wire::{ExposeState, OnFull, Overflow};
+
+/// A class of calls: the hash of its name, so that two configurations mean the same by it.
+pub type ClassId = u32;
+
+/// Calls of no class.
+pub const NO_CLASS: ClassId = 0;
+
+/// 501 Not Implemented, 505 HTTP Version Not Supported: a method or a version that the service does
+/// not know is the client's choice.
+pub const UNKNOWN_TO_SERVICE: [u16; 2] = [501, 505];
+
+/// What a kept answer may take beside its body, in bytes.
+pub const STALE_OVERHEAD: usize = 24 * 1024 + 64;
+
+/// The most answers that a service may keep.
+pub const MOST_STALE_ENTRIES: u32 = 65_536;
+
+/// What the proxy permits of that which the filter can do without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Permitted {
+    /// Writing an answer into another.
+    pub in_place: bool,
+    /// Noting something for the access log.
+    pub notes: bool,
+}
+
+impl Permitted {
+    pub(crate) const ALL: Self = Self { in_place: true, notes: true };
+}
+
+/// A valid configuration.
+#[derive(Debug)]
+pub struct Config {
+    pub expose_state: ExposeState,
+    pub services: Vec<Service>,
+    /// How many breakers the names that are made at run time may have.
+    pub max_services: usize,
+    /// How many bytes a worker may hold of copies.
+    pub max_copied_bytes: usize,
+    pub notify: Option<Notify>,
+    pub admin: Option<Admin>,
+    /// What is taken, and hardly meant so.
+    pub doubts: Vec<Doubt>,
+    /// What the proxy permits.
+    pub permitted: Permitted,
+}
+
+/// One guarded service.
+#[derive(Debug)]
+pub struct Service {
+    pub name: Template,
+    pub matches: Match,
+    pub policy: Policy,
+    /// How long a call takes until its answer begins, at least, to be slow. `None`: nobody asks.
+    pub slow_after: Option<Duration>,
+    pub classify: Classify,
+    pub probe: Option<Probe>,
+    pub fallback: Fallback,
+    pub bulkhead: Option<Bulkhead>,
+}
+
+impl Service {
+    /// The cluster that answers in its stead.
+    #[must_use]
+    pub fn fallback_cluster(&self) -> Option<&str> {
+        self.fallback.cluster.as_ref().map(|cluster| cluster.name.as_str())
+    }
+
+    /// The cluster that its health checks go to.
+    #[must_use]
+    pub fn checked_cluster(&self) -> Option<&str> {
+        self.probe.as_ref().map(|probe| probe.cluster.as_str())
+    }
+
+    /// Whether the proxy has to be asked for a request's cluster.
+    pub fn needs_cluster(&self) -> bool {
+        let partitions = self.bulkhead.iter().flat_map(|bulkhead| &bulkhead.partitions);
+        self.matches.needs_cluster() || partitions.into_iter().any(|it| it.matches.needs_cluster())
+    }
+}
+
+/// How many calls may be under way at a time.
+#[derive(Debug)]
+pub struct Bulkhead {
+    pub max_concurrent_calls: u32,
+    /// How long a request may take to complete before it gives its place back.
+    pub max_request_duration: Duration,
+    pub on_full: OnFull,
+    pub partitions: Vec<Partition>,
+}
+
+/// A class of calls with a share of its own.
+#[derive(Debug)]
+pub struct Partition {
+    pub name: String,
+    /// What stands for its name where workers meet.
+    pub id: ClassId,
+    pub matches: Match,
+    pub max_concurrent_calls: u32,
+}
+
+impl Bulkhead {
+    /// The class of a call: the first partition that it matches, counted from one, or none, zero.
+    pub fn class_of(&self, request: &impl Request) -> usize {
+        let matching = self.partitions.iter().position(|it| it.matches.matches(request));
+        matching.map_or(0, |index| index.saturating_add(1))
+    }
+
+    /// The classes in the order of their numbers.
+    pub fn classes(&self) -> impl Iterator<Item = ClassId> {
+        std::iter::once(NO_CLASS).chain(self.partitions.iter().map(|partition| partition.id))
+    }
+
+    /// Whether one more call of a class may be under way beside these, told by class or in all.
+    pub fn has_place(&self, class: usize, under_way: impl Fn(Option<ClassId>) -> u32) -> bool {
+        let partition = class.checked_sub(1).and_then(|index| self.partitions.get(index));
+        under_way(None) < self.max_concurrent_calls
+            && partition.is_none_or(|it| under_way(Some(it.id)) < it.max_concurrent_calls)
+    }
+}
+
+/// What counts as what.
+#[derive(Clone, Debug)]
+pub struct Classify {
+    pub failure_status: StatusSet,
+    pub ignore_status: StatusSet,
+    pub failure_grpc_status: GrpcSet,
+    pub ignore_grpc_status: GrpcSet,
+    /// A client's own deadline that is shorter says nothing of the service.
+    pub min_client_deadline: Duration,
+    pub overflow: Overflow,
+}
+
+/// The request that a health check makes, and which answers pass.
+#[derive(Clone, Debug, Hash)]
+pub struct Probe {
+    pub cluster: String,
+    pub headers: Vec<(String, String)>,
+    pub timeout: Duration,
+    pub expected_status: StatusSet,
+}
+
+/// Who answers in the service's stead.
+#[derive(Clone, Debug)]
+pub struct Fallback {
+    pub cluster: Option<FallbackCluster>,
+    pub stale: Option<Stale>,
+    pub response: Option<StaticResponse>,
+    /// Whether a failed call is answered too.
+    pub on_failure: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct FallbackCluster {
+    pub name: String,
+    /// The authority a replayed request is sent with; `None`: the one it came with.
+    pub host: Option<String>,
+    pub timeout: Duration,
+    pub max_request_bytes: usize,
+}
+
+/// Which good answers are kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Stale {
+    /// How long one may have been kept, at most, when it is given.
+    pub max_age: Duration,
+    pub max_response_bytes: usize,
+    pub max_entries: u32,
+}
+
+#[derive(Clone, Debug)]
+pub struct StaticResponse {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+}
+
+/// Whom transitions are posted to.
+#[derive(Debug)]
+pub struct Notify {
+    pub cluster: String,
+    pub headers: Vec<(String, String)>,
+    pub timeout: Duration,
+    pub num_retries: u32,
+}
+
+/// Where the admin API answers.
+#[derive(Debug)]
+pub struct Admin {
+    pub path_prefix: String,
+    pub token: Option<String>,
+    /// Names of this machine beside `localhost`, by which it may be asked without a token.
+    pub hosts: Vec<Host>,
+}
+
+impl Config {
+    /// The names of the services as they are written, in their order.
+    pub fn service_names(&self) -> impl Iterator<Item = &str> {
+        self.services.iter().map(|service| service.name.text())
+    }
+
+    /// Whether any name is made at run time of the proxy's own words.
+    pub fn has_templates(&self) -> bool {
+        let mut names = self.services.iter().map(|service| &service.name);
+        names.any(|name| !name.is_plain() && !name.is_of_clients())
+    }
+}

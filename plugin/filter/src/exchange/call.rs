@@ -1,0 +1,106 @@
+//! An admitted call: what is kept of its request.
+
+use breaker::{Permit, Timestamp};
+
+use super::replay::Capture;
+use crate::config::Service;
+use crate::headers::{Facts, Headers};
+use crate::host::Host;
+use crate::instances::Number;
+use crate::request::protocol::Protocol;
+use crate::response::flow::BodyFlow;
+use crate::response::head::AnswerHead;
+use crate::stale::{Copy, Wanted};
+
+/// An admitted call.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(super) breaker: Number,
+    pub(super) permit: Permit,
+    pub(super) protocol: Protocol,
+    /// What a replay needs of the request.
+    pub(super) capture: Option<Capture>,
+    /// By what an answer would be kept, or one that was kept given.
+    pub(super) wanted: Option<Box<Wanted>>,
+    /// The answer, as it is being kept.
+    pub(super) copy: Option<Box<Copy>>,
+    /// Whether all of the request has come.
+    pub(super) complete: bool,
+    /// Whether the client set terms of its own that can be why a time was over.
+    pub(super) client_terms: bool,
+    /// Since when the service has all of the request, if it matters how long it takes.
+    pub(super) began: Option<Timestamp>,
+    /// The head of the answer, once it has come.
+    pub(super) head: Option<AnswerHead>,
+    /// What has passed of its body.
+    pub(super) flow: BodyFlow,
+    /// Whether its head was long in coming, once it has come. What follows may take its time: it
+    /// is a stream, perhaps.
+    pub(super) slow: Option<bool>,
+    /// Whether its head makes it what most calls are: good, and settled by an end alone.
+    pub(super) plain: bool,
+}
+
+impl Call {
+    /// Takes note of a piece of the request's body, of which a copy may be so long, and all copies of a
+    /// worker.
+    pub(super) fn on_request_body(
+        &mut self,
+        len: usize,
+        end_of_stream: bool,
+        limits: impl FnOnce(Number) -> Option<(usize, usize)>,
+        bytes: impl FnOnce() -> Option<Vec<u8>>,
+    ) {
+        if let Some(wanted) = &mut self.wanted
+            && !wanted.go_on(len, end_of_stream)
+        {
+            self.wanted = None;
+        }
+        if let Some(capture) = self.capture.take()
+            && let Some(limits) = limits(self.breaker)
+        {
+            self.capture = capture.take(len, end_of_stream, limits, bytes);
+        }
+    }
+
+    /// Takes note that all of the request has come.
+    pub(super) fn complete(&mut self, service: &Service, host: &impl Host) {
+        self.complete = true;
+        self.began = service.slow_after.map(|_| host.now().monotonic);
+    }
+
+    /// Whether an answer that begins now is slow.
+    pub(super) fn is_slow(&self, service: &Service, host: &impl Host) -> bool {
+        match (self.began, service.slow_after) {
+            (Some(began), Some(limit)) => host.now().monotonic.since(began) >= limit,
+            _ => false,
+        }
+    }
+}
+
+/// What a replay needs of a request, where failed calls are sent again.
+#[inline(always)]
+pub(super) fn capture(
+    service: &Service,
+    protocol: Protocol,
+    headers: Headers,
+    complete: bool,
+    max_copied_bytes: usize,
+) -> Option<Capture> {
+    let fallback = &service.fallback;
+    let replays = fallback.cluster.is_some() && fallback.on_failure && protocol.has_one_response();
+    replays.then(|| Capture::begin(headers, complete, max_copied_bytes)).flatten()
+}
+
+/// What a request asks for, where answers are kept.
+#[inline(always)]
+pub(super) fn wanted(
+    service: &Service,
+    protocol: Protocol,
+    headers: &Headers,
+    facts: &Facts<'_>,
+    complete: bool,
+) -> Option<Wanted> {
+    let kept = service.fallback.stale.is_some() && protocol.has_one_response();
+    kept.then(|| Wanted::of(headers, facts, complete)).flatten()
+}

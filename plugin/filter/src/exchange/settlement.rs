@@ -1,0 +1,106 @@
+//! What became of a call, counted and written down: once, since it takes the permit.
+
+use breaker::{Ended, Impact, Outcome, Permit, Settled, StateName};
+use shared::VersionGauge;
+
+use super::call::Call;
+use crate::effects::Effects;
+use crate::handle::ServiceHandle;
+use crate::health::claim_check;
+use crate::host::Host;
+use crate::random::scrambled;
+use crate::store::Update;
+use crate::telemetry::{Metric, ServiceMetric};
+
+impl ServiceHandle<'_> {
+    /// Settles a call that has ended well, where that is a no-op: there is nothing that a success would
+    /// make the breaker forget. It is counted on the spot: what most calls want done is not worth being
+    /// written down first. A host that keeps no gauges never comes here.
+    pub(super) fn settle_plain(&self, call: &Call, host: &impl Host) -> bool {
+        let ended = Ended::from(Outcome::Success);
+        if !call.plain || self.settle_clean(&call.permit, ended, host).is_none() {
+            return false;
+        }
+        let Some(gauges) = host.gauges() else {
+            return false;
+        };
+        self.instance.succeeded.set(true);
+        gauges.adjust(Metric::Of(self.number, ServiceMetric::Calls(ended.outcome)), 1);
+        true
+    }
+
+    /// Settles a call that has ended, with or without an answer.
+    #[inline(never)]
+    pub(super) fn settle_ended(&self, mut call: Call, host: &impl Host, effects: &mut Effects) {
+        let outcome = call.judge_end(self.service, host);
+        if let Some(copy) = call.copy.take()
+            && let Some(answers) = self.answers()
+        {
+            match outcome {
+                Outcome::Success => answers.keep(*copy, host, effects),
+                _ => answers.forget(&copy),
+            }
+        }
+        // A call that was never answered has taken until now.
+        let slow = call.slow.unwrap_or_else(|| call.is_slow(self.service, host));
+        self.settle(call.permit, Ended { outcome, slow }, host, effects);
+    }
+
+    /// Writes down what became of a call: the state the breaker shows now. What changes nothing is only
+    /// counted.
+    pub(super) fn settle(
+        &self,
+        permit: Permit,
+        ended: Ended,
+        host: &impl Host,
+        effects: &mut Effects,
+    ) -> Option<StateName> {
+        self.count(ended, effects);
+        if let Some(clean) = self.settle_clean(&permit, ended, host) {
+            return Some(clean.state());
+        }
+        let policy = &self.service.policy;
+        let (tally, call, mut impact) =
+            (self.instance.local.tally(), permit.end(ended), Impact::Write);
+        let settled = self.update(host, effects, |breaker| {
+            impact = breaker.impact(policy, &call, &tally);
+            if impact != Impact::Write {
+                return Update::Unchanged((breaker.shown_state(policy.mode), None));
+            }
+            let now = host.now();
+            let random = scrambled(now.monotonic.as_nanos());
+            breaker.merge(policy, &tally, now.monotonic);
+            let transition = match breaker.settle(policy, &call, now, random) {
+                Settled::Counted(transition) => transition,
+                Settled::Late => None,
+            };
+            claim_check(breaker, policy, transition, host);
+            let next = breaker.next_tally(&tally);
+            Update::Changed((breaker.shown_state(policy.mode), Some(next)), transition)
+        });
+        let state = match settled {
+            Ok((state, Some(next))) => {
+                self.instance.local.set_tally(next);
+                return Some(state);
+            }
+            Ok((state, None)) => Some(state),
+            Err(_) => None,
+        };
+        if ended.outcome == Outcome::Success && impact != Impact::None {
+            self.keep(call.permit(), host);
+        }
+        // What could not be written down has happened all the same, and is logged and answered so.
+        state.or_else(|| self.state(host, effects))
+    }
+
+    /// Counts what became of a call.
+    fn count(&self, ended: Ended, effects: &mut Effects) {
+        effects.count_of(self.number, ServiceMetric::Calls(ended.outcome));
+        if ended.slow {
+            effects.count_of(self.number, ServiceMetric::SlowCalls);
+        }
+        if ended.outcome == Outcome::Success {
+            self.instance.succeeded.set(true);
+        }
+    }
+}

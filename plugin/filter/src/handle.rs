@@ -1,0 +1,210 @@
+//! A service's breaker as one worker knows it, and what each feature keeps of it.
+
+use breaker::{Breaker, Clean, Ended, Impact, Permit, StateName, Transition};
+use shared::Lost;
+
+use crate::bulkhead::Permits;
+use crate::config::Service;
+use crate::effects::Effects;
+use crate::events::Event;
+use crate::host::Host;
+use crate::instances::Shown;
+use crate::stale::Answers;
+use crate::store::{self, Update, is_counted};
+use crate::telemetry::{Metric, ServiceMetric};
+
+/// A breaker, its rules, and what this worker keeps of it.
+#[derive(Clone)]
+pub(crate) struct ServiceHandle<'a> {
+    /// The number of its metrics.
+    pub(crate) number: usize,
+    pub(crate) instance: Shown<'a>,
+    pub(crate) service: &'a Service,
+}
+
+impl<'a> ServiceHandle<'a> {
+    #[inline(always)]
+    pub(crate) fn of(services: &'a [Service], instance: Shown<'a>) -> Option<Self> {
+        let service = services.get(instance.service)?;
+        Some(Self { number: instance.series.get(), instance, service })
+    }
+}
+
+impl ServiceHandle<'_> {
+    /// Its record.
+    pub(crate) fn record(&self) -> store::Record<'_> {
+        store::Record {
+            local: &self.instance.local,
+            key: &self.instance.key,
+            gauge: self.gauge(),
+            tenure: self.instance.tenure.as_ref(),
+            policy: &self.service.policy,
+            name: &self.instance.name,
+        }
+    }
+
+    /// Its bulkhead, if it has one.
+    pub(crate) fn permits(&self) -> Option<Permits<'_>> {
+        Some(Permits {
+            local: &self.instance.permits,
+            bulkhead: self.service.bulkhead.as_ref()?,
+            key: &self.instance.calls_key,
+            tenure: self.instance.tenure.as_ref(),
+            series: self.instance.is_told_apart().then_some(self.number),
+            service: &self.instance.name,
+            warned: &self.instance.warned,
+        })
+    }
+
+    /// Its kept answers, if it has any.
+    pub(crate) fn answers(&self) -> Option<Answers<'_>> {
+        Some(Answers {
+            local: &self.instance.copied,
+            stale: self.service.fallback.stale.as_ref()?,
+            key: &self.instance.key,
+            tenure: self.instance.tenure.as_ref(),
+            service: &self.instance.name,
+        })
+    }
+
+    /// Creates the record if there is none, puts its window and health check in force, finds out whether
+    /// its version can be relied on, and leaves no more stale answers than there may be.
+    pub(crate) fn ensure(&self, host: &impl Host, effects: &mut Effects) {
+        self.sync(host, effects);
+        self.instance.local.set_versioned(is_counted(self.gauge(), host));
+        if let Some(answers) = self.answers() {
+            answers.bound(host, effects);
+        }
+    }
+
+    /// Puts the configured window and health check in force, once. What cannot be stored now is
+    /// tried again by the next tick.
+    pub(crate) fn sync(&self, host: &impl Host, effects: &mut Effects) {
+        if self.instance.local.is_synced() {
+            return;
+        }
+        let synced = self.update(host, effects, |breaker| {
+            breaker.sync(&self.service.policy, host.now().monotonic);
+            Update::Changed((), None)
+        });
+        self.instance.local.set_synced(synced.is_ok());
+    }
+
+    /// Adds a good call to the tally, if there is a window that it belongs in.
+    pub(crate) fn keep(&self, permit: &Permit, host: &impl Host) {
+        self.instance.local.keep(&self.service.policy, permit, host);
+    }
+
+    /// The breaker, if it is known to be clean without reading it. In line: it is all that most
+    /// calls want to know.
+    #[inline(always)]
+    pub(crate) fn clean(&self, host: &impl Host) -> Option<Clean> {
+        self.instance.local.clean(|| self.gauge(), host)
+    }
+
+    /// The same, after a call of this permit that has ended so: it is settled by that. `None`: it is
+    /// to be settled in the record. In line: the closed path is held to its instructions.
+    #[inline(always)]
+    pub(crate) fn settle_clean(
+        &self,
+        permit: &Permit,
+        ended: Ended,
+        host: &impl Host,
+    ) -> Option<Clean> {
+        let impact = self.instance.local.impact(ended);
+        if impact == Impact::Write {
+            return None;
+        }
+        let clean = self.clean(host)?;
+        if impact == Impact::TallyOnly {
+            self.keep(permit, host);
+        }
+        Some(clean)
+    }
+
+    /// The state that the breaker shows, without reading it where it is known to be clean. `None`: it
+    /// cannot be read.
+    pub(crate) fn state(&self, host: &impl Host, effects: &mut Effects) -> Option<StateName> {
+        match self.clean(host) {
+            Some(clean) => Some(clean.state()),
+            None => {
+                self.load(host, effects).ok().map(|it| it.shown_state(self.service.policy.mode))
+            }
+        }
+    }
+
+    /// The breaker as it is now; one that was never stored is closed and clean.
+    pub(crate) fn load(&self, host: &impl Host, effects: &mut Effects) -> Result<Breaker, Lost> {
+        self.record().load(host, effects)
+    }
+
+    /// The same, forgetting what is remembered.
+    pub(crate) fn reload(&self, host: &impl Host, effects: &mut Effects) -> Result<Breaker, Lost> {
+        self.instance.local.forget();
+        self.instance.warned.reset();
+        self.load(host, effects)
+    }
+
+    /// Changes the breaker, by a decision that is taken anew for each lost race ([`shared::Cell::update`]),
+    /// and publishes a transition that was stored.
+    pub(crate) fn update<R>(
+        &self,
+        host: &impl Host,
+        effects: &mut Effects,
+        change: impl FnMut(&mut Breaker) -> Update<R>,
+    ) -> Result<R, Lost> {
+        match self.record().update(host, effects, change) {
+            Ok((result, stored)) => {
+                if let Some((breaker, transition)) = stored {
+                    self.stored(&breaker, transition, host, effects);
+                }
+                Ok(result)
+            }
+            Err(lost) => {
+                if let Lost::Race | Lost::Store = lost {
+                    self.instance.warned.lost_update(&self.instance.name, lost, effects);
+                }
+                Err(lost)
+            }
+        }
+    }
+
+    /// This worker has stored the breaker.
+    #[inline(never)]
+    fn stored(
+        &self,
+        breaker: &Breaker,
+        transition: Option<Transition>,
+        host: &impl Host,
+        effects: &mut Effects,
+    ) {
+        self.gauges(breaker, host, effects);
+        let Some(transition) = transition else {
+            return;
+        };
+        let Transition { to, reason, .. } = transition;
+        effects.count_of(self.number, ServiceMetric::Transitions(to, reason));
+        let mode = breaker.mode(self.service.policy.mode);
+        let event = Event::new(host.now().wall, self.instance.name.clone(), mode, transition);
+        self.instance.unwritten.publish(event, host, effects);
+    }
+
+    /// What the gauges show of the breaker.
+    pub(crate) fn gauges(&self, breaker: &Breaker, host: &impl Host, effects: &mut Effects) {
+        if !self.instance.is_told_apart() {
+            return;
+        }
+        let rates = self.service.policy.trip.rates;
+        let counts = rates.map(|_| breaker.counts(host.now().monotonic));
+        effects.gauges(self.number, &breaker.status(self.service.policy.mode), counts);
+    }
+
+    /// The gauge of the record's version.
+    #[inline(always)]
+    pub(crate) fn gauge(&self) -> Metric {
+        match &self.instance.tenure {
+            None => Metric::Of(self.number, ServiceMetric::RecordVersion),
+            Some(tenure) => Metric::Slot(tenure.gauge),
+        }
+    }
+}

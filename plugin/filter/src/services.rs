@@ -1,0 +1,129 @@
+//! The services of one configuration, and their breakers.
+
+use crate::clusters::UnknownClusters;
+use crate::config::{Config, Service};
+use crate::dynamic::ClientNamed;
+use crate::dynamic::listed::{Listed, Nameless, Seen};
+use crate::effects::Effects;
+use crate::handle::ServiceHandle;
+use crate::host::{Host, define};
+use crate::instances::{Instances, Number, Shown};
+use crate::matching::Index;
+use crate::notify::Notifier;
+use crate::request::subject::Subject;
+
+/// The services of one configuration on one worker.
+///
+/// All that workers have to agree on is in the shared store; what is kept here may be lost with
+/// the worker at any time.
+#[derive(Debug)]
+pub(crate) struct Services {
+    pub(crate) config: Config,
+    /// Whether matching needs the name of the upstream cluster.
+    pub(crate) needs_cluster: bool,
+    /// `None`: there are few services.
+    index: Option<Index>,
+    pub(crate) instances: Instances,
+    seen: Seen,
+    pub(crate) notifier: Notifier,
+    unknown_clusters: UnknownClusters,
+}
+
+impl Services {
+    /// Puts a configuration to work, and creates the records that do not exist yet. Those that do
+    /// are left as they are: every worker, and every update of the configuration, comes here.
+    pub(crate) fn new(config: Config, host: &impl Host, effects: &mut Effects) -> Self {
+        let services = Self {
+            needs_cluster: config.services.iter().any(Service::needs_cluster),
+            index: Index::new(config.services.iter().map(|service| &service.matches)),
+            instances: Instances::new(&config),
+            seen: Seen::default(),
+            notifier: Notifier::default(),
+            unknown_clusters: UnknownClusters::default(),
+            config,
+        };
+        for handle in services.handles() {
+            define(handle.number, &handle.instance.name, host);
+        }
+        services.client_named().define_shared(host);
+        for handle in services.handles() {
+            handle.ensure(host, effects);
+        }
+        services.listed().learn(host, effects);
+        services.client_named().take_over(host, effects);
+        services.client_named().learn(host, effects);
+        if services.config.notify.is_some() {
+            services.notifier.open(host);
+        }
+        services
+    }
+
+    /// The dynamic services named by the proxy's own words.
+    pub(crate) fn listed(&self) -> Listed<'_> {
+        Listed { config: &self.config, instances: &self.instances, seen: &self.seen }
+    }
+
+    /// The dynamic services that clients have a say in naming.
+    pub(crate) fn client_named(&self) -> ClientNamed<'_> {
+        ClientNamed { config: &self.config, instances: &self.instances }
+    }
+
+    /// The breaker of a dynamic service, which may be new.
+    pub(crate) fn register(
+        &self,
+        service: usize,
+        name: &str,
+        host: &impl Host,
+        effects: &mut Effects,
+    ) -> Result<Number, Nameless> {
+        match self.config.services.get(service) {
+            Some(it) if it.name.is_of_clients() => {
+                self.client_named().register(service, name, host, effects)
+            }
+            _ => self.listed().register(service, name, host, effects),
+        }
+    }
+
+    /// The proxy has no such cluster, though this configuration names it.
+    pub(crate) fn on_unknown_cluster(
+        &self,
+        cluster: &str,
+        host: &impl Host,
+        effects: &mut Effects,
+    ) {
+        self.unknown_clusters.note(cluster, &self.config.services, host, effects);
+    }
+
+    /// The handles of all services there are now.
+    pub(crate) fn handles(&self) -> impl Iterator<Item = ServiceHandle<'_>> {
+        self.instances.all().filter_map(|instance| self.handle_of(instance))
+    }
+
+    /// The handle of a service; `None`: it was evicted.
+    #[inline(always)]
+    pub(crate) fn handle(&self, number: Number) -> Option<ServiceHandle<'_>> {
+        self.handle_of(self.instances.get(number)?)
+    }
+
+    #[inline(always)]
+    pub(crate) fn handle_of<'a>(&'a self, instance: Shown<'a>) -> Option<ServiceHandle<'a>> {
+        ServiceHandle::of(&self.config.services, instance)
+    }
+
+    /// The number of the first service that a request matches.
+    pub(crate) fn service_of(&self, subject: &Subject<'_>) -> Option<usize> {
+        let services = &self.config.services;
+        let matches = |number: &usize| {
+            services.get(*number).is_some_and(|service| service.matches.matches(subject))
+        };
+        match &self.index {
+            Some(index) => index.candidates(subject).into_iter().find(matches),
+            None => (0..services.len()).find(matches),
+        }
+    }
+
+    /// The handle of the service of this name.
+    pub(crate) fn named(&self, name: &str) -> Option<ServiceHandle<'_>> {
+        self.handle(self.instances.named(name)?)
+    }
+}

@@ -1,0 +1,257 @@
+//! One value that all workers change: each reads it, decides, and swaps it for another.
+//!
+//! Who loses a race reads and decides again, so that no decision is based on what another has
+//! overtaken. [`Cell::update`] does all three. The steps are there one by one as well:
+//! [`load`](Cell::load), a decision, [`swap`](Cell::swap).
+
+use std::borrow::Cow;
+
+use breaker::Now;
+
+use crate::port::{Clock, Store, StoreFault, SwapError, Version};
+use crate::unreadable::{Report, Unreadable, Watch};
+
+/// How often a lost race is tried again. Each loss means that another worker got its update through,
+/// so that even many workers get there in a few rounds.
+pub const ATTEMPTS: usize = 64;
+
+/// A kind of value: how its bytes are read and written.
+pub trait Kind {
+    /// What the bytes stand for.
+    type Value;
+
+    /// Reads bytes.
+    fn decode(&self, bytes: &[u8]) -> Decoded<Self::Value>;
+
+    /// Writes a value as bytes.
+    fn encode(&self, value: &Self::Value) -> impl AsRef<[u8]>;
+
+    /// What bytes that cannot be read are replaced by at once; `None`: by what the next decision
+    /// stores.
+    fn replacement(&self, _now: Now) -> Option<Self::Value> {
+        None
+    }
+}
+
+/// What bytes were read as.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Decoded<V> {
+    /// This.
+    Value(V),
+    /// The value of a former owner of the key: as good as none.
+    Former,
+    /// The value of an owner that has the key now: this one's is gone.
+    Latter,
+    /// Nothing.
+    Unreadable {
+        /// Whether they are of a newer format than any that is known.
+        newer: bool,
+        /// What is wrong with them, or what they should be.
+        problem: Cow<'static, str>,
+    },
+}
+
+impl<V> Decoded<V> {
+    /// The value that bytes were read as; without one, they should be `what`. Their first byte is their
+    /// format, of which `newest` is the newest that is known.
+    pub fn new(value: Option<V>, bytes: &[u8], newest: u8, what: &'static str) -> Self {
+        match value {
+            Some(value) => Self::Value(value),
+            None => Self::unreadable(bytes, newest, what),
+        }
+    }
+
+    /// Nothing that can be read.
+    pub fn unreadable(bytes: &[u8], newest: u8, problem: impl Into<Cow<'static, str>>) -> Self {
+        let newer = bytes.first().is_some_and(|format| *format > newest);
+        Self::Unreadable { newer, problem: problem.into() }
+    }
+}
+
+/// Why there is no value, or it was not stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lost {
+    /// Others were faster each time.
+    Race,
+    /// The store cannot be used.
+    Store,
+    /// What is there may be a newer module's, and is left alone.
+    Newer,
+    /// The key has another owner now.
+    Gone,
+}
+
+impl From<StoreFault> for Lost {
+    fn from(_: StoreFault) -> Self {
+        Self::Store
+    }
+}
+
+/// What a decision comes to: a result, and perhaps a value to store.
+#[derive(Debug)]
+pub enum Decision<V, R> {
+    /// The stored value stays.
+    Keep(R),
+    /// This takes its place.
+    Store(V, R),
+}
+
+/// A value as it was read.
+#[derive(Debug)]
+pub struct Loaded<V> {
+    /// `None`: there is none, or none that can be read.
+    pub value: Option<V>,
+    /// What a swap expects to find.
+    pub at: At,
+}
+
+/// What was stored when a value was read.
+#[derive(Debug, Default)]
+pub struct At {
+    /// `None`: there was nothing.
+    pub version: Option<Version>,
+    bytes: Vec<u8>,
+}
+
+/// Where a value is, and what one worker remembers of it.
+#[derive(Debug)]
+pub struct Cell<'a, K> {
+    /// Its key in the store.
+    pub key: &'a str,
+    /// How it is read and written.
+    pub kind: K,
+    /// What is remembered of bytes that could not be read.
+    pub watch: &'a Watch,
+    /// The service that it belongs to; `None`: all of them.
+    pub service: Option<&'a str>,
+}
+
+impl<K: Kind> Cell<'_, K> {
+    /// Reads the value. Damage is replaced on the spot where the kind says by what.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be read, or what is there is another's.
+    pub fn load(
+        &self,
+        host: &(impl Store + Clock),
+        report: &mut impl Report,
+    ) -> Result<Loaded<K::Value>, Lost> {
+        let stored = host.load(self.key)?;
+        self.read(stored, host, report)
+    }
+
+    /// The same of bytes that were read already.
+    ///
+    /// # Errors
+    ///
+    /// If what is there is another's.
+    pub fn read(
+        &self,
+        stored: Option<(Vec<u8>, Version)>,
+        host: &(impl Store + Clock),
+        report: &mut impl Report,
+    ) -> Result<Loaded<K::Value>, Lost> {
+        let Some((bytes, version)) = stored else {
+            return Ok(Loaded { value: None, at: At::default() });
+        };
+        let decoded = self.kind.decode(&bytes);
+        let mut at = At { version: Some(version), bytes };
+        let value = match decoded {
+            Decoded::Value(value) => Some(value),
+            Decoded::Former => None,
+            Decoded::Latter => return Err(Lost::Gone),
+            Decoded::Unreadable { newer, problem } => {
+                self.replace(&at, newer, &problem, host, report)?;
+                at.bytes.clear();
+                None
+            }
+        };
+        Ok(Loaded { value, at })
+    }
+
+    /// Replaces bytes that cannot be read, unless they may be a newer module's.
+    #[inline(never)]
+    fn replace(
+        &self,
+        at: &At,
+        newer: bool,
+        problem: &str,
+        host: &(impl Store + Clock),
+        report: &mut impl Report,
+    ) -> Result<(), Lost> {
+        let (Some(version), now) = (at.version, host.now()) else {
+            return Ok(());
+        };
+        let (replaced, warn) = self.watch.look(newer, version, now.monotonic);
+        report.unreadable(Unreadable { service: self.service, problem, replaced, warn });
+        if !replaced {
+            return Err(Lost::Newer);
+        }
+        if let Some(value) = self.kind.replacement(now) {
+            // Lost, another was faster.
+            let _ = host.swap(self.key, self.kind.encode(&value).as_ref(), at.version);
+        }
+        Ok(())
+    }
+
+    /// Stores a value if nobody has written since the last one was read. One that is there already is
+    /// not written again: `false`.
+    ///
+    /// # Errors
+    ///
+    /// If another was faster, or the store cannot be written.
+    pub fn swap(&self, value: &K::Value, at: &At, host: &impl Store) -> Result<bool, SwapError> {
+        let bytes = self.kind.encode(value);
+        let bytes = bytes.as_ref();
+        if at.version.is_some() && bytes == at.bytes && !bytes.is_empty() {
+            return Ok(false);
+        }
+        host.swap(self.key, bytes, at.version).map(|()| true)
+    }
+
+    /// Reads, decides and swaps, anew for each lost race. A decision that depends on the time reads the
+    /// clock itself, each time: read before the value was, it would lie before what others have
+    /// written meanwhile. The value comes back if it was stored.
+    ///
+    /// # Errors
+    ///
+    /// If nothing was stored that should be.
+    pub fn update<R, P: Report>(
+        &self,
+        host: &(impl Store + Clock),
+        report: &mut P,
+        decide: impl FnMut(Option<K::Value>, &mut P) -> Decision<K::Value, R>,
+    ) -> Result<(R, Option<K::Value>), Lost> {
+        self.update_from(host.load(self.key)?, host, report, decide)
+    }
+
+    /// The same, with bytes that were read already.
+    ///
+    /// # Errors
+    ///
+    /// If nothing was stored that should be.
+    pub fn update_from<R, P: Report>(
+        &self,
+        stored: Option<(Vec<u8>, Version)>,
+        host: &(impl Store + Clock),
+        report: &mut P,
+        mut decide: impl FnMut(Option<K::Value>, &mut P) -> Decision<K::Value, R>,
+    ) -> Result<(R, Option<K::Value>), Lost> {
+        let mut first = Some(stored);
+        for _ in 0..ATTEMPTS {
+            let stored = first.take().map_or_else(|| host.load(self.key), Ok)?;
+            let Loaded { value, at } = self.read(stored, host, report)?;
+            let (value, result) = match decide(value, report) {
+                Decision::Keep(result) => return Ok((result, None)),
+                Decision::Store(value, result) => (value, result),
+            };
+            match self.swap(&value, &at, host) {
+                Ok(written) => return Ok((result, written.then_some(value))),
+                Err(SwapError::Conflict) => {}
+                Err(SwapError::Fault(fault)) => return Err(fault.into()),
+            }
+        }
+        Err(Lost::Race)
+    }
+}

@@ -1,0 +1,86 @@
+//! What a host offers to all of its workers alike. Each call is one crossing of the sandbox.
+
+use std::convert::Infallible;
+use std::marker::PhantomData;
+use std::num::NonZeroU32;
+
+use breaker::Now;
+
+/// Values by keys, each with a version that changes whenever the value is written.
+pub trait Store {
+    /// The value and its version; `None`: the key was never written.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be read.
+    fn load(&self, key: &str) -> Result<Option<(Vec<u8>, Version)>, StoreFault>;
+
+    /// Writes a value if the key still has the expected version; `None`: if it is still absent.
+    ///
+    /// # Errors
+    ///
+    /// If another was faster, or the store cannot be written.
+    fn swap(&self, key: &str, value: &[u8], expected: Option<Version>) -> Result<(), SwapError>;
+}
+
+/// The time.
+pub trait Clock {
+    /// Both clocks, read at the same moment.
+    fn now(&self) -> Now;
+}
+
+/// Gauges and counters that a host keeps over all workers, and gives back. A host that keeps none
+/// has no value of this type, and what would be counted in it is counted elsewhere.
+pub trait VersionGauge {
+    /// Which gauge or counter.
+    type Id: Copy;
+
+    /// Defines one at zero under this name, or finds that which another worker has defined. It comes
+    /// before any other call with the same id.
+    fn define(&self, id: Self::Id, name: &str);
+
+    /// What it stands at; `None`: the host keeps no such one.
+    fn read(&self, id: Self::Id) -> Option<u64>;
+
+    /// Moves it in one atomic step. A counter only goes up.
+    fn adjust(&self, id: Self::Id, by: i64);
+}
+
+/// The gauges of a host that keeps none. It has no value.
+#[derive(Clone, Copy, Debug)]
+pub struct NoGauges<Id>(Infallible, PhantomData<Id>);
+
+impl<Id: Copy> VersionGauge for NoGauges<Id> {
+    type Id = Id;
+
+    fn define(&self, _: Id, _: &str) {
+        match self.0 {}
+    }
+
+    fn read(&self, _: Id) -> Option<u64> {
+        match self.0 {}
+    }
+
+    fn adjust(&self, _: Id, _: i64) {
+        match self.0 {}
+    }
+}
+
+/// The version of a stored value. Never zero: zero would mean "write in any case".
+pub type Version = NonZeroU32;
+
+/// The store cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoreFault {
+    /// The proxy's status code.
+    pub status: u32,
+}
+
+/// Why a value was not written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SwapError {
+    /// Another was faster.
+    Conflict,
+    /// The store cannot be used.
+    Fault(StoreFault),
+}
