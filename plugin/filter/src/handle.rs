@@ -111,7 +111,7 @@ impl ServiceHandle<'_> {
         ended: Ended,
         host: &impl Host,
     ) -> Option<Clean> {
-        let impact = self.instance.local.impact(ended)?;
+        let impact = self.instance.local.impact(ended);
         if impact == Impact::Write {
             return None;
         }

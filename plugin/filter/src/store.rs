@@ -61,6 +61,8 @@ pub(crate) struct LocalState {
     versioned: Cell<bool>,
     /// The version in which the record was clean, and how.
     clean: Cell<Option<(u64, Clean)>>,
+    /// What a good call changed of it then.
+    good_call: Cell<Impact>,
     /// Whether the window and the health check of this configuration were put in force.
     synced: Cell<bool>,
     watch: Watch,
@@ -190,6 +192,7 @@ impl LocalState {
         Self {
             versioned: Cell::default(),
             clean: Cell::default(),
+            good_call: Cell::default(),
             synced: Cell::default(),
             watch: Watch::default(),
             tally: Cell::new(Tally::new(policy)),
@@ -244,8 +247,8 @@ impl LocalState {
     /// What settling a call that has ended so would change, if the breaker was clean when it was read
     /// last.
     #[inline(always)]
-    pub(crate) fn impact(&self, ended: Ended) -> Option<Impact> {
-        self.clean.get().map(|(_, clean)| clean.impact(ended))
+    pub(crate) fn impact(&self, ended: Ended) -> Impact {
+        ended.impact(self.good_call.get())
     }
 
     /// Forgets that it is clean.
@@ -279,8 +282,8 @@ impl<'a> Record<'a> {
         let Some(breaker) = read else {
             return begun(self.policy, gauged.now().monotonic);
         };
-        let clean = breaker.clean(self.policy, &self.local.tally());
-        self.local.clean.set(gauged.settled.get().zip(clean));
+        self.local.good_call.set(breaker.impact_where_clean(self.policy, &self.local.tally()));
+        self.local.clean.set(gauged.settled.get().zip(breaker.clean(self.policy)));
         breaker
     }
 
