@@ -92,7 +92,8 @@ fn sections(module: &[u8]) -> Vec<&[u8]> {
 
 #[test]
 fn the_module_with_names_is_the_same_but_for_them() {
-    let (module, named) = (module(), built(&artifacts::named(&artifacts::proxy_wasm().expect("the module"))));
+    let (module, named) =
+        (module(), built(&artifacts::named(&artifacts::proxy_wasm().expect("the module"))));
     assert_eq!(sections(&named), sections(&module));
     assert!(package::names::of(&named).unwrap().len() > package::names::of(&module).unwrap().len());
 }
