@@ -56,7 +56,6 @@ use crate::handle::ServiceHandle;
 use crate::host::{Host, define};
 use crate::instances::{Instance, Instances, Number, Shown};
 use crate::store::{self, Gauged, Update};
-use crate::telemetry::ModuleMetric;
 use crate::tenure::{AGAIN, Held, Slot, Tenure, Turn};
 use config::naming::shortened;
 
@@ -70,54 +69,63 @@ enum Taken {
     New,
 }
 
-/// The client-named services of a configuration.
+/// The client-named services of one template.
 pub(crate) struct ClientNamed<'a> {
-    pub(crate) config: &'a Config,
-    pub(crate) instances: &'a Instances,
+    config: &'a Config,
+    instances: &'a Instances,
+    made: &'a Made<Instance>,
+}
+
+impl<'a> ClientNamed<'a> {
+    /// Those of a service; `None`: clients have no say in its name.
+    pub(crate) fn of(config: &'a Config, instances: &'a Instances, service: usize) -> Option<Self> {
+        Some(Self { config, instances, made: instances.clients.of(service)? })
+    }
 }
 
 impl ClientNamed<'_> {
+    fn cell(&self) -> shared::Cell<'_, DirectoryKind> {
+        let Made { key, watch, .. } = self.made;
+        shared::Cell { key, kind: DirectoryKind, watch, service: None }
+    }
+
+    fn template(&self) -> &str {
+        self.config.services.get(self.made.service).map_or("", |service| service.name.text())
+    }
+
     fn handle(&self, instance: &Rc<Instance>) -> Option<ServiceHandle<'_>> {
         ServiceHandle::of(&self.config.services, Shown::Slot(Rc::clone(instance)))
     }
 
     /// Has metrics for the names that have none of their own.
     pub(crate) fn define_shared(&self, host: &impl Host) {
-        for made in self.instances.clients.made() {
-            let service = self.config.services.get(made.service);
-            let template = service.map_or("", |service| service.name.text());
-            let series = self.instances.add_series(template);
-            define(series, template, host);
-            made.shared.set(series);
-        }
+        let series = self.instances.add_series(self.template());
+        define(series, self.template(), host);
+        self.made.shared.set(series);
     }
 
     /// Takes over what a version before left in a running process: it listed these names with those of
     /// the proxy's own words ([`listed`]), and kept their records under their own names.
     #[inline(never)]
     pub(crate) fn take_over(&self, host: &impl Host, effects: &mut Effects) {
-        for made in self.instances.clients.made() {
-            if !matches!(host.load(&made.key), Ok(None)) {
-                continue;
-            }
-            let service = self.config.services.get(made.service);
-            let template = service.map_or("", |service| service.name.text());
-            for name in listed::of_template(template, host).iter().take(made.slots) {
-                let before = host.load(&store::key(name)).ok().flatten();
-                let before = before.and_then(|(bytes, _)| Breaker::decode(&bytes).ok());
-                let Ok(instance) = self.let_in(made, name, host, effects) else {
-                    return;
-                };
-                instance.tenure.iter().for_each(|tenure| tenure.visits.set(AGAIN.into()));
-                if let Some(before) = before
-                    && let Some(record) = self.handle(&instance)
-                {
-                    let _ = record.update(host, effects, |breaker| {
-                        *breaker = before.clone();
-                        breaker.sync(&record.service.policy, host.now().monotonic);
-                        Update::Changed((), None)
-                    });
-                }
+        if !matches!(host.load(&self.made.key), Ok(None)) {
+            return;
+        }
+        for name in listed::of_template(self.template(), host).iter().take(self.made.slots) {
+            let before = host.load(&store::key(name)).ok().flatten();
+            let before = before.and_then(|(bytes, _)| Breaker::decode(&bytes).ok());
+            let Ok(instance) = self.let_in(name, host, effects) else {
+                return;
+            };
+            instance.tenure.iter().for_each(|tenure| tenure.visits.set(AGAIN.into()));
+            if let Some(before) = before
+                && let Some(record) = self.handle(&instance)
+            {
+                let _ = record.update(host, effects, |breaker| {
+                    *breaker = before.clone();
+                    breaker.sync(&record.service.policy, host.now().monotonic);
+                    Update::Changed((), None)
+                });
             }
         }
     }
@@ -125,53 +133,38 @@ impl ClientNamed<'_> {
     /// The breaker of a name made by this service's template, which may be new.
     pub(crate) fn register(
         &self,
-        service: usize,
         name: &str,
         host: &impl Host,
         effects: &mut Effects,
     ) -> Result<Number, Nameless> {
-        let made = self.instances.clients.of(service).ok_or(Nameless::Full)?;
-        if let Some(instance) = made.find(name)
-            && self.visit(made, &instance, host, effects)
+        if let Some(instance) = self.made.find(name)
+            && self.visit(&instance, host, effects)
         {
             return Ok(instance.number);
         }
-        let instance = self.let_in(made, name, host, effects)?;
-        Ok(instance.number)
+        self.let_in(name, host, effects).map(|instance| instance.number)
     }
 
     /// Counts that a name came; whether it has its slot still, as far as is known.
-    fn visit(
-        &self,
-        made: &Made<Instance>,
-        instance: &Rc<Instance>,
-        host: &impl Host,
-        effects: &mut Effects,
-    ) -> bool {
+    fn visit(&self, instance: &Rc<Instance>, host: &impl Host, effects: &mut Effects) -> bool {
         let Some(tenure) = &instance.tenure else {
             return true;
         };
         tenure.visits.set(tenure.visits.get().saturating_add(1));
         if tenure.is_young() {
-            self.write_visits(made, instance, host, effects);
+            self.write_visits(instance, host, effects);
         }
         if tenure.is_gone.get() {
-            self.forget(made, instance, host, effects);
+            self.forget(instance, host, effects);
         }
         !tenure.is_gone.get()
     }
 
     /// Writes down at once how often a name came. What cannot be written now is by the timer.
     #[inline(never)]
-    fn write_visits(
-        &self,
-        made: &Made<Instance>,
-        instance: &Rc<Instance>,
-        host: &impl Host,
-        effects: &mut Effects,
-    ) {
-        let written = directory_of(made).update(host, effects, |directory, effects| {
-            let mut directory = self.directory(made, directory, host, effects);
+    fn write_visits(&self, instance: &Rc<Instance>, host: &impl Host, effects: &mut Effects) {
+        let written = self.cell().update(host, effects, |directory, effects| {
+            let mut directory = self.directory(directory, host, effects);
             let now = host.now().monotonic;
             match self.bring_up(&mut directory, instance, now, host, effects) {
                 None => Decision::Keep(None),
@@ -228,17 +221,16 @@ impl ClientNamed<'_> {
     #[inline(never)]
     fn let_in(
         &self,
-        made: &Made<Instance>,
         name: &str,
         host: &impl Host,
         effects: &mut Effects,
     ) -> Result<Rc<Instance>, Nameless> {
         for _ in 0..ATTEMPTS {
-            let found = directory_of(made).update(host, effects, |directory, effects| {
-                let mut directory = self.directory(made, directory, host, effects);
+            let found = self.cell().update(host, effects, |directory, effects| {
+                let mut directory = self.directory(directory, host, effects);
                 let hash = directory.hash(name);
-                for turn in directory.find(hash, made.slots) {
-                    match self.take_slot(made, turn, name, host, effects) {
+                for turn in directory.find(hash, self.made.slots) {
+                    match self.take_slot(turn, name, host, effects) {
                         Ok(None) => {}
                         Ok(Some(instance)) => {
                             if let Some(entry) = directory.entry(turn.slot()) {
@@ -249,18 +241,18 @@ impl ClientNamed<'_> {
                         Err(nameless) => return Decision::Keep(Err(nameless)),
                     }
                 }
-                match directory.admit(made.slots, hash, host.now().monotonic) {
+                match directory.admit(self.made.slots, hash, host.now().monotonic) {
                     Some(entry) => Decision::Store(directory, Ok(Ok(entry))),
                     None => Decision::Keep(Err(Nameless::Full)),
                 }
             });
             match found?.0? {
                 Err(instance) => {
-                    self.visit(made, &instance, host, effects);
+                    self.visit(&instance, host, effects);
                     return Ok(instance);
                 }
                 Ok(entry) => {
-                    if let Some(instance) = self.take_slot(made, entry.turn, name, host, effects)? {
+                    if let Some(instance) = self.take_slot(entry.turn, name, host, effects)? {
                         self.heed(&instance, &entry, host);
                         return Ok(instance);
                     }
@@ -274,16 +266,16 @@ impl ClientNamed<'_> {
     /// yet; `None`: the slot is another's.
     fn take_slot(
         &self,
-        made: &Made<Instance>,
         turn: Turn,
         name: &str,
         host: &impl Host,
         effects: &mut Effects,
     ) -> Result<Option<Rc<Instance>>, Nameless> {
-        let instance = self.tenant(made, turn, name, host).ok_or(Lost::Store)?;
+        let instance = self.tenant(turn, name, host).ok_or(Lost::Store)?;
         let record = self.handle(&instance).ok_or(Lost::Store)?;
         let tenure = instance.tenure.as_ref().ok_or(Lost::Store)?;
-        let (watch, gauged) = (made.slot_watch(turn.slot()), Gauged::new(host, record.gauge()));
+        let (watch, gauged) =
+            (self.made.slot_watch(turn.slot()), Gauged::new(host, record.gauge()));
         let slot =
             shared::Cell { key: &instance.key, kind: Slot(tenure), watch: &watch, service: None };
         let (taken, _) = slot.update(&gauged, effects, |held, _| match held {
@@ -299,12 +291,12 @@ impl ClientNamed<'_> {
         match taken {
             Taken::Other => return Ok(None),
             Taken::Held => {
-                self.put_to_work(made, &instance, host, effects);
+                self.put_to_work(&instance, host, effects);
                 record.sync(host, effects);
             }
             Taken::New => {
                 instance.local.set_synced(true);
-                self.put_to_work(made, &instance, host, effects);
+                self.put_to_work(&instance, host, effects);
                 if let Some(answers) = record.answers() {
                     answers.bound(host, effects);
                 }
@@ -315,14 +307,8 @@ impl ClientNamed<'_> {
     }
 
     /// What a worker keeps of a name that has a slot.
-    fn tenant(
-        &self,
-        made: &Made<Instance>,
-        turn: Turn,
-        name: &str,
-        host: &impl Host,
-    ) -> Option<Rc<Instance>> {
-        let service = made.service;
+    fn tenant(&self, turn: Turn, name: &str, host: &impl Host) -> Option<Rc<Instance>> {
+        let service = self.made.service;
         let configured = self.config.services.get(service)?;
         let template = &configured.name;
         let others = self.config.services.iter().enumerate();
@@ -331,55 +317,27 @@ impl ClientNamed<'_> {
             true => shortened(template.mark() + name),
             false => name.to_owned(),
         };
-        let key = format!("{}/{}", made.key, turn.slot());
-        let (gauge, versioned) = self.instances.clients.gauge(made, turn.slot(), host);
+        let key = format!("{}/{}", self.made.key, turn.slot());
+        let (gauge, versioned) = self.instances.clients.gauge(self.made, turn.slot(), host);
         let tenure = Some(Tenure::new(turn, gauge, name));
         let policy = &configured.policy;
         let instance =
             Instance::new(Number::Slot(service, turn), shown, key, service, policy, tenure);
         instance.local.set_versioned(versioned);
-        instance.series.set(made.shared.get());
+        instance.series.set(self.made.shared.get());
         Some(Rc::new(instance))
     }
 
-    fn put_to_work(
-        &self,
-        made: &Made<Instance>,
-        instance: &Rc<Instance>,
-        host: &impl Host,
-        effects: &mut Effects,
-    ) {
-        for before in made.insert(instance) {
+    fn put_to_work(&self, instance: &Rc<Instance>, host: &impl Host, effects: &mut Effects) {
+        for before in self.made.insert(instance) {
             self.leave(&before, host, effects);
         }
     }
 
     /// Drops a name that has made room.
-    fn forget(
-        &self,
-        made: &Made<Instance>,
-        instance: &Rc<Instance>,
-        host: &impl Host,
-        effects: &mut Effects,
-    ) {
-        made.remove(instance);
+    pub(crate) fn forget(&self, instance: &Rc<Instance>, host: &impl Host, effects: &mut Effects) {
+        self.made.remove(instance);
         self.leave(instance, host, effects);
-    }
-
-    /// Drops a breaker if its name is known to have made room; whether it has.
-    pub(crate) fn forget_if_gone(
-        &self,
-        record: &ServiceHandle<'_>,
-        host: &impl Host,
-        effects: &mut Effects,
-    ) -> bool {
-        if let Shown::Slot(instance) = &record.instance
-            && instance.is_gone()
-            && let Some(made) = self.instances.clients.of(instance.service)
-        {
-            self.forget(made, instance, host, effects);
-        }
-        record.instance.is_gone()
     }
 
     /// What is left to be done for a name that has made room: its events are told, and its gauges show
@@ -408,43 +366,28 @@ impl ClientNamed<'_> {
         }
     }
 
-    /// Learns which names there are now, and tells which ones came. It costs nothing where no name is
-    /// made of what clients send.
-    pub(crate) fn learn(&self, host: &impl Host, effects: &mut Effects) {
-        for made in self.instances.clients.made() {
-            if self.learn_all(made, host, effects).is_err() {
-                effects.count(ModuleMetric::LostUpdates);
-            }
-        }
-    }
-
-    /// The same for one template.
+    /// Learns which names there are now, and writes down which ones came.
     #[inline(never)]
-    fn learn_all(
-        &self,
-        made: &Made<Instance>,
-        host: &impl Host,
-        effects: &mut Effects,
-    ) -> Result<(), Lost> {
-        let stored = host.load(&made.key)?;
-        if stored.is_none() && made.all().is_empty() {
+    pub(crate) fn learn(&self, host: &impl Host, effects: &mut Effects) -> Result<(), Lost> {
+        let stored = host.load(&self.made.key)?;
+        if stored.is_none() && self.made.all().is_empty() {
             return Ok(());
         }
-        let cell = directory_of(made);
+        let cell = self.cell();
         let Loaded { value, at } = cell.read(stored, host, effects)?;
-        let (mut directory, version) = (self.directory(made, value, host, effects), at.version);
-        if version.is_none() || version != made.version.get() {
+        let (mut directory, version) = (self.directory(value, host, effects), at.version);
+        if version.is_none() || version != self.made.version.get() {
             let mut all = true;
-            for slot in 0..made.slots {
+            for slot in 0..self.made.slots {
                 if let Some(entry) = directory.entry(slot) {
-                    all &= self.learn_slot(made, &entry, host, effects);
+                    all &= self.learn_slot(&entry, host, effects);
                 }
             }
-            made.version.set(version.filter(|_| all));
+            self.made.version.set(version.filter(|_| all));
         }
         let now = host.now().monotonic;
         let mut brought = Vec::new();
-        for instance in made.all() {
+        for instance in self.made.all() {
             if self.is_worth_telling(&directory, &instance, now)
                 && let Some(entry) = self.bring_up(&mut directory, &instance, now, host, effects)
             {
@@ -476,18 +419,12 @@ impl ClientNamed<'_> {
     }
 
     /// Learns who has a slot; whether that could be told.
-    fn learn_slot(
-        &self,
-        made: &Made<Instance>,
-        entry: &Entry,
-        host: &impl Host,
-        effects: &mut Effects,
-    ) -> bool {
-        if let Some(instance) = made.get(entry.turn) {
+    fn learn_slot(&self, entry: &Entry, host: &impl Host, effects: &mut Effects) -> bool {
+        if let Some(instance) = self.made.get(entry.turn) {
             self.heed(&instance, entry, host);
             return true;
         }
-        let slot = format!("{}/{}", made.key, entry.turn.slot());
+        let slot = format!("{}/{}", self.made.key, entry.turn.slot());
         let Ok(Some((bytes, _))) = host.load(&slot) else {
             return false;
         };
@@ -496,7 +433,7 @@ impl ClientNamed<'_> {
         let Some(held) = held else {
             return false;
         };
-        match self.take_slot(made, held.turn, held.name, host, effects) {
+        match self.take_slot(held.turn, held.name, host, effects) {
             Ok(Some(instance)) if held.turn == entry.turn => {
                 self.heed(&instance, entry, host);
                 true
@@ -509,19 +446,18 @@ impl ClientNamed<'_> {
     #[inline(never)]
     fn directory(
         &self,
-        made: &Made<Instance>,
         read: Option<Directory>,
         host: &impl Host,
         effects: &mut Effects,
     ) -> Directory {
         if let Some(mut directory) = read {
-            directory.grow(made.slots);
+            directory.grow(self.made.slots);
             return directory;
         }
         let now = host.now().monotonic;
-        let mut directory = Directory::begun(made.slots, now);
+        let mut directory = Directory::begun(self.made.slots, now);
         // If it was lost, its names are at work here still.
-        for instance in made.all() {
+        for instance in self.made.all() {
             self.bring_up(&mut directory, &instance, now, host, effects);
         }
         directory
@@ -535,8 +471,4 @@ impl ClientNamed<'_> {
             series
         })
     }
-}
-
-fn directory_of(made: &Made<Instance>) -> shared::Cell<'_, DirectoryKind> {
-    shared::Cell { key: &made.key, kind: DirectoryKind, watch: &made.watch, service: None }
 }

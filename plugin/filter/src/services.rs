@@ -11,6 +11,7 @@ use crate::instances::{Instances, Number, Shown};
 use crate::matching::Index;
 use crate::notify::Notifier;
 use crate::request::subject::Subject;
+use crate::telemetry::ModuleMetric;
 
 /// The services of one configuration on one worker.
 ///
@@ -45,13 +46,13 @@ impl Services {
         for handle in services.handles() {
             define(handle.number, &handle.instance.name, host);
         }
-        services.client_named().define_shared(host);
+        services.client_named().for_each(|named| named.define_shared(host));
         for handle in services.handles() {
             handle.ensure(host, effects);
         }
         services.listed().learn(host, effects);
-        services.client_named().take_over(host, effects);
-        services.client_named().learn(host, effects);
+        services.client_named().for_each(|named| named.take_over(host, effects));
+        services.learn_client_named(host, effects);
         if services.config.notify.is_some() {
             services.notifier.open(host);
         }
@@ -63,9 +64,38 @@ impl Services {
         Listed { config: &self.config, instances: &self.instances, seen: &self.seen }
     }
 
-    /// The dynamic services that clients have a say in naming.
-    pub(crate) fn client_named(&self) -> ClientNamed<'_> {
-        ClientNamed { config: &self.config, instances: &self.instances }
+    /// The dynamic services that clients have a say in naming, by their templates.
+    fn client_named(&self) -> impl Iterator<Item = ClientNamed<'_>> {
+        (0..self.config.services.len()).filter_map(|service| self.client_named_by(service))
+    }
+
+    fn client_named_by(&self, service: usize) -> Option<ClientNamed<'_>> {
+        ClientNamed::of(&self.config, &self.instances, service)
+    }
+
+    /// Learns which of them there are now. It costs nothing where there are none.
+    pub(crate) fn learn_client_named(&self, host: &impl Host, effects: &mut Effects) {
+        for named in self.client_named() {
+            if named.learn(host, effects).is_err() {
+                effects.count(ModuleMetric::LostUpdates);
+            }
+        }
+    }
+
+    /// Drops a breaker if its name is known to have made room; whether it has.
+    pub(crate) fn forget_if_gone(
+        &self,
+        record: &ServiceHandle<'_>,
+        host: &impl Host,
+        effects: &mut Effects,
+    ) -> bool {
+        if let Shown::Slot(instance) = &record.instance
+            && instance.is_gone()
+            && let Some(named) = self.client_named_by(instance.service)
+        {
+            named.forget(instance, host, effects);
+        }
+        record.instance.is_gone()
     }
 
     /// The breaker of a dynamic service, which may be new.
@@ -76,11 +106,9 @@ impl Services {
         host: &impl Host,
         effects: &mut Effects,
     ) -> Result<Number, Nameless> {
-        match self.config.services.get(service) {
-            Some(it) if it.name.is_of_clients() => {
-                self.client_named().register(service, name, host, effects)
-            }
-            _ => self.listed().register(service, name, host, effects),
+        match self.client_named_by(service) {
+            Some(named) => named.register(name, host, effects),
+            None => self.listed().register(service, name, host, effects),
         }
     }
 

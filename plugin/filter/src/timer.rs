@@ -73,13 +73,13 @@ impl Services {
     /// Takes the calls that are due, and writes down what may lag.
     pub(crate) fn on_tick(&self, host: &impl Host, effects: &mut Effects) -> Vec<Callout> {
         self.listed().learn(host, effects);
-        self.client_named().learn(host, effects);
+        self.learn_client_named(host, effects);
         let mut callouts = Vec::new();
         for handle in self.handles() {
             handle.instance.unwritten.write(host, effects);
             handle.sync(host, effects);
             let Ok(breaker) = handle.reload(host, effects) else {
-                if !self.client_named().forget_if_gone(&handle, host, effects) {
+                if !self.forget_if_gone(&handle, host, effects) {
                     effects.count(ModuleMetric::LostUpdates);
                 }
                 continue;

@@ -133,7 +133,7 @@ impl<T: Tenant> ClientNames<T> {
     }
 
     /// Those of each service that has any.
-    pub(super) fn made(&self) -> impl Iterator<Item = &Made<T>> {
+    fn made(&self) -> impl Iterator<Item = &Made<T>> {
         self.made.iter().flatten()
     }
 
