@@ -31,7 +31,7 @@ const fn tool(package: &'static str, inside: &'static [&'static str]) -> Place {
 /// Every package of the workspace.
 const PLACES: &[Place] = &[
     plugin("breaker", &[], &[]),
-    plugin("config", &["breaker"], &["schemars", "serde", "serde_json", "serde_path_to_error"]),
+    plugin("config", &["breaker"], &["serde", "serde_json"]),
     plugin(
         "breaker-filter",
         &["breaker", "config"],

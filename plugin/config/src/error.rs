@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use crate::reader;
-
 /// Why a configuration is refused: where, what stands there, and what would be right.
 ///
 /// Shown, it is one line that says all of it, the path first.
@@ -27,18 +25,10 @@ impl ConfigError {
         Self { path: path.into(), value, remedy, told: None }
     }
 
-    /// An error of the JSON reader in this document.
-    pub(crate) fn from_json(
-        error: &serde_path_to_error::Error<serde_json::Error>,
-        document: &[u8],
-    ) -> Self {
-        let path = match error.path().to_string() {
-            // Damaged JSON has no path.
-            root if matches!(root.as_str(), "." | "?" | "") => "configuration".to_owned(),
-            path => path,
-        };
-        let (value, remedy) = reader::value_and_remedy(error.inner(), document);
-        Self { path, value, remedy, told: Some(error.inner().to_string()) }
+    /// The same, in words of another.
+    pub(crate) fn told(mut self, told: String) -> Self {
+        self.told = Some(told);
+        self
     }
 
     /// The JSON path, such as `services[0].open.wait_duration`; `configuration` if it is the

@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use breaker::Policy;
 
-use crate::doubt::Doubt;
+pub use crate::fields::{
+    Classify, ExposeState, MOST_STALE_ENTRIES, OnFull, Overflow, Stale, StaticResponse,
+};
+use crate::headers::Headers;
 use crate::matching::{Host, Match, Request};
 use crate::naming::Template;
-use crate::status::{GrpcSet, StatusSet};
-use crate::wire::{ExposeState, OnFull, Overflow};
+use crate::status::StatusSet;
+use crate::warning::Warning;
 
 /// A class of calls: the hash of its name, so that two configurations mean the same by it.
 pub type ClassId = u32;
@@ -22,9 +25,6 @@ pub const UNKNOWN_TO_SERVICE: [u16; 2] = [501, 505];
 
 /// What a kept answer may take beside its body, in bytes.
 pub const STALE_OVERHEAD: usize = 24 * 1024 + 64;
-
-/// The most answers that a service may keep.
-pub const MOST_STALE_ENTRIES: u32 = 65_536;
 
 /// What the proxy permits of that which the filter can do without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +51,7 @@ pub struct Config {
     pub notify: Option<Notify>,
     pub admin: Option<Admin>,
     /// What is taken, and hardly meant so.
-    pub doubts: Vec<Doubt>,
+    pub warnings: Vec<Warning>,
     /// What the proxy permits.
     pub permitted: Permitted,
 }
@@ -130,23 +130,11 @@ impl Bulkhead {
     }
 }
 
-/// What counts as what.
-#[derive(Clone, Debug)]
-pub struct Classify {
-    pub failure_status: StatusSet,
-    pub ignore_status: StatusSet,
-    pub failure_grpc_status: GrpcSet,
-    pub ignore_grpc_status: GrpcSet,
-    /// A client's own deadline that is shorter says nothing of the service.
-    pub min_client_deadline: Duration,
-    pub overflow: Overflow,
-}
-
 /// The request that a health check makes, and which answers pass.
 #[derive(Clone, Debug, Hash)]
 pub struct Probe {
     pub cluster: String,
-    pub headers: Vec<(String, String)>,
+    pub headers: Headers,
     pub timeout: Duration,
     pub expected_status: StatusSet,
 }
@@ -170,27 +158,11 @@ pub struct FallbackCluster {
     pub max_request_bytes: usize,
 }
 
-/// Which good answers are kept.
-#[derive(Clone, Copy, Debug)]
-pub struct Stale {
-    /// How long one may have been kept, at most, when it is given.
-    pub max_age: Duration,
-    pub max_response_bytes: usize,
-    pub max_entries: u32,
-}
-
-#[derive(Clone, Debug)]
-pub struct StaticResponse {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: String,
-}
-
 /// Whom transitions are posted to.
 #[derive(Debug)]
 pub struct Notify {
     pub cluster: String,
-    pub headers: Vec<(String, String)>,
+    pub headers: Headers,
     pub timeout: Duration,
     pub num_retries: u32,
 }

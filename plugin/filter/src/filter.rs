@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::admin::warn_without_token;
 use crate::clusters::Complaints;
 use crate::config::{Config, Service};
-use crate::doubts;
+use crate::warnings;
 use crate::effects::Effects;
 use crate::host::Host;
 use crate::instances::{Instances, Number, Shown};
@@ -68,7 +68,7 @@ impl Filter {
         if let Some(admin) = &filter.config.admin {
             warn_without_token(admin, host, effects);
         }
-        doubts::tell(&filter.config.doubts, host, effects);
+        warnings::publish(&filter.config.warnings, host, effects);
         filter
     }
 

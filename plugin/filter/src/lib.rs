@@ -25,7 +25,7 @@ mod bulkhead;
 mod classify;
 mod client_names;
 mod clusters;
-mod doubts;
+mod warnings;
 mod effects;
 mod events;
 mod exchange;

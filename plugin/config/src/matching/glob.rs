@@ -2,10 +2,10 @@
 
 /// A name in which `*` stands for any characters, split at its stars.
 #[derive(Debug)]
-pub(super) struct Glob(Vec<String>);
+pub(crate) struct Glob(Vec<String>);
 
 impl Glob {
-    pub(super) fn new(text: String) -> Result<Self, &'static str> {
+    pub(crate) fn new(text: &str) -> Result<Self, &'static str> {
         if text.is_empty() {
             return Err("give the name of a cluster, in which `*` stands for any characters");
         }

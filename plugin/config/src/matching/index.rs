@@ -5,6 +5,8 @@
 //! its keys are tested, in their order, and those that have no such kind. All keys are in one sorted
 //! list; a hash table would bring a source of randomness into the module.
 
+use std::collections::BinaryHeap;
+
 use super::header::ValueRule;
 use super::host::{Host, Name, name_of};
 use super::{Match, Request};
@@ -28,30 +30,31 @@ enum Kind {
     ClusterStart,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Key(Kind, Vec<u8>);
 
-/// Services in the order of their keys. A key may have several, and a service several keys.
+impl Key {
+    fn parts(&self) -> (Kind, &[u8]) {
+        (self.0, &self.1)
+    }
+}
+
+/// Services in the order of their keys, and with the same key in their own. A key may have several,
+/// and a service several keys.
 #[derive(Debug, Default)]
 struct Entries(Vec<(Key, usize)>);
 
 impl Entries {
-    /// Behind those of the same key. Sorting them all at once would be faster, and would make
-    /// the module 44 KB larger.
-    fn insert(&mut self, key: Key, service: usize) {
-        let place = self.place(|known| known <= (key.0, &key.1));
-        self.0.insert(place, (key, service));
+    /// By a heap: any other way to sort would make the module larger.
+    fn sorted(entries: Vec<(Key, usize)>) -> Self {
+        Self(BinaryHeap::from(entries).into_sorted_vec())
     }
 
-    fn of(&self, kind: Kind, text: &[u8]) -> impl Iterator<Item = usize> {
-        let start = self.place(|known| known < (kind, text));
-        let rest = self.0.get(start..).unwrap_or_default().iter();
-        let same = rest.take_while(move |(Key(k, t), _)| *k == kind && t == text);
-        same.map(|(_, service)| *service)
-    }
-
-    fn place(&self, is_before: impl Fn((Kind, &[u8])) -> bool) -> usize {
-        self.0.partition_point(|(Key(kind, text), _)| is_before((*kind, text)))
+    fn of(&self, kind: Kind, text: &[u8]) -> impl ExactSizeIterator<Item = usize> {
+        let start = self.0.partition_point(|(key, _)| key.parts() < (kind, text));
+        let rest = self.0.get(start..).unwrap_or_default();
+        let count = rest.partition_point(|(key, _)| key.parts() == (kind, text));
+        rest.iter().take(count).map(|(_, service)| *service)
     }
 }
 
@@ -74,23 +77,26 @@ impl Index {
             return None;
         }
         let choices: Vec<Vec<Vec<Key>>> = matches.map(keys).collect();
-        let mut all = Entries::default();
-        for (service, key) in choices.iter().flatten().flatten().enumerate() {
-            all.insert(key.clone(), service);
-        }
+        let all = choices.iter().flatten().flatten();
+        let all = Entries::sorted(all.map(|key| (key.clone(), 0)).collect());
         let most_shared =
-            |keys: &Vec<Key>| keys.iter().map(|key| all.of(key.0, &key.1).count()).max();
-        let mut index = Self::default();
+            |keys: &Vec<Key>| keys.iter().map(|key| all.of(key.0, &key.1).len()).max();
+        let (mut index, mut entries) = (Self::default(), Vec::new());
         for (service, kinds) in choices.into_iter().enumerate() {
             match kinds.into_iter().min_by_key(most_shared) {
-                Some(keys) => keys.into_iter().for_each(|key| index.add(key, service)),
+                Some(keys) => {
+                    keys.iter().for_each(|key| index.note(key));
+                    entries.extend(keys.into_iter().map(|key| (key, service)));
+                }
                 None => index.others.push(service),
             }
         }
+        index.entries = Entries::sorted(entries);
         Some(index)
     }
 
-    fn add(&mut self, key: Key, service: usize) {
+    /// Notes what to look for in a request.
+    fn note(&mut self, key: &Key) {
         match key.0 {
             Kind::PathStart => insert(&mut self.path_starts, key.1.len()),
             Kind::ClusterStart => insert(&mut self.cluster_starts, key.1.len()),
@@ -102,7 +108,6 @@ impl Index {
             }
             Kind::Host | Kind::HostEnd | Kind::Cluster => {}
         }
-        self.entries.insert(key, service);
     }
 
     /// The services that a request may belong to, in their order.

@@ -1,9 +1,9 @@
-//! What is doubtful about a configuration is said once in the process, by the first worker that starts
+//! Warnings of a configuration are published once in the process, by the first worker that starts
 //! with it.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use crate::config::Doubt;
+use crate::config::Warning;
 use crate::effects::Effects;
 use crate::host::{Host, SwapError};
 use crate::store::ATTEMPTS;
@@ -14,11 +14,11 @@ const NUMBER: usize = size_of::<u64>();
 /// An earlier one is said again.
 const MOST_SAID: usize = 32;
 
-pub(crate) fn tell(doubts: &[Doubt], host: &impl Host, effects: &mut Effects) {
-    if doubts.is_empty() || !is_first(doubts, host) {
+pub(crate) fn publish(warnings: &[Warning], host: &impl Host, effects: &mut Effects) {
+    if warnings.is_empty() || !is_first(warnings, host) {
         return;
     }
-    for Doubt { path, value, remedy } in doubts {
+    for Warning { path, value, remedy } in warnings {
         effects.warn(format!(
             "event=doubtful_configuration path={path} value={value} remedy={remedy:?}"
         ));
@@ -26,9 +26,9 @@ pub(crate) fn tell(doubts: &[Doubt], host: &impl Host, effects: &mut Effects) {
 }
 
 /// Whether nobody has said it yet; if that cannot be told, it is said.
-fn is_first(doubts: &[Doubt], host: &impl Host) -> bool {
+fn is_first(warnings: &[Warning], host: &impl Host) -> bool {
     let mut hasher = DefaultHasher::new();
-    doubts.hash(&mut hasher);
+    warnings.hash(&mut hasher);
     let number = hasher.finish().to_le_bytes();
     for _ in 0..ATTEMPTS {
         let Ok(stored) = host.load(SAID_KEY) else {

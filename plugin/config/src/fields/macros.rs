@@ -1,0 +1,115 @@
+//! What makes rows into tables, types and readers.
+
+/// Sets of words: an `enum` each, and what the table of fields has to know of it.
+macro_rules! words {
+    ($(
+        $(#[doc = $doc:literal])+
+        $vis:vis enum $name:ident { $($(#[doc = $text:literal])+ $word:ident = $json:literal,)+ }
+    )+) => {
+        $(
+            $(#[doc = $doc])+
+            #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+            $vis enum $name { $($(#[doc = $text])+ $word,)+ }
+
+            impl $name {
+                pub(crate) const WORDS: Words =
+                    Words { name: stringify!($name), words: &[$($json),+] };
+            }
+
+            impl Read for Option<$name> {
+                fn read(from: &Reader<'_>, row: u8) -> Result<Self, ConfigError> {
+                    const ALL: &[$name] = &[$($name::$word),+];
+                    Ok(from.word(row)?.and_then(|number| ALL.get(number).copied()))
+                }
+            }
+
+            impl Read for $name {
+                fn read(from: &Reader<'_>, row: u8) -> Result<Self, ConfigError> {
+                    Option::read(from, row)?.ok_or_else(|| from.missing(row))
+                }
+            }
+        )+
+
+        /// The words with what is said of them.
+        pub(crate) const WORDS: &[DescribedWords] = &[$(
+            DescribedWords {
+                words: &$name::WORDS,
+                text: concat!($($doc),+),
+                each: &[$(concat!($($text),+)),+],
+            },
+        )+];
+    };
+}
+
+/// Objects: a table of fields each, and a type that is read by it.
+macro_rules! objects {
+    ($(
+        $(#[doc = $doc:literal])+
+        $kind:ident $name:ident $shape:ident $(as $title:literal)? { $($rows:tt)* }
+    )+) => {
+        $(object! { @$kind [$(#[doc = $doc])+] $name $shape [$($title)?] $($rows)* })+
+
+        /// The objects with what is said of them.
+        pub(crate) const OBJECTS: &[Described] = &[$(
+            Described {
+                shape: &$shape,
+                text: concat!($($doc),+),
+                fields: described! { @$kind $($rows)* },
+            },
+        )+];
+    };
+}
+
+macro_rules! object {
+    (@shape [$($doc:tt)+] $name:ident $shape:ident [$($title:literal)?] $(
+        $(#[doc = $text:literal])+ $field:ident: $spec:expr $(, $about:expr)?;
+    )+) => {
+        object! { @table $name $shape [$($title)?] $($field: $spec;)+ }
+    };
+    (@struct [$($doc:tt)+] $name:ident $shape:ident [$($title:literal)?] $(
+        $(#[doc = $text:literal])+ pub $field:ident: $type:ty = $spec:expr $(, $about:expr)?;
+    )+) => {
+        object! { @table $name $shape [$($title)?] $($field: $spec;)+ }
+
+        $($doc)+
+        #[derive(Clone, Debug)]
+        pub struct $name { $($(#[doc = $text])+ pub $field: $type,)+ }
+
+        impl $name {
+            pub(crate) fn read(from: &Reader<'_>) -> Result<Self, ConfigError> {
+                let mut rows = 0_u8..;
+                let mut row = || rows.next().unwrap_or_default();
+                Ok(Self { $($field: Read::read(from, row())?,)+ })
+            }
+        }
+
+        impl Read for Option<$name> {
+            fn read(from: &Reader<'_>, row: u8) -> Result<Self, ConfigError> {
+                from.object(row).map(|object| $name::read(&object)).transpose()
+            }
+        }
+    };
+    (@table $name:ident $shape:ident [] $($rows:tt)+) => {
+        object! { @table $name $shape [stringify!($name)] $($rows)+ }
+    };
+    (@table $name:ident $shape:ident [$title:expr] $($field:ident: $spec:expr;)+) => {
+        pub(crate) static $shape: Shape = Shape {
+            name: $title,
+            fields: &[$(Field { name: plain_name(stringify!($field)), ..$spec }),+],
+        };
+    };
+}
+
+/// What is said of fields, in the order of their rows.
+macro_rules! described {
+    (@shape $($(#[doc = $text:literal])+ $field:ident: $spec:expr $(, $about:expr)?;)+) => {
+        &[$((concat!($($text),+), described!(@about $($about)?))),+]
+    };
+    (@struct $(
+        $(#[doc = $text:literal])+ pub $field:ident: $type:ty = $spec:expr $(, $about:expr)?;
+    )+) => {
+        &[$((concat!($($text),+), described!(@about $($about)?))),+]
+    };
+    (@about) => { about() };
+    (@about $about:expr) => { $about };
+}
