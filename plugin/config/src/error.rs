@@ -6,7 +6,10 @@ use std::fmt;
 ///
 /// Shown, it is one line that says all of it, the path first.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigError {
+pub struct ConfigError(Box<Parts>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Parts {
     path: String,
     value: String,
     remedy: String,
@@ -16,18 +19,19 @@ pub struct ConfigError {
 
 impl ConfigError {
     /// `value` is what stands at `path`, as JSON; `remedy` says what would be right.
+    #[inline(never)]
     pub(crate) fn at(
-        path: impl Into<String>,
-        value: impl fmt::Display,
-        remedy: impl fmt::Display,
+        path: &dyn fmt::Display,
+        value: &dyn fmt::Display,
+        remedy: &dyn fmt::Display,
     ) -> Self {
-        let (value, remedy) = (value.to_string(), remedy.to_string());
-        Self { path: path.into(), value, remedy, told: None }
+        let (path, value) = (path.to_string(), value.to_string());
+        Self(Box::new(Parts { path, value, remedy: remedy.to_string(), told: None }))
     }
 
     /// The same, in words of another.
     pub(crate) fn told(mut self, told: String) -> Self {
-        self.told = Some(told);
+        self.0.told = Some(told);
         self
     }
 
@@ -35,26 +39,26 @@ impl ConfigError {
     /// document as a whole.
     #[must_use]
     pub fn path(&self) -> &str {
-        &self.path
+        &self.0.path
     }
 
     /// What stands there, as JSON or in words: an unknown field's name, `nothing` where something
     /// is missing, never a secret.
     #[must_use]
     pub fn value(&self) -> &str {
-        &self.value
+        &self.0.value
     }
 
     /// What would be right.
     #[must_use]
     pub fn remedy(&self) -> &str {
-        &self.remedy
+        &self.0.remedy
     }
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { path, value, remedy, told } = self;
+        let Parts { path, value, remedy, told } = &*self.0;
         match told {
             Some(told) => write!(f, "{path}: {told}"),
             None => write!(f, "{path}: {value}: {remedy}"),

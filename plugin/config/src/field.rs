@@ -26,10 +26,10 @@ pub struct Field {
     pub default: Option<Default>,
     /// What is said where it is needed and left out.
     pub missing: Missing,
-    /// The smallest count or size of a list, or the shortest duration in nanoseconds.
-    pub from: u64,
+    /// The smallest count or size of a list, or the shortest duration in milliseconds.
+    pub from: u32,
     /// The largest one.
-    pub to: u64,
+    pub to: u32,
     /// How a value beyond these is refused.
     pub remedy: Remedy,
 }
@@ -44,7 +44,7 @@ pub enum Missing {
     /// Each object has it.
     Never,
     /// It has to be given, here or in the defaults: what is said to stand there, and the remedy.
-    Refused(&'static str, &'static str),
+    Refused(&'static (&'static str, &'static str)),
 }
 
 /// What may stand in a field.
@@ -83,6 +83,8 @@ pub enum Kind {
 /// A number with decimals, which is kept in whole steps.
 #[derive(Debug)]
 pub struct Number {
+    /// What it is called.
+    pub name: &'static str,
     /// What is said to be expected.
     pub expected: &'static str,
     /// The lowest one.
@@ -118,7 +120,7 @@ pub enum Default {
     /// A word, by its number.
     Word(u8),
     /// Statuses.
-    Statuses(StatusSet),
+    Statuses(&'static StatusSet),
     /// gRPC statuses.
     GrpcStatuses(GrpcSet),
     /// An empty list or object.
@@ -133,7 +135,7 @@ pub enum Remedy {
     /// By both bounds, after these words.
     Both(&'static str),
     /// Above, by the upper bound between these words.
-    Above(&'static str, &'static str),
+    Above(&'static (&'static str, &'static str)),
 }
 
 /// A row's name, without the sign by which Rust tells a name from a keyword.
@@ -144,29 +146,29 @@ pub(crate) const fn plain_name(name: &'static str) -> &'static str {
     }
 }
 
-const fn field(kind: Kind, from: u64, to: u64) -> Field {
+const fn field(kind: Kind, from: u32, to: u32) -> Field {
     let (default, missing, remedy) = (None, Missing::Fine, Remedy::Bound);
     Field { name: "", kind, default, missing, from, to, remedy }
 }
 
 /// Anything of a kind.
 pub(crate) const fn any(kind: Kind) -> Field {
-    field(kind, 0, u64::MAX)
+    field(kind, 0, u32::MAX)
 }
 
 /// A whole number between two bounds.
 pub(crate) const fn count(from: u32, to: u32) -> Field {
-    field(Kind::Count, from as u64, to as u64)
+    field(Kind::Count, from, to)
 }
 
 /// A duration of this many milliseconds, or longer.
-pub(crate) const fn span(from_millis: u64) -> Field {
+pub(crate) const fn span(from_millis: u32) -> Field {
     span_to(from_millis, LONGEST)
 }
 
 /// A duration from this many milliseconds to another.
-pub(crate) const fn span_to(from_millis: u64, to: Duration) -> Field {
-    field(Kind::Span, from_millis * 1_000_000, to.as_secs() * 1_000_000_000)
+pub(crate) const fn span_to(from_millis: u32, to: Duration) -> Field {
+    field(Kind::Span, from_millis, to.as_millis() as u32)
 }
 
 /// A string.
@@ -174,9 +176,9 @@ pub(crate) const fn text(form: Form) -> Field {
     any(Kind::Text(form))
 }
 
-/// A list with between so many entries.
-pub(crate) const fn list(kind: &'static Kind, from: u64, to: u64) -> Field {
-    field(Kind::List(kind), from, to)
+/// A list with at most so many entries.
+pub(crate) const fn list(kind: &'static Kind, to: u32) -> Field {
+    field(Kind::List(kind), 0, to)
 }
 
 impl Field {

@@ -15,15 +15,15 @@ use std::time::Duration;
 
 use breaker::{MAX_PERMITTED_CALLS, MAX_WINDOW_CALLS};
 
-use crate::about::{About, Described, DescribedWords, about};
+use crate::about::{Described, DescribedWords, about};
 use crate::error::ConfigError;
 use crate::field::{
-    Default, Field, Kind, Missing, Number, Remedy, Shape, Words, any, count, list, plain_name, span,
-    span_to, text,
+    Default, Field, Kind, Missing, Number, Remedy, Shape, Words, any, count, list, plain_name,
+    span, span_to, text,
 };
 use crate::form::Form;
 use crate::headers::Headers;
-use crate::reader::{Read, Reader};
+use crate::reader::{Read, Reader, Refused, needed, refuse};
 use crate::status::{GrpcSet, StatusSet};
 use crate::value::WindowSize;
 
@@ -32,13 +32,24 @@ const MOST_CALLS: u32 = 1_000_000;
 /// The most answers that a service may keep.
 pub const MOST_STALE_ENTRIES: u32 = 65_536;
 /// A factor from 1 to 100, in thousandths.
-static FACTOR: Number =
-    Number { expected: "a factor from 1 to 100, such as 2.0", from: 1.0, to: 100.0, steps: 1_000.0 };
+static FACTOR: Number = Number {
+    name: "factor",
+    expected: "a factor from 1 to 100, such as 2.0",
+    from: 1.0,
+    to: 100.0,
+    steps: 1_000.0,
+};
 /// A share from 0 to 100, in whole percent.
-static PERCENT: Number =
-    Number { expected: "a percentage from 0 to 100", from: 0.0, to: 100.0, steps: 1.0 };
+static PERCENT: Number = Number {
+    name: "percentage",
+    expected: "a percentage from 0 to 100",
+    from: 0.0,
+    to: 100.0,
+    steps: 1.0,
+};
 /// A share over 0 and up to 100 percent, in thousandths of a percent.
 static SHARE: Number = Number {
+    name: "percentage",
     expected: "a percentage over 0 (at least 0.001) and up to 100",
     from: 0.001,
     to: 100.0,
@@ -111,13 +122,13 @@ objects! {
         expose_state: any(Kind::Word(&ExposeState::WORDS)).default(Default::Word(1));
         /// The [services](#services) to guard: the first whose `match` fits a request guards it. Left
         /// out, each upstream cluster is one.
-        services: list(&Kind::Object(&SERVICE), 0, 1024),
+        services: list(&Kind::Object(&SERVICE), 1024),
             about().at_least("1").default(r#"[{"name": "{cluster}"}]"#, "one, `{cluster}`");
         /// How many breakers [dynamic services](#names-that-are-made) may have: all that `{cluster}` and
         /// `{route}` name together, and each service with `{host}`.
         max_services: count(1, 4096).number(1024).remedy(Remedy::Both("give "));
         /// How much a worker may [copy](#limits).
-        limits: any(Kind::Object(&LIMITS));
+        limits: any(Kind::Object(&LIMITS)), about().or("see there");
         /// Where [transitions are posted](#notify), as CloudEvents. Left out, nowhere.
         notify: any(Kind::Object(&NOTIFY));
         /// Where the [admin API](#admin) answers. Left out, there is none.
@@ -125,13 +136,13 @@ objects! {
     }
 
     /// How much a worker may hold.
-    struct Limits LIMITS {
+    pub(crate) struct Limits LIMITS {
         /// How many bytes a worker may hold of copies: requests that may have to be sent to a
         /// [fallback](#fallback) cluster, with their headers, answers until they are [kept](#stale), and
         /// those that wait to be [written into a failed one](envoy.md#an-answer-in-a-failed-ones-place).
         /// 0: none. Beyond it calls pass without a copy.
         pub max_copied_bytes: usize = count(0, 256 * MIB).number(32 * MIB).remedy(
-            Remedy::Above("give at most ", ": a worker's memory has to do for all else, too")),
+            Remedy::Above(&("give at most ", ": a worker's memory has to do for all else, too"))),
             about().size().examples("[33554432]");
     }
 
@@ -173,25 +184,25 @@ objects! {
         /// `"payments.example.com"` fits that host on any port, `"payments.example.com:8443"` on that one;
         /// `"*.pay.internal"` fits every host below it, not `pay.internal` itself; `"*"` fits any host; both
         /// may have a port, too.
-        hosts: list(&Kind::Text(Form::Any), 0, u64::MAX),
+        hosts: list(&Kind::Text(Form::Any), u32::MAX),
             about().at_least("1").kind("list of host names")
                 .entries(r"^(\*|(\*\.)?[A-Za-z0-9_~-]+(\.[A-Za-z0-9_~-]+)*\.?|\[[0-9A-Fa-f:.]+\]\.?)(:[0-9]+)?$")
                 .examples(r#"[["payments.example.com", "*.pay.internal", "*.shop.example:8443"]]"#);
         /// Each begins with a slash; `"/pay"` fits `/pay`, `/pay/7?x=1` and also `/payments`, `"/pay/"` only
         /// what is below. No patterns.
-        path_prefixes: list(&Kind::Text(Form::Any), 0, u64::MAX),
+        path_prefixes: list(&Kind::Text(Form::Any), u32::MAX),
             about().at_least("1").kind("list of paths")
                 .entries(r"^/[A-Za-z0-9/._~!$&'()+,;=:@%-]*$").examples(r#"[["/payments"]]"#);
         /// In capitals, compared to the letter: `["GET", "HEAD"]`.
-        methods: list(&Kind::Text(Form::Any), 0, u64::MAX),
+        methods: list(&Kind::Text(Form::Any), u32::MAX),
             about().at_least("1").kind("list of methods")
                 .entries("^[A-Z0-9_-]+$").examples(r#"[["GET", "HEAD"]]"#);
         /// Headers, one of which has to fit: each has a name and exactly one of `exact`, `prefix` and
         /// `present`.
-        headers: list(&Kind::Object(&HEADER_MATCH), 0, u64::MAX), about().at_least("1");
+        headers: list(&Kind::Object(&HEADER_MATCH), u32::MAX), about().at_least("1");
         /// The cluster that the route chose for the request, by the proxy's own name for it; `*` stands
         /// for any characters: `"outbound|80||payments.*"`.
-        clusters: list(&Kind::Text(Form::Any), 0, u64::MAX),
+        clusters: list(&Kind::Text(Form::Any), u32::MAX),
             about().at_least("1").kind("list of names with `*`").examples(r#"[["payment*"]]"#);
     }
 
@@ -209,7 +220,7 @@ objects! {
     }
 
     /// What opens the breaker: any rule that is given does.
-    struct TripFields TRIP as "Trip" {
+    pub(crate) struct TripFields TRIP as "Trip" {
         /// Opens on so many failures with no success between them.
         pub consecutive_failures: Option<NonZeroU32> = count(1, u32::MAX),
             about().or("3, only if `trip` is left out").examples("[3]");
@@ -235,13 +246,13 @@ objects! {
     }
 
     /// What counts as a failure. What is neither a failure nor ignored is a success.
-    struct Classify CLASSIFY {
+    pub struct Classify CLASSIFY {
         /// Answers of the service that are failures.
         pub failure_status: StatusSet =
-            any(Kind::Statuses).default(Default::Statuses(StatusSet::range(500, 599))),
+            any(Kind::Statuses).default(Default::Statuses(&StatusSet::range(500, 599))),
             about().default(r#"["500", "502-504", "506-599"]"#, "`[\"500\", \"502-504\", \"506-599\"]`");
         /// Answers that say nothing about it; beats `failure_status`.
-        pub ignore_status: StatusSet = any(Kind::Statuses).default(Default::Statuses(StatusSet::NONE)),
+        pub ignore_status: StatusSet = any(Kind::Statuses).default(Default::Statuses(&StatusSet::NONE)),
             about().default(r#"["501", "505"]"#, "`[\"501\", \"505\"]`");
         /// gRPC statuses that are failures.
         pub failure_grpc_status: GrpcSet = any(Kind::GrpcStatuses)
@@ -259,7 +270,7 @@ objects! {
     }
 
     /// How long the breaker stays open.
-    struct OpenFields OPEN as "Open" {
+    pub(crate) struct OpenFields OPEN as "Open" {
         /// The earliest end of the open state. Above zero without a health check.
         pub wait_duration: Option<Duration> = span(0),
             about().default("\"30s\"", "`\"30s\"`; `\"0s\"` with a health check")
@@ -280,10 +291,10 @@ objects! {
     }
 
     /// Which trials close the breaker.
-    struct HalfOpenFields HALF_OPEN as "HalfOpen" {
+    pub(crate) struct HalfOpenFields HALF_OPEN as "HalfOpen" {
         /// Trials in flight or done in one half-open period, over all workers.
         pub permitted_calls: NonZeroU32 = count(1, MAX_PERMITTED_CALLS).number(1)
-            .remedy(Remedy::Above("permit at most ", " trials"));
+            .remedy(Remedy::Above(&("permit at most ", " trials")));
         /// Successful trials that close the breaker: at most `permitted_calls`.
         pub success_threshold: NonZeroU32 = count(1, u32::MAX).number(1),
             about().at_most("32").bounds("1 to `permitted_calls`");
@@ -296,17 +307,17 @@ objects! {
     }
 
     /// What is asked before the breaker may leave the open state.
-    struct HealthCheckFields HEALTH_CHECK as "HealthCheck" {
+    pub(crate) struct HealthCheckFields HEALTH_CHECK as "HealthCheck" {
         /// Where the check is sent: a cluster of the proxy.
         pub cluster: String = text(Form::Cluster).missing(
-            Missing::Refused("absent", "a health check needs it, such as \"payment\""));
+            Missing::Refused(&("absent", "a health check needs it, such as \"payment\"")));
         /// The `:authority` of the check. Left out, the cluster's name.
         pub host: Option<String> = text(Form::Host), about().or("the cluster's name");
         /// The method of the check.
         pub method: String = text(Form::Method).default(Default::Text("GET"));
         /// The path of the check.
         pub path: String = text(Form::Path).missing(
-            Missing::Refused("absent", "a health check needs it, such as \"/health\"")),
+            Missing::Refused(&("absent", "a health check needs it, such as \"/health\""))),
             about().examples(r#"["/health"]"#);
         /// Further headers, such as a credential.
         pub headers: Headers = any(Kind::Pairs).default(Default::Empty),
@@ -322,7 +333,7 @@ objects! {
         pub healthy_threshold: NonZeroU32 = count(1, u32::MAX).number(1);
         /// Which answers pass.
         pub expected_status: StatusSet =
-            any(Kind::Statuses).default(Default::Statuses(StatusSet::range(200, 299)));
+            any(Kind::Statuses).default(Default::Statuses(&StatusSet::range(200, 299)));
         /// Where passing leads: to trials, or straight to closed, as in the recipe.
         pub then: Then = any(Kind::Word(&Then::WORDS)).default(Default::Word(1));
         /// How a failed check is tried again before it counts as failed.
@@ -330,7 +341,7 @@ objects! {
     }
 
     /// How a failed check is tried again before it counts as failed.
-    struct RetryFields RETRY as "Retry" {
+    pub(crate) struct RetryFields RETRY as "Retry" {
         /// Further attempts.
         pub num_retries: u32 = count(0, u32::MAX).number(3);
         /// The wait before the first of them.
@@ -340,7 +351,7 @@ objects! {
     }
 
     /// Who answers in the service's stead.
-    struct FallbackFields FALLBACK as "Fallback" {
+    pub(crate) struct FallbackFields FALLBACK as "Fallback" {
         /// A cluster of the proxy: who answers while calls are diverted, and for a failed call. Not the
         /// protected one.
         pub cluster: Option<String> = text(Form::Cluster);
@@ -353,7 +364,7 @@ objects! {
         pub timeout: Duration = span(1).seconds(5);
         /// Bytes. A failed call with a longer body passes unchanged.
         pub max_request_bytes: usize = count(0, 16 * MIB).number(64 * 1024)
-            .remedy(Remedy::Above("keep at most ", " bytes of a request")),
+            .remedy(Remedy::Above(&("keep at most ", " bytes of a request"))),
             about().size();
         /// Good answers that are given again where there is no `cluster`: [stale](#stale).
         pub stale: Option<Stale> = any(Kind::Object(&STALE));
@@ -362,23 +373,23 @@ objects! {
     }
 
     /// Good answers that are given again while the service is down.
-    struct Stale STALE {
+    pub struct Stale STALE {
         /// How long an answer may have been kept when it is given: as old as your users would rather have
         /// than none.
         pub max_age: Duration = span(1_000).seconds(300).remedy(Remedy::Both("give from ")),
             about().examples(r#"["5m", "1h"]"#);
         /// Bytes. Longer bodies are not kept.
         pub max_response_bytes: usize = count(1, 16 * MIB).number(64 * 1024)
-            .remedy(Remedy::Above("keep at most ", " bytes of an answer")),
+            .remedy(Remedy::Above(&("keep at most ", " bytes of an answer"))),
             about().size();
         /// How many answers are kept for the service: as many as there are addresses that matter.
         pub max_entries: u32 = count(1, MOST_STALE_ENTRIES).number(256)
-            .remedy(Remedy::Above("keep at most ", " answers")),
+            .remedy(Remedy::Above(&("keep at most ", " answers"))),
             about().kind("number of answers");
     }
 
     /// A static answer.
-    struct StaticResponse RESPONSE as "Response" {
+    pub struct StaticResponse RESPONSE as "Response" {
         /// The status.
         pub status: u16 = count(200, 599).number(503).remedy(Remedy::Both("give a status from ")),
             about().kind("status");
@@ -394,7 +405,7 @@ objects! {
         /// How many calls may be under way: the rate of calls times how long they take, when all is well,
         /// and half as many again.
         max_concurrent_calls: count(1, MOST_CALLS).missing(
-            Missing::Refused("nothing", "say how many calls may be under way at a time, such as 100")),
+            Missing::Refused(&("nothing", "say how many calls may be under way at a time, such as 100"))),
             about().kind("number of calls");
         /// A request that takes longer to complete gives its permit back until it has: as long as your
         /// clients take to send a body.
@@ -403,7 +414,7 @@ objects! {
         /// with the reason `bulkhead`; or it gets 503 and why, for callers who should come again.
         on_full: any(Kind::Word(&OnFull::WORDS)).default(Default::Word(0));
         /// Classes of calls that may take only a part of the permits; the first that matches has a call.
-        partitions: list(&Kind::Object(&PARTITION), 0, 16).default(Default::Empty),
+        partitions: list(&Kind::Object(&PARTITION), 16).default(Default::Empty),
             about().kind("list of partitions");
     }
 
@@ -415,19 +426,17 @@ objects! {
                 .kind("as a service's").bounds("each once");
         /// Which calls belong to it, as a service's [match](#match); the first partition that matches has a
         /// call.
-        r#match: any(Kind::Object(&MATCH)).missing(Missing::Refused(
-            "nothing", "say which calls belong to it, such as {\"path_prefixes\": [\"/batch\"]}"));
+        r#match: any(Kind::Object(&MATCH)).missing(Missing::Refused(&("nothing", "say which calls belong to it, such as {\"path_prefixes\": [\"/batch\"]}")));
         /// How many of its calls may be under way: at most the service's own.
-        max_concurrent_calls: count(1, MOST_CALLS).missing(Missing::Refused(
-            "nothing", "say how many of its calls may be under way at a time, such as 10")),
+        max_concurrent_calls: count(1, MOST_CALLS).missing(Missing::Refused(&("nothing", "say how many of its calls may be under way at a time, such as 10"))),
             about().kind("number of calls").bounds("1 to the service's own");
     }
 
     /// Where each transition is posted, once for all workers.
-    struct NotifyFields NOTIFY as "Notify" {
+    pub(crate) struct NotifyFields NOTIFY as "Notify" {
         /// Where it is sent: a cluster of the proxy.
         pub cluster: String = text(Form::Cluster).missing(
-            Missing::Refused("absent", "name the cluster to post to, such as \"ops\""));
+            Missing::Refused(&("absent", "name the cluster to post to, such as \"ops\"")));
         /// The `:authority` of the call. Left out, the cluster's name.
         pub host: Option<String> = text(Form::Host), about().or("the `cluster`");
         /// What is posted to.
@@ -444,7 +453,7 @@ objects! {
     }
 
     /// Where the admin API answers.
-    struct AdminFields ADMIN as "Admin" {
+    pub(crate) struct AdminFields ADMIN as "Admin" {
         /// What the paths of the API begin with. Change it if the application has such a path.
         pub path_prefix: String = text(Form::PathPrefix).default(Default::Text("/circuit-breaker"));
         /// Where given, every request needs `authorization: Bearer <token>`, else 401; and nothing else. A
@@ -454,7 +463,7 @@ objects! {
         /// `127.0.0.0/8` and `[::1]`. `"breaker.internal"` is that host on any port,
         /// `"breaker.internal:10001"` on that one; upper and lower case are the same, and there are no
         /// patterns.
-        pub hosts: Vec<String> = list(&Kind::Text(Form::Any), 0, u64::MAX),
+        pub hosts: Vec<String> = list(&Kind::Text(Form::Any), u32::MAX).default(Default::Empty),
             about().kind("list of hosts").entries(r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(:[0-9]+)?$")
                 .examples(r#"[["breaker.internal"]]"#);
     }

@@ -5,8 +5,6 @@
 pub enum Form {
     /// Any.
     Any,
-    /// Any that is not empty.
-    Some,
     /// The name of a cluster of the proxy.
     Cluster,
     /// A host, with or without a port.
@@ -22,12 +20,24 @@ pub enum Form {
 }
 
 impl Form {
+    /// What such a text matches, as far as a pattern tells.
+    pub(crate) const fn pattern(self) -> Option<&'static str> {
+        match self {
+            Self::Any | Self::Cluster | Self::Host | Self::Method => None,
+            Self::Path => Some("^/"),
+            Self::PathPrefix => {
+                Some("^/[A-Za-z0-9/._~!$&'()+,;=:@%-]*[A-Za-z0-9._~!$&'()+,;=:@%-]$")
+            }
+            Self::Token => Some("^[!-~]+$"),
+        }
+    }
+
     /// What would be right instead of a text; `None`: it is.
     pub(crate) fn refusal(self, text: &str) -> Option<&'static str> {
         let all = |is_right: fn(u8) -> bool| !text.is_empty() && text.bytes().all(is_right);
         let graphic = |byte: u8| byte.is_ascii_graphic();
         let (is_right, remedy) = match self {
-            Self::Any | Self::Some => return None,
+            Self::Any => return None,
             Self::Cluster => (all(graphic), "give the name of a cluster, or leave the field out"),
             Self::Host => (
                 all(|byte| byte.is_ascii_graphic() && !b"/?#@".contains(&byte)),

@@ -2,7 +2,7 @@
 
 use crate::error::ConfigError;
 use crate::form::is_token_byte;
-use crate::reader::{Read, Reader};
+use crate::reader::{Read, Reader, Refused, refuse};
 
 /// Names, in lower case as the proxy wants them, and values.
 pub type Headers = Vec<(String, String)>;
@@ -12,19 +12,21 @@ pub type Headers = Vec<(String, String)>;
 const NOT_CONFIGURED: [&str; 4] = ["connection", "content-length", "host", "transfer-encoding"];
 
 impl Read for Headers {
-    fn read(from: &Reader<'_>, row: u8) -> Result<Self, ConfigError> {
+    fn read(from: &Reader<'_>, row: u8, refused: &mut Refused) -> Self {
         let (pairs, path) = from.pairs(row);
-        pairs.iter().map(|(name, value)| checked(name, value, &path)).collect()
+        let pairs = pairs.iter().map(|(name, value)| checked(name, value, &path));
+        let pairs = pairs.filter_map(|pair| pair.map_err(|error| refuse(refused, error)).ok());
+        pairs.collect()
     }
 }
 
 fn checked(name: &str, value: &str, path: &str) -> Result<(String, String), ConfigError> {
     if name.is_empty() || !name.bytes().all(is_token_byte) {
         let remedy = "a header name has letters, digits and `-` only";
-        return Err(ConfigError::at(path, format_args!("{name:?}"), remedy));
+        return Err(ConfigError::at(&path, &format_args!("{name:?}"), &remedy));
     }
-    let refused = |name: &str, remedy| {
-        Err(ConfigError::at(format!("{path}.{name}"), format_args!("{value:?}"), remedy))
+    let refused = |name: &str, remedy: &str| {
+        Err(ConfigError::at(&format_args!("{path}.{name}"), &format_args!("{value:?}"), &remedy))
     };
     if value.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t') {
         return refused(name, "leave out control characters");

@@ -33,6 +33,6 @@ pub use error::ConfigError;
 pub use form::Form;
 pub use headers::Headers;
 pub use model::*;
-pub use schema::schema;
+pub use schema::{objects, schema};
 pub use status::{GrpcSet, StatusSet};
 pub use warning::Warning;

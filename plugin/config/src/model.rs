@@ -42,13 +42,17 @@ impl Permitted {
 /// A valid configuration.
 #[derive(Debug)]
 pub struct Config {
+    /// When answers tell the breaker's state.
     pub expose_state: ExposeState,
+    /// The services, of which the first that matches a request guards it.
     pub services: Vec<Service>,
     /// How many breakers the names that are made at run time may have.
     pub max_services: usize,
     /// How many bytes a worker may hold of copies.
     pub max_copied_bytes: usize,
+    /// Where transitions are posted to.
     pub notify: Option<Notify>,
+    /// Where the admin API answers.
     pub admin: Option<Admin>,
     /// What is taken, and hardly meant so.
     pub warnings: Vec<Warning>,
@@ -59,14 +63,21 @@ pub struct Config {
 /// One guarded service.
 #[derive(Debug)]
 pub struct Service {
+    /// Its name, or what its name is made of.
     pub name: Template,
+    /// Which requests belong to it.
     pub matches: Match,
+    /// The breaker's rules.
     pub policy: Policy,
     /// How long a call takes until its answer begins, at least, to be slow. `None`: nobody asks.
     pub slow_after: Option<Duration>,
+    /// What counts as what.
     pub classify: Classify,
+    /// The health check.
     pub probe: Option<Probe>,
+    /// Who answers in its stead.
     pub fallback: Fallback,
+    /// How many of its calls may be under way.
     pub bulkhead: Option<Bulkhead>,
 }
 
@@ -93,20 +104,26 @@ impl Service {
 /// How many calls may be under way at a time.
 #[derive(Debug)]
 pub struct Bulkhead {
+    /// How many calls may be under way.
     pub max_concurrent_calls: u32,
-    /// How long a request may take to complete before it gives its place back.
+    /// How long a request may take to complete before it gives its permit back.
     pub max_request_duration: Duration,
+    /// What becomes of a call that finds it full.
     pub on_full: OnFull,
+    /// Classes of calls; the first that matches has a call.
     pub partitions: Vec<Partition>,
 }
 
 /// A class of calls with a share of its own.
 #[derive(Debug)]
 pub struct Partition {
+    /// What metrics and logs call it.
     pub name: String,
     /// What stands for its name where workers meet.
     pub id: ClassId,
+    /// Which calls belong to it.
     pub matches: Match,
+    /// How many of them may be under way.
     pub max_concurrent_calls: u32,
 }
 
@@ -133,44 +150,61 @@ impl Bulkhead {
 /// The request that a health check makes, and which answers pass.
 #[derive(Clone, Debug, Hash)]
 pub struct Probe {
+    /// The cluster that is asked.
     pub cluster: String,
+    /// Its headers, the pseudo-headers first.
     pub headers: Headers,
+    /// When a check without an answer has failed.
     pub timeout: Duration,
+    /// Which answers pass.
     pub expected_status: StatusSet,
 }
 
 /// Who answers in the service's stead.
 #[derive(Clone, Debug)]
 pub struct Fallback {
+    /// The cluster that is asked.
     pub cluster: Option<FallbackCluster>,
+    /// Which good answers are kept.
     pub stale: Option<Stale>,
+    /// What is answered where there is nothing else.
     pub response: Option<StaticResponse>,
     /// Whether a failed call is answered too.
     pub on_failure: bool,
 }
 
+/// A cluster that answers in a service's stead.
 #[derive(Clone, Debug)]
 pub struct FallbackCluster {
+    /// Its name.
     pub name: String,
     /// The authority a replayed request is sent with; `None`: the one it came with.
     pub host: Option<String>,
+    /// How long it may take.
     pub timeout: Duration,
+    /// The longest body that is sent again, in bytes.
     pub max_request_bytes: usize,
 }
 
 /// Whom transitions are posted to.
 #[derive(Debug)]
 pub struct Notify {
+    /// The cluster that is posted to.
     pub cluster: String,
+    /// The headers, the pseudo-headers first.
     pub headers: Headers,
+    /// How long the answer may take.
     pub timeout: Duration,
+    /// Further attempts.
     pub num_retries: u32,
 }
 
 /// Where the admin API answers.
 #[derive(Debug)]
 pub struct Admin {
+    /// What its paths begin with.
     pub path_prefix: String,
+    /// The bearer token that it asks for.
     pub token: Option<String>,
     /// Names of this machine beside `localhost`, by which it may be asked without a token.
     pub hosts: Vec<Host>,

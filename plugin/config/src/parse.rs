@@ -26,16 +26,12 @@ pub(crate) fn parse(bytes: &[u8], shape: &'static Shape) -> Result<Object, Confi
     let json = if bytes.trim_ascii().is_empty() { b"{}" } else { bytes };
     let mut reader = serde_json::Deserializer::from_slice(json);
     let refused = Cell::new(None);
-    let whole = Place {
-        kind: Kind::Object(shape),
-        nullable: false,
-        path: Path::Root,
-        refused: &refused,
-    };
+    let whole =
+        Place { kind: Kind::Object(shape), nullable: false, path: Path::Root, refused: &refused };
     match whole.deserialize(&mut reader) {
         Ok(Some(Value::Object(object))) => {
             reader.end().map_err(|error| {
-                ConfigError::at("configuration", error, "nothing may follow the JSON object")
+                ConfigError::at(&"configuration", &error, &"nothing may follow the JSON object")
             })?;
             Ok(object)
         }
@@ -52,19 +48,19 @@ fn explain(error: &serde_json::Error, refused: Option<ConfigError>, bytes: &[u8]
     let is_tag = |byte: &u8| byte.is_ascii_control() && !byte.is_ascii_whitespace();
     if bytes.first() == Some(&STRUCT_FIELDS) && bytes.iter().any(is_tag) {
         return ConfigError::at(
-            "configuration",
-            "protobuf bytes, as of a google.protobuf.Struct",
-            "give the JSON as a string, in \
+            &"configuration",
+            &"protobuf bytes, as of a google.protobuf.Struct",
+            &"give the JSON as a string, in \
              {\"@type\": \"type.googleapis.com/google.protobuf.StringValue\", \"value\": \"{...}\"} \
              (StringValue)",
         );
     }
-    let refused = refused.unwrap_or_else(|| ConfigError::at("configuration", "", ""));
+    let refused = refused.unwrap_or_else(|| ConfigError::at(&"configuration", &"", &""));
     if error.is_data() {
         return refused.told(error.to_string());
     }
     let (value, remedy) = damaged(error, bytes);
-    ConfigError::at(refused.path(), value, remedy).told(error.to_string())
+    ConfigError::at(&refused.path(), &value, &remedy).told(error.to_string())
 }
 
 /// A place in the text, what may stand there, and why it is refused, if it is.
@@ -82,7 +78,7 @@ impl Place<'_> {
         let refused = known.unwrap_or_else(|| {
             let path = path.to_string();
             let path = if path.is_empty() { "configuration".to_owned() } else { path };
-            ConfigError::at(path, value, remedy)
+            ConfigError::at(&path, &value, &remedy)
         });
         self.refused.set(Some(refused));
     }
@@ -187,9 +183,11 @@ impl<'de> Visitor<'de> for &Place<'_> {
             let value = map.next_value_seed(self.inner(field.kind, nullable, path))?;
             object.0.extend(value.map(|value| (row, value)));
         }
-        let missing = shape.fields.iter().zip(0_u8..).find(|(field, row)| {
-            field.missing == Missing::Never && seen >> row & 1 == 0
-        });
+        let missing = shape
+            .fields
+            .iter()
+            .zip(0_u8..)
+            .find(|(field, row)| field.missing == Missing::Never && seen >> row & 1 == 0);
         match missing {
             Some((field, _)) => Err(self.refused_as(self.path, Refusal::missing(field.name))),
             None => Ok(Some(Value::Object(object))),
@@ -220,9 +218,11 @@ fn collected(kind: Kind, entries: Vec<Value>) -> Value {
         Kind::Status => Value::Statuses(entries.iter().fold(StatusSet::default(), |set, entry| {
             if let Value::Statuses(more) = entry { set.and(more) } else { set }
         })),
-        Kind::GrpcStatus => Value::GrpcStatuses(entries.iter().fold(GrpcSet::default(), |set, it| {
-            if let Value::GrpcStatuses(more) = it { set.and(*more) } else { set }
-        })),
+        Kind::GrpcStatus => {
+            Value::GrpcStatuses(entries.iter().fold(GrpcSet::default(), |set, it| {
+                if let Value::GrpcStatuses(more) = it { set.and(*more) } else { set }
+            }))
+        }
         _ => Value::List(entries),
     }
 }

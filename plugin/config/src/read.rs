@@ -33,6 +33,7 @@ impl Config {
     /// # Errors
     ///
     /// If any of it is wrong; the error names the JSON path, the value and what would be right.
+    #[inline(never)]
     pub fn parse(bytes: &[u8]) -> Result<Self, ConfigError> {
         config(&parse(bytes, &CONFIG)?)
     }
@@ -110,7 +111,11 @@ impl Services {
         if let Some(bulkhead) = &service.bulkhead {
             let partitions = bulkhead.partitions.iter();
             let partitions: Vec<_> = partitions.map(|it| (&it.matches, it.name.as_str())).collect();
-            self.warnings.of_order(&partitions, &from.inner("bulkhead").path_of("partitions"), None);
+            self.warnings.of_order(
+                &partitions,
+                &from.inner("bulkhead").path_of("partitions"),
+                None,
+            );
         }
         self.services.push(service);
         Ok(())

@@ -2,7 +2,7 @@
 //! says; within their bounds.
 
 use std::fmt;
-use std::num::{NonZeroU32, TryFromIntError};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::duration::written;
@@ -30,10 +30,15 @@ pub(crate) struct Reader<'a> {
     defaults: Layer<'a>,
 }
 
+/// Why a field is refused, if one is: reading goes on to the end of an object, or there would be a way
+/// out at each field.
+pub(crate) type Refused = Result<(), ConfigError>;
+
 /// A type that is read of a field.
 pub(crate) trait Read: Sized {
-    /// Reads the field of this row.
-    fn read(from: &Reader<'_>, row: u8) -> Result<Self, ConfigError>;
+    /// Reads the field of this row. If that cannot be, the result is of no use, and the first reason is
+    /// kept.
+    fn read(from: &Reader<'_>, row: u8, refused: &mut Refused) -> Self;
 }
 
 impl<'a> Layer<'a> {
@@ -68,12 +73,7 @@ impl<'a> Reader<'a> {
 
     /// Reads an object whose fields are its own, or else those of this one, which has all but the first
     /// ones.
-    pub(crate) fn of_entry(
-        &self,
-        shape: &'static Shape,
-        own: &'a Object,
-        path: Path<'a>,
-    ) -> Reader<'a> {
+    pub(crate) fn of_entry(&self, shape: &'static Shape, own: &'a Object, path: Path<'a>) -> Self {
         let skipped = shape.fields.len().saturating_sub(self.shape.fields.len());
         let skipped = u8::try_from(skipped).unwrap_or(u8::MAX);
         Self { shape, own: Layer::of(own, path), defaults: Layer { skipped, ..self.own } }
@@ -82,6 +82,10 @@ impl<'a> Reader<'a> {
     /// The number of a field's row, and its row.
     fn named(&self, name: &str) -> Option<(u8, &'static Field)> {
         (0_u8..).zip(self.shape.fields).find(|(_, field)| field.name == name)
+    }
+
+    fn row(&self, name: &str) -> u8 {
+        self.named(name).map_or(u8::MAX, |(row, _)| row)
     }
 
     fn given(&self, row: u8) -> Option<(&'a Value, bool)> {
@@ -122,8 +126,7 @@ impl<'a> Reader<'a> {
 
     /// Whether a field is its own.
     pub(crate) fn is_own(&self, name: &str) -> bool {
-        let row = self.named(name).map(|(row, _)| row);
-        row.and_then(|row| self.given(row)).is_some_and(|(_, own)| own)
+        self.given(self.row(name)).is_some_and(|(_, own)| own)
     }
 
     /// Where it stands.
@@ -144,7 +147,7 @@ impl<'a> Reader<'a> {
         value: impl fmt::Display,
         remedy: impl fmt::Display,
     ) -> ConfigError {
-        ConfigError::at(self.path_of(name), value, remedy)
+        ConfigError::at(&self.path_of(name), &value, &remedy)
     }
 
     /// The same of a text.
@@ -170,7 +173,7 @@ impl<'a> Reader<'a> {
 
     /// The value of a field, where it is given, as it is given.
     pub(crate) fn value(&self, name: &str) -> Option<&'a Value> {
-        self.named(name).and_then(|(row, _)| self.given(row)).map(|(value, _)| value)
+        self.given(self.row(name)).map(|(value, _)| value)
     }
 
     /// Whether a field is given.
@@ -180,62 +183,74 @@ impl<'a> Reader<'a> {
 
     /// The entries of a list, where it is given.
     pub(crate) fn entries(&self, name: &str) -> Result<Option<&'a [Value]>, ConfigError> {
-        let row = self.named(name).map_or(u8::MAX, |(row, _)| row);
-        Ok(match self.within(row)?.0 {
-            Some(Value::List(list)) => Some(list),
+        let mut refused = Ok(());
+        let value = self.within(self.row(name), &mut refused).0;
+        refused.map(|()| match value {
+            Some(Value::List(list)) => Some(list.as_slice()),
             _ => None,
         })
     }
 
     /// An object in this one, which has to be given.
     pub(crate) fn required(&'a self, name: &'static str) -> Result<Self, ConfigError> {
-        let row = self.named(name).map_or(u8::MAX, |(row, _)| row);
-        self.inner(name).whole().ok_or_else(|| self.missing(row))
+        self.inner(name).whole().ok_or_else(|| self.missing(self.row(name)))
     }
 
     /// Reads a field.
     pub(crate) fn get<T: Read>(&self, name: &str) -> Result<T, ConfigError> {
-        T::read(self, self.named(name).map_or(u8::MAX, |(row, _)| row))
+        let mut refused = Ok(());
+        let value = T::read(self, self.row(name), &mut refused);
+        refused.map(|()| value)
     }
 
-    /// The value of a row, if there is one within its bounds; with what is meant where none is given.
-    fn within(&self, row: u8) -> Result<(Option<&'a Value>, Option<Default>), ConfigError> {
+    /// The value of a row, if there is one within its bounds; or what is meant where none is given.
+    #[inline(never)]
+    fn within(&self, row: u8, refused: &mut Refused) -> (Option<&'a Value>, Option<Default>) {
         let Some(field) = self.shape.fields.get(usize::from(row)) else {
-            return Ok((None, None));
+            return (None, None);
         };
         let Some((value, _)) = self.given(row) else {
-            return Ok((None, field.default));
+            return (None, field.default);
         };
-        let size = match value {
-            Value::Count(count) => Some(u64::from(*count)),
-            Value::Span(span) => Some(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)),
-            Value::List(list) => Some(u64::try_from(list.len()).unwrap_or(u64::MAX)),
-            _ => None,
+        match self.refusal(field, value) {
+            None => (Some(value), None),
+            Some(error) => {
+                refuse(refused, error);
+                (None, None)
+            }
+        }
+    }
+
+    fn refusal(&self, field: &Field, value: &Value) -> Option<ConfigError> {
+        let (from, to) = (u64::from(field.from), u64::from(field.to));
+        let (size, unit) = match (value, field.kind) {
+            (Value::Count(count), Kind::Count) => (u64::from(*count), 1),
+            (Value::Span(span), Kind::Span) => {
+                (u64::try_from(span.as_nanos()).unwrap_or(u64::MAX), 1_000_000)
+            }
+            (Value::List(list), _) => (u64::try_from(list.len()).unwrap_or(u64::MAX), 1),
+            (Value::Text(text), Kind::Text(form)) => {
+                let remedy = form.refusal(text)?;
+                let unusable: &dyn fmt::Display = match form {
+                    // Not named: it is a secret.
+                    Form::Token => &"unusable",
+                    _ => value,
+                };
+                return Some(self.error(field.name, unusable, remedy));
+            }
+            _ => return None,
         };
-        if let Some(size) = size
-            && !(field.from..=field.to).contains(&size)
-        {
-            return Err(self.error(field.name, value, field.refusal(size)));
-        }
-        if let (Value::Text(text), Kind::Text(form)) = (value, field.kind)
-            && let Some(remedy) = form.refusal(text)
-        {
-            return Err(match form {
-                // Not named: it is a secret.
-                Form::Token => self.error(field.name, "unusable", remedy),
-                _ => self.error(field.name, value, remedy),
-            });
-        }
-        Ok((Some(value), None))
+        let (above, below) = (size > to.saturating_mul(unit), size < from.saturating_mul(unit));
+        (above || below).then(|| self.error(field.name, value, field.beyond(above)))
     }
 
     /// The number of a word.
-    pub(crate) fn word(&self, row: u8) -> Result<Option<usize>, ConfigError> {
-        Ok(match self.within(row)? {
+    pub(crate) fn word(&self, row: u8, refused: &mut Refused) -> Option<usize> {
+        match self.within(row, refused) {
             (Some(Value::Word(word)), _) => Some(usize::from(*word)),
             (_, Some(Default::Word(word))) => Some(usize::from(word)),
             _ => None,
-        })
+        }
     }
 
     /// The headers of a row, by their names, and where they stand.
@@ -252,109 +267,138 @@ impl<'a> Reader<'a> {
         self.inner(self.shape.fields.get(usize::from(row))?.name).whole()
     }
 
+    /// Refuses that a field that is needed is not given; unless what is given is refused already.
+    #[inline(never)]
+    pub(crate) fn refuse_missing(&self, row: u8, refused: &mut Refused) {
+        if refused.is_ok() {
+            *refused = Err(self.missing(row));
+        }
+    }
+
     /// Why a field cannot be left out.
-    pub(crate) fn missing(&self, row: u8) -> ConfigError {
+    fn missing(&self, row: u8) -> ConfigError {
         let field = self.shape.fields.get(usize::from(row));
         let (name, (value, remedy)) = match field {
-            Some(Field { name, missing: Missing::Refused(value, remedy), .. }) => {
-                (*name, (*value, *remedy))
-            }
+            Some(Field { name, missing: Missing::Refused(refused), .. }) => (*name, **refused),
             Some(field) => (field.name, ("nothing", "give it")),
             None => ("", ("nothing", "give it")),
         };
         let layer = if self.own.object.is_some() { &self.own } else { &self.defaults };
-        ConfigError::at(Path::Field(&layer.path, name).to_string(), value, remedy)
+        ConfigError::at(&Path::Field(&layer.path, name), &value, &remedy)
     }
 }
 
 impl Field {
-    /// What would be right instead of a size beyond the bounds.
-    fn refusal(&self, size: u64) -> String {
-        let shown = |bound: u64| match self.kind {
-            Kind::Span => written(Duration::from_nanos(bound)),
+    /// What would be right instead of a size beyond its bounds.
+    fn beyond(&self, above: bool) -> String {
+        let shown = |bound: u32| match self.kind {
+            Kind::Span => written(Duration::from_millis(bound.into())),
             _ => bound.to_string(),
         };
         match self.remedy {
             Remedy::Both(words) => format!("{words}{} to {}", shown(self.from), shown(self.to)),
-            Remedy::Above(before, after) if size > self.to => {
+            Remedy::Above((before, after)) if above => {
                 format!("{before}{}{after}", shown(self.to))
             }
-            _ if size > self.to => format!("give at most {}", shown(self.to)),
+            _ if above => format!("give at most {}", shown(self.to)),
             _ => format!("give at least {}", shown(self.from)),
         }
     }
 }
 
-/// Types that are read of a value, and of what is meant where there is none.
-macro_rules! read {
-    ($($type:ty: $value:pat => $of_value:expr, $default:pat => $of_default:expr;)*) => {$(
-        impl Read for Option<$type> {
-            fn read(from: &Reader<'_>, row: u8) -> Result<Self, ConfigError> {
-                Ok(match from.within(row)? {
-                    (Some($value), _) => Some($of_value),
-                    (_, Some($default)) => Some($of_default),
-                    _ => None,
-                })
-            }
-        }
+/// Keeps the first reason.
+pub(crate) fn refuse(refused: &mut Refused, error: ConfigError) {
+    if refused.is_ok() {
+        *refused = Err(error);
+    }
+}
 
+/// A type whose field has to be given, with something of it for where it is not.
+macro_rules! needed {
+    ($($type:ty: $useless:expr),* $(,)?) => {$(
         impl Read for $type {
-            fn read(from: &Reader<'_>, row: u8) -> Result<Self, ConfigError> {
-                Option::read(from, row)?.ok_or_else(|| from.missing(row))
+            fn read(from: &Reader<'_>, row: u8, refused: &mut Refused) -> Self {
+                Option::read(from, row, refused).unwrap_or_else(|| {
+                    from.refuse_missing(row, refused);
+                    $useless
+                })
             }
         }
     )*};
 }
+pub(crate) use needed;
+
+needed!(
+    bool: false,
+    u8: 0,
+    u16: 0,
+    u32: 0,
+    usize: 0,
+    NonZeroU32: NonZeroU32::MIN,
+    Duration: Duration::ZERO,
+    String: String::new(),
+    StatusSet: StatusSet::NONE,
+    GrpcSet: GrpcSet::default(),
+);
+
+/// Types that are read of a value, or of what is meant where there is none.
+macro_rules! read {
+    ($($type:ty: $value:pat => $of_value:expr, $default:pat => $of_default:expr;)*) => {$(
+        impl Read for Option<$type> {
+            fn read(from: &Reader<'_>, row: u8, refused: &mut Refused) -> Self {
+                match from.within(row, refused) {
+                    (Some($value), _) => Some($of_value),
+                    (_, Some($default)) => Some($of_default),
+                    _ => None,
+                }
+            }
+        }
+    )*};
+}
+
 read! {
     bool: Value::Flag(flag) => *flag, Default::Flag(flag) => flag;
     u32: Value::Count(number) | Value::Number(number) => *number,
         Default::Count(number) | Default::Number(number) => number;
     Duration: Value::Span(span) => *span, Default::Span(span) => span;
     String: Value::Text(text) => text.clone(), Default::Text(text) => text.to_owned();
-    StatusSet: Value::Statuses(set) => *set, Default::Statuses(set) => set;
+    StatusSet: Value::Statuses(set) => *set, Default::Statuses(set) => *set;
     GrpcSet: Value::GrpcStatuses(set) => *set, Default::GrpcStatuses(set) => set;
 }
 
-impl Read for Option<WindowSize> {
-    fn read(from: &Reader<'_>, row: u8) -> Result<Self, ConfigError> {
-        Ok(match from.within(row)?.0 {
-            Some(Value::Span(span)) => Some(WindowSize::Time(*span)),
-            Some(Value::Count(calls)) => Some(WindowSize::Calls(*calls)),
-            _ => None,
-        })
-    }
-}
-
-impl Read for Vec<String> {
-    fn read(from: &Reader<'_>, row: u8) -> Result<Self, ConfigError> {
-        let Some(Value::List(list)) = from.within(row)?.0 else {
-            return Ok(Self::new());
-        };
-        let texts = list.iter().filter_map(|entry| match entry {
-            Value::Text(text) => Some(text.clone()),
-            _ => None,
-        });
-        Ok(texts.collect())
-    }
-}
-
-/// Types that a number is made into.
+/// Types that a number is made into, which is within the bounds of its row, and so of its type.
 macro_rules! number {
     ($($type:ty),*) => {$(
         impl Read for Option<$type> {
-            fn read(from: &Reader<'_>, row: u8) -> Result<Self, ConfigError> {
-                let number: Option<u32> = Read::read(from, row)?;
-                // Within the bounds of its row, and so of its type.
-                Ok(number.and_then(|number| <$type>::try_from(number).ok()))
-            }
-        }
-
-        impl Read for $type {
-            fn read(from: &Reader<'_>, row: u8) -> Result<Self, ConfigError> {
-                Option::read(from, row)?.ok_or_else(|| from.missing(row))
+            fn read(from: &Reader<'_>, row: u8, refused: &mut Refused) -> Self {
+                let number: Option<u32> = Read::read(from, row, refused);
+                number.and_then(|number| number.try_into().ok())
             }
         }
     )*};
 }
 
 number!(u8, u16, usize, NonZeroU32);
+
+impl Read for Option<WindowSize> {
+    fn read(from: &Reader<'_>, row: u8, refused: &mut Refused) -> Self {
+        match from.within(row, refused).0 {
+            Some(Value::Span(span)) => Some(WindowSize::Time(*span)),
+            Some(Value::Count(calls)) => Some(WindowSize::Calls(*calls)),
+            _ => None,
+        }
+    }
+}
+
+impl Read for Vec<String> {
+    fn read(from: &Reader<'_>, row: u8, refused: &mut Refused) -> Self {
+        let Some(Value::List(list)) = from.within(row, refused).0 else {
+            return Self::new();
+        };
+        let texts = list.iter().filter_map(|entry| match entry {
+            Value::Text(text) => Some(text.clone()),
+            _ => None,
+        });
+        texts.collect()
+    }
+}

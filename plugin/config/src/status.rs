@@ -74,7 +74,7 @@ const fn position(code: u16) -> (usize, u64) {
 }
 
 /// The gRPC status codes by name, in the order of their numbers.
-pub(super) const GRPC_NAMES: [&str; 17] = [
+pub(crate) const GRPC_NAMES: [&str; 17] = [
     "OK",
     "CANCELLED",
     "UNKNOWN",

@@ -6,7 +6,6 @@ use std::time::Duration;
 use crate::admin::warn_without_token;
 use crate::clusters::Complaints;
 use crate::config::{Config, Service};
-use crate::warnings;
 use crate::effects::Effects;
 use crate::host::Host;
 use crate::instances::{Instances, Number, Shown};
@@ -15,6 +14,7 @@ use crate::registry::Seen;
 use crate::store::Record;
 use crate::subject::Subject;
 use crate::unreadable::Watch;
+use crate::warnings;
 use crate::witness::Witness;
 
 /// The longest time between two ticks: half of what `last_success_time` may lag.

@@ -25,7 +25,6 @@ mod bulkhead;
 mod classify;
 mod client_names;
 mod clusters;
-mod warnings;
 mod effects;
 mod events;
 mod exchange;
@@ -50,6 +49,7 @@ mod subject;
 mod telemetry;
 mod timer;
 mod unreadable;
+mod warnings;
 mod witness;
 
 pub(crate) use ::config::{self, matching};

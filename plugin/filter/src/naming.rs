@@ -1,7 +1,7 @@
 //! Names of services where workers share them: as texts with their length before them.
 
 pub(crate) use config::naming::{
-    LONGEST_NAME, Placeholder, Template, is_name_byte, is_shown_byte, shortened,
+    LONGEST_NAME, Placeholder, is_name_byte, is_shown_byte, shortened,
 };
 
 /// Adds a text to a value in the shared store, with its length before it. It has at most

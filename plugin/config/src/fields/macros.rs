@@ -17,17 +17,13 @@ macro_rules! words {
             }
 
             impl Read for Option<$name> {
-                fn read(from: &Reader<'_>, row: u8) -> Result<Self, ConfigError> {
+                fn read(from: &Reader<'_>, row: u8, refused: &mut Refused) -> Self {
                     const ALL: &[$name] = &[$($name::$word),+];
-                    Ok(from.word(row)?.and_then(|number| ALL.get(number).copied()))
+                    from.word(row, refused).and_then(|number| ALL.get(number).copied())
                 }
             }
 
-            impl Read for $name {
-                fn read(from: &Reader<'_>, row: u8) -> Result<Self, ConfigError> {
-                    Option::read(from, row)?.ok_or_else(|| from.missing(row))
-                }
-            }
+            needed!($name: [$($name::$word),+][0]);
         )+
 
         /// The words with what is said of them.
@@ -45,9 +41,9 @@ macro_rules! words {
 macro_rules! objects {
     ($(
         $(#[doc = $doc:literal])+
-        $kind:ident $name:ident $shape:ident $(as $title:literal)? { $($rows:tt)* }
+        $vis:vis $kind:ident $name:ident $shape:ident $(as $title:literal)? { $($rows:tt)* }
     )+) => {
-        $(object! { @$kind [$(#[doc = $doc])+] $name $shape [$($title)?] $($rows)* })+
+        $(object! { @$kind [$(#[doc = $doc])+ $vis] $name $shape [$($title)?] $($rows)* })+
 
         /// The objects with what is said of them.
         pub(crate) const OBJECTS: &[Described] = &[$(
@@ -71,21 +67,22 @@ macro_rules! object {
     )+) => {
         object! { @table $name $shape [$($title)?] $($field: $spec;)+ }
 
-        $($doc)+
         #[derive(Clone, Debug)]
-        pub struct $name { $($(#[doc = $text])+ pub $field: $type,)+ }
+        $($doc)+ struct $name { $($(#[doc = $text])+ pub $field: $type,)+ }
 
         impl $name {
             pub(crate) fn read(from: &Reader<'_>) -> Result<Self, ConfigError> {
-                let mut rows = 0_u8..;
+                let (mut rows, mut refused) = (0_u8.., Ok(()));
                 let mut row = || rows.next().unwrap_or_default();
-                Ok(Self { $($field: Read::read(from, row())?,)+ })
+                let fields = Self { $($field: Read::read(from, row(), &mut refused),)+ };
+                refused.map(|()| fields)
             }
         }
 
         impl Read for Option<$name> {
-            fn read(from: &Reader<'_>, row: u8) -> Result<Self, ConfigError> {
-                from.object(row).map(|object| $name::read(&object)).transpose()
+            fn read(from: &Reader<'_>, row: u8, refused: &mut Refused) -> Self {
+                let read = from.object(row).map(|object| $name::read(&object))?;
+                read.map_err(|error| refuse(refused, error)).ok()
             }
         }
     };

@@ -13,10 +13,9 @@ pub(super) fn admin(from: &Reader<'_>) -> Result<Admin, ConfigError> {
     let hosts = hosts.iter().enumerate().map(|(index, host)| {
         // One host and no pattern: what it is told by is not to be guessed.
         Host::new(host).ok().filter(Host::is_one).ok_or_else(|| {
-            let path = format!("{}[{index}]", from.path_of("hosts"));
             let remedy =
                 r#"give a host, such as "breaker.internal" or "[fd00::7]", with or without a port"#;
-            ConfigError::at(path, format_args!("{host:?}"), remedy)
+            from.error(&format!("hosts[{index}]"), format_args!("{host:?}"), remedy)
         })
     });
     let hosts = hosts.collect::<Result<_, _>>()?;

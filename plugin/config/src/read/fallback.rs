@@ -45,8 +45,8 @@ pub(super) fn check_another(
         (false, false) => return Ok(()),
     };
     let remedy = format!("it is also in {whose}: a fallback must not call the failing service");
-    let path = format!("{}.fallback.cluster", from.path());
-    Err(ConfigError::at(path, format_args!("{:?}", cluster.name), remedy))
+    let path = format_args!("{}.fallback.cluster", from.path());
+    Err(ConfigError::at(&path, &format_args!("{:?}", cluster.name), &remedy))
 }
 
 fn check_size(stale: &Stale, from: &Reader<'_>) -> Result<(), ConfigError> {

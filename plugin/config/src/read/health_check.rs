@@ -29,7 +29,8 @@ pub(super) fn health_check(
     headers.extend(own);
     let timeout = fields.timeout.unwrap_or_else(|| interval.min(Duration::from_secs(1)));
     if timeout < Duration::from_millis(1) || timeout > interval {
-        let remedy = format!("give at least \"1ms\" and at most the interval, {}", written(interval));
+        let remedy =
+            format!("give at least \"1ms\" and at most the interval, {}", written(interval));
         return Err(from.error("timeout", written(timeout), remedy));
     }
     let HealthCheckFields { healthy_threshold, expected_status, then, retry, .. } = fields;

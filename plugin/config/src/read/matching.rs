@@ -74,7 +74,7 @@ fn refused(
     value: String,
     remedy: String,
 ) -> ConfigError {
-    ConfigError::at(format!("{}[{index}]", from.path_of(kind)), value, remedy)
+    ConfigError::at(&format_args!("{}[{index}]", from.path_of(kind)), &value, &remedy)
 }
 
 fn json(text: &str) -> String {

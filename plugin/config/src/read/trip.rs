@@ -34,7 +34,7 @@ pub(super) fn trip(from: Option<&Reader<'_>>) -> Result<Trip, ConfigError> {
     let consecutive_failures = fields.consecutive_failures;
     if consecutive_failures.is_none() && rates.is_none() {
         let remedy = "give at least one rule, such as {\"consecutive_failures\": 3}";
-        return Err(ConfigError::at(from.path().to_string(), "{}", remedy));
+        return Err(ConfigError::at(&from.path(), &"{}", &remedy));
     }
     let slow_after = fields.slow_call_duration_threshold;
     Ok(Trip { policy: TripPolicy { consecutive_failures, rates }, slow_after })
@@ -69,9 +69,10 @@ impl Rules<'_> {
                     "absent".to_owned(),
                     "say from which duration on a call is slow, such as \"2s\"",
                 ),
-                (None, Some(slow)) => {
-                    (written(slow), "it belongs to a slow_call_rate_threshold: give one, such as 80")
-                }
+                (None, Some(slow)) => (
+                    written(slow),
+                    "it belongs to a slow_call_rate_threshold: give one, such as 80",
+                ),
                 (Some(_), Some(Duration::ZERO)) => {
                     (written(Duration::ZERO), "every call is as slow as that: give more")
                 }

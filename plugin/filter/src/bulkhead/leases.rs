@@ -20,7 +20,7 @@ const MOST_ENTRIES: usize = 4_096;
 /// What is left of them for calls whose requests are complete, whatever others come.
 const KEPT_ENTRIES: usize = MOST_ENTRIES / 2;
 
-pub(crate) use crate::config::{ClassId, NO_CLASS};
+pub(crate) use crate::config::ClassId;
 
 /// Calls of one worker under way, by its own count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,6 +139,7 @@ impl Leases {
 #[allow(clippy::indexing_slicing, reason = "a test that panics has failed, as it should")]
 mod tests {
     use super::*;
+    use crate::config::NO_CLASS;
 
     fn at(millis: u64) -> Timestamp {
         Timestamp::from_nanos(millis * 1_000_000)

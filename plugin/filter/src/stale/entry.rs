@@ -24,7 +24,7 @@ const LONGEST_VARY: usize = 4 * 1024;
 pub(crate) const OVERHEAD: usize = LONGEST_ADDRESS + LONGEST_HEADERS + LONGEST_VARY + 64;
 
 // As configurations are bounded by it.
-const _: () = assert!(OVERHEAD == crate::config::STALE_OVERHEAD);
+const _: () = assert!(OVERHEAD == config::STALE_OVERHEAD);
 
 /// What a header takes in memory beside its name and its value: where they are, and what the
 /// allocator adds to each.

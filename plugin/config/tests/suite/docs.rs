@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use breaker_filter::Config;
+use config::Config;
 use serde_json::{Value, json};
 
 const PAGE: &str = include_str!("../../../../docs/configuration.md");
