@@ -27,7 +27,7 @@ pub(crate) fn parse(bytes: &[u8], shape: &'static Shape) -> Result<Object, Confi
     let mut reader = serde_json::Deserializer::from_slice(json);
     let refused = Cell::new(None);
     let whole =
-        Place { kind: Kind::Object(shape), nullable: false, path: Path::Root, refused: &refused };
+        Seed { kind: Kind::Object(shape), nullable: false, path: Path::Root, refused: &refused };
     match whole.deserialize(&mut reader) {
         Ok(Some(Value::Object(object))) => {
             reader.end().map_err(|error| {
@@ -63,15 +63,15 @@ fn explain(error: &serde_json::Error, refused: Option<ConfigError>, bytes: &[u8]
     ConfigError::at(&refused.path(), &value, &remedy).told(error.to_string())
 }
 
-/// A place in the text, what may stand there, and why it is refused, if it is.
-struct Place<'a> {
+/// A value to be read: what it may be, where it stands, and why it is refused, if it is.
+struct Seed<'a> {
     kind: Kind,
     nullable: bool,
     path: Path<'a>,
     refused: &'a Cell<Option<ConfigError>>,
 }
 
-impl Place<'_> {
+impl Seed<'_> {
     /// Keeps the first refusal, which is the innermost one.
     fn refuse(&self, path: Path<'_>, value: &str, remedy: &str) {
         let known = self.refused.take();
@@ -95,12 +95,12 @@ impl Place<'_> {
         checked(given, self.kind).map(Some).map_err(|refusal| self.refused_as(self.path, refusal))
     }
 
-    fn inner<'b>(&'b self, kind: Kind, nullable: bool, path: Path<'b>) -> Place<'b> {
-        Place { kind, nullable, path, refused: self.refused }
+    fn inner<'b>(&'b self, kind: Kind, nullable: bool, path: Path<'b>) -> Seed<'b> {
+        Seed { kind, nullable, path, refused: self.refused }
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Place<'_> {
+impl<'de> DeserializeSeed<'de> for Seed<'_> {
     type Value = Option<Value>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
@@ -112,7 +112,7 @@ impl<'de> DeserializeSeed<'de> for Place<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for &Place<'_> {
+impl<'de> Visitor<'de> for &Seed<'_> {
     type Value = Option<Value>;
 
     fn expecting(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -195,7 +195,7 @@ impl<'de> Visitor<'de> for &Place<'_> {
     }
 }
 
-impl Place<'_> {
+impl Seed<'_> {
     /// Headers. Of one that is given more than once the last counts.
     fn pairs<'de, A: MapAccess<'de>>(&self, mut map: A) -> Result<Option<Value>, A::Error> {
         let mut pairs: Vec<(String, String)> = Vec::new();
