@@ -1,53 +1,43 @@
 # The one command surface: CI runs these very commands. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup wasm image lint test test-oldest test-matrix soak bench demo clean
+.PHONY: help setup wasm image lint check test test-deep test-matrix built soak bench demo clean
 
 CARGO ?= cargo
 WASM_TARGET := wasm32-wasip1
 WASM := target/wasm/edge_breaker.wasm
-BUILT := $${CARGO_TARGET_DIR:-target}/$(WASM_TARGET)/module
 SHELLS := -p breaker-proxy-wasm -p empty-filter
-# The same bytes wherever they are built: no folder of this machine is named in them.
-REMAP := --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=cargo
-# Less is put in line: the module is a twentieth smaller, and no path takes longer. This bound leaves
-# the one of what is built for size as it is, and holds at this opt-level only (Cargo.toml).
-SMALL := -C llvm-args=-inlinedefault-threshold=130
-export CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS := $(REMAP) $(SMALL)
-export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS := $(REMAP) $(SMALL)
-# The component is built without a system, and so asks for none.
 COMPONENT_TARGET := wasm32-unknown-unknown
-COMPONENT := target/wasm/edge_breaker_component.wasm
-COMPONENT_BUILT := $${CARGO_TARGET_DIR:-target}/$(COMPONENT_TARGET)/module
+# Makes of what was built what is handed out.
+PACKAGE := $(CARGO) run --quiet -p package --
 # A machine that is offline has the target already, or cannot get it.
 add_target = rustup target add $(1) 2>/dev/null || rustup target list --installed | grep -qx $(1)
 ADD_TARGET := $(call add_target,$(WASM_TARGET))
 ADD_COMPONENT_TARGET := $(call add_target,$(COMPONENT_TARGET))
 
-# The versions that the module is tried on. `make test` takes the newest, CI the oldest as well.
+# The versions that the module is tried on: `make test` takes the newest, `make test-deep` the oldest.
 OLDEST_ENVOY := 1.36.4
 ENVOYS := $(OLDEST_ENVOY) 1.37.0 1.38.2 1.39.3 1.40.0
 on_envoy = echo "Envoy $(1)" && ENVOY= ENVOY_VERSION=$(1) $(CARGO) test --workspace --test envoy
 
+# When make began, and the last line of what takes a while.
+BEGUN := $(shell date +%s)
+told = @echo "make $@: $$(($$(date +%s) - $(BEGUN))) s"
+
 help: ## Lists the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## Installs what is missing: the wasm target, and Envoy where $ENVOY and PATH have none
+setup: ## Installs what is missing: the wasm targets, and Envoy where $ENVOY and PATH have none
 	@$(ADD_TARGET)
+	@$(ADD_COMPONENT_TARGET)
 	@$(CARGO) run --quiet -p envoy-harness --bin envoy-path
 
 wasm: ## Builds the proxy-wasm module and the component into target/wasm
 	@$(ADD_TARGET)
-	$(CARGO) build $(SHELLS) --target $(WASM_TARGET) --profile module
-	@mkdir -p target/wasm
-	@cp $(BUILT)/edge_breaker.wasm $(WASM)
-	@cp $(BUILT)/empty_filter.wasm target/wasm/empty_filter.wasm
 	@$(ADD_COMPONENT_TARGET)
-	$(CARGO) build -p breaker-component --target $(COMPONENT_TARGET) --profile module
-	@$(CARGO) run --quiet -p component-wrap -- $(COMPONENT_BUILT)/edge_breaker_component.wasm $(COMPONENT)
-	@ls -l $(WASM) $(COMPONENT)
+	$(CARGO) run --quiet -p artifacts
 
 image: wasm ## Makes an OCI image of the module in target/image, with a bill of materials and the licences
-	@$(CARGO) run --quiet -p module-image -- $(WASM) target/image
+	@$(PACKAGE) image $(WASM) target/image
 
 lint: ## Checks format, lints (native and wasm), docs and the direction of dependencies
 	$(CARGO) fmt --all --check
@@ -58,13 +48,26 @@ lint: ## Checks format, lints (native and wasm), docs and the direction of depen
 	$(CARGO) clippy -p breaker-component --target $(COMPONENT_TARGET) -- -D warnings
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" $(CARGO) doc --workspace --no-deps --document-private-items
 	$(CARGO) test --quiet --workspace --test architecture
+	$(told)
 
-test: wasm setup ## Runs all tests, real Envoy included
+check: wasm ## Tests core, filter and hosts, and plays the scenarios in virtual time: what to run after each edit
+	$(CARGO) test --quiet --workspace --lib --test breaker --test suite
+	$(CARGO) test --quiet --workspace --test scenarios -- --skip ::envoy
+	$(told)
+
+test: ## Runs all that a change can break, real Envoy included
+	@# Side by side: each has stretches in which it keeps but one core busy.
+	@$(MAKE) --no-print-directory -j2 wasm built
 	$(CARGO) test --workspace
-	@echo "left to CI: the same in Envoy $(OLDEST_ENVOY) (make test-oldest)"
+	$(told)
 
-test-oldest: wasm ## Runs the tests in a real Envoy of the oldest version that is supported, as CI does
+built: setup
+	$(CARGO) test --workspace --no-run
+
+test-deep: wasm setup ## Runs what takes long or takes tools: seeded bugs, a million requests, Prometheus, a registry, a browser, the oldest Envoy
+	$(CARGO) test --workspace --test release --test world -- --ignored
 	@$(call on_envoy,$(OLDEST_ENVOY))
+	$(told)
 
 test-matrix: wasm ## Runs the tests in a real Envoy on each version that is supported
 	@for version in $(ENVOYS); do $(call on_envoy,$$version) || exit 1; done
@@ -72,8 +75,8 @@ test-matrix: wasm ## Runs the tests in a real Envoy on each version that is supp
 SOAK ?= 1m
 soak: wasm ## Simulates worlds of random seeds; SOAK=30s, 2h or a number of requests
 	@# With all others, as the tests are built, or else the engine would be built once more.
-	$(CARGO) build --quiet --workspace --bins
-	$${CARGO_TARGET_DIR:-target}/debug/simulated-world $(SOAK)
+	$(CARGO) build --quiet --workspace --bin world
+	$${CARGO_TARGET_DIR:-target}/debug/world $(SOAK)
 
 bench: wasm setup ## Counts and measures what the filter costs per request
 	-$(CARGO) test --quiet --workspace --test costs -- --exact each_path_costs_what_the_table_says --nocapture

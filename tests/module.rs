@@ -1,7 +1,5 @@
 //! The built module as a contract: what it asks of a host, what it offers, how big it is.
 
-use std::path::PathBuf;
-
 use edge_breaker_tests::rights::rights;
 use wasmparser::{Parser, Payload, Validator};
 
@@ -16,10 +14,7 @@ const GIVEN: &[&str] =
 const LARGEST: usize = 768 * 1024;
 
 fn module() -> Vec<u8> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/wasm/edge_breaker.wasm");
-    std::fs::read(&path).unwrap_or_else(|error| {
-        panic!("{}: {error}: `make wasm` builds it", path.display());
-    })
+    std::fs::read(artifacts::proxy_wasm().expect("the module")).expect("its bytes")
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use host_test_proxy_wasm::Usage;
 use serde::{Deserialize, Serialize};
-use wasm_host::Usage;
 
 /// What paths cost, by their names.
 pub(crate) type Costs = BTreeMap<String, Callbacks>;

@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use envoy_harness::repo_root;
-use serde_json::Value;
-use wasm_host::{
+use host_test_proxy_wasm::{
     Call, CallAnswer, CallToken, Event, Headers, Module, Options, Part, Plugin, Process, StreamId,
     Usage, Worker as Vm,
 };
+use serde_json::Value;
 
 use crate::paths::CLUSTER;
 
@@ -27,9 +26,7 @@ fn module(run: Run) -> &'static Module {
     let [plain, counting] = &MODULES;
     let module = if run == Run::Plain { plain } else { counting };
     module.get_or_init(|| {
-        let path = repo_root().join("target/wasm/edge_breaker.wasm");
-        let bytes = std::fs::read(&path)
-            .unwrap_or_else(|error| panic!("{}: {error}: run `make wasm`", path.display()));
+        let bytes = std::fs::read(artifacts::proxy_wasm().unwrap()).unwrap();
         let count_allocations = run == Run::Counting;
         Module::new(&bytes, &Options { count_allocations, ..Options::default() }).unwrap()
     })

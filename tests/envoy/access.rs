@@ -178,7 +178,7 @@ fn other_addresses() -> Vec<IpAddr> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_comes_from_another_address_neither_reads_nor_steers() -> Result<()> {
+async fn a_client_from_another_address_neither_reads_nor_sends_commands() -> Result<()> {
     let site = Site::start(json!({})).await?;
     let others = other_addresses();
     // Where there is none, what Envoy was told by a header has to do: see below.
@@ -243,7 +243,7 @@ async fn an_address_out_of_a_header_is_not_local() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_is_on_this_machine_reads_and_steers_by_a_name_of_it_alone() -> Result<()> {
+async fn a_client_on_this_machine_reads_and_sends_commands_by_a_local_name_alone() -> Result<()> {
     let site = Site::start(json!({ "hosts": ["breaker.internal"] })).await?;
     for listener in names() {
         for host in ["evil.example", "evil.example:10001", "localhost.evil.example", "10.0.0.7"] {

@@ -9,7 +9,7 @@ use recipe_services::Mode;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::load::{Load, WITHIN, patient_fallback, patient_route};
+use edge_breaker_tests::load::{Load, WITHIN, patient_fallback, patient_route};
 
 const WORKERS: u32 = 4;
 const CLIENTS: usize = 200;
@@ -38,7 +38,7 @@ async fn until_in_flight(edge: &Edge, wanted: u64) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_hundred_clients_have_ten_places_and_use_them_all() -> Result<()> {
+async fn two_hundred_clients_share_ten_permits_and_use_all_of_them() -> Result<()> {
     let edge = ten_places().await?;
     let service = edge.services.service(PAYMENT);
     // Far more than it takes to have a place taken again.
@@ -79,7 +79,7 @@ async fn until_at_rest(edge: &Edge) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_place_that_returns_is_taken_again_while_demand_lasts() -> Result<()> {
+async fn every_permit_that_returns_is_acquired_again_while_demand_lasts() -> Result<()> {
     const ROUNDS: usize = 50;
     let edge = ten_places().await?;
     let service = edge.services.service(PAYMENT);
@@ -120,7 +120,7 @@ async fn every_place_that_returns_is_taken_again_while_demand_lasts() -> Result<
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_class_of_calls_cannot_take_the_places_of_the_others() -> Result<()> {
+async fn a_class_of_calls_cannot_take_the_permits_of_the_others() -> Result<()> {
     let edge = start(json!({
         "max_concurrent_calls": PLACES,
         "on_full": "reject",

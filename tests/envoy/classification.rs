@@ -218,7 +218,7 @@ mod ignored {
     }
 
     #[tokio::test]
-    async fn what_is_ignored_does_not_end_a_run_of_failures() -> Result<()> {
+    async fn an_ignored_answer_does_not_end_a_run_of_failures() -> Result<()> {
         let elsewhere = Route::prefix("/payment-service/elsewhere").direct_response(200, "");
         let edge = Edge::setup(plugin()).route(elsewhere).route(primary_route()).start().await?;
         edge.services.service(PAYMENT).set_mode(Mode::Status(500));
@@ -335,7 +335,8 @@ mod overflow {
     }
 
     #[tokio::test]
-    async fn a_call_that_envoys_own_breaker_refuses_is_a_failure_where_it_is_to_be() -> Result<()> {
+    async fn a_call_that_envoys_own_breaker_refuses_is_a_failure_where_configured_so() -> Result<()>
+    {
         let mut counting = plugin();
         counting["services"][0]["classify"] = json!({ "overflow": "failure" });
         let (edge, first) = full_edge(counting).await?;

@@ -9,7 +9,7 @@ use envoy_harness::client::Client;
 use recipe_services::{Counts, Downstream, Mode};
 use serde_json::{Value, json};
 
-use crate::load::{Load, WITHIN, patient_fallback, patient_route, until};
+use edge_breaker_tests::load::{Load, WITHIN, patient_fallback, patient_route, until};
 
 const WORKERS: u32 = 4;
 const CLIENTS: usize = 200;
@@ -169,7 +169,7 @@ async fn a_service_that_fails_two_hundred_clients_trips_once_and_is_then_left_al
 }
 
 #[tokio::test]
-async fn a_trip_on_one_worker_is_heeded_by_all_of_them_at_once() -> Result<()> {
+async fn a_trip_on_one_worker_holds_for_all_workers_at_once() -> Result<()> {
     const TRIPS: usize = 5;
     let name = |number: usize| format!("service-{number}");
     let services: Vec<_> = (0..TRIPS)
@@ -394,7 +394,7 @@ async fn no_failure_is_lost_when_all_workers_count_at_once() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_counted_is_what_was_sent_after_the_service_was_down_three_times() -> Result<()> {
+async fn the_counts_match_what_was_sent_after_the_service_was_down_three_times() -> Result<()> {
     let service = json!({
         "open": { "wait_duration": "100ms", "backoff_rate": 1 },
         "half_open": { "permitted_calls": 3, "success_threshold": 2 },
@@ -449,7 +449,7 @@ async fn what_was_counted_is_what_was_sent_after_the_service_was_down_three_time
 }
 
 #[tokio::test]
-async fn there_is_one_health_check_at_a_time_and_per_interval_whatever_the_number_of_workers()
+async fn one_health_check_is_made_at_a_time_and_per_interval_whatever_the_number_of_workers()
 -> Result<()> {
     let (one, four) = tokio::join!(count_health_checks(1), count_health_checks(4));
     one.and(four)

@@ -160,7 +160,7 @@ async fn waiting(fallback: Value, uploads: usize) -> Result<(usize, usize)> {
     });
     failing["per_connection_buffer_limit_bytes"] = json!(SMALL);
     // The proxy itself is to hold little.
-    let edge = Edge::setup(plugin).upstream(failing).buffer_limit(SMALL).start().await?;
+    let edge = Edge::setup(plugin).upstream(failing).buffer_limit(SMALL).alone().start().await?;
     let (client, body) = (edge.client.clone(), Bytes::from(vec![b'x'; MIB]));
     let mut answers = JoinSet::new();
     for sent in 1..=uploads {

@@ -11,7 +11,7 @@ use recipe_services::{Downstream, Mode};
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::load::{Load, WITHIN, patient_fallback, patient_route};
+use edge_breaker_tests::load::{Load, WITHIN, patient_fallback, patient_route};
 
 const INVENTORY: &str = "inventory-service";
 const WORKERS: u32 = 4;
@@ -85,7 +85,7 @@ async fn counters_at_rest_are_what_service_fallback_and_clients_counted_themselv
     let (left, diverted) =
         (leavers.left.load(Ordering::SeqCst), leavers.diverted.load(Ordering::SeqCst));
 
-    let received = |by: &str, status: &str, tally: &crate::load::Tally| {
+    let received = |by: &str, status: &str, tally: &edge_breaker_tests::load::Tally| {
         tally.count(|answer| answer.by == by && answer.status == status)
     };
     let paid = Outcomes {

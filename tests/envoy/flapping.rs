@@ -10,7 +10,7 @@ use recipe_services::{Health, Mode};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::load::{WITHIN, patient_fallback, patient_route};
+use edge_breaker_tests::load::{WITHIN, patient_fallback, patient_route};
 
 /// Eight seconds of 80 requests a second.
 const PACE: Duration = Duration::from_micros(12_500);

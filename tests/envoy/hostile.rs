@@ -87,24 +87,24 @@ mod steering {
     }
 
     #[tokio::test]
-    async fn a_client_cannot_steer() -> Result<()> {
+    async fn a_client_cannot_choose_a_cluster() -> Result<()> {
         assert_unsteered(json!({}), "/payment-service/charge", false).await
     }
 
     #[tokio::test]
-    async fn a_client_cannot_steer_where_no_service_matches() -> Result<()> {
+    async fn a_client_cannot_choose_a_cluster_where_no_service_matches() -> Result<()> {
         let matches = json!({ "path_prefixes": ["/payment-service"] });
         assert_unsteered(matches, "/elsewhere", false).await
     }
 
     #[tokio::test]
-    async fn a_client_cannot_steer_where_clusters_are_matched() -> Result<()> {
+    async fn a_client_cannot_choose_a_cluster_where_clusters_are_matched() -> Result<()> {
         let matches = json!({ "clusters": ["primary"] });
         assert_unsteered(matches, "/payment-service/charge", true).await
     }
 
     #[tokio::test]
-    async fn a_client_cannot_steer_past_an_open_breaker() -> Result<()> {
+    async fn a_client_cannot_get_past_an_open_breaker() -> Result<()> {
         let plugin =
             json!({ "services": [{ "name": PAYMENT, "fallback": { "cluster": "fallback" } }] });
         let edge = Edge::start(plugin, 1).await?;

@@ -51,7 +51,7 @@ async fn gauges_are_the_sum_of_both_processes_until_the_old_one_has_ended() -> R
     services.service(PAYMENT).set_failure_rate(1.0);
     let old = start(&services, SocketAddr::from(([127, 0, 0, 1], 0)), 0).await?;
     let address = old.listener_addr("edge").await?;
-    let old = Edge { envoy: old, services, client: Client::new(), address, admin: address };
+    let old = Edge { envoy: old.into(), services, client: Client::new(), address, admin: address };
     for _ in 0..4 {
         old.get("/payment-service/charge").await?;
     }
@@ -60,7 +60,8 @@ async fn gauges_are_the_sum_of_both_processes_until_the_old_one_has_ended() -> R
 
     let Edge { envoy: mut old, services, client: old_client, .. } = old;
     let new = start(&services, address, 1).await?;
-    let mut new = Edge { envoy: new, services, client: Client::new(), address, admin: address };
+    let mut new =
+        Edge { envoy: new.into(), services, client: Client::new(), address, admin: address };
     // It begins anew. For a moment the old one takes new connections as well.
     until(async || {
         new.client = Client::new();

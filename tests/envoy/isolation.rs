@@ -4,7 +4,7 @@ use anyhow::Result;
 use edge_breaker_tests::{Breaker, Edge, Outcomes, PAYMENT};
 use serde_json::json;
 
-use crate::load::{Load, patient_fallback, patient_route};
+use edge_breaker_tests::load::{Load, patient_fallback, patient_route};
 
 const INVENTORY: &str = "inventory-service";
 const CLIENTS: usize = 50;

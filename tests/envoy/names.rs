@@ -70,7 +70,7 @@ async fn trip(edge: &Edge, host: &str) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_names_a_host_like_a_service_opens_no_breaker_but_that_of_the_host() -> Result<()> {
+async fn a_host_that_is_named_like_a_service_opens_no_breaker_but_its_own() -> Result<()> {
     let services = json!([
         { "name": "payment", "match": { "hosts": ["pay.example"] } },
         { "name": "{host}", "match": { "hosts": ["*"] } }
@@ -85,8 +85,8 @@ async fn who_names_a_host_like_a_service_opens_no_breaker_but_that_of_the_host()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_flood_of_made_up_hosts_pushes_no_honest_one_out_and_leaves_none_unguarded() -> Result<()>
-{
+async fn a_flood_of_invented_hosts_evicts_no_honest_one_and_leaves_none_without_a_breaker()
+-> Result<()> {
     const ALLOWED: usize = 64;
     const MADE_UP: usize = 3_000;
     let plugin = json!({
@@ -95,7 +95,7 @@ async fn a_flood_of_made_up_hosts_pushes_no_honest_one_out_and_leaves_none_ungua
         }],
         "max_services": ALLOWED
     });
-    let edge = Edge::setup(plugin).workers(4).start().await?;
+    let edge = Edge::setup(plugin).workers(4).alone().start().await?;
     trip(&edge, "down.example").await?;
     for _ in 0..5 {
         let status = call(&edge, &edge.client, "well.example", "/payment-service/charge").await?;

@@ -109,7 +109,7 @@ fn custom_response() -> Value {
 }
 
 #[tokio::test]
-async fn a_filter_behind_the_breaker_that_answers_failures_hides_them() -> Result<()> {
+async fn a_filter_behind_the_breaker_that_answers_failures_hides_these() -> Result<()> {
     let behind = Edge::setup(plugin("enabled")).filter(custom_response()).start().await?;
     let before = Edge::setup(plugin("enabled")).earlier_filter(custom_response()).start().await?;
     let never = Outcomes { aborted: 4, ..Outcomes::default() };

@@ -110,7 +110,7 @@ fn without(right: &Right) -> String {
 }
 
 #[tokio::test]
-async fn whatever_is_withheld_is_refused_or_done_without() -> Result<()> {
+async fn a_withheld_function_is_refused_or_done_without() -> Result<()> {
     let rights = rights()?;
     let names: Vec<&str> = rights.iter().map(|right| right.name.as_str()).collect();
     let mut listeners = vec![listener("all", Place::Plugin, &plugin(), names.iter().copied())?];

@@ -9,7 +9,7 @@ use envoy_harness::client::Client;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::load::{WITHIN, patient_fallback, patient_route};
+use edge_breaker_tests::load::{WITHIN, patient_fallback, patient_route};
 
 const WORKERS: u32 = 4;
 const RUNS: usize = 20;
@@ -102,7 +102,7 @@ fn due(answers: &[Answered], missing: Duration) -> Option<usize> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rate_opens_the_breaker_when_a_list_of_all_answers_says_so() -> Result<()> {
+async fn a_rate_opens_the_breaker_exactly_when_a_list_of_all_answers_reaches_it() -> Result<()> {
     let edge = Edge::start_with(plugin(), WORKERS, patient_route()).await?;
     let mut lags = Vec::new();
     for run in 0..RUNS {

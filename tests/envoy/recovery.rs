@@ -101,7 +101,7 @@ async fn reopened(edge: &Edge) -> Result<u64> {
 }
 
 #[tokio::test]
-async fn a_hung_trial_gives_its_place_back() -> Result<()> {
+async fn a_hung_trial_frees_its_slot() -> Result<()> {
     for checked in [false, true] {
         let (edge, payment) = tripped(plugin(checked, "1s"), Duration::ZERO).await?;
         payment.set_mode(Mode::Hang);
@@ -124,7 +124,7 @@ async fn a_hung_trial_gives_its_place_back() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_trial_that_hangs_in_the_middle_of_its_answer_gives_its_place_back() -> Result<()> {
+async fn a_trial_that_hangs_in_the_middle_of_its_answer_frees_its_slot() -> Result<()> {
     for checked in [false, true] {
         // A service that fails, stops in the middle of an answer, and answers well from then on.
         let calls = Arc::new(AtomicUsize::new(0));
@@ -195,7 +195,7 @@ async fn a_hung_trial_that_the_route_ends_has_failed() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_trial_that_its_client_gives_up_gives_its_place_back() -> Result<()> {
+async fn a_trial_that_its_client_gives_up_frees_its_slot() -> Result<()> {
     for checked in [false, true] {
         // Its place would be kept for longer than this test lasts.
         let (edge, payment) = tripped(plugin(checked, "5m"), Duration::ZERO).await?;
@@ -235,7 +235,7 @@ async fn a_trial_whose_answer_is_cut_off_has_failed() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_trial_that_is_told_to_come_later_does_not_close_and_is_not_repeated_at_once()
+async fn a_trial_that_is_turned_away_does_not_close_the_breaker_and_is_not_repeated_at_once()
 -> Result<()> {
     for (checked, pause) in [(false, Duration::from_secs(1)), (true, Duration::from_millis(50))] {
         let (edge, payment) = tripped(plugin(checked, "5m"), PATIENCE).await?;

@@ -14,7 +14,7 @@ use envoy_harness::config::{LdsFile, Listener, Wasm};
 use recipe_services::{Health, Ports, Services};
 use serde_json::{Value, json};
 
-use crate::load::{Load, Tally, WITHIN, patient_route, until};
+use edge_breaker_tests::load::{Load, Tally, WITHIN, patient_route, until};
 
 const UPDATED: &str = "listener_manager.lds.update_success";
 /// A check's interval and a timer's, and time for a busy machine.
@@ -43,7 +43,8 @@ impl Changing {
         let options = arguments.iter().fold(options, |options, it| options.arg(*it));
         let envoy = options.start().await?;
         let address = envoy.listener_addr("edge").await?;
-        let edge = Edge { envoy, services, client: Client::new(), address, admin: address };
+        let edge =
+            Edge { envoy: envoy.into(), services, client: Client::new(), address, admin: address };
         Ok(Self { edge, file })
     }
 
@@ -209,7 +210,8 @@ async fn wrongly_checked() -> Result<(Changing, Client)> {
 }
 
 #[tokio::test]
-async fn a_health_check_that_is_put_back_before_it_has_drained_closes_what_trips() -> Result<()> {
+async fn a_health_check_that_is_put_back_before_it_has_drained_closes_the_breaker_that_trips()
+-> Result<()> {
     let (changing, held) = wrongly_checked().await?;
     changing.update(checked_at("/payment-service")).await?;
     trip_on_new_connections(&changing).await?;
@@ -220,7 +222,7 @@ async fn a_health_check_that_is_put_back_before_it_has_drained_closes_what_trips
 }
 
 #[tokio::test]
-async fn a_wrong_health_check_that_is_put_right_while_open_is_heeded() -> Result<()> {
+async fn a_health_check_that_is_corrected_while_the_breaker_is_open_takes_effect() -> Result<()> {
     let (changing, held) = wrongly_checked().await?;
     trip_on_new_connections(&changing).await?;
     let wrong = changing.edge.services.service("wrong");
@@ -268,7 +270,7 @@ async fn trip_on_new_connections(changing: &Changing) -> Result<Breaker> {
 }
 
 #[tokio::test]
-async fn a_bad_update_is_refused_with_place_value_and_remedy_and_the_old_one_stays() -> Result<()> {
+async fn a_bad_update_is_refused_with_path_value_and_remedy_and_the_old_one_stays() -> Result<()> {
     let changing = Changing::start(plugin("first", 3)).await?;
     let open = trip(&changing).await?;
 

@@ -82,8 +82,7 @@ async fn edge(shop: &Shop) -> Result<Edge> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_answered_well_is_answered_again_by_every_worker_while_the_service_is_down()
--> Result<()> {
+async fn a_good_answer_is_given_again_by_every_worker_while_the_service_is_down() -> Result<()> {
     let shop = Shop::open().await?;
     let edge = edge(&shop).await?;
     let bodies = [

@@ -74,7 +74,7 @@ async fn a_fallback_that_is_not_there_is_never_claimed() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_diverted_grpc_call_to_nobody_is_told_by_grpcs_own_status() -> Result<()> {
+async fn a_diverted_grpc_call_to_nobody_gets_grpcs_own_status() -> Result<()> {
     let edge = Edge::start(plugin(&json!({ "fallback": { "cluster": "gone" } })), 1).await?;
     trip(&edge).await?;
     let mut request = edge.request("POST", PATH, full(&[0; 5][..]))?;
@@ -145,7 +145,8 @@ async fn clusters_may_come_and_go() -> Result<()> {
     let config = bootstrap(&services).cds(&file).listener(listener).build();
     let envoy = EnvoyOptions::new(config).start().await?;
     let address = envoy.listener_addr("edge").await?;
-    let edge = Edge { envoy, services, client: Client::new(), address, admin: address };
+    let edge =
+        Edge { envoy: envoy.into(), services, client: Client::new(), address, admin: address };
     assert_eq!(edge.get(PATH).await?.status, 200);
 
     let taken = edge.envoy.counter(TAKEN).await?;
@@ -236,7 +237,7 @@ async fn a_request_with_very_many_headers_makes_no_cluster_an_unknown_one() -> R
 }
 
 #[tokio::test]
-async fn a_cluster_for_notifications_that_is_not_there_is_said_too() -> Result<()> {
+async fn an_unknown_cluster_for_notifications_is_reported_too() -> Result<()> {
     let mut plugin = plugin(&json!({}));
     plugin["notify"] = json!({ "cluster": "gone" });
     let edge = Edge::start(plugin, 1).await?;

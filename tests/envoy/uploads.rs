@@ -78,7 +78,7 @@ async fn twenty_uploads_that_stall_keep_the_others_out_for_a_second() -> Result<
 }
 
 #[tokio::test]
-async fn an_upload_that_finds_no_place_is_answered_before_its_last_byte_goes_on() -> Result<()> {
+async fn an_upload_that_gets_no_permit_is_answered_before_its_last_byte_goes_on() -> Result<()> {
     let edge = Edge::start(bulkhead(json!({})), 2).await?;
     let service = edge.services.service(PAYMENT);
     let mut uploads = all_stalled(&edge).await?;
@@ -109,7 +109,7 @@ async fn an_upload_that_finds_no_place_is_answered_before_its_last_byte_goes_on(
 }
 
 #[tokio::test]
-async fn an_upload_that_takes_its_time_keeps_its_place_where_it_may() -> Result<()> {
+async fn an_upload_that_takes_its_time_keeps_its_permit_where_it_may() -> Result<()> {
     let edge = Edge::start(bulkhead(json!({ "max_request_duration": "1m" })), 2).await?;
     let mut uploads = all_stalled(&edge).await?;
     tokio::time::sleep(3 * SECOND / 2).await;

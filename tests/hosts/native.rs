@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wasm_host::{
+use host_test_proxy_wasm::{
     CallAnswer, Event, Headers, Module, Options, Part, Plugin, Process, StreamId, Worker,
 };
 

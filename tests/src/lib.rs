@@ -2,23 +2,28 @@
 //! services, and the breaker as its admin API shows it.
 
 pub mod debian;
+mod lease;
+pub mod load;
 pub mod pages;
 pub mod rights;
+
 mod setup;
 pub mod steering;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use envoy_harness::client::{Body, Client, Response, empty, full};
 use envoy_harness::config::{Bootstrap, Listener, Route, Wasm, cluster};
-use envoy_harness::{Envoy, EnvoyOptions, Sample, repo_root};
+use envoy_harness::{EnvoyOptions, Sample};
 use recipe_services::{Ports, Services};
 use serde_json::Value;
 
+pub use crate::lease::Lease;
 pub use crate::setup::Setup;
+/// The module, built of what there is now.
+pub use artifacts::proxy_wasm as module;
 
 /// How long anything may take before a test gives up. Far more than it takes, since a busy machine
 /// may stand still for half a minute.
@@ -41,7 +46,7 @@ pub mod clusters {
 #[derive(Debug)]
 pub struct Edge {
     /// The proxy.
-    pub envoy: Envoy,
+    pub envoy: Lease,
     /// The services behind it.
     pub services: Services,
     /// Sends requests.
@@ -78,25 +83,13 @@ pub struct Outcomes {
     pub aborted: u64,
 }
 
-/// The built module.
-///
-/// # Errors
-/// When it is not built.
-pub fn module() -> Result<PathBuf> {
-    let path = repo_root().join("target/wasm/edge_breaker.wasm");
-    if !path.is_file() {
-        bail!("{}: not built: `make wasm` builds it", path.display());
-    }
-    Ok(path)
-}
-
 /// A listener with the filter and this configuration, a route for diverted requests, and one for
 /// all others.
 ///
 /// Unlike the samples it removes nothing before the filter, which has to do without that, too: [`steering`] has it.
 ///
 /// # Errors
-/// When the module is not built.
+/// When the module cannot be built.
 pub fn protected(plugin: &Value, primary: Route) -> Result<Listener> {
     let filter = Wasm::new("edge-breaker", &module()?).vm_id("edge-breaker").configuration(plugin);
     Ok(Listener::new("edge").balanced().filter(filter).route(Route::diverted()).route(primary))
@@ -122,14 +115,8 @@ impl Edge {
     ///
     /// # Errors
     /// When either cannot be started.
-    pub async fn start_with(mut plugin: Value, workers: u32, primary: Route) -> Result<Self> {
-        plugin["admin"] = serde_json::json!({});
-        let services = Services::start(Ports::default()).await?;
-        let bootstrap = bootstrap(&services).listener(protected(&plugin, primary)?);
-        let options = EnvoyOptions::new(bootstrap.build()).concurrency(workers);
-        let envoy = options.start().await?;
-        let address = envoy.listener_addr("edge").await?;
-        Ok(Self { envoy, services, client: Client::new(), address, admin: address })
+    pub async fn start_with(plugin: Value, workers: u32, primary: Route) -> Result<Self> {
+        Self::setup(plugin).workers(workers).route(primary).start().await
     }
 
     /// The same with other routes, filters, clusters or options.
@@ -144,7 +131,6 @@ impl Edge {
     /// # Errors
     /// When either cannot be started.
     pub async fn recipe(workers: u32) -> Result<Self> {
-        module()?;
         let services = Services::start(Ports::default()).await?;
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let sample = Sample::load("envoy/recipe.yaml")?
@@ -156,7 +142,7 @@ impl Edge {
         let envoy = EnvoyOptions::new(sample.into_value()).concurrency(workers).start().await?;
         let address = envoy.listener_addr("ingress").await?;
         let admin = envoy.listener_addr("breaker-admin").await?;
-        Ok(Self { envoy, services, client: Client::new(), address, admin })
+        Ok(Self { envoy: envoy.into(), services, client: Client::new(), address, admin })
     }
 
     /// The URL of a path.
@@ -276,8 +262,14 @@ pub fn answered_by(response: &Response) -> &str {
 /// A bootstrap with the clusters of the services, and no listener.
 #[must_use]
 pub fn bootstrap(services: &Services) -> Bootstrap {
-    Bootstrap::new()
-        .cluster(cluster(clusters::SERVICE, services.downstream()))
-        .cluster(cluster(clusters::FALLBACK, services.fallback()))
-        .cluster(cluster(clusters::HEALTH, services.health()))
+    clusters_of(services).into_iter().fold(Bootstrap::new(), Bootstrap::cluster)
+}
+
+/// The clusters of the services.
+fn clusters_of(services: &Services) -> [Value; 3] {
+    [
+        cluster(clusters::SERVICE, services.downstream()),
+        cluster(clusters::FALLBACK, services.fallback()),
+        cluster(clusters::HEALTH, services.health()),
+    ]
 }

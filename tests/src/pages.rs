@@ -16,13 +16,13 @@ pub struct Page {
     text: String,
 }
 
-/// All pages: those of docs/, of the folders beside it, and of the root.
+/// All pages: those of docs/, of folders that have one, and of the root.
 ///
 /// # Errors
 /// When one cannot be read.
 pub fn pages() -> Result<Vec<Page>> {
     let mut pages = Vec::new();
-    for folder in ["", "docs", "envoy", "tests/scenarios"] {
+    for folder in ["", "docs", "envoy", "host-test/proxy-wasm", "tests/scenarios"] {
         for entry in fs::read_dir(repo_root().join(folder))? {
             let path = entry?.path();
             if path.extension().is_some_and(|it| it == "md") {

@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use anyhow::Result;
 use envoy_harness::EnvoyOptions;
 use envoy_harness::client::Client;
-use envoy_harness::config::{Listener, Route, Wasm};
+use envoy_harness::config::{Bootstrap, Listener, Route, Wasm};
 use recipe_services::{Ports, Services};
 use serde_json::{Value, json};
 
-use crate::{Edge, bootstrap, module, primary_route};
+use crate::lease::{Lease, vm_id};
+use crate::{Edge, clusters_of, module, primary_route};
 
 /// What is started by [`start`](Self::start): at first what [`Edge::start`] does, with one worker.
 #[derive(Debug)]
@@ -23,6 +24,7 @@ pub struct Setup {
     options: Vec<(String, Value)>,
     buffer_limit: Option<u32>,
     unrouted: bool,
+    alone: bool,
 }
 
 impl Setup {
@@ -38,6 +40,7 @@ impl Setup {
             options: Vec::new(),
             buffer_limit: None,
             unrouted: false,
+            alone: false,
         }
     }
 
@@ -112,25 +115,36 @@ impl Setup {
         self
     }
 
-    /// Starts the services and the Envoy.
+    /// In an Envoy of its own, for a test that looks at all that a proxy has, or ends it.
+    #[must_use]
+    pub fn alone(mut self) -> Self {
+        self.alone = true;
+        self
+    }
+
+    /// Starts the services, and an Envoy if none is free.
     ///
     /// # Errors
     /// When either cannot be started.
     pub async fn start(mut self) -> Result<Edge> {
         let services = Services::start(Ports::default()).await?;
-        let mut bootstrap = bootstrap(&services);
-        for cluster in std::mem::take(&mut self.clusters) {
-            bootstrap = bootstrap.cluster(cluster);
-        }
-        let workers = self.workers;
-        let config = bootstrap.listener(self.listener()?).build();
-        let envoy = EnvoyOptions::new(config).concurrency(workers).start().await?;
+        let mut clusters = std::mem::take(&mut self.clusters);
+        clusters.extend(clusters_of(&services));
+        let (workers, alone) = (self.workers, self.alone);
+        let listener = self.listener()?;
+        let envoy = if alone {
+            let bootstrap = clusters.into_iter().fold(Bootstrap::new(), Bootstrap::cluster);
+            let options = EnvoyOptions::new(bootstrap.listener(listener).build());
+            options.concurrency(workers).start().await?.into()
+        } else {
+            Lease::take(workers, vec![listener], clusters).await?
+        };
         let address: SocketAddr = envoy.listener_addr("edge").await?;
         Ok(Edge { envoy, services, client: Client::new(), address, admin: address })
     }
 
     fn listener(self) -> Result<Listener> {
-        let breaker = Wasm::new("edge-breaker", &module()?).vm_id("edge-breaker");
+        let breaker = Wasm::new("edge-breaker", &module()?).vm_id(&vm_id());
         let breaker = match &self.plugin {
             Some(text) => breaker.configuration_text(text).build(),
             None => breaker.build(),

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use hosts::{HOSTS, HostKind};
 use libtest_mimic::{Arguments, Trial};
 use scenario::{Expect, Need, Scenario};
 
-use crate::files::{named, run, trials_of, trials_on, verdict};
-use crate::hosts::{HOSTS, HostKind};
+use crate::files::{named, trials_of, trials_on, verdict};
 use crate::trial;
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -33,7 +33,7 @@ steps:
 fn wrong_expectation() -> Result<()> {
     let scenario = Scenario::parse(Path::new("tests/scenarios/wrong.yaml"), WRONG)?;
     for host in HOSTS.iter().filter(|host| host.excuse(&scenario).is_none()) {
-        let failed = verdict(&run(host, &scenario)?).err().context("it passes")?;
+        let failed = verdict(&host.play(&scenario)?).err().context("it passes")?;
         let message = failed.message().context("it says nothing")?;
         for part in [
             "tests/scenarios/wrong.yaml:6: step 2: state: expected \"CLOSED\", got \"OPEN\"",
@@ -53,7 +53,7 @@ fn every_expectation_can_fail() -> Result<()> {
         let host = host.context("no host runs it")?;
         let mut wrong = scenario.clone();
         let turned: Vec<_> = wrong.steps.iter_mut().map(|step| turn(&mut step.expect)).collect();
-        let report = run(host, &wrong)?;
+        let report = host.play(&wrong)?;
         for (index, (step, turned)) in scenario.steps.iter().zip(turned).enumerate() {
             let caught = report.mismatches.iter().filter(|m| m.step == index + 1).count();
             ensure!(
@@ -101,7 +101,6 @@ static NONE: &[HostKind] = &[HostKind {
     name: "slow",
     lacks: &[(Need::Crash, "nobody can crash it")],
     start: |_| anyhow::bail!("it is never started"),
-    seeds: 0,
 }];
 
 fn needing_a_crash() -> Result<Scenario> {
@@ -117,8 +116,8 @@ fn no_host() -> Result<()> {
 
 fn excused() -> Result<()> {
     static BOTH: [HostKind; 2] = [
-        HostKind { name: "slow", lacks: NONE[0].lacks, start: NONE[0].start, seeds: 0 },
-        HostKind { name: "native", lacks: &[], start: HOSTS[0].start, seeds: 0 },
+        HostKind { name: "slow", lacks: NONE[0].lacks, start: NONE[0].start },
+        HostKind { name: "native", lacks: &[], start: HOSTS[0].start },
     ];
     let trials = trials_on(&BOTH, "x", &needing_a_crash()?);
     let names: Vec<_> = trials.iter().map(Trial::name).collect();

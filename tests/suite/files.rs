@@ -4,11 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use envoy_harness::repo_root;
+use hosts::{HOSTS, HostKind};
 use libtest_mimic::{Failed, Trial};
-use scenario::{Report, Scenario, play};
-
-use crate::envoy::TooLate;
-use crate::hosts::{HOSTS, HostKind};
+use scenario::{Report, Scenario};
 
 /// Where the scenarios are.
 pub(crate) fn directory() -> PathBuf {
@@ -84,24 +82,8 @@ pub(crate) fn trials_on(hosts: &'static [HostKind], name: &str, scenario: &Scena
     hosts.iter().zip(excuses).map(of_host).collect()
 }
 
-/// Runs a scenario on a new host. What comes of one whose steps came too late, on a machine that stood
-/// still for a while, says nothing: then it is run again.
-pub(crate) fn run(host: &HostKind, scenario: &Scenario) -> Result<Report> {
-    const ATTEMPTS: usize = 10;
-    let attempt = || play(scenario, &mut *(host.start)(scenario)?);
-    for _ in 1..ATTEMPTS {
-        match attempt() {
-            Err(error) if error.is::<TooLate>() => {
-                eprintln!("{} on {}: again: {error:#}", scenario.file.display(), host.name);
-            }
-            result => return result,
-        }
-    }
-    attempt()
-}
-
 fn passes(host: &HostKind, scenario: &Scenario) -> Result<(), Failed> {
-    let report = run(host, scenario).map_err(|error| format!("{error:#}"))?;
+    let report = host.play(scenario).map_err(|error| format!("{error:#}"))?;
     for kind in &report.unseen {
         eprintln!("{}: {} shows no {kind}", scenario.file.display(), host.name);
     }

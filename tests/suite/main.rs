@@ -1,18 +1,11 @@
 //! The scenarios of `tests/scenarios` on each host that can run them, and tests of the suite itself.
 
 mod bites;
-mod callouts;
-mod component;
 mod docs;
-mod envoy;
 mod fields;
 mod files;
-mod hosts;
-mod module;
-mod native;
 mod random;
 mod recipe;
-mod record;
 mod rows;
 
 use libtest_mimic::{Arguments, Trial};
@@ -30,7 +23,7 @@ fn main() {
     trials.extend(rows::trials());
     trials.extend(files::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);
-    envoy::stop();
+    hosts::stop();
     conclusion.exit();
 }
 

@@ -3,12 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, ensure};
+use hosts::{HOSTS, HostKind, NATIVE_AS_A_COMPONENT};
 use libtest_mimic::Trial;
 use scenario::{Need, Report, Scenario, generate};
 
-use crate::files::run;
-use crate::hosts::{HOSTS, HostKind};
-use crate::native::Native;
 use crate::trial;
 
 /// How many seeds the generator itself is tried with.
@@ -29,12 +27,10 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials
 }
 
-static NATIVE_AS_A_COMPONENT: HostKind = HostKind {
-    name: "native_as_a_component",
-    lacks: &[],
-    start: |s| Ok(Box::new(Native::as_a_component(s.workers))),
-    seeds: 200,
-};
+/// How many made-up scenarios are tried on a host: fewer where time cannot be hurried.
+fn seeds(host: &HostKind) -> u64 {
+    if host.is_in_real_time() { 30 } else { SEEDS }
+}
 
 /// What a host is compared with, and on what.
 ///
@@ -61,7 +57,7 @@ fn abilities(host: &HostKind) -> BTreeSet<Need> {
 }
 
 fn play(seed: u64, host: &HostKind) -> Result<Report> {
-    run(host, &generate(seed, &abilities(host))).with_context(|| format!("seed {seed}"))
+    host.play(&generate(seed, &abilities(host))).with_context(|| format!("seed {seed}"))
 }
 
 fn native() -> Result<&'static HostKind> {
@@ -118,7 +114,7 @@ fn every_state() -> Result<()> {
     let wanted: Vec<_> = SEEN.into_iter().chain(SEEN_IN_VIRTUAL_TIME).collect();
     all_seen(&wanted, SEEDS, &all, 5)?;
     for host in HOSTS.iter().filter(|host| host.is_in_real_time()) {
-        all_seen(&SEEN, host.seeds, &abilities(host), 2)?;
+        all_seen(&SEEN, seeds(host), &abilities(host), 2)?;
     }
     Ok(())
 }
@@ -127,7 +123,7 @@ fn every_state() -> Result<()> {
 fn all_seen(wanted: &[&str], seeds: u64, needs: &BTreeSet<Need>, least: usize) -> Result<()> {
     let mut seen = BTreeMap::new();
     for seed in 0..seeds {
-        let text = run(native()?, &generate(seed, needs))?.text();
+        let text = native()?.play(&generate(seed, needs))?.text();
         for what in wanted {
             *seen.entry(what).or_insert(0) += usize::from(text.contains(what));
         }
@@ -150,10 +146,10 @@ fn needs() -> Result<()> {
 /// seeds take it at once.
 fn agrees(host: &'static HostKind, like: &'static HostKind, needs: &BTreeSet<Need>) -> Result<()> {
     if !host.is_in_real_time() {
-        return (0..host.seeds).try_for_each(|seed| agrees_on(seed, host, like, needs));
+        return (0..seeds(host)).try_for_each(|seed| agrees_on(seed, host, like, needs));
     }
     std::thread::scope(|scope| {
-        let seeds: Vec<_> = (0..host.seeds)
+        let seeds: Vec<_> = (0..seeds(host))
             .map(|seed| scope.spawn(move || agrees_on(seed, host, like, needs)))
             .collect();
         let join = |seed: std::thread::ScopedJoinHandle<'_, Result<()>>| {
@@ -166,8 +162,8 @@ fn agrees(host: &'static HostKind, like: &'static HostKind, needs: &BTreeSet<Nee
 
 fn agrees_on(seed: u64, host: &HostKind, like: &HostKind, needs: &BTreeSet<Need>) -> Result<()> {
     let scenario = generate(seed, needs);
-    let expected = run(like, &scenario)?;
-    let got = run(host, &scenario).with_context(|| format!("seed {seed}"))?;
+    let expected = like.play(&scenario)?;
+    let got = host.play(&scenario).with_context(|| format!("seed {seed}"))?;
     let differing = expected.timeline.iter().zip(&got.timeline).find(|(a, b)| a != b);
     ensure!(
         expected.timeline == got.timeline,

@@ -1,6 +1,6 @@
 //! The invariants bite: what a store or a record must not do is found.
 
-use simulated_world::{Defect, Rules, Setup, simulate};
+use world::{Defect, Rules, Setup, simulate};
 
 use crate::MODULE;
 

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::time::Instant;
 
-use simulated_world::{Rules, Setup, simulate};
+use world::{Rules, Setup, simulate};
 
 use crate::MODULE;
 
@@ -13,6 +13,7 @@ const REQUESTS: u64 = 1_000_000;
 const AT_ONCE: usize = 2;
 
 #[test]
+#[ignore = "make test-deep: a million requests"]
 fn the_invariants_hold_whatever_the_schedule() {
     let policies = Rules::samples();
     let each = REQUESTS.div_ceil(policies.len() as u64);

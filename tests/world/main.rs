@@ -5,15 +5,12 @@ mod invariants;
 mod mutants;
 mod replay;
 
-use std::path::Path;
 use std::sync::LazyLock;
 
-use wasm_host::{Module, Options};
+use host_test_proxy_wasm::{Module, Options};
 
 /// The module, compiled once.
 static MODULE: LazyLock<Module> = LazyLock::new(|| {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/wasm/edge_breaker.wasm");
-    let bytes = std::fs::read(&path)
-        .unwrap_or_else(|error| panic!("{}: {error}; `make wasm` builds it", path.display()));
+    let bytes = std::fs::read(artifacts::proxy_wasm().unwrap()).unwrap();
     Module::new(&bytes, &Options { metered: false, ..Options::default() }).unwrap()
 });

@@ -1,6 +1,6 @@
 //! A seed is a schedule.
 
-use simulated_world::{Setup, simulate};
+use world::{Setup, simulate};
 
 use crate::MODULE;
 

@@ -3,9 +3,9 @@
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
+use envoy_harness::Sample;
 use envoy_harness::client::{self, Client};
-use envoy_harness::{Sample, repo_root};
 use http::Request;
 use recipe_services::{Downstream, Ports, Services};
 
@@ -19,7 +19,6 @@ const BREAKER_ADMIN: u16 = 10_001;
 const ENVOY_ADMIN: u16 = 9_901;
 const SERVICES: Ports = Ports { downstream: 8_081, fallback: 8_082, health: 8_083, control: 8_084 };
 
-const MODULE: &str = "target/wasm/edge_breaker.wasm";
 const SERVICE: &str = "payment-service";
 /// The recipe's test input.
 pub(crate) const PAYMENT: &str = r#"{"amount": 100.00, "currency": "USD", "customer_id": "12345"}"#;
@@ -39,7 +38,6 @@ pub(crate) struct Stage {
 impl Stage {
     /// Starts the services and the proxy, on the sample's own ports where these are free.
     pub(crate) async fn set() -> Result<Self> {
-        ensure!(repo_root().join(MODULE).exists(), "{MODULE} is not there: run `make wasm` first");
         let services = Services::start(Ports {
             downstream: free_or_any(SERVICES.downstream),
             fallback: free_or_any(SERVICES.fallback),

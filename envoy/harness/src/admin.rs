@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result, ensure};
-use http::StatusCode;
+use http::{Method, Request, StatusCode};
 use serde_json::Value;
 
-use crate::client::Client;
+use crate::client::{Client, empty};
 use crate::{Prometheus, Stats};
 
 #[derive(Debug)]
@@ -53,10 +53,23 @@ impl Admin {
         Ok(Prometheus::new(self.get("/stats/prometheus").await?))
     }
 
+    pub(crate) async fn reset_counters(&self) -> Result<()> {
+        self.ask(Method::POST, "/reset_counters").await.map(drop)
+    }
+
     async fn get(&self, path: &str) -> Result<String> {
-        let response = self.client.get(&format!("http://{}{path}", self.address)).await?;
+        self.ask(Method::GET, path).await
+    }
+
+    async fn ask(&self, method: Method, path: &str) -> Result<String> {
+        let uri = format!("http://{}{path}", self.address);
+        let request = Request::builder().method(&method).uri(uri).body(empty())?;
+        let response = self.client.send(request).await?;
         let (status, text) = (response.status, response.text());
-        ensure!(status == StatusCode::OK, "GET {path} of the admin interface: {status} {text}");
+        ensure!(
+            status == StatusCode::OK,
+            "{method} {path} of the admin interface: {status} {text}"
+        );
         Ok(text)
     }
 }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -25,6 +26,8 @@ pub struct Envoy {
     _watchdog: Watchdog,
     process: Process,
     admin: Admin,
+    /// Where in its log that of its present user begins.
+    logged: usize,
 }
 
 impl Envoy {
@@ -36,13 +39,24 @@ impl Envoy {
     pub async fn start(options: EnvoyOptions) -> Result<Self> {
         let binary = tokio::task::spawn_blocking(crate::locate).await??;
         let mut process = Process::spawn(&binary, &options)?;
-        let watchdog = Watchdog::over(process.child.id())?;
+        let watchdog = Watchdog::over(process.child.id(), process.directory.path())?;
         let ready = timeout(options.startup, process.wait_until_ready()).await;
         match ready {
-            Ok(Ok(admin)) => Ok(Self { _watchdog: watchdog, process, admin }),
+            Ok(Ok(admin)) => Ok(Self { _watchdog: watchdog, process, admin, logged: 0 }),
             Ok(Err(error)) => Err(error),
             Err(_) => bail!("Envoy was not ready in {:?}:\n{}", options.startup, process.tail()),
         }
+    }
+
+    /// Begins anew for its next user: counters are at 0, and what was logged before is left out.
+    ///
+    /// # Errors
+    /// When the admin interface does not answer.
+    pub async fn renew(&mut self) -> Result<()> {
+        // A connection is of the runtime that opened it, which may be gone.
+        self.admin = Admin::new(self.admin.address());
+        self.logged = self.process.log().len();
+        self.admin.reset_counters().await
     }
 
     /// The process id.
@@ -120,7 +134,7 @@ impl Envoy {
     /// What it has logged so far.
     #[must_use]
     pub fn log(&self) -> String {
-        self.process.log()
+        self.process.log().split_off(self.logged)
     }
 
     /// Waits until the log holds this text, and returns the line that does.
@@ -161,12 +175,13 @@ impl Envoy {
 #[derive(Debug)]
 struct Process {
     child: Child,
-    directory: TempDir,
+    directory: Arc<TempDir>,
 }
 
 impl Process {
     fn spawn(binary: &Path, options: &EnvoyOptions) -> Result<Self> {
-        let directory = tempfile::Builder::new().prefix("envoy-").tempdir()?;
+        let directory = options.directory.clone();
+        let directory = directory.map_or_else(EnvoyOptions::new_directory, Ok)?;
         let config = directory.path().join("envoy.json");
         fs::write(&config, serde_json::to_vec_pretty(&options.config)?)?;
         // A file never fills up and needs nobody to read it, as a pipe does.

@@ -19,24 +19,19 @@ mod install;
 mod locate;
 mod options;
 mod prometheus;
+mod resident;
 mod sample;
 mod stats;
 mod watchdog;
-
-use std::path::{Path, PathBuf};
 
 pub use crate::envoy::Envoy;
 pub use crate::install::ENVOY_VERSION;
 pub use crate::locate::{locate, version};
 pub use crate::options::EnvoyOptions;
 pub use crate::prometheus::Prometheus;
+pub use crate::resident::Resident;
 pub use crate::sample::{Sample, parse_yaml, parse_yaml_documents};
 pub use crate::stats::Stats;
 pub use crate::watchdog::Watchdog;
-
 /// The root of the repository. Envoy runs there, so that the file names in the samples are right.
-#[must_use]
-pub fn repo_root() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.ancestors().nth(2).unwrap_or(here).to_path_buf()
-}
+pub use artifacts::root as repo_root;

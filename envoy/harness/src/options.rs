@@ -3,10 +3,12 @@
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::{Envoy, Sample};
 
@@ -24,6 +26,7 @@ pub struct EnvoyOptions {
     cpu: Option<usize>,
     hot_restart: Option<(u32, u32)>,
     arguments: Vec<OsString>,
+    pub(crate) directory: Option<Arc<TempDir>>,
 }
 
 impl EnvoyOptions {
@@ -42,6 +45,7 @@ impl EnvoyOptions {
             cpu: None,
             hot_restart: None,
             arguments: Vec::new(),
+            directory: None,
         }
     }
 
@@ -94,6 +98,19 @@ impl EnvoyOptions {
     pub fn hot_restart(mut self, base_id: u32, epoch: u32) -> Self {
         self.hot_restart = Some((base_id, epoch));
         self
+    }
+
+    /// Keeps its configuration and its log in this directory, with what its user has there for it. It
+    /// is removed with the Envoy, even if this process is killed.
+    #[must_use]
+    pub(crate) fn directory(mut self, directory: Arc<TempDir>) -> Self {
+        self.directory = Some(directory);
+        self
+    }
+
+    /// A directory that one may have for itself.
+    pub(crate) fn new_directory() -> Result<Arc<TempDir>> {
+        Ok(Arc::new(tempfile::Builder::new().prefix("envoy-").tempdir()?))
     }
 
     /// One more argument of the command line.

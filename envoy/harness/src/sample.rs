@@ -31,13 +31,17 @@ pub struct Sample {
 
 impl Sample {
     /// Loads a file; `path` starts at the root of the repository. Every listener gets a port that
-    /// the kernel chooses: [`Envoy::listener_addr`](crate::Envoy::listener_addr) tells which.
+    /// the kernel chooses: [`Envoy::listener_addr`](crate::Envoy::listener_addr) tells which. If it names
+    /// the module, that is built.
     ///
     /// # Errors
-    /// When it cannot be read or is not YAML.
+    /// When it cannot be read or is not YAML, or when the module cannot be built.
     pub fn load(path: &str) -> Result<Self> {
         let file = crate::repo_root().join(path);
         let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+        if text.contains(artifacts::PROXY_WASM) {
+            artifacts::proxy_wasm()?;
+        }
         Self::parse(&text).with_context(|| path.to_owned())
     }
 

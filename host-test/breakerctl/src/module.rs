@@ -4,8 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
+use host_test_proxy_wasm::{Cache, Module, Options, Origin, Plugin, Process, StartError, Worker};
 use serde::Serialize;
-use wasm_host::{Cache, Module, Options, Origin, Plugin, Process, StartError, Worker};
 
 use crate::document::Position;
 

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
-use component_host::types::{Ending, Origin, RequestHead, RequestVerdict, ResponseHead};
-use component_host::{Artefact, Guard, Shared, field};
+use host_test_component::types::{Ending, Origin, RequestHead, RequestVerdict, ResponseHead};
+use host_test_component::{Artefact, Guard, Shared, field};
 
 const CONFIG: &str = r#"{
     "services": [

@@ -14,7 +14,7 @@
 //! ```no_run
 //! use std::path::Path;
 //!
-//! use component_host::{Artefact, Guard, Shared};
+//! use host_test_component::{Artefact, Guard, Shared};
 //!
 //! # fn main() -> anyhow::Result<()> {
 //! let artefact = Artefact::load(Path::new("target/wasm/edge_breaker_component.wasm"))?;
@@ -28,6 +28,7 @@
 mod artefact;
 mod bindings;
 mod guard;
+pub mod node;
 mod shared;
 
 pub use artefact::Artefact;

@@ -15,7 +15,7 @@
 //! can all stand on it.
 //!
 //! ```no_run
-//! use wasm_host::{Event, Headers, Module, Options, Part, Plugin, Process, Worker};
+//! use host_test_proxy_wasm::{Event, Headers, Module, Options, Part, Plugin, Process, Worker};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let module = Module::new(&std::fs::read("filter.wasm")?, &Options::default())?;

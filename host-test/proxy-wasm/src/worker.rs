@@ -33,15 +33,15 @@ use crate::vm::{Callback, Callbacks, Vm};
 /// was answered or cut off here does anything, as nothing of it could reach the filter.
 pub struct Worker {
     module: Module,
-    seat: Seat,
+    slot: Slot,
     /// The configuration that is in force.
     configuration: Vec<u8>,
     /// When the VM was built, or was last tried to be.
     built: Duration,
 }
 
-/// Where the VM sits, or what is left of it.
-enum Seat {
+/// The VM, or what is left of it.
+enum Slot {
     Running(Box<Vm>),
     Gone(Box<State>),
     /// Only for the moment in which one becomes the other.
@@ -76,7 +76,7 @@ impl Worker {
         let state = State::new(process, Arc::new(plugin));
         let mut worker = Self {
             module: module.clone(),
-            seat: Seat::Gone(Box::new(state)),
+            slot: Slot::Gone(Box::new(state)),
             configuration: configuration.to_vec(),
             built: process.monotonic(),
         };
@@ -110,7 +110,7 @@ impl Worker {
     /// Whether there is a VM.
     #[must_use]
     pub const fn is_running(&self) -> bool {
-        matches!(self.seat, Seat::Running(_))
+        matches!(self.slot, Slot::Running(_))
     }
 
     /// Sets what runs before each host call, with the call's name.
@@ -145,9 +145,9 @@ impl Worker {
     /// How many bytes of memory the VM has, which never gets smaller; 0 if it is gone.
     #[must_use]
     pub fn memory_size(&self) -> usize {
-        match &self.seat {
-            Seat::Running(vm) => vm.memory_size(),
-            Seat::Gone(_) | Seat::Empty => 0,
+        match &self.slot {
+            Slot::Running(vm) => vm.memory_size(),
+            Slot::Gone(_) | Slot::Empty => 0,
         }
     }
 
@@ -381,7 +381,7 @@ impl Worker {
         callback: impl FnOnce(&Callbacks) -> &Callback<P, R>,
         parameters: P,
     ) -> Option<R> {
-        let Seat::Running(vm) = &mut self.seat else {
+        let Slot::Running(vm) = &mut self.slot else {
             return None;
         };
         let callback = callback(&vm.callbacks).clone();
@@ -407,18 +407,18 @@ impl Worker {
     }
 
     fn state(&self) -> &State {
-        match &self.seat {
-            Seat::Running(vm) => vm.state(),
-            Seat::Gone(state) => state,
-            Seat::Empty => unreachable!("the seat is filled again before anyone looks"),
+        match &self.slot {
+            Slot::Running(vm) => vm.state(),
+            Slot::Gone(state) => state,
+            Slot::Empty => unreachable!("the slot is filled again before anyone looks"),
         }
     }
 
     fn state_mut(&mut self) -> &mut State {
-        match &mut self.seat {
-            Seat::Running(vm) => vm.state_mut(),
-            Seat::Gone(state) => state,
-            Seat::Empty => unreachable!("the seat is filled again before anyone looks"),
+        match &mut self.slot {
+            Slot::Running(vm) => vm.state_mut(),
+            Slot::Gone(state) => state,
+            Slot::Empty => unreachable!("the slot is filled again before anyone looks"),
         }
     }
 

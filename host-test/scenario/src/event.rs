@@ -55,7 +55,7 @@ pub enum Event {
         worker: usize,
     },
     /// A timer callback besides those that the passing of time brings.
-    Tick(Place),
+    Tick(Thread),
     /// The wall clock alone is put forward, or back if it is negative.
     WallClock {
         /// By how many nanoseconds.
@@ -69,7 +69,7 @@ pub enum Event {
 
 /// A thread that ticks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Thread {
     /// One that requests come to.
     Worker(usize),
     /// The main one.

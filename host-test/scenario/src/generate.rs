@@ -13,7 +13,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use serde_json::Value;
 
-use crate::event::{Answer, CalloutAnswer, Event, Fault, Grpc, Head, Place, Request, Store};
+use crate::event::{Answer, CalloutAnswer, Event, Fault, Grpc, Head, Request, Store, Thread};
 use crate::format::{Clock, Expect, Need, Scenario, Step};
 
 pub(crate) const HEALTH: &str = "health";
@@ -280,7 +280,7 @@ impl Story<'_> {
             4 => {
                 let worker = self.rng.usize(0..=self.workers);
                 let is_main = worker == self.workers;
-                Event::Tick(if is_main { Place::Main } else { Place::Worker(worker) })
+                Event::Tick(if is_main { Thread::Main } else { Thread::Worker(worker) })
             }
             5 => {
                 let stores = [Store::Well, Store::Well, Store::Unreadable, Store::Unwritable];

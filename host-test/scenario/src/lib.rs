@@ -27,8 +27,8 @@ mod timers;
 
 pub use callouts::{Asked, Callouts, Made, diverted};
 pub use event::{
-    Answer, CLIENT_GONE, CalloutAnswer, Event, Fault, GARBAGE, Grpc, Head, NEWER, Place, Request,
-    Store,
+    Answer, CLIENT_GONE, CalloutAnswer, Event, Fault, GARBAGE, Grpc, Head, NEWER, Request, Store,
+    Thread,
 };
 pub use format::{Clock, Expect, Need, Scenario, Step};
 pub use generate::generate;

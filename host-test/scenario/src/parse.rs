@@ -9,7 +9,7 @@ use std::path::Path;
 
 use serde_saphyr::Spanned;
 
-use crate::event::{Event, Place, Request, Store};
+use crate::event::{Event, Request, Store, Thread};
 use crate::format::{Clock, Need, Scenario, Step};
 
 pub use error::FormatError;
@@ -115,8 +115,8 @@ fn step_of(file: &Path, step: Spanned<wire::Step>, service: &str) -> Result<Step
     events.extend(step.crash.map(|worker| Event::Crash { worker }));
     events.extend(step.tick.map(|place| {
         Event::Tick(match place {
-            wire::Place::Worker(worker) => Place::Worker(worker),
-            wire::Place::Main => Place::Main,
+            wire::Thread::Worker(worker) => Thread::Worker(worker),
+            wire::Thread::Main => Thread::Main,
         })
     }));
     events.extend(step.wall_clock.map(|wire::WallClock { forward, back }| {

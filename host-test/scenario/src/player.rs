@@ -141,7 +141,7 @@ impl Player<'_> {
     }
 
     fn event(&mut self, event: &Event) -> Result<Vec<Outcome>> {
-        let told = line::event(event);
+        let label = line::event(event);
         let outcome = match event {
             Event::Request { name, request } => {
                 let (_, sent) = self.send(name, request)?;
@@ -159,7 +159,7 @@ impl Player<'_> {
                         Sent::Forwarded => self.play_answer(call, answer)?,
                     };
                     let outcome = Outcome::of(received);
-                    self.line(&told, &outcome)?;
+                    self.line(&label, &outcome)?;
                     outcomes.push(outcome);
                 }
                 return Ok(outcomes);
@@ -184,9 +184,9 @@ impl Player<'_> {
             }
             Event::Release { cluster, answer } => {
                 let late = self.host.release(cluster, *answer)?;
-                let outcomes = self.late(late, &told)?;
+                let outcomes = self.late(late, &label)?;
                 if outcomes.is_empty() {
-                    self.line(&told, &Outcome::NONE)?;
+                    self.line(&label, &Outcome::NONE)?;
                 }
                 return Ok(outcomes);
             }
@@ -205,7 +205,7 @@ impl Player<'_> {
                 Outcome::NONE
             }
         };
-        self.line(&told, &outcome)?;
+        self.line(&label, &outcome)?;
         Ok(vec![outcome])
     }
 
@@ -237,7 +237,7 @@ impl Player<'_> {
     }
 
     /// Writes down what clients got in the meantime.
-    fn late(&mut self, late: Vec<Late>, told: &str) -> Result<Vec<Outcome>> {
+    fn late(&mut self, late: Vec<Late>, label: &str) -> Result<Vec<Outcome>> {
         let mut outcomes = Vec::new();
         for Late { call, received } in late {
             let mut name = format!("call {call}");
@@ -248,17 +248,17 @@ impl Player<'_> {
                 }
             }
             let outcome = Outcome::of(Some(received));
-            self.line(&format!("{told}: {name}"), &outcome)?;
+            self.line(&format!("{label}: {name}"), &outcome)?;
             outcomes.push(outcome);
         }
         Ok(outcomes)
     }
 
-    fn line(&mut self, told: &str, outcome: &Outcome) -> Result<()> {
+    fn line(&mut self, label: &str, outcome: &Outcome) -> Result<()> {
         let states = self.states()?;
         let line = line::line(
             self.now,
-            told,
+            label,
             outcome.verdict.as_deref(),
             outcome.received.as_ref(),
             &states,

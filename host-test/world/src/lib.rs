@@ -1,7 +1,7 @@
 //! A simulated world: one process of a proxy with several workers, two services, their clients,
 //! and one clock, under random schedules.
 //!
-//! The module under test is the one that a proxy loads, run by [`wasm_host`]. Each worker has a
+//! The module under test is the one that a proxy loads, run by [`host_test_proxy_wasm`]. Each worker has a
 //! thread of its own, of which exactly one runs at a time, and which one is decided at each host
 //! call by a random generator. So a [seed](Setup::seed) is a schedule, and the same seed gives
 //! the same world again: this is what makes a race something to look at.
@@ -12,11 +12,11 @@
 
 mod defect;
 mod oracle;
-mod player;
 mod record;
 mod rules;
+mod runner;
+mod scheduler;
 mod service;
-mod stage;
 mod trace;
 mod world;
 
@@ -24,12 +24,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use wasm_host::{FailurePolicy, LogLevel, Module, Plugin, Process, Worker};
+use host_test_proxy_wasm::{FailurePolicy, LogLevel, Module, Plugin, Process, Worker};
 
 pub use defect::Defect;
 pub use rules::{CheckRules, RateRules, Rules};
 
-use stage::Stage;
+use scheduler::Scheduler;
 use world::World;
 
 /// A world to be simulated.
@@ -131,17 +131,17 @@ pub fn simulate(module: &Module, setup: Setup) -> Result<Report, Box<Violation>>
     let workers = workers.map_err(|error| failed(error.to_string(), 0, 0, String::new()))?;
     let world =
         World::new(setup, process).map_err(|problem| failed(problem, 0, 0, String::new()))?;
-    let stage = Arc::new(Stage::new(world, setup.workers + 1));
+    let scheduler = Arc::new(Scheduler::new(world, setup.workers + 1));
     std::thread::scope(|threads| {
         for (number, worker) in workers.into_iter().enumerate() {
-            let stage = &stage;
-            threads.spawn(move || player::play(stage, number, worker));
+            let scheduler = &scheduler;
+            threads.spawn(move || runner::run(scheduler, number, worker));
         }
     });
-    let Some(stage) = Arc::into_inner(stage) else {
+    let Some(scheduler) = Arc::into_inner(scheduler) else {
         return Err(failed("a worker did not go".to_owned(), 0, 0, String::new()));
     };
-    let world = stage.into_world();
+    let world = scheduler.into_world();
     match &world.failure {
         None => Ok(world.report()),
         Some(problem) => {

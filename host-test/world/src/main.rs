@@ -1,15 +1,14 @@
 //! Simulates worlds for as long as asked, each of another seed, and prints the one that fails.
 //!
-//! `simulated-world 10m`: so long; `simulated-world 100000`: so many requests; with a second
+//! `world 10m`: so long; `world 100000`: so many requests; with a second
 //! argument, the first seed. Seeds come from the clock otherwise.
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
-use simulated_world::{Rules, Setup, simulate};
-use wasm_host::{Module, Options};
+use host_test_proxy_wasm::{Module, Options};
+use world::{Rules, Setup, simulate};
 
 /// How long to go on.
 enum Limit {
@@ -24,8 +23,7 @@ fn main() -> Result<ExitCode> {
     let clock = SystemTime::now().duration_since(UNIX_EPOCH)?;
     let mut seed =
         seed.unwrap_or_else(|| u64::from(clock.subsec_nanos()) ^ (clock.as_secs() << 20));
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/wasm/edge_breaker.wasm");
-    let bytes = std::fs::read(&path).with_context(|| path.display().to_string())?;
+    let bytes = std::fs::read(artifacts::proxy_wasm()?)?;
     let module = Module::new(&bytes, &Options { metered: false, ..Options::default() })?;
     let (begun, mut requests) = (Instant::now(), 0);
     let policies = Rules::samples();

@@ -133,7 +133,7 @@ impl Answer {
 
     /// What Envoy says of it when the head has come: `response.code_details`, and the response
     /// flags.
-    pub(crate) const fn told_at_head(self) -> (&'static str, u64) {
+    pub(crate) const fn response_at_head(self) -> (&'static str, u64) {
         const TIMEOUT: u64 = 1 << 2;
         const TERMINATED: u64 = 1 << 6;
         match self {
@@ -147,7 +147,7 @@ impl Answer {
     }
 
     /// What Envoy says of it in the end.
-    pub(crate) const fn told_at_end(self) -> (&'static str, u64) {
+    pub(crate) const fn response_at_end(self) -> (&'static str, u64) {
         const TERMINATED: u64 = 1 << 6;
         const CLIENT_GONE: u64 = 1 << 14;
         match self {
@@ -155,7 +155,7 @@ impl Answer {
                 ("upstream_reset_after_response_started{connection_termination}", TERMINATED)
             }
             Self::Abandoned => ("downstream_remote_disconnect", CLIENT_GONE),
-            _ => self.told_at_head(),
+            _ => self.response_at_head(),
         }
     }
 

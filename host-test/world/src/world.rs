@@ -12,7 +12,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use fastrand::Rng;
-use wasm_host::{Call, CallToken, Process, Status, StreamId};
+use host_test_proxy_wasm::{Call, CallToken, Process, Status, StreamId};
 
 use crate::Setup;
 use crate::defect::Defect;
@@ -50,7 +50,7 @@ pub(crate) struct World {
     pub(crate) rests: u64,
     rng: Rng,
     setup: Setup,
-    seats: Vec<Seat>,
+    workers: Vec<WorkerState>,
     phase: Phase,
     sites: Vec<Site>,
     flights: BTreeMap<u64, Flight>,
@@ -69,7 +69,7 @@ pub(crate) struct World {
 
 /// What there is to know of a worker.
 #[derive(Clone, Copy, Debug, Default)]
-struct Seat {
+struct WorkerState {
     /// The host call that it is about to make, or has made.
     call: Option<&'static str>,
     /// Whether it is in the middle of a callback.
@@ -155,11 +155,11 @@ pub(crate) enum CheckAnswer {
 
 impl World {
     pub(crate) fn new(setup: Setup, process: Process) -> Result<Self, String> {
-        let seat = Seat { alive: true, ..Seat::default() };
-        let seats = vec![seat; setup.workers + 1];
+        let state = WorkerState { alive: true, ..WorkerState::default() };
+        let workers = vec![state; setup.workers + 1];
         let sites = Rules::SERVICES
             .into_iter()
-            .map(|name| Site::new(name, setup.rules, &process, seats.len()));
+            .map(|name| Site::new(name, setup.rules, &process, workers.len()));
         Ok(Self {
             rules: setup.rules,
             sites: sites.collect::<Result<_, _>>()?,
@@ -173,7 +173,7 @@ impl World {
             rests: 0,
             rng: Rng::with_seed(setup.seed),
             setup,
-            seats,
+            workers,
             phase: Phase::Traffic(REQUESTS_TO_REST.min(setup.requests)),
             flights: BTreeMap::new(),
             checks: Vec::new(),
@@ -206,7 +206,7 @@ impl World {
     pub(crate) fn hostcall(&mut self, worker: usize, name: &'static str) -> usize {
         self.see_write(worker);
         self.trace.add(self.now, worker, What::Hostcall(name));
-        self.seats[worker].call = Some(name);
+        self.workers[worker].call = Some(name);
         let chance = match name {
             SET => 0.25,
             GET => 0.08,
@@ -217,18 +217,18 @@ impl World {
         }
         self.pass_time();
         if self.rng.u32(0..30) == 0 {
-            self.seats[worker].sleeps = self.steps + self.rng.u64(0..400);
+            self.workers[worker].sleeps = self.steps + self.rng.u64(0..400);
         }
         self.other_than(worker).unwrap_or(worker)
     }
 
     /// The host call is made now, and no other worker comes between; or the VM dies instead.
     pub(crate) fn before_call(&mut self, worker: usize) -> ControlFlow<()> {
-        let call = self.seats[worker].call;
+        let call = self.workers[worker].call;
         if self.dies_here(worker, call) {
             self.trace.add(self.now, worker, What::KilledMidway);
-            self.seats[worker].call = None;
-            self.seats[worker].dying = true;
+            self.workers[worker].call = None;
+            self.workers[worker].dying = true;
             return ControlFlow::Break(());
         }
         if let Some(name @ (GET | SET)) = call
@@ -237,9 +237,9 @@ impl World {
             self.trace.add(self.now, worker, What::StoreFailed);
             // Not as a proxy does that withholds the function, which the module would refuse.
             self.process.fail_hostcalls(name, Status::SerializationFailure, 1);
-            let seat = &mut self.seats[worker];
-            (seat.call, seat.attempts) = (None, 0);
-            seat.failed += 1;
+            let state = &mut self.workers[worker];
+            (state.call, state.attempts) = (None, 0);
+            state.failed += 1;
             for site in &mut self.sites {
                 site.oracle.faulted(worker);
             }
@@ -260,7 +260,7 @@ impl World {
     /// the middle of a write has the record read each time from then on, and what is remembered of
     /// it would never be looked at again.
     fn dies_here(&mut self, worker: usize, call: Option<&str>) -> bool {
-        let may_die = self.faults() && self.seats[worker].midway && !self.is_main(worker);
+        let may_die = self.faults() && self.workers[worker].midway && !self.is_main(worker);
         if !may_die || self.requests * 2 < self.setup.requests {
             return false;
         }
@@ -274,25 +274,25 @@ impl World {
 
     /// Whether the store fails this call.
     fn fails_here(&mut self, worker: usize) -> bool {
-        let seat = &self.seats[worker];
-        let may_fail = self.faults() && seat.midway && seat.alive;
+        let state = &self.workers[worker];
+        let may_fail = self.faults() && state.midway && state.alive;
         may_fail && (self.steps < self.store_down || self.rng.u32(0..1_000) == 0)
     }
 
     /// Looks at what the last host call of a worker has done.
     fn see_write(&mut self, worker: usize) {
-        let call = self.seats[worker].call.take();
+        let call = self.workers[worker].call.take();
         if self.swapped {
             for site in &self.sites {
                 site.store(&self.process, &site.bytes);
             }
             self.swapped = false;
         }
-        let seat = &mut self.seats[worker];
+        let state = &mut self.workers[worker];
         match call {
-            Some(GET) if seat.has_read => seat.attempts = 0,
-            Some(GET) => seat.has_read = true,
-            Some(SET) => seat.has_read = false,
+            Some(GET) if state.has_read => state.attempts = 0,
+            Some(GET) => state.has_read = true,
+            Some(SET) => state.has_read = false,
             _ => {}
         }
         if call != Some(SET) {
@@ -302,10 +302,10 @@ impl World {
         for site in 0..self.sites.len() {
             written |= self.see_write_of(worker, site);
         }
-        let seat = &mut self.seats[worker];
-        seat.attempts = if written { 0 } else { seat.attempts + 1 };
-        if seat.attempts == ATTEMPTS {
-            (seat.attempts, seat.lost) = (0, seat.lost + 1);
+        let state = &mut self.workers[worker];
+        state.attempts = if written { 0 } else { state.attempts + 1 };
+        if state.attempts == ATTEMPTS {
+            (state.attempts, state.lost) = (0, state.lost + 1);
             for site in &mut self.sites {
                 site.oracle.gave_up(worker);
             }
@@ -341,11 +341,11 @@ impl World {
             }
             _ => None,
         };
-        let seat = &mut self.seats[worker];
-        (seat.midway, seat.attempts, seat.has_read) = (true, 0, false);
-        let healthy = seat.healthy.take();
+        let state = &mut self.workers[worker];
+        (state.midway, state.attempts, state.has_read) = (true, 0, false);
+        let healthy = state.healthy.take();
         for (number, site) in self.sites.iter_mut().enumerate() {
-            let concerned = seat.site == number || matches!(doing, Doing::Tick | Doing::Configure);
+            let concerned = state.site == number || matches!(doing, Doing::Tick | Doing::Configure);
             let doing = if concerned { doing } else { Doing::Elsewhere };
             site.oracle.begin(worker, doing, grant.filter(|_| concerned), self.now);
         }
@@ -358,11 +358,11 @@ impl World {
     /// be seen of it.
     pub(crate) fn returned(&mut self, worker: usize) -> ControlFlow<()> {
         self.see_write(worker);
-        let seat = &mut self.seats[worker];
-        seat.midway = false;
-        let (lost, failed) = (std::mem::take(&mut seat.lost), std::mem::take(&mut seat.failed));
+        let state = &mut self.workers[worker];
+        state.midway = false;
+        let (lost, failed) = (std::mem::take(&mut state.lost), std::mem::take(&mut state.failed));
         self.maybe_lost += failed;
-        if !std::mem::take(&mut seat.dying) {
+        if !std::mem::take(&mut state.dying) {
             self.lost_updates += lost;
             return ControlFlow::Continue(());
         }
@@ -377,7 +377,7 @@ impl World {
 
     pub(crate) fn admitted(&mut self, worker: usize, id: u64, stream: StreamId, whole: bool) {
         self.trace.add(self.now, worker, What::Admitted(id));
-        let number = self.seats[worker].site;
+        let number = self.workers[worker].site;
         let site = &mut self.sites[number];
         let granted = site.oracle.admitted(worker, id, whole, self.now);
         let mut answer = site.mood.answer(&mut self.rng);
@@ -478,7 +478,7 @@ impl World {
                 self.send_check(worker, number, call, generation);
             }
         }
-        self.seats[worker].next_tick = next;
+        self.workers[worker].next_tick = next;
         self.ended(worker);
     }
 
@@ -500,7 +500,7 @@ impl World {
     /// A new configuration was put into force.
     pub(crate) fn configured(&mut self, worker: usize, next_tick: Option<Duration>) {
         self.updates += u64::from(matches!(self.phase, Phase::Traffic(_)));
-        self.seats[worker].next_tick = next_tick;
+        self.workers[worker].next_tick = next_tick;
         self.ended(worker);
     }
 
@@ -510,14 +510,14 @@ impl World {
         self.sites.iter_mut().for_each(|site| site.oracle.gone(worker, self.now));
         self.flights.retain(|_, flight| flight.worker != worker);
         self.checks.retain(|check| check.worker != worker);
-        self.seats[worker].alive = false;
-        self.seats[worker].next_tick = None;
+        self.workers[worker].alive = false;
+        self.workers[worker].next_tick = None;
     }
 
     /// The worker has a VM, and that is when it wants to tick.
     pub(crate) fn alive(&mut self, worker: usize, next_tick: Option<Duration>) {
-        self.seats[worker].alive = true;
-        self.seats[worker].next_tick = next_tick;
+        self.workers[worker].alive = true;
+        self.workers[worker].next_tick = next_tick;
     }
 
     /// A callback is over: notes what was found of it, and closes what it has left open.
@@ -535,7 +535,7 @@ impl World {
 
     /// The service that a worker's callback is about.
     fn site(&mut self, worker: usize) -> &mut Site {
-        let number = self.seats[worker].site;
+        let number = self.workers[worker].site;
         &mut self.sites[number]
     }
 

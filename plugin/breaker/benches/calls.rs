@@ -5,8 +5,8 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use breaker::{
-    Admission, Breaker, HalfOpenPolicy, Mode, Now, OpenPolicy, Outcome, Policy, Rate, Settlement,
-    Tally, Timestamp, TripPolicy, UnixTime,
+    Admission, Breaker, HalfOpenPolicy, Impact, Mode, Now, OpenPolicy, Outcome, Policy, Rate,
+    Settled, Tally, Timestamp, TripPolicy, UnixTime,
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 
@@ -39,20 +39,20 @@ fn now() -> Now {
 }
 
 /// One call, from admission to its outcome. `None`: it was diverted.
-fn call(breaker: &mut Breaker, policy: &Policy, outcome: Outcome) -> Option<Settlement> {
+fn call(breaker: &mut Breaker, policy: &Policy, outcome: Outcome) -> Option<Settled> {
     let now = black_box(now());
     match breaker.admit(policy, true, now.monotonic, 0).0 {
-        Admission::Admitted(permit) => Some(breaker.settle(policy, permit, outcome, now, 1)),
+        Admission::Admitted(permit) => Some(breaker.settle(policy, &permit.end(outcome), now, 1)),
         _ => None,
     }
 }
 
 /// The same where a success changes nothing, which needs no clock and no writing.
-fn clean_call(breaker: &Breaker, policy: &Policy, tally: &Tally) -> Option<bool> {
+fn clean_call(breaker: &Breaker, policy: &Policy, tally: &Tally) -> Option<Impact> {
     let Admission::Admitted(permit) = breaker.admit_closed(policy)? else {
         return None;
     };
-    Some(breaker.is_unmoved_by(policy, &permit, black_box(Outcome::Success), tally))
+    Some(breaker.impact(policy, &permit.end(black_box(Outcome::Success)), tally))
 }
 
 fn open_breaker(policy: &Policy) -> Breaker {
@@ -66,7 +66,7 @@ fn calls(criterion: &mut Criterion) {
 
     let breaker = black_box(Breaker::new());
     let tally = Tally::new(&policy);
-    assert_eq!(clean_call(&breaker, &policy, &tally), Some(true));
+    assert_eq!(clean_call(&breaker, &policy, &tally), Some(Impact::None));
     criterion.bench_function("closed, without a failure", |bench| {
         bench.iter(|| clean_call(black_box(&breaker), &policy, &tally));
     });

@@ -2,37 +2,31 @@
 
 use core::time::Duration;
 
-use crate::Generation;
 use crate::backoff;
+use crate::permit::Generation;
 use crate::policy::{HealthCheckPolicy, RetryPolicy};
+use crate::table::table;
 use crate::time::Timestamp;
 
 /// How long a check has to be overdue for whoever made it to be taken for gone: those who make
 /// checks look after them several times a second.
 const GONE: Duration = Duration::from_secs(30);
 
-/// What a health check said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CheckResult {
-    /// The service answered as expected, in time.
-    Healthy,
-    /// It did not.
-    Unhealthy,
-}
-
-impl CheckResult {
-    /// The name in logs and metrics.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Healthy => "healthy",
-            Self::Unhealthy => "unhealthy",
-        }
+table! {
+    /// What a health check said.
+    pub enum CheckResult: CheckResultRow {
+        /// The name in logs and metrics.
+        pub name: &'static str,
     }
+    /// The service answered as expected, in time.
+    Healthy { name: "healthy" }
+    /// It did not.
+    Unhealthy { name: "unhealthy" }
 }
 
 /// The right, and duty, to make one health check, given by
-/// [`Breaker::take_check`](crate::Breaker::take_check). Lost, it expires.
+/// [`Breaker::take_check`](crate::Breaker::take_check). It cannot be copied, and ends with a
+/// report. Lost, it expires.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a check that is taken is made"]
 pub struct CheckTicket {
@@ -41,10 +35,14 @@ pub struct CheckTicket {
 }
 
 impl CheckTicket {
-    /// The same ticket, for an update that lost a race and is decided anew. Only one of the two
-    /// updates may be stored.
-    pub const fn for_retry(&self) -> Self {
-        Self { generation: self.generation, turn: self.turn }
+    /// The check has been made.
+    pub const fn end(self, result: CheckResult) -> CheckReport {
+        CheckReport { ticket: self, result: Some(result) }
+    }
+
+    /// The check could not be made, since there is nobody to ask.
+    pub const fn skip(self) -> CheckReport {
+        CheckReport { ticket: self, result: None }
     }
 
     /// Whether its holder has a say still: the open period is the same, and nobody has taken the
@@ -52,6 +50,16 @@ impl CheckTicket {
     pub(crate) fn holds(&self, generation: Generation, check: &Check) -> bool {
         (self.generation, self.turn) == (generation, check.turn)
     }
+}
+
+/// A check that has ended, for [`Breaker::finish_check`](crate::Breaker::finish_check). Whoever
+/// could not store the breaker writes it down again, on the one that another has stored meanwhile.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a check that has ended is written down"]
+pub struct CheckReport {
+    pub(crate) ticket: CheckTicket,
+    /// What it said; `None`: it could not be made.
+    pub result: Option<CheckResult>,
 }
 
 /// The health check of an open breaker.

@@ -9,10 +9,12 @@
 //!   monotonic ([`Timestamp`]); a wall clock ([`UnixTime`]) is only ever written down to be
 //!   shown, and decides nothing.
 //! * **Effects are return values.** A method that moves the breaker to another state returns
-//!   the [`Transition`]; logging, counting and telling others is the caller's.
+//!   the [`Transition`]; logging, counting and publishing it is the caller's.
 //! * **[`admit`](Breaker::admit) and [`settle`](Breaker::settle) come in pairs.** Admission
-//!   gives a [`Permit`], and every permit is settled once, with an [`Outcome`]. A permit that
-//!   is lost costs nothing but time: a trial's place is a lease that expires.
+//!   gives a [`Permit`], which [ends](Permit::end) with an [`Outcome`] as the one [`Settlement`]
+//!   of its call. That is settled again if the breaker could not be stored. A permit that is lost
+//!   costs nothing but time: a trial slot is a lease that expires.
+//! * **Whether anything would change** is asked first, and once: [`Impact`].
 //! * **A result counts only in the period that admitted it.** Each transition begins a new
 //!   [`Generation`]; a permit of an older one changes nothing.
 //! * **Spurious calls are no-ops**, and no input makes a method panic.
@@ -35,6 +37,7 @@
 mod backoff;
 mod breaker;
 mod check;
+mod counts;
 mod mode;
 mod outcome;
 mod permit;
@@ -42,22 +45,34 @@ mod policy;
 mod reason;
 mod record;
 mod state;
+mod state_name;
+mod table;
 mod tally;
 mod time;
+mod transition;
 mod trials;
+mod trip;
 mod window;
 
-pub use breaker::{Admission, Breaker, Settlement, Status};
-pub use check::{CheckResult, CheckTicket};
-pub use mode::{Clean, Command, Mode};
-pub use outcome::{Ended, Outcome};
-pub use permit::{Generation, Permit};
+pub use breaker::Breaker;
+pub use breaker::admission::{Admission, Clean};
+pub use breaker::settlement::Settled;
+pub use breaker::status::Status;
+pub use check::{CheckReport, CheckResult, CheckTicket};
+pub use counts::Counts;
+pub use mode::{Command, Mode};
+pub use outcome::{Ended, Impact, Outcome};
+pub use permit::{Generation, Permit, Settlement};
 pub use policy::{
-    AfterCheck, HalfOpenPolicy, HealthCheckPolicy, MAX_PERMITTED_CALLS, OpenPolicy, Percentage,
-    Policy, Rate, RatePolicy, RetryPolicy, TripPolicy, WindowPolicy,
+    AfterCheck, HalfOpenPolicy, HealthCheckPolicy, MAX_PERMITTED_CALLS, OpenPolicy, Policy, Rate,
+    RetryPolicy,
 };
-pub use reason::{DivertReason, Reason, StateName, Transition};
-pub use record::{DecodeError, RECORD_FORMAT, RECORD_LEN};
+pub use reason::{DivertReason, Reason};
+pub use record::RECORD_LEN;
+pub use record::bytes::{DecodeError, RECORD_FORMAT};
+pub use state_name::StateName;
 pub use tally::Tally;
 pub use time::{Now, Timestamp, UnixTime};
-pub use window::{Counts, MAX_WINDOW_CALLS, WINDOW_BUCKETS};
+pub use transition::Transition;
+pub use trip::{Percentage, RatePolicy, TripPolicy, WindowPolicy};
+pub use window::{MAX_WINDOW_CALLS, WINDOW_BUCKETS};

@@ -2,14 +2,14 @@
 
 use core::time::Duration;
 
-/// What became of an admitted call. Consumed by [`Breaker::settle`](crate::Breaker::settle).
+/// What became of an admitted call. A [permit ends](crate::Permit::end) with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The service answered as it should.
     Success,
     /// The service failed.
     Failure {
-        /// How long the service asked to be left alone (`Retry-After`), if it did.
+        /// How long the service asked to be left alone (`Retry-After`), if it did; any length.
         retry_after: Option<Duration>,
     },
     /// What happened says nothing about the service: neither success nor failure.
@@ -40,8 +40,7 @@ impl Outcome {
     }
 }
 
-/// A call that has ended, as [`Breaker::settle`](crate::Breaker::settle) takes it; of an [`Outcome`]
-/// alone, one that was not slow.
+/// How a call has ended: with an outcome, and in time unless it is said to be slow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ended {
     /// What became of it.
@@ -50,20 +49,32 @@ pub struct Ended {
     pub slow: bool,
 }
 
-impl Ended {
-    /// Whether it may trip a breaker: others are worth no hurry.
-    #[must_use]
-    pub const fn is_remarkable(self) -> bool {
-        match self.outcome {
-            Outcome::Failure { .. } => true,
-            Outcome::Success => self.slow,
-            Outcome::Ignored | Outcome::Declined { .. } | Outcome::Aborted => false,
-        }
-    }
-}
-
 impl From<Outcome> for Ended {
     fn from(outcome: Outcome) -> Self {
         Self { outcome, slow: false }
+    }
+}
+
+/// What settling a call would change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Impact {
+    /// Nothing.
+    None,
+    /// Nothing but the [tally](crate::Tally) that its worker keeps: the call is to be
+    /// [added](crate::Tally::add) there.
+    TallyOnly,
+    /// The record: the call is to be [settled](crate::Breaker::settle).
+    Write,
+}
+
+impl Ended {
+    /// The impact on a closed breaker on which a good call has this one.
+    #[inline(always)]
+    pub(crate) const fn impact(self, of_good_call: Impact) -> Impact {
+        match self.outcome {
+            Outcome::Success if !self.slow => of_good_call,
+            Outcome::Success | Outcome::Failure { .. } => Impact::Write,
+            Outcome::Ignored | Outcome::Declined { .. } | Outcome::Aborted => Impact::None,
+        }
     }
 }

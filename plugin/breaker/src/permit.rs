@@ -1,6 +1,7 @@
-//! The right to make one call.
+//! The right to make one call, and what it turns into when the call has ended.
 
-use crate::Timestamp;
+use crate::outcome::Ended;
+use crate::time::Timestamp;
 
 /// The number of a period between two transitions. It only grows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,7 +18,7 @@ impl Generation {
         Self(number)
     }
 
-    /// The number, for logs and the admin API.
+    /// The number, for logs and the admin API; at least 1.
     #[must_use]
     pub const fn number(self) -> u64 {
         self.0
@@ -28,40 +29,43 @@ impl Generation {
     }
 }
 
-/// The right to make one call, given by [`Breaker::admit`](crate::Breaker::admit) and consumed
-/// by [`Breaker::settle`](crate::Breaker::settle). It cannot be copied, so it is settled at
-/// most once.
+/// The right to make one call, given by [`Breaker::admit`](crate::Breaker::admit). It cannot be
+/// copied, and its call [ends](Self::end) once.
 #[derive(Debug, PartialEq, Eq)]
-#[must_use = "a permit is settled with the outcome of its call"]
+#[must_use = "a permit ends with its call, and is settled"]
 pub struct Permit {
     pub(crate) generation: Generation,
-    pub(crate) place: Option<Place>,
+    pub(crate) slot: Option<TrialSlot>,
 }
 
 impl Permit {
     /// The permit of a call whose outcome changes nothing.
-    pub(crate) const UNCOUNTED: Self = Self { generation: Generation::NONE, place: None };
+    pub(crate) const UNCOUNTED: Self = Self::closed(Generation::NONE);
 
     /// The permit of a breaker that is known to be closed in this period.
-    pub const fn closed(generation: Generation) -> Self {
-        Self { generation, place: None }
+    pub(crate) const fn closed(generation: Generation) -> Self {
+        Self { generation, slot: None }
     }
 
     /// Whether the call is a trial of a half-open breaker.
     #[must_use]
     pub const fn is_trial(&self) -> bool {
-        self.place.is_some()
+        self.slot.is_some()
     }
 
-    /// Whether it is to be told when the call's [request is complete](crate::Breaker::complete).
+    /// Whether the breaker is to know when the call's
+    /// [request is complete](crate::Breaker::complete).
+    #[must_use]
     pub fn awaits_request(&self) -> bool {
-        self.place.is_some_and(|place| place.deadline != place.whole)
+        self.slot.is_some_and(|slot| slot.deadline != slot.complete_deadline)
     }
 
-    /// The same permit, for an update that lost a race and is decided anew. Only one of the two
-    /// updates may be stored.
-    pub const fn for_retry(&self) -> Self {
-        Self { generation: self.generation, place: self.place }
+    /// Takes note that the call's request is complete, after a breaker was stored that
+    /// [knows of it](crate::Breaker::complete).
+    pub const fn set_complete(&mut self) {
+        if let Some(slot) = &mut self.slot {
+            slot.deadline = slot.complete_deadline;
+        }
     }
 
     /// The period the call was admitted in.
@@ -69,13 +73,37 @@ impl Permit {
     pub const fn generation(&self) -> Generation {
         self.generation
     }
+
+    /// The call has ended: the permit is spent on the one settlement of it.
+    pub fn end(self, ended: impl Into<Ended>) -> Settlement {
+        Settlement { permit: self, ended: ended.into() }
+    }
 }
 
-/// A trial's place: its slot, and the deadline that makes it this trial's and not the next's.
+/// A call that has ended, and is to be [settled](crate::Breaker::settle). Whoever could not store
+/// the breaker settles the same call again, on the breaker that another has stored meanwhile;
+/// only one of them may be stored.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a call that has ended is settled"]
+pub struct Settlement {
+    pub(crate) permit: Permit,
+    /// What became of the call.
+    pub ended: Ended,
+}
+
+impl Settlement {
+    /// The permit that the call had.
+    pub const fn permit(&self) -> &Permit {
+        &self.permit
+    }
+}
+
+/// What a trial holds of a half-open breaker: a slot, and the deadline that makes it this trial's
+/// and not the next one's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub(crate) slot: usize,
+pub(crate) struct TrialSlot {
+    pub(crate) number: usize,
     pub(crate) deadline: Timestamp,
     /// The deadline that it has once its request is complete.
-    pub(crate) whole: Timestamp,
+    pub(crate) complete_deadline: Timestamp,
 }

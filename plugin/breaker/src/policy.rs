@@ -1,4 +1,4 @@
-//! When a breaker trips, how long it stays open, and what lets the service back.
+//! How a service is guarded: how long its breaker stays open, and what lets it back.
 //!
 //! A policy is valid by construction only as far as types go; the bounds that each field
 //! documents are checked where configuration is read, and a breaker given anything else still
@@ -8,8 +8,9 @@ use core::num::NonZeroU32;
 use core::time::Duration;
 
 use crate::mode::Mode;
+use crate::trip::TripPolicy;
 
-/// The most trials that can be in flight at once: a record has this many places.
+/// The most trials that can be in flight at once: a record has this many slots.
 pub const MAX_PERMITTED_CALLS: u32 = 32;
 
 /// How one service is guarded.
@@ -35,70 +36,6 @@ impl Policy {
     }
 }
 
-/// What opens the breaker. A rule that is `None` does not exist.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TripPolicy {
-    /// Trips on this many failures with no success between them.
-    pub consecutive_failures: Option<NonZeroU32>,
-    /// Trips on shares of the latest calls.
-    pub rates: Option<RatePolicy>,
-}
-
-/// Trips on shares of the latest calls: those of the period under way that have ended, with a
-/// success or a failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RatePolicy {
-    /// Which calls are the latest.
-    pub window: WindowPolicy,
-    /// With fewer calls in the window no share trips. A window over calls holds at least as many.
-    pub minimum_calls: NonZeroU32,
-    /// Trips when this share of them failed, or more.
-    pub failures: Option<Percentage>,
-    /// Trips when this share of them was slow, or more.
-    pub slow: Option<Percentage>,
-}
-
-/// Which calls are the latest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WindowPolicy {
-    /// Those of this time, in tenths of it; at least 10 nanoseconds.
-    Time(Duration),
-    /// This many, at most [`MAX_WINDOW_CALLS`](crate::MAX_WINDOW_CALLS).
-    Calls(NonZeroU32),
-}
-
-/// A share over 0 and up to 100 percent, in thousandths of a percent: integers, so that a share is
-/// reached exactly when it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Percentage(u32);
-
-impl Percentage {
-    const WHOLE: u32 = 100_000;
-
-    /// From thousandths of a percent, at least 1 and at most 100,000.
-    #[must_use]
-    pub const fn from_thousandths(thousandths: u32) -> Self {
-        Self(match thousandths {
-            0 => 1,
-            1..Self::WHOLE => thousandths,
-            _ => Self::WHOLE,
-        })
-    }
-
-    /// The share in thousandths of a percent.
-    #[must_use]
-    pub const fn thousandths(self) -> u32 {
-        self.0
-    }
-
-    /// Whether `part` is this share of `whole`, or more.
-    #[must_use]
-    pub const fn is_reached_by(self, part: u32, whole: u32) -> bool {
-        let (part, whole) = (part as u64, whole as u64);
-        part.saturating_mul(Self::WHOLE as u64) >= whole.saturating_mul(self.0 as u64)
-    }
-}
-
 /// How long the breaker stays open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenPolicy {
@@ -121,7 +58,7 @@ pub struct HalfOpenPolicy {
     pub permitted_calls: NonZeroU32,
     /// Successful trials that close the breaker, at most `permitted_calls`.
     pub success_threshold: NonZeroU32,
-    /// After this long a trial that is not settled gives its place back.
+    /// After this long a trial that is not settled gives its slot back.
     pub max_wait: Duration,
     /// How long it takes, once the breaker has closed, until no call is diverted any more: their
     /// share falls steadily from all to none. Zero: none is.

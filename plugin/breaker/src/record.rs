@@ -4,7 +4,10 @@
 //! It is what all workers of a proxy share. `docs/shared-state.md` gives the layout; a test
 //! pins the bytes, since two versions of the module may read each other's records.
 
+pub(crate) mod bytes;
 mod window;
+
+use bytes::{DecodeError, RECORD_FORMAT, Reader, Writer};
 
 use crate::breaker::Breaker;
 use crate::check::Check;
@@ -12,12 +15,10 @@ use crate::mode::Mode;
 use crate::permit::Generation;
 use crate::reason::Reason;
 use crate::state::{Closed, HalfOpen, Open, State};
+use crate::state_name::StateName;
 use crate::time::{Timestamp, UnixTime};
 use crate::trials::{SLOTS, Trials};
 use crate::window::Window;
-
-/// The newest format of a record that can be read, and the one in which it is written: its first byte.
-pub const RECORD_FORMAT: u8 = 2;
 
 const VERSION: u8 = RECORD_FORMAT;
 
@@ -36,43 +37,9 @@ const BEFORE_CONNECTION: usize = 8;
 /// The size of every record, in bytes.
 pub const RECORD_LEN: usize = HEAD_LEN + SLOTS * 8;
 
-const CLOSED: u8 = 0;
-const OPEN: u8 = 1;
-const HALF_OPEN: u8 = 2;
-
-/// Why bytes are no record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DecodeError {
-    /// There are too few or too many of them.
-    Length {
-        /// How many there are.
-        found: usize,
-        /// How many there should be.
-        expected: usize,
-    },
-    /// They were written by a version that this one does not know.
-    Version {
-        /// Its number.
-        found: u8,
-    },
-    /// A field has a value that no breaker writes.
-    Value {
-        /// The field.
-        field: &'static str,
-    },
-}
-
-impl core::fmt::Display for DecodeError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self {
-            Self::Length { found, expected } => write!(f, "{found} bytes, not {expected}"),
-            Self::Version { found } => write!(f, "format version {found}, not {VERSION}"),
-            Self::Value { field } => write!(f, "impossible value of {field}"),
-        }
-    }
-}
-
-impl core::error::Error for DecodeError {}
+const CLOSED: u8 = StateName::Closed.gauge() as u8;
+const OPEN: u8 = StateName::Open.gauge() as u8;
+const HALF_OPEN: u8 = StateName::HalfOpen.gauge() as u8;
 
 impl Breaker {
     /// The breaker as a record.
@@ -81,7 +48,7 @@ impl Breaker {
         let mut bytes = [0; RECORD_LEN];
         let mut out = Writer(&mut bytes);
         let head = Head::of(&self.state);
-        out.put(&[VERSION, head.state, head.reason, code_of_mode(self.mode)]);
+        out.put(&[VERSION, head.state, head.reason, self.mode.map_or(0, Mode::code)]);
         out.put(&head.failures.to_le_bytes());
         out.put(&self.generation.number().to_le_bytes());
         out.put(&unix_nanos(self.last_failure).to_le_bytes());
@@ -154,19 +121,12 @@ impl Breaker {
                 let ramp_began = Timestamp::default();
                 let window = Window::None;
                 let check_due = check.due;
-                State::Closed(Closed {
-                    failures,
-                    trips,
-                    remarkable: 0,
-                    window,
-                    ramp_began,
-                    check_due,
-                })
+                State::Closed(Closed { failures, trips, bad: 0, window, ramp_began, check_due })
             }
             CLOSED => {
-                let (remarkable, window) = window::read(window, &mut input)?;
+                let (bad, window) = window::read(window, &mut input)?;
                 let (ramp_began, check_due) = (opened_at, check.due);
-                State::Closed(Closed { failures, trips, remarkable, window, ramp_began, check_due })
+                State::Closed(Closed { failures, trips, bad, window, ramp_began, check_due })
             }
             OPEN => {
                 let connection = match version {
@@ -236,7 +196,7 @@ impl Head {
             }
             State::Open(open) => Self {
                 state: OPEN,
-                reason: code_of(open.reason),
+                reason: open.reason.code(),
                 trips: open.trips,
                 opened_at: open.opened_at,
                 retry_at: open.retry_at,
@@ -245,7 +205,7 @@ impl Head {
             },
             State::HalfOpen(half_open) => Self {
                 state: HALF_OPEN,
-                reason: code_of(half_open.reason),
+                reason: half_open.reason.code(),
                 trips: half_open.trips,
                 successes: half_open.trials.successes,
                 opened_at: half_open.opened_at,
@@ -265,53 +225,15 @@ const fn generation_of(number: u64) -> Result<Generation, DecodeError> {
     }
 }
 
-const fn code_of(reason: Reason) -> u8 {
-    match reason {
-        Reason::ConsecutiveFailures => 1,
-        Reason::TrialFailed => 2,
-        Reason::HealthCheck => 3,
-        Reason::TrialsSucceeded => 4,
-        Reason::WaitElapsed => 5,
-        Reason::FailureRate => 6,
-        Reason::SlowCallRate => 7,
-        Reason::Operator => 8,
-    }
-}
-
-const fn reason_of(code: u8) -> Result<Reason, DecodeError> {
-    match code {
-        1 => Ok(Reason::ConsecutiveFailures),
-        2 => Ok(Reason::TrialFailed),
-        3 => Ok(Reason::HealthCheck),
-        4 => Ok(Reason::TrialsSucceeded),
-        5 => Ok(Reason::WaitElapsed),
-        6 => Ok(Reason::FailureRate),
-        7 => Ok(Reason::SlowCallRate),
-        8 => Ok(Reason::Operator),
-        _ => Err(DecodeError::Value { field: "reason" }),
-    }
+fn reason_of(code: u8) -> Result<Reason, DecodeError> {
+    let reason = Reason::ALL.into_iter().find(|reason| reason.code() == code);
+    reason.ok_or(DecodeError::Value { field: "reason" })
 }
 
 /// Zero stands for the configured one.
-const fn code_of_mode(mode: Option<Mode>) -> u8 {
-    match mode {
-        None => 0,
-        Some(Mode::Enabled) => 1,
-        Some(Mode::Disabled) => 2,
-        Some(Mode::ForcedOpen) => 3,
-        Some(Mode::MetricsOnly) => 4,
-    }
-}
-
-const fn mode_of(code: u8) -> Result<Option<Mode>, DecodeError> {
-    match code {
-        0 => Ok(None),
-        1 => Ok(Some(Mode::Enabled)),
-        2 => Ok(Some(Mode::Disabled)),
-        3 => Ok(Some(Mode::ForcedOpen)),
-        4 => Ok(Some(Mode::MetricsOnly)),
-        _ => Err(DecodeError::Value { field: "mode" }),
-    }
+fn mode_of(code: u8) -> Result<Option<Mode>, DecodeError> {
+    let mode = Mode::ALL.into_iter().find(|mode| mode.code() == code);
+    if code == 0 || mode.is_some() { Ok(mode) } else { Err(DecodeError::Value { field: "mode" }) }
 }
 
 /// Zero stands for never.
@@ -321,47 +243,4 @@ fn unix_nanos(time: Option<UnixTime>) -> u64 {
 
 fn unix_time(nanos: u64) -> Option<UnixTime> {
     (nanos != 0).then_some(UnixTime::from_nanos(nanos))
-}
-
-/// What is left to write of the record.
-struct Writer<'a>(&'a mut [u8]);
-
-impl Writer<'_> {
-    fn put(&mut self, bytes: &[u8]) {
-        let rest = core::mem::take(&mut self.0);
-        if let Some((here, rest)) = rest.split_at_mut_checked(bytes.len()) {
-            here.copy_from_slice(bytes);
-            self.0 = rest;
-        }
-    }
-}
-
-/// What is left to read of the record.
-struct Reader<'a>(&'a [u8]);
-
-impl Reader<'_> {
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
-        let (here, rest) = self
-            .0
-            .split_first_chunk::<N>()
-            .ok_or(DecodeError::Length { found: self.0.len(), expected: N })?;
-        self.0 = rest;
-        Ok(*here)
-    }
-
-    fn number_u16(&mut self) -> Result<u16, DecodeError> {
-        self.array().map(u16::from_le_bytes)
-    }
-
-    fn number_u32(&mut self) -> Result<u32, DecodeError> {
-        self.array().map(u32::from_le_bytes)
-    }
-
-    fn number_u64(&mut self) -> Result<u64, DecodeError> {
-        self.array().map(u64::from_le_bytes)
-    }
-
-    fn timestamp(&mut self) -> Result<Timestamp, DecodeError> {
-        self.number_u64().map(Timestamp::from_nanos)
-    }
 }

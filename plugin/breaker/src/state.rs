@@ -3,12 +3,15 @@
 use core::time::Duration;
 
 use crate::check::Check;
-use crate::permit::Place;
+use crate::counts::Counts;
+use crate::permit::TrialSlot;
 use crate::policy::HalfOpenPolicy;
-use crate::reason::{Reason, StateName};
+use crate::reason::Reason;
+use crate::state_name::StateName;
 use crate::time::Timestamp;
 use crate::trials::Trials;
-use crate::window::{Counts, Window};
+use crate::trip::TripPolicy;
+use crate::window::Window;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(
@@ -30,7 +33,7 @@ pub(crate) struct Closed {
     pub(crate) trips: u32,
     /// Calls of this period that failed or were slow, as long as the latest are kept: whoever has
     /// seen another number has not seen them all.
-    pub(crate) remarkable: u32,
+    pub(crate) bad: u32,
     /// The latest calls of this period.
     pub(crate) window: Window,
     /// Since when its traffic comes back little by little; zero if it has all of it.
@@ -43,8 +46,8 @@ impl Closed {
     /// Counts a call that ends now, if the latest are kept.
     pub(crate) fn count(&mut self, call: Counts, now: Timestamp) {
         if self.window != Window::None {
-            let remarkable = call.failures > 0 || call.slow > 0;
-            self.remarkable = self.remarkable.saturating_add(remarkable.into());
+            let bad = call.failures > 0 || call.slow > 0;
+            self.bad = self.bad.saturating_add(bad.into());
             self.window.add(call, now, now);
         }
     }
@@ -74,9 +77,12 @@ impl Closed {
         u128::from(random) < share.unwrap_or(u128::MAX)
     }
 
-    /// Whether a success would change nothing besides the window.
-    pub(crate) const fn is_clean(&self) -> bool {
-        self.failures == 0 && self.trips == 0
+    /// Whether a good call would change nothing besides the window, and trip nothing by that.
+    pub(crate) fn is_clean(&self, policy: &TripPolicy) -> bool {
+        let may_trip = policy
+            .rates
+            .is_some_and(|rates| self.window.any_remainder(|left| rates.may_be_reached_from(left)));
+        self.failures == 0 && self.trips == 0 && !may_trip
     }
 }
 
@@ -116,18 +122,18 @@ impl HalfOpen {
         self.retry_at = self.retry_at.max(now.after(wait));
     }
 
-    /// Takes a place for a request, complete or not, unless one is to wait, or none is left.
-    pub(crate) fn take(
+    /// Acquires a slot for a request, complete or not, unless one is to wait, or none is left.
+    pub(crate) fn acquire(
         &mut self,
         policy: &HalfOpenPolicy,
         complete: bool,
         now: Timestamp,
-    ) -> Option<Place> {
+    ) -> Option<TrialSlot> {
         if now < self.retry_at {
             return None;
         }
         self.retry_at = Timestamp::default();
-        self.trials.take(policy, complete, now)
+        self.trials.acquire(policy, complete, now)
     }
 
     /// No wait is longer than the longest, even one from before the clock stepped back or the policy

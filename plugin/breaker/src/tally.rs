@@ -2,26 +2,27 @@
 
 use core::time::Duration;
 
-use crate::breaker::Breaker;
+use crate::counts::Counts;
 use crate::permit::{Generation, Permit};
-use crate::policy::{Policy, WindowPolicy};
+use crate::policy::Policy;
 use crate::time::Timestamp;
-use crate::window::{Counts, Timed};
+use crate::trip::WindowPolicy;
+use crate::window::Timed;
 
 /// Good calls that one worker has not written down yet, since a healthy service should cost no
 /// write for each. Any other call is written down as it ends, and these with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tally {
     pub(crate) generation: Generation,
-    /// Calls of the period that were worth a hurry, as of the last write.
-    pub(crate) seen: u32,
+    /// Calls of the period that failed or were slow, as of the last write.
+    bad: u32,
     pub(crate) calls: Timed,
 }
 
 impl Default for Tally {
     /// No calls, whose times do not matter.
     fn default() -> Self {
-        Self { generation: Generation::FIRST, seen: 0, calls: Timed::new(Duration::MAX) }
+        Self { generation: Generation::FIRST, bad: 0, calls: Timed::new(Duration::MAX) }
     }
 }
 
@@ -39,11 +40,12 @@ impl Tally {
 
     /// Adds a good call that has just ended.
     pub fn add(&mut self, permit: &Permit, now: Timestamp) {
-        if permit.is_trial() || permit.generation() < self.generation {
+        let generation = permit.generation;
+        if permit.is_trial() || generation < self.generation {
             return;
         }
-        if permit.generation() > self.generation {
-            self.start(permit.generation(), 0);
+        if generation > self.generation {
+            *self = self.emptied(generation, 0);
         }
         self.calls.add(Counts::well(1), now, now);
     }
@@ -54,18 +56,14 @@ impl Tally {
         self.calls.by_time().all(|(_, counts)| counts == Counts::NONE)
     }
 
-    /// Begins anew, after this breaker was stored and had been [credited](Breaker::credit) with all.
-    pub fn begin(&mut self, stored: &Breaker) {
-        self.start(stored.generation, stored.remarkable());
+    /// Whether this worker knows of so many bad calls of a period.
+    pub(crate) fn knows(&self, generation: Generation, bad: u32) -> bool {
+        bad == if generation == self.generation { self.bad } else { 0 }
     }
 
-    /// Whether this worker knows of so many remarkable calls of a period.
-    pub(crate) fn knows(&self, generation: Generation, remarkable: u32) -> bool {
-        remarkable == if generation == self.generation { self.seen } else { 0 }
-    }
-
-    fn start(&mut self, generation: Generation, seen: u32) {
-        let empty = Timed { newest: 0, buckets: Default::default(), ..self.calls };
-        *self = Self { generation, seen, calls: empty };
+    /// No calls, of a period of which so many bad ones are known.
+    pub(crate) fn emptied(&self, generation: Generation, bad: u32) -> Self {
+        let calls = Timed { newest: 0, buckets: Default::default(), ..self.calls };
+        Self { generation, bad, calls }
     }
 }

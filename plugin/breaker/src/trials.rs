@@ -1,15 +1,15 @@
-//! The places of a half-open breaker: leases with deadlines, never more than there are.
+//! The trial slots of a half-open breaker: leases with deadlines, never more than there are.
 //!
 //! A call whose request is not complete may never become a trial of the service: it is the client
-//! that keeps it from that. So it has a second to complete, or its place returns; and for one more
-//! second that place is for a request that is complete from the start, or those who send requests
+//! that keeps it from that. So it has a second to complete, or its slot returns; and for one more
+//! second that slot is for a request that is complete from the start, or those who send requests
 //! without an end, and often enough, would have it all the time. Where no such request comes, as to
 //! a service that knows requests with bodies only, that second would be lost each time: once it has
 //! passed unused, the next one is left out.
 
 use core::time::Duration;
 
-use crate::permit::{Permit, Place};
+use crate::permit::{Permit, TrialSlot};
 use crate::policy::{HalfOpenPolicy, MAX_PERMITTED_CALLS};
 use crate::time::Timestamp;
 
@@ -22,7 +22,7 @@ const TO_COMPLETE: Duration = Duration::from_secs(1);
 /// it if that is longer, but no more than half.
 const ENDING: Duration = Duration::from_secs(1);
 
-/// How long a place is kept for complete requests.
+/// How long a slot is kept for complete requests.
 const EXCLUSIVE: Duration = Duration::from_secs(1);
 
 /// A deadline of zero marks a free slot; the monotonic clock is never there again.
@@ -41,48 +41,63 @@ pub(crate) struct Trials {
 impl Trials {
     pub(crate) const NONE: Self = Self { deadlines: [FREE; SLOTS], successes: 0 };
 
-    /// Takes a place for a request, complete or not, if one is left after those of trials past
+    /// Acquires a slot for a request, complete or not, if one is left after those of trials past
     /// their deadline came back.
-    pub(crate) fn take(
+    pub(crate) fn acquire(
         &mut self,
         policy: &HalfOpenPolicy,
         complete: bool,
         now: Timestamp,
-    ) -> Option<Place> {
+    ) -> Option<TrialSlot> {
         self.expire(now);
         let is_reserved = |at: &Timestamp| is_reserved(*at, now);
         let reserved = count(&self.deadlines, is_reserved);
-        let there = if complete { reserved } else { 0 };
-        let taken = self.in_flight().saturating_sub(there).saturating_add(self.successes);
+        let available = if complete { reserved } else { 0 };
+        let taken = self.in_flight().saturating_sub(available).saturating_add(self.successes);
         if taken >= policy.permitted_calls.get() {
             return None;
         }
-        let whole = deadline(policy, now);
+        let complete_deadline = deadline(policy, now);
         // A reserved one first, if it may be had: the others are left to all.
         let mut slots = self.deadlines.iter();
-        let slot = match there {
+        let number = match available {
             0 => slots.position(is_free),
             _ => slots.position(is_reserved),
         }?;
-        let held = self.deadlines.get_mut(slot)?;
-        let part = whole.min(now.after(TO_COMPLETE));
+        let held = self.deadlines.get_mut(number)?;
+        let part = complete_deadline.min(now.after(TO_COMPLETE));
         *held = match (complete, *held) {
-            (true, _) => whole,
+            (true, _) => complete_deadline,
             (false, UNUSED) => even(part),
             (false, _) => odd(part),
         };
-        Some(Place { slot, deadline: *held, whole })
+        Some(TrialSlot { number, deadline: *held, complete_deadline })
     }
 
-    /// The request of a trial is complete, and its place its own for longer. `None`: it has none
+    /// The request of a trial is complete, and its slot its own for longer. `false`: it has none
     /// any more.
-    pub(crate) fn complete(&mut self, place: Place, now: Timestamp) -> Option<Place> {
-        let held = self.held(place, now)?;
-        *held = place.whole;
-        Some(Place { deadline: place.whole, ..place })
+    pub(crate) fn complete(&mut self, slot: TrialSlot, now: Timestamp) -> bool {
+        self.set(slot, slot.complete_deadline, now)
     }
 
-    /// No trial has its place for longer than one that begins now, even one from before the clock
+    /// Releases a slot. `false` if it was no longer this trial's.
+    pub(crate) fn release(&mut self, slot: TrialSlot, now: Timestamp) -> bool {
+        self.set(slot, FREE, now)
+    }
+
+    /// Gives another deadline to a slot that is this trial's still. `false` if it is not.
+    fn set(&mut self, slot: TrialSlot, to: Timestamp, now: Timestamp) -> bool {
+        let held = self.deadlines.get_mut(slot.number);
+        match held.filter(|held| **held == slot.deadline && now < slot.deadline) {
+            Some(held) => {
+                *held = to;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// No trial has its slot for longer than one that begins now, even one from before the clock
     /// stepped back or the policy changed. Its holder is not known any more then, and comes too late.
     pub(crate) fn bound(&mut self, policy: &HalfOpenPolicy, now: Timestamp) {
         let latest = deadline(policy, now);
@@ -94,24 +109,7 @@ impl Trials {
         }
     }
 
-    /// Gives a place back. `false` if it was no longer this trial's.
-    pub(crate) fn give_back(&mut self, place: Place, now: Timestamp) -> bool {
-        match self.held(place, now) {
-            Some(held) => {
-                *held = FREE;
-                true
-            }
-            None => false,
-        }
-    }
-
-    /// The deadline of a place that is this trial's still.
-    fn held(&mut self, place: Place, now: Timestamp) -> Option<&mut Timestamp> {
-        let held = self.deadlines.get_mut(place.slot)?;
-        (*held == place.deadline && now < place.deadline).then_some(held)
-    }
-
-    /// Takes the places back of trials past their deadline, unless complete requests have them to
+    /// Releases the slots of trials past their deadline, unless complete requests have them to
     /// themselves.
     fn expire(&mut self, now: Timestamp) {
         for at in &mut self.deadlines {
@@ -126,7 +124,7 @@ impl Trials {
         self.successes >= policy.success_threshold.min(policy.permitted_calls).get()
     }
 
-    /// Places that are not free for all.
+    /// Slots that are not free for all.
     pub(crate) fn in_flight(&self) -> u32 {
         count(&self.deadlines, |at| !is_free(at))
     }
@@ -143,12 +141,12 @@ impl Permit {
         };
         let part = |of| lease.checked_div(of).unwrap_or_default();
         let ending = part(4).max(ENDING).min(part(2));
-        self.place.is_some_and(|place| now < place.deadline && place.deadline <= now.after(ending))
+        self.slot.is_some_and(|slot| now < slot.deadline && slot.deadline <= now.after(ending))
     }
 }
 
 /// When a trial that begins now has to have ended. Even one without a deadline to speak of holds its
-/// place for a moment.
+/// slot for a moment.
 fn deadline(policy: &HalfOpenPolicy, now: Timestamp) -> Timestamp {
     even(now.after(policy.max_wait.max(Duration::from_millis(1))))
 }
@@ -162,7 +160,7 @@ fn is_free(at: &Timestamp) -> bool {
     [FREE, UNUSED].contains(at)
 }
 
-/// Whether a place is complete requests' alone: its trial was given up before its request was
+/// Whether a slot is complete requests' alone: its trial was given up before its request was
 /// complete, and not long ago.
 fn is_reserved(at: Timestamp, now: Timestamp) -> bool {
     is_odd(at) && at <= now && now < at.after(EXCLUSIVE)

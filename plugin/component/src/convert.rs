@@ -4,9 +4,9 @@ use std::iter;
 use std::time::Duration;
 
 use breaker_filter::{
-    Callout, Change, Command, ConfigError, FallbackVerdict, Headers, Level, MetricKind, Mode,
-    Reason, Reply, RequestAction, ResponseVerdict, ServiceStatus, StateName, SteerError, Told,
-    UnixTime,
+    CalloutRequest, Change, Command, ConfigError, FallbackVerdict, Headers, Level, MetricKind,
+    Mode, Reason, Reply, RequestAction, ResponseAnnotations, ResponseVerdict, ServiceStatus,
+    StateName, SteerError, UnixTime,
 };
 
 use crate::bindings::exports::edge_breaker::guard::breaker as wit;
@@ -59,11 +59,11 @@ pub(crate) fn service_status(status: ServiceStatus) -> wit::ServiceStatus {
 
 pub(crate) const fn command(command: wit::Command) -> Command {
     match command {
-        wit::Command::ForceOpen => Command::Set(Mode::ForcedOpen),
+        wit::Command::ForceOpen => Command::ForceOpen,
         wit::Command::Close => Command::Close,
-        wit::Command::Disable => Command::Set(Mode::Disabled),
-        wit::Command::Enable => Command::Set(Mode::Enabled),
-        wit::Command::MetricsOnly => Command::Set(Mode::MetricsOnly),
+        wit::Command::Disable => Command::Disable,
+        wit::Command::Enable => Command::Enable,
+        wit::Command::MetricsOnly => Command::MetricsOnly,
         wit::Command::Reset => Command::Reset,
     }
 }
@@ -130,13 +130,13 @@ pub(crate) fn fallback_verdict(verdict: FallbackVerdict) -> wit::ResponseVerdict
 }
 
 /// The headers to set, and those to remove, which have no value.
-fn told_fields(told: Told) -> Vec<wit::Field> {
+fn told_fields(told: ResponseAnnotations) -> Vec<wit::Field> {
     let is_set = |name| told.headers().any(|(set, _)| set == name);
     let removed = told.removed().filter(|name| !is_set(*name)).map(|name| (name, ""));
     fields(told.headers().chain(removed))
 }
 
-pub(crate) fn callout(callout: Callout) -> wit::Callout {
+pub(crate) fn callout(callout: CalloutRequest) -> wit::Callout {
     wit::Callout {
         cluster: callout.cluster,
         fields: fields(callout.headers),

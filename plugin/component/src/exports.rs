@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use breaker_filter::{
-    AnswerHead, Config, Effects, ErrandAnswer, Exchange, FallbackAnswer, Filter, Piece,
+    AnswerHead, CalloutAnswer, Config, Effects, Exchange, FallbackAnswer, Filter, Piece,
     RequestVerdict,
 };
 
@@ -137,12 +137,12 @@ impl Guest for Component {
         let done = with_instance(|instance| {
             let UnderWay { worker, pending } = instance.errands.remove(&errand)?;
             let answer = match status {
-                Some(status) => ErrandAnswer::Answered(convert::answer_headers(status, &[])),
-                None => ErrandAnswer::Failed,
+                Some(status) => CalloutAnswer::Answered(convert::answer_headers(status, &[])),
+                None => CalloutAnswer::Failed,
             };
             let mut effects = Effects::default();
             let facts = Facts::default();
-            worker.filter.on_errand_answer(pending, &answer, &facts, &mut effects);
+            worker.filter.on_callout_answer(pending, &answer, &facts, &mut effects);
             Some(instance.tell(worker.effects(effects)))
         });
         done.unwrap_or_else(nothing)

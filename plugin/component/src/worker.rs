@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use breaker_filter::{Config, Effects, Exchange, Filter, Metric, PendingErrand, ServiceMetric};
+use breaker_filter::{Config, Effects, Exchange, Filter, Metric, PendingCallout, ServiceMetric};
 
 use crate::bindings::exports::edge_breaker::guard::breaker as wit;
 use crate::convert;
@@ -87,7 +87,7 @@ pub(crate) struct Call {
 #[derive(Debug)]
 pub(crate) struct UnderWay {
     pub(crate) worker: Rc<Worker>,
-    pub(crate) pending: PendingErrand,
+    pub(crate) pending: PendingCallout,
 }
 
 /// All that an instance keeps between two calls of the host.

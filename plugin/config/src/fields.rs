@@ -124,7 +124,7 @@ objects! {
         /// out, each upstream cluster is one.
         services: list(&Kind::Object(&SERVICE), 1024),
             about().at_least("1").default(r#"[{"name": "{cluster}"}]"#, "one, `{cluster}`");
-        /// How many breakers [dynamic services](#names-that-are-made) may have: all that `{cluster}` and
+        /// How many breakers [dynamic services](#dynamic-services) may have: all that `{cluster}` and
         /// `{route}` name together, and each service with `{host}`.
         max_services: count(1, 4096).number(1024).remedy(Remedy::Both("give "));
         /// How much a worker may [copy](#limits).
@@ -149,7 +149,7 @@ objects! {
     /// One guarded service.
     shape Service SERVICE {
         /// Names the service in headers, metrics, logs and the admin API, and is the key of its state.
-        /// `{cluster}`, `{host}` and `{route}` make it a [dynamic service](#names-that-are-made); `{host}` takes
+        /// `{cluster}`, `{host}` and `{route}` make it a [dynamic service](#dynamic-services); `{host}` takes
         /// `match.hosts`.
         name: text(Form::Any).missing(Missing::Never),
             about().length(1, 128)

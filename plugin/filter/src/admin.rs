@@ -21,7 +21,7 @@ use crate::host::{Host, StoreFault};
 use crate::reply::{Reply, rfc3339};
 use crate::status::ServiceStatus;
 use crate::steering::{self, SteerError};
-use crate::store::{Record, Unread};
+use crate::store::{ServiceHandle, Unread};
 
 /// Why no breaker is shown: a configuration that names none by itself shows those that others make names
 /// for by the same template, and nothing else.
@@ -108,8 +108,7 @@ impl<'a> Resource<'a> {
             (Some(b"services"), None | Some(b""), None, None) => Some(Self::Services),
             (Some(b"services"), Some(name), None, None) => Some(Self::Service(name)),
             (Some(b"services"), Some(name), Some(command), None) => {
-                let command = Command::ALL.into_iter().find(|c| c.name().as_bytes() == command)?;
-                Some(Self::Command(name, command))
+                Some(Self::Command(name, Command::named(command)?))
             }
             _ => None,
         }
@@ -213,7 +212,7 @@ fn services(filter: &Filter, host: &impl Host, effects: &mut Effects) -> Reply {
     }
 }
 
-fn show(record: &Record<'_>, breaker: &Breaker, host: &impl Host) -> Reply {
+fn show(record: &ServiceHandle<'_>, breaker: &Breaker, host: &impl Host) -> Reply {
     match view(record, breaker, host.now(), host) {
         Ok(view) => Reply::json(200, &view),
         Err(_) => unreadable(),
@@ -221,7 +220,7 @@ fn show(record: &Record<'_>, breaker: &Breaker, host: &impl Host) -> Reply {
 }
 
 fn view(
-    record: &Record<'_>,
+    record: &ServiceHandle<'_>,
     breaker: &Breaker,
     now: Now,
     host: &impl Host,
@@ -235,7 +234,12 @@ fn view(
 }
 
 /// Does as the operator asks, and shows what has become of it.
-fn steer(record: &Record<'_>, command: Command, host: &impl Host, effects: &mut Effects) -> Reply {
+fn steer(
+    record: &ServiceHandle<'_>,
+    command: Command,
+    host: &impl Host,
+    effects: &mut Effects,
+) -> Reply {
     match steering::steer(record, command, host, effects) {
         Ok(breaker) => show(record, &breaker, host),
         Err(SteerError::Unknown) => unknown(),

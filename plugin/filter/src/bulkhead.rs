@@ -26,7 +26,7 @@ use crate::config::Bulkhead;
 use crate::effects::Effects;
 use crate::host::{Host, StoreFault, SwapError, Version};
 use crate::random::scrambled;
-use crate::store::{ATTEMPTS, Complaint, Lost, Record};
+use crate::store::{ATTEMPTS, Complaint, Lost, ServiceHandle};
 use crate::telemetry::{Metric, ServiceMetric};
 use crate::unreadable::Unreadable;
 
@@ -100,7 +100,10 @@ impl Places {
 
 /// How many calls of a service are under way, over all workers; `None`: it has no bulkhead. To look
 /// changes nothing.
-pub(crate) fn in_flight(record: &Record<'_>, host: &impl Host) -> Result<Option<u32>, StoreFault> {
+pub(crate) fn in_flight(
+    record: &ServiceHandle<'_>,
+    host: &impl Host,
+) -> Result<Option<u32>, StoreFault> {
     if record.service.bulkhead.is_none() {
         return Ok(None);
     }
@@ -118,7 +121,7 @@ pub(crate) fn in_flight(record: &Record<'_>, host: &impl Host) -> Result<Option<
 }
 
 /// Whose leases a value is.
-fn part<'a>(record: &Record<'_>, bytes: &'a [u8]) -> Part<'a> {
+fn part<'a>(record: &ServiceHandle<'_>, bytes: &'a [u8]) -> Part<'a> {
     record.instance.tenure.as_ref().map_or(Part::Own(bytes), |tenure| tenure.part_of(bytes))
 }
 
@@ -127,7 +130,7 @@ fn begun(host: &impl Host) -> Leases {
     Leases::begun(scrambled(host.now().monotonic.as_nanos()))
 }
 
-impl Record<'_> {
+impl ServiceHandle<'_> {
     /// Takes a place for a call.
     pub(crate) fn take_place(
         &self,

@@ -55,7 +55,7 @@ use crate::host::{Host, SwapError, Version};
 use crate::instances::{Instance, Number, Shown};
 use crate::naming::shortened;
 use crate::registry::Nameless;
-use crate::store::{self, ATTEMPTS, Lost, Memory, Record, Update};
+use crate::store::{self, ATTEMPTS, LocalState, Lost, ServiceHandle, Update};
 use crate::telemetry::Metric;
 use crate::unreadable::Unreadable;
 
@@ -99,7 +99,7 @@ impl Filter {
                 {
                     let _ = record.update(host, effects, |breaker| {
                         *breaker = before.clone();
-                        breaker.adopt(&record.service.policy, host.now().monotonic);
+                        breaker.sync(&record.service.policy, host.now().monotonic);
                         Update::Changed((), None)
                     });
                 }
@@ -280,7 +280,7 @@ impl Filter {
                 return Err(Nameless::Lost(Lost::Newer));
             }
             let mut breaker = Breaker::new();
-            breaker.adopt(&configured.policy, host.now().monotonic);
+            breaker.sync(&configured.policy, host.now().monotonic);
             match record.swap(host, &breaker.encode(), stored.map(|(_, version)| version)) {
                 Ok(()) => {
                     instance.memory.set_adopted();
@@ -316,7 +316,7 @@ impl Filter {
         };
         let key = format!("{}/{}", made.key, turn.slot());
         let (gauge, versioned) = self.instances.clients.gauge(made, turn.slot(), host);
-        let memory = Memory::new(configured);
+        let memory = LocalState::new(configured);
         memory.set_versioned(versioned);
         Some(Rc::new(Instance {
             number: Number::Slot(service, turn),
@@ -358,7 +358,7 @@ impl Filter {
     /// Drops a breaker if its name is known to have made room; whether it has.
     pub(crate) fn forget_if_gone(
         &self,
-        record: &Record<'_>,
+        record: &ServiceHandle<'_>,
         host: &impl Host,
         effects: &mut Effects,
     ) -> bool {

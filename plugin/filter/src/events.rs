@@ -17,7 +17,7 @@ use crate::effects::Effects;
 use crate::filter::Filter;
 use crate::host::{Host, StoreFault, SwapError};
 use crate::reply::rfc3339;
-use crate::store::{ATTEMPTS, Record};
+use crate::store::{ATTEMPTS, ServiceHandle};
 use crate::telemetry::{Metric, ServiceMetric};
 use crate::unreadable::{Unreadable, Watch};
 
@@ -126,7 +126,7 @@ pub(crate) fn percent(part: u32, whole: u32) -> f64 {
     f64::from(part) * 100.0 / f64::from(whole.max(1))
 }
 
-impl Record<'_> {
+impl ServiceHandle<'_> {
     /// Tells of a transition that was stored.
     pub(crate) fn announce(
         &self,

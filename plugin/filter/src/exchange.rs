@@ -37,12 +37,12 @@ use crate::matching::name_of;
 use crate::naming::Placeholder;
 use crate::registry::Nameless;
 use crate::replay::{Bounds, Capture};
-use crate::reply::{Reply, Told};
+use crate::reply::{Reply, ResponseAnnotations};
 use crate::stale::{Copy, Wanted};
-use crate::store::{Lost, Record};
+use crate::store::{Lost, ServiceHandle};
 use crate::subject::Subject;
 use crate::telemetry::{FallbackKind, Metric, ServiceMetric};
-use crate::{Callout, admin};
+use crate::{CalloutRequest, admin};
 
 const GRPC_STATUS: &str = "grpc-status";
 
@@ -71,7 +71,7 @@ struct Asked<'a> {
 
 /// Where a request belongs.
 struct Found<'a> {
-    record: Record<'a>,
+    record: ServiceHandle<'a>,
     /// The class of its bulkhead.
     class: usize,
 }
@@ -178,9 +178,9 @@ pub enum RequestAction {
 #[derive(Debug, PartialEq, Eq)]
 pub enum ResponseVerdict {
     /// It goes on, and tells this.
-    Continue(Told),
+    Continue(ResponseAnnotations),
     /// It is held back until this call is answered. If the call cannot be made, it goes on.
-    Ask(Callout),
+    Ask(CalloutRequest),
     /// This takes its place.
     Replace(Substitute),
 }
@@ -254,7 +254,7 @@ impl Filter {
     fn divert(
         &self,
         exchange: &mut Exchange,
-        record: &Record<'_>,
+        record: &ServiceHandle<'_>,
         (reason, standing): (DivertReason, Standing),
         Asked { headers, facts, complete }: &Asked<'_>,
         host: &impl Host,
@@ -371,7 +371,7 @@ impl Filter {
         facts: &Facts<'_>,
         host: &impl Host,
         effects: &mut Effects,
-    ) -> Option<(Record<'_>, Entry)> {
+    ) -> Option<(ServiceHandle<'_>, Entry)> {
         let Found { record, .. } = self.find_service(headers, facts, host, effects)?;
         let entry = record.enter(arriving, host, effects);
         if let Entry::Gone = entry {
@@ -449,7 +449,7 @@ impl Filter {
     /// An answer that was kept for this request, if there is one.
     fn stale(
         &self,
-        record: &Record<'_>,
+        record: &ServiceHandle<'_>,
         wanted: Option<&Wanted>,
         host: &impl Host,
     ) -> Option<Reply> {

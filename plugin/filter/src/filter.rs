@@ -11,7 +11,7 @@ use crate::host::Host;
 use crate::instances::{Instances, Number, Shown};
 use crate::matching::Index;
 use crate::registry::Seen;
-use crate::store::Record;
+use crate::store::ServiceHandle;
 use crate::subject::Subject;
 use crate::unreadable::Watch;
 use crate::warnings;
@@ -73,20 +73,20 @@ impl Filter {
     }
 
     /// The records of all breakers there are now.
-    pub(crate) fn records(&self) -> impl Iterator<Item = Record<'_>> {
+    pub(crate) fn records(&self) -> impl Iterator<Item = ServiceHandle<'_>> {
         self.instances.all().filter_map(|instance| self.record_with(instance))
     }
 
     /// The record of a breaker; `None`: its name has made room.
     #[inline(always)]
-    pub(crate) fn record(&self, number: Number) -> Option<Record<'_>> {
+    pub(crate) fn record(&self, number: Number) -> Option<ServiceHandle<'_>> {
         self.record_with(self.instances.get(number)?)
     }
 
     #[inline(always)]
-    pub(crate) fn record_with<'a>(&'a self, instance: Shown<'a>) -> Option<Record<'a>> {
+    pub(crate) fn record_with<'a>(&'a self, instance: Shown<'a>) -> Option<ServiceHandle<'a>> {
         let service = self.config.services.get(instance.service)?;
-        Some(Record { number: instance.series.get(), instance, service })
+        Some(ServiceHandle { number: instance.series.get(), instance, service })
     }
 
     /// The number of the first service that a request matches.
@@ -102,7 +102,7 @@ impl Filter {
     }
 
     /// The record of the breaker of this name.
-    pub(crate) fn record_of(&self, name: &str) -> Option<Record<'_>> {
+    pub(crate) fn record_of(&self, name: &str) -> Option<ServiceHandle<'_>> {
         self.record(self.instances.named(name)?)
     }
 

@@ -4,12 +4,12 @@
 
 use breaker::{Breaker, CheckResult, CheckTicket, Policy, StateName, Transition};
 
-use crate::Callout;
+use crate::CalloutRequest;
 use crate::effects::Effects;
 use crate::filter::Filter;
 use crate::host::{Host, Property};
 use crate::instances::Number;
-use crate::store::{Record, Update};
+use crate::store::{ServiceHandle, Update};
 use crate::telemetry::ServiceMetric;
 
 /// A health check whose answer is not there yet.
@@ -39,44 +39,42 @@ impl Filter {
             _ => CheckResult::Unhealthy,
         };
         effects.count_of(record.number, ServiceMetric::HealthChecks(result));
+        let report = ticket.end(result);
         // Lost, it is made again when its lease is over.
         let _ = record.update(host, effects, |breaker| {
-            let transition =
-                breaker.finish_check(policy, ticket.for_retry(), result, host.now().monotonic);
-            Update::Changed((), transition)
+            Update::Changed((), breaker.finish_check(policy, &report, host.now().monotonic))
         });
     }
 
     /// The cluster to be checked is none that the proxy has. That says nothing of the service.
     pub(crate) fn on_nobody_to_check(
         &self,
-        PendingCheck { breaker, ticket }: &PendingCheck,
+        PendingCheck { breaker, ticket }: PendingCheck,
         host: &impl Host,
         effects: &mut Effects,
     ) {
-        let Some(record) = self.record(*breaker) else {
+        let Some(record) = self.record(breaker) else {
             return;
         };
         if let Some(probe) = &record.service.probe {
             self.on_unknown_cluster(&probe.cluster, host, effects);
         }
-        let policy = &record.service.policy;
+        let (policy, report) = (&record.service.policy, ticket.skip());
         // Lost, it is tried again when its lease is over.
         let _ = record.update(host, effects, |breaker| {
-            let now = host.now().monotonic;
-            Update::Changed((), breaker.skip_check(policy, ticket.for_retry(), now))
+            Update::Changed((), breaker.finish_check(policy, &report, host.now().monotonic))
         });
     }
 }
 
-impl Record<'_> {
+impl ServiceHandle<'_> {
     /// Takes the check that is due.
     pub(crate) fn take_check(
         &self,
         seen: &Breaker,
         host: &impl Host,
         effects: &mut Effects,
-    ) -> Option<(PendingCheck, Callout)> {
+    ) -> Option<(PendingCheck, CalloutRequest)> {
         let probe = self.service.probe.as_ref()?;
         if seen.state() != StateName::Open {
             return None;
@@ -87,7 +85,7 @@ impl Record<'_> {
             Update::Changed(ticket, None)
         });
         let pending = PendingCheck { breaker: self.instance.number, ticket: taken.ok()?? };
-        let callout = Callout {
+        let callout = CalloutRequest {
             cluster: probe.cluster.clone(),
             headers: probe.headers.clone(),
             body: Vec::new(),

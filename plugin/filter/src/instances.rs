@@ -11,7 +11,7 @@ use std::rc::Rc;
 
 use crate::client_names::{ClientNames, Tenure, Turn};
 use crate::config::{Config, Service};
-use crate::store::{self, Memory};
+use crate::store::{self, LocalState};
 
 /// Which breaker: for all that is under way. One that has made room is no other's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub(crate) struct Instance {
     pub(crate) calls_key: String,
     /// The number of the configured service.
     pub(crate) service: usize,
-    pub(crate) memory: Memory,
+    pub(crate) memory: LocalState,
     /// Whether it has answered well since the last tick.
     pub(crate) succeeded: Cell<bool>,
     /// The number of the metrics that it is counted in.
@@ -120,7 +120,7 @@ impl Instances {
             key: store::key(name),
             calls_key: store::calls_key(name),
             service,
-            memory: Memory::new(config),
+            memory: LocalState::new(config),
             succeeded: Cell::default(),
             series: Cell::default(),
             tenure: None,

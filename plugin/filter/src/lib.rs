@@ -66,17 +66,17 @@ pub use filter::Filter;
 pub use headers::{Headers, OwnHeaders, OwnResponseHeaders};
 pub use host::{Host, Peer, Property, StoreFault, SwapError, Version};
 pub use replay::{FallbackAnswer, FallbackVerdict};
-pub use reply::{Reply, Told};
+pub use reply::{Reply, ResponseAnnotations};
 pub use status::ServiceStatus;
 pub use steering::SteerError;
 pub use telemetry::{
     FallbackKind, Metric, MetricKind, NotificationResult, ServiceMetric, SkipReason,
 };
-pub use timer::{Errand, ErrandAnswer, PendingErrand};
+pub use timer::{Callout, CalloutAnswer, PendingCallout};
 
 /// A call that the filter wants made on its behalf.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Callout {
+pub struct CalloutRequest {
     /// The cluster to call, by the proxy's name for it.
     pub cluster: String,
     /// Headers, the pseudo-headers first.

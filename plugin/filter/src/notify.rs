@@ -8,7 +8,7 @@
 mod outbox;
 
 use self::outbox::{FORMAT, Outbox, Taken};
-use crate::Callout;
+use crate::CalloutRequest;
 use crate::config::Notify;
 use crate::effects::Effects;
 use crate::events::{Ring, View};
@@ -59,7 +59,7 @@ impl Filter {
         &self,
         host: &impl Host,
         effects: &mut Effects,
-    ) -> Vec<(PendingNotification, Callout)> {
+    ) -> Vec<(PendingNotification, CalloutRequest)> {
         let Some(notify) = &self.config.notify else {
             return Vec::new();
         };
@@ -141,7 +141,7 @@ fn calls(
     outbox: &Outbox,
     taken: Taken,
     effects: &mut Effects,
-) -> Vec<(PendingNotification, Callout)> {
+) -> Vec<(PendingNotification, CalloutRequest)> {
     for _ in 0..taken.dropped {
         effects.count(Metric::Notifications(NotificationResult::Dropped));
     }
@@ -167,7 +167,7 @@ fn calls(
             datacontenttype: "application/json",
             data: &event,
         };
-        let callout = Callout {
+        let callout = CalloutRequest {
             cluster: notify.cluster.clone(),
             headers: notify.headers.clone(),
             // Nothing in it can fail to serialise.

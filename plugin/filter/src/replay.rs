@@ -3,7 +3,7 @@
 
 use breaker::StateName;
 
-use crate::Callout;
+use crate::CalloutRequest;
 use crate::budget::{Body, Claim, Head, Settled, Taken, Ticket};
 use crate::config::{ExposeState, FallbackCluster};
 use crate::effects::Effects;
@@ -12,7 +12,7 @@ use crate::filter::Filter;
 use crate::headers::{
     CLUSTER_HEADER, FALLBACK_HEADER, Headers, REASON_HEADER, SERVICE_HEADER, STATE_HEADER,
 };
-use crate::reply::{Reply, Told};
+use crate::reply::{Reply, ResponseAnnotations};
 use crate::telemetry::{FallbackKind, ServiceMetric};
 
 /// Headers that belong to a connection or to the framing of a message, not to the message.
@@ -93,7 +93,7 @@ impl Capture {
         cluster: &FallbackCluster,
         service: &str,
         state: StateName,
-    ) -> Option<Callout> {
+    ) -> Option<CalloutRequest> {
         let Self::Whole(request, body, _claim) = self else {
             return None;
         };
@@ -125,7 +125,7 @@ impl Capture {
         ] {
             headers.push((name.to_owned(), value.to_owned()));
         }
-        Some(Callout {
+        Some(CalloutRequest {
             cluster: cluster.name.clone(),
             headers,
             body: body.into_bytes(),
@@ -151,7 +151,7 @@ pub struct FallbackAnswer {
 #[derive(Debug, PartialEq, Eq)]
 pub enum FallbackVerdict {
     /// It goes on, and tells this.
-    Resume(Told),
+    Resume(ResponseAnnotations),
     /// This takes its place.
     Replace(Substitute),
     /// Nothing is held back.
@@ -175,7 +175,7 @@ impl Filter {
         let Some(reply) = reply else {
             let told = self.config.expose_state == ExposeState::Always;
             let state = told.then_some(state);
-            return FallbackVerdict::Resume(Told { state, fallback: None, foreign });
+            return FallbackVerdict::Resume(ResponseAnnotations { state, fallback: None, foreign });
         };
         effects.count_of(number, ServiceMetric::Fallback(FallbackKind::Replay));
         let reply = reply.telling(self.config.expose_state, state, FallbackKind::Replay);

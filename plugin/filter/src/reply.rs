@@ -10,7 +10,7 @@ use crate::telemetry::FallbackKind;
 
 /// What an answer that goes on tells of the breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Told {
+pub struct ResponseAnnotations {
     /// The state.
     pub state: Option<StateName>,
     /// Who answered, if it was not the service.
@@ -19,7 +19,7 @@ pub struct Told {
     pub foreign: OwnResponseHeaders,
 }
 
-impl Told {
+impl ResponseAnnotations {
     /// Nothing.
     pub const NOTHING: Self =
         Self { state: None, fallback: None, foreign: OwnResponseHeaders::NONE };

@@ -25,7 +25,7 @@ use crate::headers::{Facts, Headers};
 use crate::host::Host;
 use crate::instances::Instance;
 use crate::reply::Reply;
-use crate::store::Record;
+use crate::store::ServiceHandle;
 
 pub(crate) use copy::Copy;
 use copy::Ended;
@@ -128,7 +128,7 @@ impl Wanted {
 const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
 const PRIME: u64 = 0x0000_0100_0000_01b3;
 
-impl Record<'_> {
+impl ServiceHandle<'_> {
     /// An answer that was kept for this request.
     pub(crate) fn stale_answer(
         &self,

@@ -5,7 +5,7 @@ use breaker::{Breaker, Counts, Mode, Now, Reason, StateName, UnixTime};
 use crate::bulkhead;
 use crate::filter::Filter;
 use crate::host::{Host, StoreFault};
-use crate::store::Record;
+use crate::store::ServiceHandle;
 
 /// A service's breaker as it is now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,12 +39,12 @@ pub struct ServiceStatus {
 
 impl ServiceStatus {
     pub(crate) fn of(
-        record: &Record<'_>,
+        record: &ServiceHandle<'_>,
         breaker: &Breaker,
         in_flight: Option<u32>,
         now: Now,
     ) -> Self {
-        let Record { instance, service, .. } = record;
+        let ServiceHandle { instance, service, .. } = record;
         let status = breaker.status(service.policy.mode);
         Self {
             service_name: instance.name.clone(),

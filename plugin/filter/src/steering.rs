@@ -5,7 +5,7 @@ use breaker::{Breaker, Command};
 use crate::effects::Effects;
 use crate::filter::Filter;
 use crate::host::Host;
-use crate::store::{Lost, Record, Update};
+use crate::store::{Lost, ServiceHandle, Update};
 
 /// Why a command was not carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,13 +37,13 @@ impl Filter {
 
 /// Does as an operator asks, and returns what has become of the breaker.
 pub(crate) fn steer(
-    record: &Record<'_>,
+    record: &ServiceHandle<'_>,
     command: Command,
     host: &impl Host,
     effects: &mut Effects,
 ) -> Result<Breaker, SteerError> {
     let steered = record.update(host, effects, |breaker| {
-        let transition = breaker.steer(&record.service.policy, command);
+        let transition = breaker.apply(&record.service.policy, command);
         Update::Changed(breaker.clone(), transition)
     });
     let breaker = steered.map_err(|lost| match lost {

@@ -23,7 +23,8 @@ use std::cell::Cell;
 use std::fmt::Display;
 
 use breaker::{
-    Breaker, Clean, Permit, RECORD_FORMAT, StateName, Tally, Timestamp, Transition, WindowPolicy,
+    Breaker, Clean, Ended, Impact, Permit, RECORD_FORMAT, StateName, Tally, Timestamp, Transition,
+    WindowPolicy,
 };
 
 use crate::bulkhead::Places;
@@ -97,7 +98,7 @@ const WRITES_IN_PROGRESS: u64 = (1 << 32) - 1;
 
 /// What one worker keeps of a service's record.
 #[derive(Debug, Default)]
-pub(crate) struct Memory {
+pub(crate) struct LocalState {
     /// Whether the gauge of the record's version can be relied on.
     versioned: Cell<bool>,
     /// The version in which the record was clean, and how.
@@ -112,8 +113,6 @@ pub(crate) struct Memory {
     said: Cell<u8>,
     /// Good calls that are not in the record yet.
     tally: Cell<Tally>,
-    /// Whether they are to be written down with the next one.
-    overdue: Cell<bool>,
     /// Its calls under way, where there is a bulkhead.
     pub(crate) places: Places,
     /// The answers that it has copied, where stale ones are given.
@@ -122,7 +121,7 @@ pub(crate) struct Memory {
     pub(crate) unwritten: Unwritten,
 }
 
-impl Memory {
+impl LocalState {
     /// That of a worker which has seen nothing.
     pub(crate) fn new(service: &Service) -> Self {
         Self { tally: Cell::new(Tally::new(&service.policy)), ..Self::default() }
@@ -159,7 +158,7 @@ pub(crate) fn is_counted(gauge: Metric, host: &impl Host) -> bool {
 
 /// A service's record, as one worker knows it.
 #[derive(Clone)]
-pub(crate) struct Record<'a> {
+pub(crate) struct ServiceHandle<'a> {
     /// The number of its metrics.
     pub(crate) number: usize,
     pub(crate) instance: Shown<'a>,
@@ -186,7 +185,7 @@ struct Loaded {
     left_alone: bool,
 }
 
-impl Record<'_> {
+impl ServiceHandle<'_> {
     /// Creates the record if there is none, puts its window and health check in force, finds out whether
     /// its version can be relied on, and leaves no more stale answers than there may be.
     pub(crate) fn ensure(&self, host: &impl Host, effects: &mut Effects) {
@@ -204,7 +203,7 @@ impl Record<'_> {
             return;
         }
         let adopted = self.update(host, effects, |breaker| {
-            breaker.adopt(&self.service.policy, host.now().monotonic);
+            breaker.sync(&self.service.policy, host.now().monotonic);
             Update::Changed((), None)
         });
         self.instance.memory.adopted.set(adopted.is_ok());
@@ -215,15 +214,9 @@ impl Record<'_> {
         self.instance.memory.tally.get()
     }
 
-    /// Whether they are to be written down with the next one, as of the last look at the record.
-    pub(crate) fn is_overdue(&self) -> bool {
-        self.instance.memory.overdue.get()
-    }
-
     /// Takes note that these are all there are.
     pub(crate) fn set_tally(&self, tally: Tally) {
         self.instance.memory.tally.set(tally);
-        self.instance.memory.overdue.set(false);
     }
 
     /// Adds a good call to them, if there is a window that it belongs in.
@@ -244,6 +237,27 @@ impl Record<'_> {
     pub(crate) fn clean(&self, host: &impl Host) -> Option<Clean> {
         let (version, clean) = self.instance.memory.clean.get()?;
         (host.metric(self.gauge()) == Some(version)).then_some(clean)
+    }
+
+    /// The same, after a call of this permit that has ended so: it is settled by that. `None`: it is
+    /// to be settled in the record. In line: the closed path is held to its instructions.
+    #[inline(always)]
+    pub(crate) fn settle_clean(
+        &self,
+        permit: &Permit,
+        ended: Ended,
+        host: &impl Host,
+    ) -> Option<Clean> {
+        let (_, clean) = self.instance.memory.clean.get()?;
+        let impact = clean.impact(ended);
+        if impact == Impact::Write {
+            return None;
+        }
+        let clean = self.clean(host)?;
+        if impact == Impact::TallyOnly {
+            self.keep(permit, host);
+        }
+        Some(clean)
     }
 
     /// The state that the breaker shows, without reading it where it is known to be clean. `None`: it
@@ -368,7 +382,7 @@ impl Record<'_> {
     #[inline(never)]
     fn begun(&self, host: &impl Host) -> Breaker {
         let mut breaker = Breaker::new();
-        breaker.adopt(&self.service.policy, host.now().monotonic);
+        breaker.sync(&self.service.policy, host.now().monotonic);
         breaker
     }
 
@@ -421,9 +435,11 @@ impl Record<'_> {
         };
         match Breaker::decode(&bytes) {
             Ok(breaker) => {
-                self.instance.memory.overdue.set(breaker.has_news_for(&self.tally()));
                 let settled = gauge.filter(|version| version & WRITES_IN_PROGRESS == 0);
-                self.instance.memory.clean.set(settled.zip(breaker.clean(&self.service.policy)));
+                self.instance
+                    .memory
+                    .clean
+                    .set(settled.zip(breaker.clean(&self.service.policy, &self.tally())));
                 let (bytes, version) = (Some(bytes), Some(version));
                 Ok(Loaded { breaker, bytes, version, left_alone: false })
             }

@@ -120,16 +120,15 @@ pub enum MetricKind {
     Gauge,
 }
 
-const STATES: usize = 6;
-const REASONS: usize = 8;
+const REASONS: usize = Reason::ALL.len();
 
 /// The first index of each block of [`ServiceMetric::index`].
 const CALLS: usize = 6;
 const SLOW_CALLS: usize = CALLS + 4;
 const NOT_PERMITTED: usize = SLOW_CALLS + 1;
-const FALLBACK: usize = NOT_PERMITTED + 5;
+const FALLBACK: usize = NOT_PERMITTED + DivertReason::ALL.len();
 const TRANSITIONS: usize = FALLBACK + 4;
-const HEALTH_CHECKS: usize = TRANSITIONS + STATES * REASONS;
+const HEALTH_CHECKS: usize = TRANSITIONS + StateName::ALL.len() * REASONS;
 /// Not a service's: the gauge of a slot, by its own number.
 const SLOT: usize = HEALTH_CHECKS + 2;
 const SERVICE_METRICS: usize = SLOT + 1;
@@ -149,7 +148,7 @@ impl Metric {
 
     /// Those of the service with this number.
     pub fn of_service(number: usize) -> impl Iterator<Item = Self> {
-        ServiceMetric::ALL.into_iter().map(move |metric| Self::Of(number, metric))
+        ServiceMetric::all().map(move |metric| Self::Of(number, metric))
     }
 
     /// Those of no service.
@@ -271,7 +270,21 @@ impl ServiceMetric {
         [Self::State, Self::FailureCount, Self::FailureRate, Self::SlowCallRate, Self::InFlight];
 
     /// All metrics of a service, with the transitions that there are.
-    const ALL: [Self; 36] = [
+    fn all() -> impl Iterator<Item = Self> {
+        let transitions = |reason: Reason| reason.to().iter().map(move |to| (*to, reason));
+        Self::BEFORE_TRANSITIONS
+            .into_iter()
+            .chain(DivertReason::ALL.map(Self::NotPermitted))
+            .chain(
+                Reason::ALL
+                    .into_iter()
+                    .flat_map(transitions)
+                    .map(|(to, why)| Self::Transitions(to, why)),
+            )
+            .chain([CheckResult::Healthy, CheckResult::Unhealthy].map(Self::HealthChecks))
+    }
+
+    const BEFORE_TRANSITIONS: [Self; 15] = [
         Self::State,
         Self::FailureCount,
         Self::FailureRate,
@@ -283,31 +296,10 @@ impl ServiceMetric {
         Self::Calls(Outcome::Ignored),
         Self::Calls(Outcome::Aborted),
         Self::SlowCalls,
-        Self::NotPermitted(DivertReason::Bulkhead),
-        Self::NotPermitted(DivertReason::ForcedOpen),
-        Self::NotPermitted(DivertReason::HalfOpen),
-        Self::NotPermitted(DivertReason::Open),
-        Self::NotPermitted(DivertReason::Ramp),
         Self::Fallback(FallbackKind::Cluster),
         Self::Fallback(FallbackKind::Replay),
         Self::Fallback(FallbackKind::Response),
         Self::Fallback(FallbackKind::Stale),
-        Self::Transitions(StateName::Open, Reason::ConsecutiveFailures),
-        Self::Transitions(StateName::Open, Reason::FailureRate),
-        Self::Transitions(StateName::Open, Reason::SlowCallRate),
-        Self::Transitions(StateName::Open, Reason::TrialFailed),
-        Self::Transitions(StateName::HalfOpen, Reason::HealthCheck),
-        Self::Transitions(StateName::HalfOpen, Reason::WaitElapsed),
-        Self::Transitions(StateName::Closed, Reason::HealthCheck),
-        Self::Transitions(StateName::Closed, Reason::TrialsSucceeded),
-        Self::Transitions(StateName::Closed, Reason::Operator),
-        Self::Transitions(StateName::Open, Reason::Operator),
-        Self::Transitions(StateName::HalfOpen, Reason::Operator),
-        Self::Transitions(StateName::ForcedOpen, Reason::Operator),
-        Self::Transitions(StateName::Disabled, Reason::Operator),
-        Self::Transitions(StateName::MetricsOnly, Reason::Operator),
-        Self::HealthChecks(CheckResult::Healthy),
-        Self::HealthChecks(CheckResult::Unhealthy),
     ];
 
     #[inline(always)]
@@ -329,16 +321,7 @@ impl ServiceMetric {
                     }
             }
             Self::SlowCalls => SLOW_CALLS,
-            Self::NotPermitted(reason) => {
-                NOT_PERMITTED
-                    + match reason {
-                        DivertReason::HalfOpen => 0,
-                        DivertReason::Open => 1,
-                        DivertReason::Ramp => 2,
-                        DivertReason::ForcedOpen => 3,
-                        DivertReason::Bulkhead => 4,
-                    }
-            }
+            Self::NotPermitted(reason) => NOT_PERMITTED + reason.index(),
             Self::Fallback(kind) => {
                 FALLBACK
                     + match kind {
@@ -348,27 +331,7 @@ impl ServiceMetric {
                         FallbackKind::Stale => 3,
                     }
             }
-            Self::Transitions(to, reason) => {
-                let state = match to {
-                    StateName::Closed => 0,
-                    StateName::Open => 1,
-                    StateName::HalfOpen => 2,
-                    StateName::ForcedOpen => 3,
-                    StateName::Disabled => 4,
-                    StateName::MetricsOnly => 5,
-                };
-                let reason = match reason {
-                    Reason::ConsecutiveFailures => 0,
-                    Reason::HealthCheck => 1,
-                    Reason::TrialFailed => 2,
-                    Reason::TrialsSucceeded => 3,
-                    Reason::WaitElapsed => 4,
-                    Reason::FailureRate => 5,
-                    Reason::SlowCallRate => 6,
-                    Reason::Operator => 7,
-                };
-                TRANSITIONS + state * REASONS + reason
-            }
+            Self::Transitions(to, reason) => TRANSITIONS + to.index() * REASONS + reason.index(),
             Self::HealthChecks(result) => {
                 HEALTH_CHECKS
                     + match result {

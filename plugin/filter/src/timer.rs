@@ -5,7 +5,7 @@
 
 use breaker::{Breaker, StateName, UnixTime};
 
-use crate::Callout;
+use crate::CalloutRequest;
 use crate::budget;
 use crate::effects::Effects;
 use crate::filter::Filter;
@@ -14,7 +14,7 @@ use crate::health::PendingCheck;
 use crate::host::Host;
 use crate::notify::PendingNotification;
 use crate::random::scrambled;
-use crate::store::{Record, Update};
+use crate::store::{ServiceHandle, Update};
 use crate::telemetry::Metric;
 
 /// How far behind `last_success_time` may fall before it is written.
@@ -23,23 +23,23 @@ const SUCCESS_LAG_NANOS: u64 = 500_000_000;
 /// A call to be made: a health check, or a notification.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a call that is taken is made, or reported as failed"]
-pub struct Errand {
+pub struct Callout {
     kind: Kind,
     /// The call to make.
-    pub callout: Callout,
+    pub callout: CalloutRequest,
 }
 
-impl Errand {
+impl Callout {
     /// Parts with the call, and keeps what is needed to report its answer.
-    pub fn into_parts(self) -> (PendingErrand, Callout) {
-        (PendingErrand(self.kind), self.callout)
+    pub fn into_parts(self) -> (PendingCallout, CalloutRequest) {
+        (PendingCallout(self.kind), self.callout)
     }
 }
 
 /// A call whose answer is not there yet.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a call that is taken is made, or reported as failed"]
-pub struct PendingErrand(Kind);
+pub struct PendingCallout(Kind);
 
 #[derive(Debug, PartialEq, Eq)]
 enum Kind {
@@ -49,7 +49,7 @@ enum Kind {
 
 /// What a call brought.
 #[derive(Debug)]
-pub enum ErrandAnswer {
+pub enum CalloutAnswer {
     /// An answer with these headers, `:status` among them.
     Answered(Headers),
     /// No answer: refused, timed out, or cut off.
@@ -58,7 +58,7 @@ pub enum ErrandAnswer {
     UnknownCluster,
 }
 
-impl ErrandAnswer {
+impl CalloutAnswer {
     /// The HTTP status, if there is one.
     fn status(&self) -> Option<u16> {
         match self {
@@ -70,12 +70,12 @@ impl ErrandAnswer {
 
 impl Filter {
     /// Takes the calls that are due, and writes down what may lag.
-    pub fn on_tick(&self, host: &impl Host, effects: &mut Effects) -> Vec<Errand> {
+    pub fn on_tick(&self, host: &impl Host, effects: &mut Effects) -> Vec<Callout> {
         self.witness.tick();
         budget::count_skipped(effects);
         self.learn_names(host, effects);
         self.learn_names_of_clients(host, effects);
-        let mut errands = Vec::new();
+        let mut callouts = Vec::new();
         for record in self.records() {
             record.write_events(host, effects);
             record.adopt(host, effects);
@@ -97,27 +97,27 @@ impl Filter {
             }
             bound_waits(&record, &breaker, host, effects);
             let check = record.take_check(&breaker, host, effects);
-            let errand = |(pending, callout)| Errand { kind: Kind::Check(pending), callout };
-            errands.extend(check.map(errand));
+            let callout = |(pending, callout)| Callout { kind: Kind::Check(pending), callout };
+            callouts.extend(check.map(callout));
         }
         let notifications = self.take_notifications(host, effects);
-        let errand = |(pending, callout)| Errand { kind: Kind::Notification(pending), callout };
-        errands.extend(notifications.into_iter().map(errand));
-        errands
+        let callout = |(pending, callout)| Callout { kind: Kind::Notification(pending), callout };
+        callouts.extend(notifications.into_iter().map(callout));
+        callouts
     }
 
     /// Writes down what a call brought.
-    pub fn on_errand_answer(
+    pub fn on_callout_answer(
         &self,
-        pending: PendingErrand,
-        answer: &ErrandAnswer,
+        pending: PendingCallout,
+        answer: &CalloutAnswer,
         host: &impl Host,
         effects: &mut Effects,
     ) {
         let status = answer.status();
-        let is_unknown = matches!(answer, ErrandAnswer::UnknownCluster);
+        let is_unknown = matches!(answer, CalloutAnswer::UnknownCluster);
         match pending.0 {
-            Kind::Check(check) if is_unknown => self.on_nobody_to_check(&check, host, effects),
+            Kind::Check(check) if is_unknown => self.on_nobody_to_check(check, host, effects),
             Kind::Check(check) => self.on_checked(check, status, host, effects),
             Kind::Notification(notification) => {
                 if let Some(notify) = self.config.notify.as_ref().filter(|_| is_unknown) {
@@ -131,7 +131,12 @@ impl Filter {
 }
 
 /// A success on the clean path is not written at once. Here it is, once for all workers.
-fn write_success(record: &Record<'_>, seen: &Breaker, host: &impl Host, effects: &mut Effects) {
+fn write_success(
+    record: &ServiceHandle<'_>,
+    seen: &Breaker,
+    host: &impl Host,
+    effects: &mut Effects,
+) {
     let now = host.now().wall;
     let last = seen.status(record.service.policy.mode).last_success.map_or(0, UnixTime::as_nanos);
     if now.as_nanos().saturating_sub(last) < SUCCESS_LAG_NANOS {
@@ -144,7 +149,12 @@ fn write_success(record: &Record<'_>, seen: &Breaker, host: &impl Host, effects:
 }
 
 /// Waits that are longer than any may be are cut short, though nobody calls.
-fn bound_waits(record: &Record<'_>, seen: &Breaker, host: &impl Host, effects: &mut Effects) {
+fn bound_waits(
+    record: &ServiceHandle<'_>,
+    seen: &Breaker,
+    host: &impl Host,
+    effects: &mut Effects,
+) {
     match seen.state() {
         // Its ramp is for calls alone.
         StateName::Closed => return,
@@ -164,7 +174,7 @@ fn bound_waits(record: &Record<'_>, seen: &Breaker, host: &impl Host, effects: &
 }
 
 /// Good calls that this worker has kept to itself.
-fn write_tally(record: &Record<'_>, host: &impl Host, effects: &mut Effects) {
+fn write_tally(record: &ServiceHandle<'_>, host: &impl Host, effects: &mut Effects) {
     let tally = record.tally();
     if tally.is_empty() {
         return;
@@ -172,13 +182,11 @@ fn write_tally(record: &Record<'_>, host: &impl Host, effects: &mut Effects) {
     let policy = &record.service.policy;
     let written = record.update(host, effects, |breaker| {
         let now = host.now();
-        breaker.credit(policy, &tally, now.monotonic);
-        let transition = breaker.review(policy, now, scrambled(now.monotonic.as_nanos()));
-        let mut begun = tally;
-        begun.begin(breaker);
-        Update::Changed(begun, transition)
+        breaker.merge(policy, &tally, now.monotonic);
+        let transition = breaker.evaluate(policy, now, scrambled(now.monotonic.as_nanos()));
+        Update::Changed(breaker.next_tally(&tally), transition)
     });
-    if let Ok(begun) = written {
-        record.set_tally(begun);
+    if let Ok(next) = written {
+        record.set_tally(next);
     }
 }

@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use breaker_filter::{Awaited, Effects, GivenUp, PendingErrand};
+use breaker_filter::{Awaited, Effects, GivenUp, PendingCallout};
 
 use crate::host::{self, LogLevel};
 use crate::root::Worker;
@@ -24,7 +24,7 @@ struct Contexts {
 /// Who waits for a call.
 pub(crate) enum Caller {
     Stream(u32),
-    Errand { root: u32, pending: PendingErrand },
+    Callout { root: u32, pending: PendingCallout },
 }
 
 impl Contexts {
@@ -188,9 +188,9 @@ fn answer(caller: Caller, headers: usize, body: usize) {
                 it.on_call_answer(headers, body, effects);
             });
         }
-        Caller::Errand { root, pending } => {
+        Caller::Callout { root, pending } => {
             if let Some(worker) = worker(root) {
-                worker.on_errand_answer(pending, headers);
+                worker.on_callout_answer(pending, headers);
             }
         }
     }

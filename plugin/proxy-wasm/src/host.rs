@@ -12,8 +12,8 @@ use std::ptr;
 use std::time::Duration;
 
 use breaker_filter::{
-    Callout, Headers, Host, Metric, Now, Peer, Property, Reply, StoreFault, SwapError, Timestamp,
-    UnixTime, Version,
+    CalloutRequest, Headers, Host, Metric, Now, Peer, Property, Reply, StoreFault, SwapError,
+    Timestamp, UnixTime, Version,
 };
 
 use self::functions::*;
@@ -329,7 +329,7 @@ pub(crate) fn act_for(stream: u32) {
 }
 
 /// Makes a call: the proxy's number of it. An error: it could not be made, and no answer will come.
-pub(crate) fn call(callout: &Callout) -> Result<u32, NotMade> {
+pub(crate) fn call(callout: &CalloutRequest) -> Result<u32, NotMade> {
     let headers = Headers::from_pairs(&callout.headers).into_serialized();
     // A map of nothing.
     let trailers = [0_u8; 4];

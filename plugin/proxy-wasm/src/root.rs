@@ -1,6 +1,6 @@
 //! One plugin configuration on one worker: configured once, ticking from then on.
 
-use breaker_filter::{Capability, Config, Effects, ErrandAnswer, Filter, PendingErrand};
+use breaker_filter::{CalloutAnswer, Capability, Config, Effects, Filter, PendingCallout};
 
 use crate::contexts::{self, Caller};
 use crate::host::{self, Buffer, LogLevel, Map, NotMade, Proxy};
@@ -58,20 +58,20 @@ impl Worker {
 
     pub(crate) fn on_tick(&self) {
         self.run(|effects| {
-            for errand in self.filter.on_tick(&self.proxy(), effects) {
-                let (pending, callout) = errand.into_parts();
-                match host::call(&callout) {
+            for callout in self.filter.on_tick(&self.proxy(), effects) {
+                let (pending, request) = callout.into_parts();
+                match host::call(&request) {
                     Ok(call) => {
-                        let ticks = self.filter.patience(callout.timeout);
-                        let caller = Caller::Errand { root: self.root, pending };
+                        let ticks = self.filter.patience(request.timeout);
+                        let caller = Caller::Callout { root: self.root, pending };
                         contexts::await_call(call, self.root, ticks, caller);
                     }
                     Err(not_made) => {
                         let answer = match not_made {
-                            NotMade::Failed => ErrandAnswer::Failed,
-                            NotMade::UnknownCluster => ErrandAnswer::UnknownCluster,
+                            NotMade::Failed => CalloutAnswer::Failed,
+                            NotMade::UnknownCluster => CalloutAnswer::UnknownCluster,
                         };
-                        self.filter.on_errand_answer(pending, &answer, &self.proxy(), effects);
+                        self.filter.on_callout_answer(pending, &answer, &self.proxy(), effects);
                     }
                 }
             }
@@ -85,13 +85,13 @@ impl Worker {
 
     /// The answer to a call of the timer's is there. No headers: the call was reset, its answer too
     /// large, or given up.
-    pub(crate) fn on_errand_answer(&self, pending: PendingErrand, headers: usize) {
+    pub(crate) fn on_callout_answer(&self, pending: PendingCallout, headers: usize) {
         let answer = match headers {
-            0 => ErrandAnswer::Failed,
-            _ => ErrandAnswer::Answered(host::headers(Map::CallResponse)),
+            0 => CalloutAnswer::Failed,
+            _ => CalloutAnswer::Answered(host::headers(Map::CallResponse)),
         };
         self.run(|effects| {
-            self.filter.on_errand_answer(pending, &answer, &self.proxy(), effects);
+            self.filter.on_callout_answer(pending, &answer, &self.proxy(), effects);
         });
     }
 }

@@ -3,9 +3,9 @@
 use std::rc::Rc;
 
 use breaker_filter::{
-    AnswerHead, Callout, Effects, Exchange, FallbackAnswer, FallbackVerdict, Headers, Piece,
-    REPLACED_STATUS, Replacement, RequestAction, RequestVerdict, ResponseVerdict, Substitute, Told,
-    TrailersVerdict, Way,
+    AnswerHead, CalloutRequest, Effects, Exchange, FallbackAnswer, FallbackVerdict, Headers, Piece,
+    REPLACED_STATUS, Replacement, RequestAction, RequestVerdict, ResponseAnnotations,
+    ResponseVerdict, Substitute, TrailersVerdict, Way,
 };
 
 use crate::contexts::{self, Caller};
@@ -78,7 +78,7 @@ impl Stream {
         let verdict =
             worker.filter.on_response(exchange, head, end_of_stream, &worker.proxy(), effects);
         let action = match verdict {
-            ResponseVerdict::Continue(Told::NOTHING) => Action::Continue,
+            ResponseVerdict::Continue(ResponseAnnotations::NOTHING) => Action::Continue,
             verdict => self.carry_out(verdict, effects),
         };
         if end_of_stream && action == Action::Continue {
@@ -132,7 +132,7 @@ impl Stream {
     }
 
     /// Makes the call that an answer is held back for, if one may be.
-    fn ask(&self, callout: &Callout, effects: &mut Effects) -> Option<u32> {
+    fn ask(&self, callout: &CalloutRequest, effects: &mut Effects) -> Option<u32> {
         if !contexts::may_wait() {
             return None;
         }
@@ -243,7 +243,7 @@ fn carry_out(verdict: RequestVerdict) -> Action {
 }
 
 /// Sets headers of the answer, and removes what it says itself in the filter's name.
-fn tell(told: Told) {
+fn tell(told: ResponseAnnotations) {
     for name in told.removed() {
         host::remove_header(Map::Response, name);
     }

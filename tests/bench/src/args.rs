@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::Result;
 use clap::Parser;
 use envoy_harness::repo_root;
 
@@ -29,9 +30,9 @@ pub(crate) struct Args {
     /// The module to measure. Given several times, as `name=path`, builds are compared.
     #[arg(long, value_name = "[NAME=]PATH", value_parser = module)]
     pub(crate) module: Vec<Module>,
-    /// The empty filter's module.
-    #[arg(long, value_name = "PATH", default_value_os_t = wasm("empty_filter"))]
-    pub(crate) empty: PathBuf,
+    /// The empty filter's module, if it is to be another than the one of this repository.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) empty: Option<PathBuf>,
     /// A configuration (JSON) for the module, instead of one service with a fallback and a health
     /// check. It has to have a service that matches `GET /`.
     #[arg(long, value_name = "PATH")]
@@ -58,17 +59,22 @@ pub(crate) struct Module {
 }
 
 impl Args {
-    /// The modules under comparison: those given, else what `make wasm` builds.
-    pub(crate) fn modules(&self) -> Vec<Module> {
+    /// The modules under comparison: those given, else the one of this repository.
+    ///
+    /// # Errors
+    /// When that cannot be built, as below.
+    pub(crate) fn modules(&self) -> Result<Vec<Module>> {
         if self.module.is_empty() {
-            return vec![Module { name: "edge breaker".to_owned(), path: wasm("edge_breaker") }];
+            let path = artifacts::proxy_wasm()?;
+            return Ok(vec![Module { name: "edge breaker".to_owned(), path }]);
         }
-        self.module.clone()
+        Ok(self.module.clone())
     }
-}
 
-fn wasm(name: &str) -> PathBuf {
-    repo_root().join("target/wasm").join(name).with_extension("wasm")
+    /// The module of the empty filter.
+    pub(crate) fn empty(&self) -> Result<PathBuf> {
+        self.empty.clone().map_or_else(artifacts::empty_filter, Ok)
+    }
 }
 
 /// Reads `name=path`, or a path whose file gives the name.

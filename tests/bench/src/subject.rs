@@ -53,7 +53,7 @@ pub(crate) fn subjects(args: &Args) -> Result<Vec<Subject>> {
         Subject {
             name: "empty filter".to_owned(),
             kind: Kind::Empty,
-            filter: Some(Wasm::new("empty", existing(&args.empty)?).build()),
+            filter: Some(Wasm::new("empty", existing(&args.empty()?)?).build()),
         },
         Subject { name: "two lines of Lua".to_owned(), kind: Kind::Lua, filter: Some(lua(LUA)) },
         Subject {
@@ -63,7 +63,7 @@ pub(crate) fn subjects(args: &Args) -> Result<Vec<Subject>> {
         },
     ];
     let configuration = configuration(args)?;
-    for module in args.modules() {
+    for module in args.modules()? {
         let filter = Wasm::new("edge_breaker", existing(&module.path)?).vm_id("edge-breaker");
         subjects.push(Subject {
             name: module.name,
@@ -156,6 +156,6 @@ fn calls() -> Result<PathBuf> {
 }
 
 fn existing(module: &Path) -> Result<&Path> {
-    ensure!(module.exists(), "{} is not there: run `make wasm`", module.display());
+    ensure!(module.exists(), "{} is not there", module.display());
     Ok(module)
 }

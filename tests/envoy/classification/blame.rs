@@ -51,7 +51,7 @@ async fn three_unfinished(edge: &Edge) -> Result<()> {
 }
 
 #[tokio::test]
-async fn whoever_does_not_finish_a_request_says_nothing_of_the_service() -> Result<()> {
+async fn a_client_that_does_not_finish_its_request_says_nothing_of_the_service() -> Result<()> {
     let short = json!("0.4s");
     for (field, value) in [
         ("request_timeout", short.clone()),
@@ -248,7 +248,7 @@ async fn a_status_that_is_none_is_a_failure() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_a_service_says_of_a_breaker_is_removed() -> Result<()> {
+async fn headers_of_a_service_about_a_breaker_are_removed() -> Result<()> {
     let boastful = RawUpstream::answering(
         "HTTP/1.1 200 OK\r\ncontent-length: 0\r\nX-Circuit-Breaker-State: OPEN\r\n\
          x-circuit-breaker-fallback: cluster\r\nx-circuit-breaker-fallback: stale\r\n\r\n",

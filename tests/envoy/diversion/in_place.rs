@@ -191,8 +191,7 @@ fn is_the_fallbacks(response: &Response, asked: &str) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_answer_in_the_place_of_a_failed_one_passes_other_filters_and_stays_as_it_is()
--> Result<()> {
+async fn an_answer_that_replaces_a_failed_one_passes_other_filters_unchanged() -> Result<()> {
     for workers in [1, 2, 4] {
         let site = Site::open(workers, plugin(&json!({ "cluster": "other" })), &[]).await?;
         for failing in FAILING {
@@ -214,7 +213,7 @@ async fn an_answer_in_the_place_of_a_failed_one_passes_other_filters_and_stays_a
 }
 
 #[tokio::test]
-async fn a_connection_is_good_for_more_after_each_of_them() -> Result<()> {
+async fn a_connection_can_be_used_again_after_each_replaced_answer() -> Result<()> {
     let site = Site::open(1, plugin(&json!({ "cluster": "other" })), &[]).await?;
     for client in [Client::new(), Client::http2()] {
         for failing in FAILING {
@@ -259,8 +258,7 @@ fn mapper() -> Result<Value> {
 }
 
 #[tokio::test]
-async fn where_a_failed_answer_is_a_bare_head_the_other_one_is_the_proxys_own_reply() -> Result<()>
-{
+async fn the_answer_that_replaces_a_bare_head_is_the_proxys_own_reply() -> Result<()> {
     let site = Site::open(1, plugin(&json!({ "cluster": "other" })), &[]).await?;
     for client in [Client::new(), Client::http2()] {
         let response = site.ask(&client, "GET", &format!("{BARE}?200")).await?;
@@ -272,7 +270,7 @@ async fn where_a_failed_answer_is_a_bare_head_the_other_one_is_the_proxys_own_re
 }
 
 #[tokio::test]
-async fn a_mapper_leaves_what_the_filter_answers_by_itself_as_it_is() -> Result<()> {
+async fn a_mapper_leaves_the_filters_own_answers_unchanged() -> Result<()> {
     let mappers = [mapper()?];
     let mut plugin = plugin(&json!({ "cluster": "other" }));
     let response = json!({ "response": {
@@ -311,7 +309,7 @@ async fn a_mapper_leaves_what_the_filter_answers_by_itself_as_it_is() -> Result<
 }
 
 #[tokio::test]
-async fn what_the_service_says_of_who_may_read_is_heeded_for_the_fallbacks_answer() -> Result<()> {
+async fn the_services_headers_about_who_may_read_stay_in_the_fallbacks_answer() -> Result<()> {
     let service = Upstream::start(|_| async {
         let answer = http::Response::builder().status(503);
         let answer = answer.header("access-control-allow-origin", ORIGIN).header("vary", "origin");

@@ -19,7 +19,7 @@ fn to_cluster(name: &str) -> Value {
 }
 
 #[tokio::test]
-async fn the_fallback_cluster_is_told_which_breaker_diverted_the_request_and_why() -> Result<()> {
+async fn the_fallback_cluster_learns_which_breaker_diverted_the_request_and_why() -> Result<()> {
     let fallback = Upstream::echo().await?;
     let edge = Edge::setup(plugin(&to_cluster("echo")))
         .cluster(cluster("echo", fallback.address()))
@@ -104,7 +104,7 @@ async fn without_a_fallback_the_answer_says_when_to_come_again() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_grpc_call_is_told_by_grpcs_own_status() -> Result<()> {
+async fn a_diverted_grpc_call_gets_grpcs_own_status() -> Result<()> {
     let edge = Edge::start(plugin(&json!({})), 1).await?;
     trip(&edge).await?;
     let mut request = edge.request("POST", "/payment.Service/Charge", full(&[0; 5][..]))?;
@@ -117,7 +117,7 @@ async fn a_grpc_call_is_told_by_grpcs_own_status() -> Result<()> {
 }
 
 #[tokio::test]
-async fn answers_tell_the_state_as_far_as_they_may() -> Result<()> {
+async fn answers_show_the_state_as_configured() -> Result<()> {
     for (exposed, when_closed, when_open) in [
         ("always", Some("CLOSED"), Some("OPEN")),
         ("fallback", None, Some("OPEN")),
@@ -235,7 +235,7 @@ async fn a_request_that_is_not_diverted_streams_both_ways_too() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_state_that_is_told_is_this_breakers_alone() -> Result<()> {
+async fn the_state_that_is_shown_is_this_breakers_alone() -> Result<()> {
     // Services behind breakers of their own tell of these.
     let telling = Upstream::start(|_| async {
         let response = http::Response::builder()
@@ -263,7 +263,7 @@ async fn the_state_that_is_told_is_this_breakers_alone() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_route_that_is_missing_is_counted_and_told() -> Result<()> {
+async fn a_route_that_is_missing_is_counted_and_logged() -> Result<()> {
     let edge =
         Edge::setup(plugin(&to_cluster("fallback"))).without_diverted_route().start().await?;
     trip(&edge).await?;

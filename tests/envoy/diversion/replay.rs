@@ -188,7 +188,7 @@ async fn a_call_that_took_too_long_is_answered_by_the_fallback_too() -> Result<(
 }
 
 #[tokio::test]
-async fn where_the_fallback_fails_the_failure_passes_as_it_is() -> Result<()> {
+async fn a_failure_passes_unchanged_where_the_fallback_fails() -> Result<()> {
     let nobody = Refusing::bind()?;
     let hanging = Upstream::start(|_| std::future::pending()).await?;
     let closing = RawUpstream::answering("").await?;
@@ -336,7 +336,7 @@ async fn a_long_answer_of_the_fallback_is_sent_whole() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_the_fallback_is_sent_is_the_original_request() -> Result<()> {
+async fn the_fallback_gets_the_original_request() -> Result<()> {
     let fallback = Upstream::echo().await?;
     let echo = json!({ "cluster": "echo", "host": "fallback.internal" });
     let edge =

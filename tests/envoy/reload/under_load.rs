@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
 use super::Changing;
-use crate::load::WITHIN;
+use edge_breaker_tests::load::WITHIN;
 
 const UPDATES: u32 = 20;
 const BETWEEN: Duration = Duration::from_secs(1);

@@ -132,7 +132,7 @@ async fn a_client_does_not_get_past_filters_with_rules_by_route() -> Result<()> 
 
 /// Which is why docs/envoy.md asks for it.
 #[tokio::test]
-async fn without_the_removal_a_client_gets_past_all_of_them() -> Result<()> {
+async fn without_the_removal_a_client_gets_past_all_filters_with_rules_by_route() -> Result<()> {
     assert_eq!(reach_the_guarded(false).await?, [8; 4]);
     Ok(())
 }

@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use edge_breaker_tests::PAYMENT;
 use edge_breaker_tests::steering::{OWN_HEADERS, ROUTER_HEADERS};
 use edge_breaker_tests::steering::{manager, removed};
-use edge_breaker_tests::{PAYMENT, module};
 use envoy_harness::client::Client;
 use envoy_harness::{EnvoyOptions, Sample};
 use recipe_services::{Ports, Services};
@@ -31,7 +31,6 @@ const STEERING: [(&str, &str); 3] = [
 
 /// The recipe with clients on this machine trusted, and nothing or all of its removal left.
 async fn recipe(removal: bool) -> Result<Edge> {
-    module()?;
     let services = Services::start(Ports::default()).await?;
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     let mut config = Sample::load("envoy/recipe.yaml")?
@@ -51,7 +50,7 @@ async fn recipe(removal: bool) -> Result<Edge> {
     let envoy = EnvoyOptions::new(config).start().await?;
     let address = envoy.listener_addr("ingress").await?;
     let admin = envoy.listener_addr("breaker-admin").await?;
-    Ok(Edge { envoy, services, client: Client::new(), address, admin })
+    Ok(Edge { envoy: envoy.into(), services, client: Client::new(), address, admin })
 }
 
 /// How often the service is called for each of these, and how that ends. The service takes longer than a moment.
@@ -70,19 +69,19 @@ async fn calls(removal: bool) -> Result<Vec<(u64, u16)>> {
 }
 
 #[tokio::test]
-async fn a_trusted_client_steers_neither_retries_nor_time_limits_of_the_sample() -> Result<()> {
+async fn a_trusted_client_controls_neither_retries_nor_time_limits_of_the_sample() -> Result<()> {
     assert_eq!(calls(true).await?, [(1, 200); 3]);
     Ok(())
 }
 
 #[tokio::test]
-async fn without_the_removal_a_trusted_client_steers_both() -> Result<()> {
+async fn without_the_removal_a_trusted_client_controls_retries_and_time_limits() -> Result<()> {
     assert_eq!(calls(false).await?, [(6, 200), (3, 200), (1, 504)]);
     Ok(())
 }
 
 #[test]
-fn the_sample_removes_all_that_steers_and_nothing_else() -> Result<()> {
+fn the_sample_removes_all_headers_that_control_the_router_and_no_others() -> Result<()> {
     let wanted: Vec<_> = OWN_HEADERS.iter().chain(&ROUTER_HEADERS).copied().collect();
     assert_eq!(removed(&early_removal()?), wanted);
     Ok(())

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -63,13 +62,11 @@ impl Workshop {
 
     fn cargo(&self) -> Result<Vec<u8>> {
         let target = self.copy.with_file_name("build");
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let output = Command::new(cargo)
-            .args(["build", "--offline", "--quiet", "-p", "breaker-proxy-wasm"])
-            .args(["--target", "wasm32-wasip1", "--profile", "mutant", "--target-dir"])
+        let output = artifacts::cargo(&self.copy, "wasm32-wasip1")
+            .args(["--offline", "--quiet", "-p", "breaker-proxy-wasm"])
+            .args(["--profile", "mutant", "--target-dir"])
             .arg(&target)
-            .current_dir(&self.copy)
-            .env_remove("RUSTFLAGS")
+            .env("CARGO_INCREMENTAL", "1")
             .output()
             .context("cargo")?;
         if !output.status.success() {

@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Result;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::Listener;
+use crate::EnvoyOptions;
 
 /// A file of listeners that Envoy watches. Writing it is an update of the configuration.
 ///
@@ -15,7 +17,7 @@ use super::Listener;
 /// `listener_manager.lds.update_rejected`.
 #[derive(Debug)]
 pub struct LdsFile {
-    directory: TempDir,
+    directory: Arc<TempDir>,
 }
 
 impl LdsFile {
@@ -24,8 +26,14 @@ impl LdsFile {
     /// # Errors
     /// When it cannot be written.
     pub fn new(listeners: Vec<Listener>) -> Result<Self> {
-        let file = Self { directory: tempfile::Builder::new().prefix("lds-").tempdir()? };
+        let file = Self { directory: EnvoyOptions::new_directory()? };
         file.write(listeners)?;
+        Ok(file)
+    }
+
+    pub(crate) fn within(directory: Arc<TempDir>) -> Result<Self> {
+        let file = Self { directory };
+        file.write(Vec::new())?;
         Ok(file)
     }
 
@@ -56,7 +64,7 @@ impl LdsFile {
 /// Envoy counts in `cluster_manager.cds.update_success` what it has taken.
 #[derive(Debug)]
 pub struct CdsFile {
-    directory: TempDir,
+    directory: Arc<TempDir>,
 }
 
 impl CdsFile {
@@ -65,7 +73,11 @@ impl CdsFile {
     /// # Errors
     /// When it cannot be written.
     pub fn new() -> Result<Self> {
-        let file = Self { directory: tempfile::Builder::new().prefix("cds-").tempdir()? };
+        Self::within(EnvoyOptions::new_directory()?)
+    }
+
+    pub(crate) fn within(directory: Arc<TempDir>) -> Result<Self> {
+        let file = Self { directory };
         file.write([])?;
         Ok(file)
     }

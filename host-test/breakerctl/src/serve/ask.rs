@@ -6,12 +6,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use host_test_proxy_wasm::Headers;
 use http_body_util::BodyExt as _;
 use hyper::Response;
 use hyper::body::{Body as _, Incoming};
 use hyper_util::client::legacy::{Error, ResponseFuture};
 use tokio::time::{Sleep, sleep};
-use wasm_host::Headers;
 
 use super::message;
 use super::pipe::{Sink, Source, pipe};

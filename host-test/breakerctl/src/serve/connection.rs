@@ -5,13 +5,13 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use host_test_proxy_wasm::Worker;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
-use wasm_host::Worker;
 
 use super::drain::{Accepted, Phase};
 use super::exchange;

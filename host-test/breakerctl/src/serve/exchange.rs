@@ -8,11 +8,11 @@ use std::rc::Rc;
 
 use anyhow::Context as _;
 use bytes::Bytes;
+use host_test_proxy_wasm::{Event, Headers, Part, StreamId};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Frame, Incoming};
 use hyper::{Request, Response};
 use tokio::sync::{mpsc, oneshot};
-use wasm_host::{Event, Headers, Part, StreamId};
 
 use super::ask::{Ask, Step};
 use super::message;

@@ -1,9 +1,9 @@
 //! Heads of messages, between the form that goes over the wire and the form that a filter sees.
 
 use bytes::Bytes;
+use host_test_proxy_wasm::Headers;
 use hyper::header::{CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Request, Response, http};
-use wasm_host::Headers;
 
 use super::pipe::Source;
 

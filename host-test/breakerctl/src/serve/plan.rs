@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use wasm_host::Headers;
+use host_test_proxy_wasm::Headers;
 
 use crate::removal::Removal;
 

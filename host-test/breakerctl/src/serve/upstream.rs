@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
+use host_test_proxy_wasm::Headers;
 use hyper::http::uri::Authority;
 use hyper::{Request, http};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{Client, Error, ResponseFuture};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use wasm_host::Headers;
 
 use super::message;
 use super::pipe::Source;

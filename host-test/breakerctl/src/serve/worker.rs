@@ -7,11 +7,11 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use http_body_util::{BodyExt as _, Limited};
-use tokio::sync::{mpsc, watch};
-use wasm_host::{
+use host_test_proxy_wasm::{
     Call, CallAnswer, Event, FailurePolicy, Headers, LogLevel, Plugin, Process, StreamId, Worker,
 };
+use http_body_util::{BodyExt as _, Limited};
+use tokio::sync::{mpsc, watch};
 
 use super::drain::Phase;
 use super::message;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use wasm_host::{
+use host_test_proxy_wasm::{
     Call as Callout, CallAnswer, Event, Headers, Part, Plugin, Process, StreamId, Worker,
 };
 

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::Context as _;
-use module_host::ModuleHost;
+use hosts::ModuleHost;
 use scenario::{Scenario, Status, play};
 use serde::Serialize;
 

@@ -194,7 +194,7 @@ fn only_the_plugins_asked_for_are_checked() {
 }
 
 #[test]
-fn what_cannot_be_checked_is_wrong_usage() {
+fn a_file_that_cannot_be_checked_is_wrong_usage() {
     for (args, said) in [
         (&["check", "nowhere.yaml"][..], "reading nowhere.yaml"),
         (&["check", "docs/glossary.md"], "docs/glossary.md"),

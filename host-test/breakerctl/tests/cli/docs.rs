@@ -30,7 +30,7 @@ fn the_examples_of_the_page_print_what_it_shows() {
         let args = command.strip_prefix("$ breakerctl ").expect(command).split(' ');
         let mut tool = breakerctl();
         tool.args(args).current_dir(room.path());
-        tool.env("EDGE_BREAKER_WASM", repository().join("target/wasm/edge_breaker.wasm"));
+        tool.env("EDGE_BREAKER_WASM", artifacts::proxy_wasm().unwrap());
         let ran = Ran::from(tool.output().unwrap());
         assert_eq!(ran.stdout.trim_end(), shown, "{command}: {ran:?}");
     }

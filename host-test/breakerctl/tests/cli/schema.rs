@@ -5,7 +5,7 @@ use std::fs;
 use crate::support::{repository, run};
 
 #[test]
-fn it_prints_the_schema_that_is_handed_out() {
+fn the_command_prints_the_schema_that_is_published() {
     let ran = run(&["schema"]);
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
     let file = fs::read_to_string(repository().join("envoy/edge-breaker.schema.json")).unwrap();
@@ -16,7 +16,7 @@ fn it_prints_the_schema_that_is_handed_out() {
 }
 
 #[test]
-fn it_helps_with_an_example_of_itself() {
+fn the_command_shows_an_example_of_itself_as_help() {
     let ran = run(&["schema", "--help"]);
     assert_eq!(ran.code, Some(0));
     assert!(ran.stdout.contains("  breakerctl schema >"), "{ran:?}");

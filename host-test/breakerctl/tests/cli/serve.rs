@@ -288,7 +288,7 @@ fn a_client_chooses_no_route_by_the_breakers_header() {
 }
 
 #[test]
-fn what_cannot_be_served_is_told_before_anything_is_listened_on() {
+fn a_configuration_that_cannot_be_served_is_reported_before_any_port_is_opened() {
     let room = tempfile::tempdir().unwrap();
     let file = room.path().join("config.json");
     std::fs::write(&file, "{ \"services\": [] }").unwrap();

@@ -160,7 +160,7 @@ fn every_scenario_goes_as_it_says() {
 }
 
 #[test]
-fn what_a_scenario_expects_and_does_not_happen_is_a_no_with_its_line() {
+fn an_expectation_of_a_scenario_that_fails_is_shown_with_its_line() {
     let name = "three-failures-in-a-row-trip-the-breaker.yaml";
     let file = scenarios().into_iter().find(|file| file.ends_with(name)).unwrap();
     let room = tempfile::tempdir().unwrap();

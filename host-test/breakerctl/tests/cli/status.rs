@@ -38,7 +38,7 @@ fn an_open_service_answers_no_and_a_closed_one_yes() {
 }
 
 #[test]
-fn json_has_all_that_the_admin_api_tells() {
+fn json_has_all_that_the_admin_api_shows() {
     let admin = two();
     let all = status(&admin, &["--json"]).json();
     assert_eq!(all["services"][0], service("payment-service", "OPEN", 3));
@@ -46,7 +46,7 @@ fn json_has_all_that_the_admin_api_tells() {
 }
 
 #[test]
-fn an_unknown_service_is_told_with_those_there_are() {
+fn an_unknown_service_is_reported_with_the_existing_ones() {
     let ran = status(&two(), &["paymnet"]);
     assert_eq!(ran.code, Some(2));
     assert!(ran.stderr.contains("payment-service, stock"), "{ran:?}");
@@ -78,7 +78,7 @@ fn a_token_may_be_in_a_file() {
 }
 
 #[test]
-fn why_there_are_no_breakers_is_told() {
+fn the_reason_for_having_no_breakers_is_reported() {
     let admin = Admin::start(Vec::new(), None);
     let ran = status(&admin, &[]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
@@ -90,7 +90,7 @@ fn why_there_are_no_breakers_is_told() {
 }
 
 #[test]
-fn an_address_that_cannot_be_asked_is_told_with_one_that_can() {
+fn an_address_that_cannot_be_asked_is_reported_with_one_that_can() {
     for url in ["https://127.0.0.1:10001/circuit-breaker", "127.0.0.1:10001"] {
         let ran = run(&["status", "--admin", url]);
         assert_eq!(ran.code, Some(2), "{ran:?}");
@@ -99,7 +99,7 @@ fn an_address_that_cannot_be_asked_is_told_with_one_that_can() {
 }
 
 #[test]
-fn where_nobody_answers_the_remedy_is_told() {
+fn an_admin_api_that_does_not_answer_is_reported_with_the_remedy() {
     // A port that was free a moment ago.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let url = format!("http://127.0.0.1:{port}/circuit-breaker");
@@ -111,7 +111,7 @@ fn where_nobody_answers_the_remedy_is_told() {
 }
 
 #[test]
-fn a_wrong_prefix_is_told_apart_from_a_proxy_that_is_down() {
+fn a_wrong_prefix_is_distinguished_from_a_proxy_that_is_down() {
     let admin = two();
     let ran = run(&["status", "--admin", &admin.url().replace("circuit-breaker", "elsewhere")]);
     assert_eq!(ran.code, Some(2));

@@ -35,7 +35,7 @@ fn each_command_does_what_it_says_to_the_service_that_is_named() {
 }
 
 #[test]
-fn a_pattern_steers_several_only_if_all_are_meant() {
+fn a_pattern_changes_several_services_only_with_all() {
     let admin = three();
     let ran = steer(&admin, &["open", "host=*"]);
     assert_eq!(ran.code, Some(2), "{ran:?}");
@@ -52,7 +52,7 @@ fn a_pattern_steers_several_only_if_all_are_meant() {
 }
 
 #[test]
-fn an_unknown_service_is_told_with_those_there_are_and_nothing_is_changed() {
+fn an_unknown_service_is_reported_with_the_existing_ones_and_nothing_is_changed() {
     let admin = three();
     let ran = steer(&admin, &["open", "payment-service", "paymnet"]);
     assert_eq!(ran.code, Some(2), "{ran:?}");
@@ -62,7 +62,7 @@ fn an_unknown_service_is_told_with_those_there_are_and_nothing_is_changed() {
 }
 
 #[test]
-fn what_was_done_before_a_failure_is_told() {
+fn commands_that_were_done_before_a_failure_are_reported() {
     let admin = Admin::start(vec![service("a", "CLOSED", 0), service("b", "STUCK", 0)], None);
     let ran = steer(&admin, &["open", "--all"]);
     assert_eq!(ran.code, Some(2), "{ran:?}");
@@ -72,7 +72,7 @@ fn what_was_done_before_a_failure_is_told() {
 }
 
 #[test]
-fn whoever_may_not_steer_is_told_what_it_takes() {
+fn a_user_without_access_is_told_the_remedy() {
     let admin = Admin::start(vec![service("a", "CLOSED", 0)], Some("s3cret"));
     for args in [&["open", "a"][..], &["open", "a", "--token", "wrong"]] {
         let ran = steer(&admin, args);

@@ -1,15 +1,17 @@
 //! Runs the tool.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output};
 
 /// Where the repository is.
 pub(crate) fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+    artifacts::root()
 }
 
-/// The tool, to be run from the root of the repository, as the examples are.
+/// The tool, to be run from the root of the repository, as the examples are: the module is where it
+/// looks for it.
 pub(crate) fn breakerctl() -> Command {
+    artifacts::proxy_wasm().expect("the module");
     let mut command = Command::new(env!("CARGO_BIN_EXE_breakerctl"));
     command
         .current_dir(repository())

@@ -1,13 +1,13 @@
 //! What an answer says of the service.
 
-use component_host::types::Origin;
-use component_host::{WALL_START, field};
+use host_test_component::types::Origin;
+use host_test_component::{WALL_START, field};
 use serde_json::json;
 
 use crate::world::{World, ending, get, head, head_by};
 
 #[test]
-fn who_gave_an_answer_matters_more_than_its_status() {
+fn the_origin_of_an_answer_matters_more_than_its_status() {
     for (origin, status, outcome) in [
         (Origin::Service, 503, "failure"),
         (Origin::Service, 404, "success"),
@@ -33,7 +33,7 @@ fn an_overflow_counts_as_configured() {
 }
 
 #[test]
-fn how_a_good_answer_ends_decides() {
+fn the_end_of_a_good_answer_decides_its_outcome() {
     for (origin, outcome) in
         [(Origin::Service, "success"), (Origin::Fault, "failure"), (Origin::TooLong, "ignored")]
     {

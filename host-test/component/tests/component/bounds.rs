@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use component_host::types::{Command, Ending, Origin, ResponseHead};
-use component_host::{Guard, Shared, field};
+use host_test_component::types::{Command, Ending, Origin, ResponseHead};
+use host_test_component::{Guard, Shared, field};
 use serde_json::{Value, json};
 
 use crate::world::{get, head, instance};

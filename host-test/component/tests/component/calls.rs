@@ -1,7 +1,7 @@
 //! Requests: admitted, diverted, answered, abandoned.
 
-use component_host::types::{Field, Origin, RequestVerdict, ResponseVerdict, State};
-use component_host::{Shared, field};
+use host_test_component::types::{Field, Origin, RequestVerdict, ResponseVerdict, State};
+use host_test_component::{Shared, field};
 use serde_json::{Value, json};
 
 use crate::world::{World, get, head, instance};
@@ -26,7 +26,7 @@ fn a_call_to_a_healthy_service_passes_and_is_counted() {
 }
 
 #[test]
-fn before_it_is_configured_an_instance_lets_everything_pass() {
+fn an_instance_without_a_configuration_lets_everything_pass() {
     let mut guard = instance(&Shared::new());
     let admission = guard.request(&get("/")).unwrap();
     assert_eq!((admission.call, admission.verdict), (None, RequestVerdict::Pass));
@@ -35,7 +35,7 @@ fn before_it_is_configured_an_instance_lets_everything_pass() {
 }
 
 #[test]
-fn a_request_that_no_service_matches_need_not_be_told_of() {
+fn the_end_of_a_request_that_no_service_matches_need_not_be_reported() {
     let mut world = World::one(&json!({"match": {"hosts": ["other.example.com"]}}));
     let admission = world.request(0);
     assert_eq!((admission.call, admission.verdict), (None, RequestVerdict::Pass));
@@ -139,7 +139,7 @@ fn a_clients_own_copies_of_the_headers_are_removed() {
 }
 
 #[test]
-fn where_a_request_goes_is_not_believed_if_the_client_may_have_chosen_it() {
+fn a_cluster_that_the_client_may_have_chosen_is_not_trusted() {
     let mut world = World::one(&json!({"match": {"clusters": ["payment"]}}));
     let mut request = get("/");
     request.cluster = Some("payment".to_owned());
@@ -165,7 +165,7 @@ fn an_abandoned_call_says_nothing_about_the_service() {
 }
 
 #[test]
-fn an_abandoned_trial_gives_its_place_back() {
+fn an_abandoned_trial_frees_its_slot() {
     let mut world = World::one(&json!({"half_open": {"permitted_calls": 1}}));
     world.await_trials();
     let trial = world.admitted(0);

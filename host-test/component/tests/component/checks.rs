@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use component_host::types::{RequestVerdict, State};
+use host_test_component::types::{RequestVerdict, State};
 use serde_json::{Value, json};
 
 use crate::world::World;

@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use component_host::types::{MetricKind, RequestVerdict, State};
-use component_host::{Shared, WALL_START};
+use host_test_component::types::{MetricKind, RequestVerdict, State};
+use host_test_component::{Shared, WALL_START};
 use serde_json::json;
 
 use crate::world::{World, config, get, instance};
 
 #[test]
-fn a_wrong_configuration_is_refused_with_place_value_and_remedy() {
+fn a_wrong_configuration_is_refused_with_path_value_and_remedy() {
     for (config, path, value, remedy, message) in [
         (
             json!({"services": [{"name": "a", "open": {"wait_duration": "5 parsecs"}}]}),
@@ -97,7 +97,7 @@ fn calls_and_checks_keep_the_configuration_they_began_with() {
 }
 
 #[test]
-fn what_calls_of_a_replaced_configuration_bring_is_written_down_while_any_is_under_way() {
+fn results_of_a_replaced_configuration_are_written_while_any_call_is_under_way() {
     let mut world = World::one(&json!({}));
     let calls = [world.admitted(0), world.admitted(0)];
     world.workers[0].configure(&config(&json!({}))).unwrap().unwrap();
@@ -114,7 +114,7 @@ fn what_calls_of_a_replaced_configuration_bring_is_written_down_while_any_is_und
 }
 
 #[test]
-fn effects_name_only_metrics_that_were_told_in_advance() {
+fn effects_name_only_metrics_that_were_defined_in_advance() {
     let mut world = World::one(&json!({}));
     let told: BTreeSet<_> = world.configured.metrics.iter().map(|m| m.name.clone()).collect();
     assert_eq!(told.len(), world.configured.metrics.len(), "each once");
@@ -133,7 +133,7 @@ fn effects_name_only_metrics_that_were_told_in_advance() {
 }
 
 #[test]
-fn all_services_are_told_and_each_has_its_own_record() {
+fn all_services_are_reported_and_each_has_its_own_record() {
     let shared = Shared::new();
     let mut guard = instance(&shared);
     let services = json!([

@@ -24,14 +24,12 @@ fn the_component_offers_the_breaker_and_nothing_else() {
 
 #[test]
 fn the_component_stays_small() {
-    let path =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/wasm/edge_breaker_component.wasm");
-    let size = fs::metadata(path).unwrap().len();
+    let size = fs::metadata(artifacts::component().unwrap()).unwrap().len();
     assert!(size <= LARGEST, "{size} bytes, more than {LARGEST}");
 }
 
 #[test]
-fn whatever_is_declared_in_the_world_is_documented() {
+fn every_declaration_in_the_world_is_documented() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");
     let mut declared = 0;
     for file in fs::read_dir(folder).unwrap() {

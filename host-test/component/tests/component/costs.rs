@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use component_host::field;
-use component_host::types::{
+use host_test_component::field;
+use host_test_component::types::{
     Command, Ending, Origin, RequestVerdict, ResponseHead, ResponseVerdict, State,
 };
 use serde_json::{Value, json};

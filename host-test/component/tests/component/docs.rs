@@ -8,13 +8,12 @@ use std::path::Path;
 mod example;
 
 const PAGE: &str = include_str!("../../../../docs/component.md");
-const COMPONENT: &str = "../../target/wasm/edge_breaker_component.wasm";
 const WENT: [&str; 4] =
     ["to the service", "to the service", "to the service", "to payment-fallback"];
 
 #[test]
 fn the_example_in_rust_goes_as_the_page_says() {
-    let went = example::run(&Path::new(env!("CARGO_MANIFEST_DIR")).join(COMPONENT)).unwrap();
+    let went = example::run(&artifacts::component().unwrap()).unwrap();
     assert_eq!(went, WENT);
 }
 
@@ -51,15 +50,15 @@ fn run_in_an_empty_folder(language: &str, example: &str) -> String {
         run(&folder, &install);
         fs::write(installed, &install).unwrap();
     }
-    for file in [COMPONENT, example] {
-        let file = here.join(file);
+    for file in [artifacts::component().unwrap(), here.join(example)] {
         fs::copy(&file, folder.join(file.file_name().unwrap())).unwrap();
     }
     run(&folder, &rest.join("\n"))
 }
 
 fn run(folder: &Path, lines: &str) -> String {
-    let output = node_packages::shell(lines).unwrap().current_dir(folder).output().unwrap();
+    let output =
+        host_test_component::node::shell(lines).unwrap().current_dir(folder).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{lines}\n{said}");
     String::from_utf8(output.stdout).unwrap()

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use component_host::field;
-use component_host::types::{
+use fastrand::Rng;
+use host_test_component::field;
+use host_test_component::types::{
     Answer, Ending, Field, Origin, RequestHead, ResponseHead, ResponseVerdict, State,
 };
-use fastrand::Rng;
 use serde_json::json;
 
 use crate::world::{World, get};
@@ -121,7 +121,7 @@ impl Nonsense {
 }
 
 #[test]
-fn an_instance_goes_on_whatever_it_is_told_and_in_whatever_order() {
+fn an_instance_survives_any_calls_in_any_order() {
     let mut world = World::new(
         2,
         &json!({

@@ -3,13 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use anyhow::{Context, Result};
-use node_packages::Project;
+use anyhow::Result;
+use host_test_component::node::Project;
 
 /// The scripts, and the list of what they need.
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/node");
-const COMPONENT: &str =
-    concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/wasm/edge_breaker_component.wasm");
 
 static READY: LazyLock<Project> =
     LazyLock::new(|| Project::open_and("guard", Path::new(SCRIPTS), transpile).unwrap());
@@ -27,9 +25,7 @@ pub(crate) fn run_on_component(script: &str, arguments: &[&str]) -> String {
 }
 
 fn transpile(project: &Project) -> Result<()> {
-    let component = Path::new(COMPONENT).canonicalize();
-    let component =
-        component.with_context(|| format!("{COMPONENT}: not there: `make wasm` builds it"))?;
+    let component = artifacts::component()?;
     let made = transpiled(project);
     let options =
         ["transpile", "--quiet", "--name", "guard", "--instantiation", "async", "--out-dir"];

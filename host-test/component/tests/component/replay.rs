@@ -1,7 +1,7 @@
 //! Failed calls that are answered by the fallback.
 
-use component_host::field;
-use component_host::types::{Answer, CallId, Callout, Origin, RequestHead, ResponseVerdict};
+use host_test_component::field;
+use host_test_component::types::{Answer, CallId, Callout, Origin, RequestHead, ResponseVerdict};
 use serde_json::{Value, json};
 
 use crate::world::{World, get, head};

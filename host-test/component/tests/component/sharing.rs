@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use component_host::types::{RequestVerdict, State, StatusError};
+use host_test_component::types::{RequestVerdict, State, StatusError};
 use serde_json::json;
 
 use crate::world::{World, get};
@@ -32,7 +32,7 @@ fn a_success_on_one_worker_ends_the_failures_of_another() {
 }
 
 #[test]
-fn two_workers_that_reach_for_the_last_place_at_once_do_not_both_get_it() {
+fn two_workers_that_want_the_last_slot_at_once_do_not_both_get_it() {
     let mut world = World::new(2, &json!({"half_open": {"permitted_calls": 1}}));
     world.await_trials();
     let intruder = world.workers.pop().unwrap();
@@ -61,7 +61,7 @@ fn a_race_lost_a_few_times_loses_no_failure() {
 }
 
 #[test]
-fn a_race_lost_every_time_is_given_up_and_said() {
+fn a_race_lost_every_time_is_given_up_and_reported() {
     let mut world = World::one(&json!({}));
     let call = world.admitted(0);
     world.shared.lose_races(1000);

@@ -1,7 +1,7 @@
 //! What an operator does to a breaker through the host.
 
-use component_host::Shared;
-use component_host::types::{Command, RequestVerdict, State, SteerError};
+use host_test_component::Shared;
+use host_test_component::types::{Command, RequestVerdict, State, SteerError};
 use serde_json::json;
 
 use crate::world::{SERVICE, World, instance};
@@ -73,7 +73,7 @@ fn a_service_that_is_not_there_cannot_be_steered() {
 }
 
 #[test]
-fn a_command_that_could_not_be_written_has_changed_nothing_and_what_went_wrong_is_told_next() {
+fn a_command_that_could_not_be_written_has_changed_nothing_and_its_error_is_reported_next() {
     let mut world = World::one(&json!({}));
     world.shared.break_writes(true);
     assert_eq!(world.steer(0, Command::ForceOpen), Err(SteerError::Unwritten));

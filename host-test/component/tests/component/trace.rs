@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use component_host::types::{
+use host_test_component::types::{
     Answer, Field, Level, Origin, Reason, RequestVerdict, ResponseVerdict, ServiceStatus, State,
     UnixTime,
 };
-use component_host::{Guard, Shared, field};
+use host_test_component::{Guard, Shared, field};
 use serde_json::{Value, json};
 
 use crate::node;

@@ -1,22 +1,20 @@
 //! A host with some workers, in few words.
 
-use std::path::Path;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use component_host::types::{
+use host_test_component::types::{
     Admission, CallId, Configured, Ending, Errand, Origin, RequestHead, RequestVerdict,
     ResponseHead, ResponseVerdict, ServiceStatus, State,
 };
-use component_host::{Artefact, Guard, Shared, field};
+use host_test_component::{Artefact, Guard, Shared, field};
 use serde_json::{Value, json};
 
 pub(crate) const SERVICE: &str = "payment-service";
 
 pub(crate) static ARTEFACT: LazyLock<Artefact> = LazyLock::new(|| {
-    let path = "../../target/wasm/edge_breaker_component.wasm";
-    Artefact::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join(path))
-        .unwrap_or_else(|error| panic!("{error:#}"))
+    let load = || Artefact::load(&artifacts::component()?);
+    load().unwrap_or_else(|error| panic!("{error:#}"))
 });
 
 /// One service that all requests belong to, with further fields.

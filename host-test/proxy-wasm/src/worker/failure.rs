@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use super::{Seat, Worker};
+use super::{Slot, Worker};
 use crate::event::Event;
 use crate::plugin::FailurePolicy;
 use crate::reply::LocalReply;
@@ -12,12 +12,12 @@ impl Worker {
     /// The VM is gone: nothing of it can be called again, not even to log. Its streams are
     /// answered 503, or cut off where their response had begun, and its calls are taken back.
     pub(super) fn fail(&mut self, trap: &str) {
-        let state = match mem::replace(&mut self.seat, Seat::Empty) {
-            Seat::Running(vm) => Box::new(vm.into_state()),
-            Seat::Gone(state) => state,
-            Seat::Empty => return,
+        let state = match mem::replace(&mut self.slot, Slot::Empty) {
+            Slot::Running(vm) => Box::new(vm.into_state()),
+            Slot::Gone(state) => state,
+            Slot::Empty => return,
         };
-        self.seat = Seat::Gone(state);
+        self.slot = Slot::Gone(state);
         let state = self.state_mut();
         state.roots.clear();
         state.calls.clear();

@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use super::{Seat, StartError, Worker};
+use super::{Slot, StartError, Worker};
 use crate::properties::Phase;
 use crate::state::Root;
 use crate::stream::{Mode, Stream, Way};
@@ -11,17 +11,17 @@ use crate::vm::Vm;
 impl Worker {
     /// Starts a VM with the configuration that is in force.
     pub(super) fn build(&mut self) -> Result<(), StartError> {
-        let state = match mem::replace(&mut self.seat, Seat::Empty) {
-            Seat::Gone(state) => state,
-            seat => {
-                self.seat = seat;
+        let state = match mem::replace(&mut self.slot, Slot::Empty) {
+            Slot::Gone(state) => state,
+            slot => {
+                self.slot = slot;
                 return Ok(());
             }
         };
         match Vm::start(&self.module, *state) {
-            Ok(vm) => self.seat = Seat::Running(Box::new(vm)),
+            Ok(vm) => self.slot = Slot::Running(Box::new(vm)),
             Err((state, trap)) => {
-                self.seat = Seat::Gone(state);
+                self.slot = Slot::Gone(state);
                 return Err(StartError::Trap(trap));
             }
         }

@@ -1,6 +1,6 @@
 //! What a module allocates of its own will.
 
-use wasm_host::{LoadError, Module, Options, Plugin, Process, Worker};
+use host_test_proxy_wasm::{LoadError, Module, Options, Plugin, Process, Worker};
 
 use crate::guest::expand;
 
@@ -34,7 +34,7 @@ fn a_modules_own_allocations_are_counted_by_callback() {
 }
 
 #[test]
-fn what_the_host_asks_for_is_not_the_modules_own() {
+fn memory_that_the_host_asks_for_is_not_counted_as_the_modules_own() {
     let guest = r#"
         (func $malloc (param $n i32) (result i32)
             (global.set $heap (i32.add (global.get $heap) (local.get $n)))

@@ -1,6 +1,6 @@
 //! What is held back, what the filter sees of a body, and how it changes one.
 
-use wasm_host::{Event, Headers, Part, Plugin};
+use host_test_proxy_wasm::{Event, Headers, Part, Plugin};
 
 use crate::guest::{said, start, start_with};
 use crate::support::{Outcome, request, response};

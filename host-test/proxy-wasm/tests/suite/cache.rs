@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use wasm_host::{Cache, Options, Origin, Plugin, Process, Worker};
+use host_test_proxy_wasm::{Cache, Options, Origin, Plugin, Process, Worker};
 
 use crate::guest::assembled;
 use crate::support::exchange;
@@ -60,7 +60,7 @@ fn a_file_that_is_damaged_is_made_anew() {
 }
 
 #[test]
-fn a_file_of_another_module_is_not_run_in_its_place() {
+fn a_file_of_another_module_is_not_run() {
     let room = tempfile::tempdir().unwrap();
     let (directory, options) = (room.path().join("cache"), Options::default());
     load(&directory, "(func)", &options);
@@ -72,7 +72,7 @@ fn a_file_of_another_module_is_not_run_in_its_place() {
 }
 
 #[test]
-fn what_others_can_write_is_not_trusted() {
+fn a_file_that_others_can_write_is_not_trusted() {
     let room = tempfile::tempdir().unwrap();
     let (directory, options) = (room.path().join("cache"), Options::default());
     load(&directory, "", &options);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wasm_host::{CallAnswer, Event, Headers, Part, Status, Worker};
+use host_test_proxy_wasm::{CallAnswer, Event, Headers, Part, Status, Worker};
 
 use crate::guest::{said, start};
 use crate::support::{Outcome, request};
@@ -30,7 +30,7 @@ const CALLING: &str = r#"
     (func (export "proxy_on_log") (param i32)
       (call $result (call $get_header (i32.const 6) @":status" (global.get $data) (global.get $size))))"#;
 
-fn call(worker: &mut Worker) -> (wasm_host::StreamId, wasm_host::Call) {
+fn call(worker: &mut Worker) -> (host_test_proxy_wasm::StreamId, host_test_proxy_wasm::Call) {
     let stream = worker.open_stream();
     let mut outcome = Outcome::from(worker.request_headers(stream, request("GET", "/"), true));
     (stream, outcome.calls.remove(0))
@@ -57,7 +57,7 @@ fn a_call_holds_a_request_back_until_it_is_answered() {
 }
 
 #[test]
-fn a_call_that_fails_is_told_by_zero_headers() {
+fn a_call_that_fails_has_zero_headers() {
     let (process, mut worker) = start(CALLING);
     let (_stream, call) = call(&mut worker);
     worker.answer_call(call.token, CallAnswer::Failed);

@@ -1,6 +1,6 @@
 //! What the module that Envoy loads holds of requests that never end, in its one memory.
 
-use wasm_host::{CallAnswer, Headers, Process, StreamId, Worker};
+use host_test_proxy_wasm::{CallAnswer, Headers, Process, StreamId, Worker};
 
 use crate::edge_breaker::worker;
 use crate::support::{Outcome, answer, request};

@@ -1,10 +1,9 @@
 //! The module that Envoy loads, from the first request to the last.
 
-use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use wasm_host::{
+use host_test_proxy_wasm::{
     CallAnswer, FailurePolicy, Headers, LogLevel, Module, Options, Plugin, Process, StartError,
     Status, Worker,
 };
@@ -30,10 +29,7 @@ const REPLY_CONFIG: &str = r#"{
 fn module() -> &'static Module {
     static MODULE: OnceLock<Module> = OnceLock::new();
     MODULE.get_or_init(|| {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let path = root.join("target/wasm/edge_breaker.wasm");
-        let bytes = std::fs::read(&path)
-            .unwrap_or_else(|error| panic!("{}: {error}; run `make wasm`", path.display()));
+        let bytes = std::fs::read(artifacts::proxy_wasm().unwrap()).unwrap();
         Module::new(&bytes, &Options::default()).unwrap()
     })
 }
@@ -86,7 +82,7 @@ fn a_call_passes_a_closed_breaker_untouched() {
 }
 
 #[test]
-fn three_failures_in_a_row_trip_it_and_requests_are_diverted() {
+fn three_failures_in_a_row_trip_the_breaker_and_requests_are_diverted() {
     let process = Process::new();
     let mut worker = worker(&process, CONFIG);
     trip(&mut worker);
@@ -104,7 +100,7 @@ fn three_failures_in_a_row_trip_it_and_requests_are_diverted() {
 }
 
 #[test]
-fn a_client_cannot_steer_by_the_header_itself() {
+fn a_client_cannot_choose_a_cluster_by_the_header_itself() {
     let process = Process::new();
     let mut worker = worker(&process, CONFIG);
     let stream = worker.open_stream();
@@ -356,7 +352,7 @@ fn the_closed_path_of_a_call_is_counted_exactly() {
 /// Whatever is settled is settled by the stream that it belongs to: none is mistaken for another,
 /// lost, or met twice, in a table that grows, shrinks and has its streams end in any order.
 #[test]
-fn streams_that_come_and_go_in_any_order_are_told_apart() {
+fn streams_that_come_and_go_in_any_order_are_distinguished() {
     let process = Process::new();
     let config = r#"{"services": [{"name": "payment-service",
         "trip": {"consecutive_failures": 1000000}, "fallback": {"on_failure": false}}]}"#;
@@ -514,7 +510,7 @@ fn trailers_of_a_grpc_call_decide_on_its_outcome() {
 
 /// What the proxy tells of who asks the admin API; and what it does not tell, or may not, opens nothing.
 #[test]
-fn who_asks_is_known_by_source_address_or_not_let_in_if_that_may_not_be_asked() {
+fn a_client_of_the_admin_api_is_recognised_by_its_source_address_or_refused() {
     const ADMIN: &str = r#"{ "services": [{ "name": "payment-service" }], "admin": {} }"#;
     let process = Process::new();
     let mut worker = worker(&process, ADMIN);

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use wasm_host::{FailurePolicy, Options, Plugin, Process, StartError, Worker};
+use host_test_proxy_wasm::{FailurePolicy, Options, Plugin, Process, StartError, Worker};
 
 use crate::guest::{module, module_with, said, start_with};
 use crate::support::{Outcome, exchange, request, response};
@@ -168,7 +168,7 @@ fn a_call_of_a_dead_vm_is_taken_back() {
     assert_eq!(said(&process), ["0"]);
     worker.kill();
     assert!(worker.pending_calls().is_empty());
-    assert!(worker.answer_call(call[0].token, wasm_host::CallAnswer::Failed).is_empty());
+    assert!(worker.answer_call(call[0].token, host_test_proxy_wasm::CallAnswer::Failed).is_empty());
 }
 
 #[test]

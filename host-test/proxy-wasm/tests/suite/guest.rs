@@ -6,7 +6,7 @@
 //! * `$status` logs a status,
 //! * `$result` logs a status, or, if it is OK, the bytes that came back by `$data` and `$size`.
 
-use wasm_host::{Module, Options, Plugin, Process, Worker};
+use host_test_proxy_wasm::{Module, Options, Plugin, Process, Worker};
 
 const PRELUDE: &str = r#"
 (import "env" "proxy_log" (func $log (param i32 i32 i32) (result i32)))

@@ -1,6 +1,6 @@
 //! Which headers can be seen and changed, and when.
 
-use wasm_host::{Event, Headers, Part};
+use host_test_proxy_wasm::{Event, Headers, Part};
 
 use crate::guest::{said, start};
 use crate::support::{Outcome, request, response};

@@ -1,6 +1,6 @@
 //! How contexts come and go.
 
-use wasm_host::{Plugin, StartError, Worker};
+use host_test_proxy_wasm::{Plugin, StartError, Worker};
 
 use crate::guest::{module, said, start};
 use crate::support::{exchange, request, response};
@@ -121,8 +121,8 @@ fn a_root_context_that_refuses_its_configuration_goes_again() {
 }
 
 #[test]
-fn a_vm_that_refuses_to_start_is_told_apart() {
-    let process = wasm_host::Process::new();
+fn a_vm_that_refuses_to_start_is_distinguished() {
+    let process = host_test_proxy_wasm::Process::new();
     let module =
         module(r#"(func (export "proxy_on_vm_start") (param i32 i32) (result i32) (i32.const 0))"#);
     let plugin = Plugin::default();

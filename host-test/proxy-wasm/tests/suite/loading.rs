@@ -1,6 +1,6 @@
 //! Which modules are accepted.
 
-use wasm_host::{LoadError, Module, Options};
+use host_test_proxy_wasm::{LoadError, Module, Options};
 
 fn load(text: &str) -> Result<Module, LoadError> {
     Module::new(&wat::parse_str(text).unwrap(), &Options::default())
@@ -36,7 +36,7 @@ fn a_module_without_the_mark_of_the_abi_is_no_filter() {
 }
 
 #[test]
-fn what_is_no_module_is_refused() {
+fn a_file_that_is_no_module_is_refused() {
     let error = Module::new(b"not wasm", &Options::default()).unwrap_err();
     assert!(matches!(error, LoadError::Invalid(_)), "{error}");
 }
@@ -56,9 +56,9 @@ fn a_compiled_module_can_be_kept_and_is_refused_with_other_options() {
     // SAFETY: these are bytes that `precompiled` gave.
     let load = |options| unsafe { Module::from_precompiled(&kept, options) };
     let module = load(&options).unwrap();
-    let process = wasm_host::Process::new();
-    let plugin = wasm_host::Plugin::default();
-    let mut worker = wasm_host::Worker::start(&process, &module, plugin, b"").unwrap();
+    let process = host_test_proxy_wasm::Process::new();
+    let plugin = host_test_proxy_wasm::Plugin::default();
+    let mut worker = host_test_proxy_wasm::Worker::start(&process, &module, plugin, b"").unwrap();
     assert_eq!(crate::support::exchange(&mut worker, 200).status(), Some(200));
     let other = Options { metered: false, ..options };
     assert!(matches!(load(&other), Err(LoadError::Invalid(_))));

@@ -1,6 +1,6 @@
 //! What a filter can know of a stream, by its phase.
 
-use wasm_host::Plugin;
+use host_test_proxy_wasm::Plugin;
 
 use crate::guest::{said, start, start_with};
 use crate::support::{request, response};
@@ -46,7 +46,7 @@ fn the_route_is_known_from_the_first_to_the_last() {
 }
 
 #[test]
-fn what_is_of_the_response_is_absent_until_there_is_one() {
+fn properties_of_the_response_are_absent_until_there_is_one() {
     for path in [
         &["response", "code_details"][..],
         &["response", "grpc_status"],
@@ -68,7 +68,7 @@ fn the_flags_of_a_response_are_none_as_long_as_nothing_has_happened() {
 }
 
 #[test]
-fn what_is_of_the_requests_headers_is_gone_with_them_and_back_in_the_log() {
+fn properties_of_the_requests_headers_are_gone_with_them_and_back_in_the_log() {
     assert_eq!(told("request\\00path", &[]), ["/p?q=1", "1", "1", "/p?q=1"]);
     assert_eq!(told("request\\00url_path", &[]), ["/p", "1", "1", "/p"]);
     assert_eq!(told("request\\00query", &[]), ["q=1", "1", "1", "q=1"]);
@@ -97,7 +97,7 @@ fn an_empty_text_is_known_and_has_no_bytes() {
 }
 
 #[test]
-fn what_a_filter_sets_it_can_read_and_so_can_the_caller() {
+fn a_property_that_a_filter_sets_can_be_read_by_filter_and_caller() {
     let text = r#"
         (func (export "proxy_on_configure") (param i32 i32) (result i32)
           (call $status (call $set_property @"k" @"v"))

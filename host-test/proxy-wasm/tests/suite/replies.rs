@@ -1,6 +1,6 @@
 //! Streams that the filter answers or cuts off.
 
-use wasm_host::{Event, Headers, Part};
+use host_test_proxy_wasm::{Event, Headers, Part};
 
 use crate::guest::{said, start};
 use crate::support::{Outcome, exchange, request, response};
@@ -44,7 +44,7 @@ fn a_reply_to_a_request_passes_through_the_filters_own_response_callbacks() {
 }
 
 #[test]
-fn nothing_of_the_request_goes_on_behind_a_reply() {
+fn no_part_of_the_request_goes_on_behind_a_reply() {
     let (_process, mut worker) = start(&replying("proxy_on_request_headers"));
     let stream = worker.open_stream();
     worker.request_headers(stream, request("POST", "/"), false);
@@ -53,7 +53,7 @@ fn nothing_of_the_request_goes_on_behind_a_reply() {
 }
 
 #[test]
-fn a_reply_in_the_place_of_a_response_goes_out_directly() {
+fn a_reply_that_replaces_a_response_goes_out_directly() {
     let (process, mut worker) = start(&replying("proxy_on_response_headers"));
     let stream = worker.open_stream();
     worker.request_headers(stream, request("GET", "/"), true);
@@ -132,7 +132,7 @@ fn a_closed_stream_is_cut_off_and_still_logged() {
 }
 
 #[test]
-fn what_is_held_back_of_a_request_never_goes_on_behind_a_reply() {
+fn a_request_that_is_held_back_never_goes_on_behind_a_reply() {
     let text = format!(
         r#"(func (export "proxy_on_configure") (param i32 i32) (result i32)
              (i32.eqz (call $set_tick_period (i32.const 1000))))

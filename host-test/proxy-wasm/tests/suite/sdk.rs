@@ -1,10 +1,9 @@
 //! Filters as people write them with the Rust SDK, built from `guests/` once for all tests.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::OnceLock;
 
-use wasm_host::{
+use host_test_proxy_wasm::{
     CallAnswer, Event, Headers, Module, Options, Part, Plugin, Process, StartError, Worker,
 };
 
@@ -16,12 +15,9 @@ fn module(name: &str) -> Module {
     let built = BUILT.get_or_init(|| {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("guests");
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guests");
-        let status = Command::new(env!("CARGO"))
-            .args(["build", "--locked", "--release", "--examples", "--target", "wasm32-wasip1"])
-            .arg("--target-dir")
+        let status = artifacts::cargo(&source, "wasm32-wasip1")
+            .args(["--locked", "--release", "--examples", "--target-dir"])
             .arg(&target)
-            .current_dir(source)
-            .env_remove("RUSTFLAGS")
             .status()
             .unwrap();
         assert!(status.success(), "the guests were not built");
@@ -119,7 +115,7 @@ fn a_share_of_requests_is_drawn_as_configured() {
 }
 
 #[test]
-fn metadata_of_the_node_and_of_the_route_can_be_told() {
+fn metadata_of_the_node_and_of_the_route_can_be_read() {
     let node = ["xds", "node", "id"].map(str::to_owned).to_vec();
     let plugin = Plugin { properties: vec![(node, b"node-7".to_vec())], ..Plugin::default() };
     let mut worker = Worker::start(&Process::new(), &module("tag"), plugin, b"").unwrap();

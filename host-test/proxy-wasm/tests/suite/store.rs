@@ -1,6 +1,6 @@
 //! Shared data, queues and metrics.
 
-use wasm_host::{MetricKind, Plugin, Process, Status, Worker};
+use host_test_proxy_wasm::{MetricKind, Plugin, Process, Status, Worker};
 
 use crate::guest::{module, said, start};
 use crate::support::Outcome;
@@ -70,7 +70,7 @@ fn plugins_of_one_vm_id_share_data_and_others_do_not() {
 }
 
 #[test]
-fn what_a_canary_does_to_the_shared_data_is_done() {
+fn a_canarys_writes_of_shared_data_take_effect() {
     let process = Process::new();
     Worker::canary(&process, &module(WRITING), Plugin::default(), b"").unwrap();
     assert_eq!(process.shared_data("", b"k").unwrap().0, b"mine");
@@ -92,7 +92,7 @@ fn a_lost_race_concerns_only_writes_that_name_a_version() {
 }
 
 #[test]
-fn a_host_call_fails_as_often_as_it_is_told_to() {
+fn a_host_call_fails_as_often_as_configured() {
     let process = Process::new();
     process.fail_hostcalls("proxy_set_shared_data", Status::InternalFailure, 1);
     let module = module(WRITING);
@@ -116,7 +116,7 @@ const QUEUE: &str = r#"
       (call $result (call $dequeue (local.get $queue) (global.get $data) (global.get $size))))"#;
 
 #[test]
-fn only_who_registered_a_queue_last_is_told_of_it() {
+fn only_the_last_context_that_registered_a_queue_is_notified() {
     let process = Process::new();
     let module = module(QUEUE);
     let plugin = Plugin { vm_id: "v".to_owned(), ..Plugin::default() };
@@ -137,7 +137,7 @@ fn only_who_registered_a_queue_last_is_told_of_it() {
 }
 
 #[test]
-fn metrics_are_the_processs_and_each_kind_takes_what_it_may() {
+fn metrics_belong_to_the_process_and_each_kind_accepts_its_own_values() {
     let text = r#"
         (global $counter (mut i32) (i32.const 0))
         (global $gauge (mut i32) (i32.const 0))

@@ -1,6 +1,6 @@
 //! What the tests have in common.
 
-use wasm_host::{Call, Event, Headers, LocalReply, Part, StreamId, Worker};
+use host_test_proxy_wasm::{Call, Event, Headers, LocalReply, Part, StreamId, Worker};
 
 /// Headers of a request to a service.
 pub(crate) fn request(method: &str, path: &str) -> Headers {

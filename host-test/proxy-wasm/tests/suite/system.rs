@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use wasm_host::{LogLevel, Plugin, Process, Status, Worker};
+use host_test_proxy_wasm::{LogLevel, Plugin, Process, Status, Worker};
 
 use crate::guest::{module, said, start, start_with};
 use crate::support::exchange;
 
 #[test]
-fn both_clocks_are_the_processs() {
+fn both_clocks_belong_to_the_process() {
     let text = r#"
         (func (export "proxy_on_configure") (param i32 i32) (result i32)
           (i32.eqz (call $set_tick_period (i32.const 1000))))

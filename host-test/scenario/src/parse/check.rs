@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::FormatError;
-use crate::event::{Answer, CalloutAnswer, Event, Place, written};
+use crate::event::{Answer, CalloutAnswer, Event, Thread, written};
 use crate::format::{Clock, Expect, Need, Scenario, Step, makes_names, service_names};
 
 const STATES: [&str; 6] =
@@ -148,7 +148,9 @@ impl Progress {
             Event::Release { answer: CalloutAnswer::Held, .. } => {
                 return wrong("release with held", "give a status, or refused");
             }
-            Event::Crash { worker } | Event::Tick(Place::Worker(worker)) => self.worker(*worker)?,
+            Event::Crash { worker } | Event::Tick(Thread::Worker(worker)) => {
+                self.worker(*worker)?
+            }
             Event::Configure(config) => {
                 self.services.extend(service_names(config).map(str::to_owned));
                 self.makes_names |= makes_names(config);

@@ -41,7 +41,7 @@ pub(super) struct Step {
     pub(super) release: Option<Release>,
     pub(super) configure: Option<Value>,
     pub(super) crash: Option<usize>,
-    pub(super) tick: Option<Place>,
+    pub(super) tick: Option<Thread>,
     pub(super) wall_clock: Option<WallClock>,
     pub(super) lost_races: Option<u32>,
     pub(super) store: Option<Store>,
@@ -143,32 +143,32 @@ pub(super) enum Store {
 }
 
 /// A thread: a worker's number, or `main`.
-pub(super) enum Place {
+pub(super) enum Thread {
     Worker(usize),
     Main,
 }
 
-impl<'de> Deserialize<'de> for Place {
+impl<'de> Deserialize<'de> for Thread {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct PlaceVisitor;
 
         impl Visitor<'_> for PlaceVisitor {
-            type Value = Place;
+            type Value = Thread;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("the number of a worker, or main")
             }
 
-            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Place, E> {
+            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Thread, E> {
                 let worker = usize::try_from(value);
                 worker
-                    .map(Place::Worker)
+                    .map(Thread::Worker)
                     .map_err(|_| E::invalid_value(de::Unexpected::Unsigned(value), &self))
             }
 
-            fn visit_str<E: de::Error>(self, value: &str) -> Result<Place, E> {
+            fn visit_str<E: de::Error>(self, value: &str) -> Result<Thread, E> {
                 match value {
-                    "main" => Ok(Place::Main),
+                    "main" => Ok(Thread::Main),
                     _ => Err(E::invalid_value(de::Unexpected::Str(value), &self)),
                 }
             }

@@ -84,9 +84,9 @@ impl Comparison<'_> {
         for (name, expected) in &expect.headers {
             let got = header(name);
             if got != *expected {
-                let told =
+                let text =
                     |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
-                self.mismatch(&format!("header {name}"), told(expected), told(&got));
+                self.mismatch(&format!("header {name}"), text(expected), text(&got));
             }
         }
         let seconds = header("retry-after").and_then(|value| value.parse().ok());

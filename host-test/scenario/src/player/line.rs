@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::event::{Answer, CalloutAnswer, Event, Grpc, Head, Place, Request, Store, written};
+use crate::event::{Answer, CalloutAnswer, Event, Grpc, Head, Request, Store, Thread, written};
 use crate::host::{Received, Status};
 
 pub(super) fn line(
     now: Duration,
-    told: &str,
+    label: &str,
     verdict: Option<&str>,
     received: Option<&Received>,
     states: &BTreeMap<String, Status>,
@@ -17,7 +17,7 @@ pub(super) fn line(
     let verdict = verdict.map(|v| format!(" -> {v}{}", status.unwrap_or_default()));
     let states: Vec<_> = states.iter().map(|(name, status)| state(name, status)).collect();
     let seconds = now.as_secs_f64();
-    format!("{seconds:>10.3} {told}{} | {}", verdict.unwrap_or_default(), states.join(", "))
+    format!("{seconds:>10.3} {label}{} | {}", verdict.unwrap_or_default(), states.join(", "))
 }
 
 fn state(name: &str, status: &Status) -> String {
@@ -41,8 +41,8 @@ pub(super) fn event(event: &Event) -> String {
         Event::Release { cluster, answer } => format!("release {cluster} ({})", callout(*answer)),
         Event::Configure(_) => "configure".to_owned(),
         Event::Crash { worker } => format!("crash of worker {worker}"),
-        Event::Tick(Place::Worker(worker)) => format!("tick of worker {worker}"),
-        Event::Tick(Place::Main) => "tick of main".to_owned(),
+        Event::Tick(Thread::Worker(worker)) => format!("tick of worker {worker}"),
+        Event::Tick(Thread::Main) => "tick of main".to_owned(),
         Event::WallClock { nanos } => {
             let direction = if *nanos < 0 { "back" } else { "forward" };
             format!(

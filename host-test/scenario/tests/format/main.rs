@@ -78,7 +78,7 @@ fn an_expectation_that_no_host_can_meet_is_refused() {
 }
 
 #[test]
-fn a_need_that_is_not_told_is_refused() {
+fn a_need_that_is_not_declared_is_refused() {
     assert_refused("needs: [crash]", "needs: []", 12, "needs crash", "needs: [crash]");
     assert_refused("- crash: 1", "- after: 1h", 12, "longer than", "virtual-time");
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use wasm_host::MetricKind;
+use host_test_proxy_wasm::MetricKind;
 
 use super::World;
 use super::site::Site;
@@ -50,9 +50,9 @@ fn check_site(site: &mut Site, metrics: &Metrics) -> Result<(), String> {
     let sum = |name: &str, label: &str| metrics.sum(&prefix, name, label);
     let record = site.oracle.record();
     let (tally, maybe) = (&mut site.oracle.tally, &mut site.oracle.maybe);
-    let (told, untold) = (tally.transitions.iter().sum(), maybe.transitions.iter().sum());
-    between("transitions", record.generation - 1, told + untold, 0)?;
-    between("transitions in the log", site.logged, told, untold)?;
+    let (counted, uncounted) = (tally.transitions.iter().sum(), maybe.transitions.iter().sum());
+    between("transitions", record.generation - 1, counted + uncounted, 0)?;
+    between("transitions in the log", site.logged, counted, uncounted)?;
     for (at, state) in ["closed", "open", "half_open"].iter().enumerate() {
         let counted = sum("edge_breaker_transitions_total", &format!("cb_to=.={state};.;"));
         let what = format!("transitions to {state} in the metrics");

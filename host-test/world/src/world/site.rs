@@ -1,7 +1,7 @@
 //! A service of the world: how it feels, its record, and what is known of its breaker.
 
 use fastrand::Rng;
-use wasm_host::Process;
+use host_test_proxy_wasm::Process;
 
 use crate::defect::Defect;
 use crate::oracle::Oracle;

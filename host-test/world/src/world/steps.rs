@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wasm_host::{CallToken, StreamId};
+use host_test_proxy_wasm::{CallToken, StreamId};
 
 use super::{CALLS_AT_ONCE, CheckAnswer, Phase, REQUESTS_TO_REST, World};
 use crate::record::{Record, State};
@@ -58,7 +58,7 @@ impl World {
                 self.wait_or_move_on();
             }
         }
-        let stands = format!("the world stands still: {:?}, {:?}", self.phase, self.seats);
+        let stands = format!("the world stands still: {:?}, {:?}", self.phase, self.workers);
         self.hold::<()>(Err(stands));
         None
     }
@@ -66,33 +66,34 @@ impl World {
     /// Wakes those that were left alone, if there are any.
     fn wake_all(&mut self) -> bool {
         let steps = self.steps;
-        let mut asleep = self.seats.iter_mut().filter(|seat| seat.sleeps > steps).peekable();
+        let mut asleep = self.workers.iter_mut().filter(|state| state.sleeps > steps).peekable();
         let any = asleep.peek().is_some();
-        asleep.for_each(|seat| seat.sleeps = 0);
+        asleep.for_each(|state| state.sleeps = 0);
         any
     }
 
     /// Another worker that can take a step.
     pub(super) fn other_than(&mut self, worker: usize) -> Option<usize> {
-        let awake = |seat: &super::Seat| seat.sleeps <= self.steps || !self.faults();
-        let workers = 0..self.seats.len();
-        let others = workers
-            .filter(|other| *other != worker && self.can_go(*other) && awake(&self.seats[*other]));
+        let awake = |state: &super::WorkerState| state.sleeps <= self.steps || !self.faults();
+        let workers = 0..self.workers.len();
+        let others = workers.filter(|other| {
+            *other != worker && self.can_go(*other) && awake(&self.workers[*other])
+        });
         let others: Vec<usize> = others.collect();
         self.rng.choice(others)
     }
 
     fn can_go(&self, worker: usize) -> bool {
-        let seat = &self.seats[worker];
-        seat.midway
+        let state = &self.workers[worker];
+        state.midway
             || match self.phase {
                 Phase::Traffic(_) | Phase::Recovery(_) if self.is_main(worker) => {
-                    seat.next_tick.is_some_and(|due| due <= self.now) || self.is_due(worker)
+                    state.next_tick.is_some_and(|due| due <= self.now) || self.is_due(worker)
                 }
                 Phase::Traffic(_) | Phase::Recovery(_) => true,
                 Phase::Draining => self.is_due(worker),
-                Phase::Rest => seat.ticks_left > 0,
-                Phase::Change(_) => seat.outdated,
+                Phase::Rest => state.ticks_left > 0,
+                Phase::Change(_) => state.outdated,
             }
     }
 
@@ -111,8 +112,8 @@ impl World {
             Some(due) => self.advance(due.saturating_sub(self.now) + Duration::from_micros(1)),
             None if self.phase == Phase::Draining => {
                 self.trace.add(self.now, self.turn, What::Resting);
-                for seat in &mut self.seats {
-                    seat.ticks_left = if seat.alive { 2 } else { 0 };
+                for state in &mut self.workers {
+                    state.ticks_left = if state.alive { 2 } else { 0 };
                 }
                 self.phase = Phase::Rest;
             }
@@ -124,8 +125,8 @@ impl World {
                     self.hold(at_rest);
                     self.rests += 1;
                     let may_change = self.setup.faults && self.ill().is_none();
-                    if may_change && self.seats.iter().all(|seat| seat.alive) {
-                        self.seats.iter_mut().for_each(|seat| seat.outdated = true);
+                    if may_change && self.workers.iter().all(|state| state.alive) {
+                        self.workers.iter_mut().for_each(|state| state.outdated = true);
                         self.phase = Phase::Change(self.rules.changed(&mut self.rng));
                         return;
                     }
@@ -184,23 +185,23 @@ impl World {
     /// The next step of a worker that has nothing under way.
     pub(crate) fn step(&mut self, worker: usize) -> Step {
         if let Phase::Change(rules) = self.phase {
-            self.seats[worker].outdated = false;
+            self.workers[worker].outdated = false;
             return Step::Configure(rules.configuration("never"));
         }
         let is_main = self.is_main(worker);
         if self.faults() {
             self.strike();
-            if self.seats[worker].alive && !is_main && self.rng.u32(0..4_000) == 0 {
+            if self.workers[worker].alive && !is_main && self.rng.u32(0..4_000) == 0 {
                 return Step::Kill;
             }
-            if self.seats[worker].alive && self.rng.u32(0..1_500) == 0 {
-                let told = self.rng.choice(["always", "fallback", "never"]).unwrap_or("never");
-                return Step::Configure(self.rules.configuration(told));
+            if self.workers[worker].alive && self.rng.u32(0..1_500) == 0 {
+                let expose = self.rng.choice(["always", "fallback", "never"]).unwrap_or("never");
+                return Step::Configure(self.rules.configuration(expose));
             }
         }
-        let overdue = self.seats[worker].next_tick.is_some_and(|due| due <= self.now);
+        let overdue = self.workers[worker].next_tick.is_some_and(|due| due <= self.now);
         if self.phase == Phase::Rest || (overdue && (is_main || self.rng.u32(0..3) == 0)) {
-            let left = &mut self.seats[worker].ticks_left;
+            let left = &mut self.workers[worker].ticks_left;
             *left = left.saturating_sub(1);
             return Step::Tick;
         }
@@ -212,7 +213,7 @@ impl World {
         }
         self.requests += 1;
         let number = usize::from(self.rng.u32(0..4) == 0) % self.sites.len();
-        self.seats[worker].site = number;
+        self.workers[worker].site = number;
         let site = &mut self.sites[number];
         if matches!(self.phase, Phase::Traffic(_)) {
             site.change_mood(&mut self.rng);
@@ -227,16 +228,16 @@ impl World {
         let is_due = |check: &super::Check| check.worker == worker && check.due <= now;
         let at = self.checks.iter().position(is_due)?;
         let check = self.checks.swap_remove(at);
-        let seat = &mut self.seats[worker];
-        seat.site = check.site;
-        seat.healthy = (check.answer == CheckAnswer::Healthy).then_some(check.generation);
+        let state = &mut self.workers[worker];
+        state.site = check.site;
+        state.healthy = (check.answer == CheckAnswer::Healthy).then_some(check.generation);
         Some(Step::Check(check.token, check.answer))
     }
 
     fn due_flight(&mut self, worker: usize) -> Option<Step> {
         let mut flights = self.flights.iter();
         let (id, flight) = flights.find(|(_, f)| f.worker == worker && f.next_due() <= self.now)?;
-        self.seats[worker].site = flight.site;
+        self.workers[worker].site = flight.site;
         if flight.body_due.is_some() {
             return Some(Step::Complete(*id, flight.stream));
         }

@@ -3,11 +3,12 @@
 use core::num::NonZeroU32;
 use core::time::Duration;
 
-use super::{DecodeError, Reader, Writer};
-use crate::policy::WindowPolicy;
+use super::bytes::{DecodeError, Reader, Writer};
+use crate::counts::Counts;
 use crate::state::Closed;
 use crate::time::nanos;
-use crate::window::{Bits, Counted, Counts, MAX_WINDOW_CALLS, Timed, Window};
+use crate::trip::WindowPolicy;
+use crate::window::{Bits, Counted, MAX_WINDOW_CALLS, Timed, Window};
 
 /// Bytes before the calls themselves.
 pub(super) const HEAD_LEN: usize = 16;
@@ -38,7 +39,7 @@ pub(super) fn of_code(code: u64) -> Result<Option<WindowPolicy>, DecodeError> {
 }
 
 pub(super) fn put(closed: &Closed, out: &mut Writer<'_>) {
-    out.put(&closed.remarkable.to_le_bytes());
+    out.put(&closed.bad.to_le_bytes());
     match &closed.window {
         Window::None => {}
         Window::Timed(Timed { newest, buckets, .. }) => {
@@ -61,12 +62,12 @@ pub(super) fn put(closed: &Closed, out: &mut Writer<'_>) {
     }
 }
 
-/// The number of remarkable calls, and the window.
+/// The number of bad calls, and the window.
 pub(super) fn read(
     policy: Option<WindowPolicy>,
     input: &mut Reader<'_>,
 ) -> Result<(u32, Window), DecodeError> {
-    let remarkable = input.number_u32()?;
+    let bad = input.number_u32()?;
     let mut window = Window::new(policy);
     let possible = match &mut window {
         Window::None => true,
@@ -94,5 +95,5 @@ pub(super) fn read(
             window.is_possible()
         }
     };
-    if possible { Ok((remarkable, window)) } else { Err(IMPOSSIBLE) }
+    if possible { Ok((bad, window)) } else { Err(IMPOSSIBLE) }
 }

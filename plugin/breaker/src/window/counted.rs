@@ -2,7 +2,10 @@
 
 use core::num::NonZeroU32;
 
-use super::{Counts, MAX_WINDOW_CALLS};
+use crate::counts::Counts;
+
+/// The most calls that a window over a number of calls can hold.
+pub const MAX_WINDOW_CALLS: u32 = 1_024;
 
 const WORDS: usize = (MAX_WINDOW_CALLS / 64) as usize;
 
@@ -15,7 +18,7 @@ pub(crate) struct Counted {
     pub(crate) len: u16,
     /// Where the next one goes.
     pub(crate) next: u16,
-    /// Which of them failed. Bits of places that are not taken are zero.
+    /// Which of them failed. Bits of positions that are not taken are zero.
     pub(crate) failed: Bits,
     /// Which of them were slow.
     pub(crate) slow: Bits,
@@ -43,16 +46,16 @@ impl Counted {
         Counts { calls: self.len.into(), failures: self.failed.count(), slow: self.slow.count() }
     }
 
-    /// Puts the latest calls into another window.
-    pub(crate) fn pour_into(&self, other: &mut Self) {
+    /// Copies the latest calls into another window.
+    pub(crate) fn copy_into(&self, other: &mut Self) {
         let size = self.size.max(1);
         for age in (1..=self.len).rev() {
-            let place = self.next.saturating_add(size).saturating_sub(age).rem_euclid(size);
-            other.push(self.failed.get(place), self.slow.get(place));
+            let position = self.next.saturating_add(size).saturating_sub(age).rem_euclid(size);
+            other.push(self.failed.get(position), self.slow.get(position));
         }
     }
 
-    /// Whether calls may have led here: places are taken in their order, and none but those that
+    /// Whether calls may have led here: positions are taken in their order, and none but those that
     /// are taken have bits.
     pub(crate) fn is_possible(&self) -> bool {
         let next = if self.len < self.size { self.next == self.len } else { self.next < self.size };
@@ -70,19 +73,19 @@ impl Counted {
 impl Bits {
     pub(crate) const NONE: Self = Self([0; WORDS]);
 
-    fn get(&self, place: u16) -> bool {
-        let (word, bit) = address(place);
+    fn get(&self, position: u16) -> bool {
+        let (word, bit) = address(position);
         self.0.get(word).is_some_and(|word| word & bit != 0)
     }
 
-    fn set(&mut self, place: u16, to: bool) {
-        let (word, bit) = address(place);
+    fn set(&mut self, position: u16, to: bool) {
+        let (word, bit) = address(position);
         if let Some(word) = self.0.get_mut(word) {
             *word = if to { *word | bit } else { *word & !bit };
         }
     }
 
-    /// Whether only the first so many places have bits.
+    /// Whether only the first so many positions have bits.
     fn fits(&self, len: u16) -> bool {
         let len = u32::from(len);
         (0..).step_by(64).zip(&self.0).all(|(first, word)| {
@@ -96,6 +99,6 @@ impl Bits {
     }
 }
 
-fn address(place: u16) -> (usize, u64) {
-    (usize::from(place / 64), 1 << (place % 64))
+fn address(position: u16) -> (usize, u64) {
+    (usize::from(position / 64), 1 << (position % 64))
 }

@@ -2,8 +2,11 @@
 
 use core::time::Duration;
 
-use super::{Counts, WINDOW_BUCKETS};
+use crate::counts::Counts;
 use crate::time::{Timestamp, nanos};
+
+/// How many buckets a window over time has.
+pub const WINDOW_BUCKETS: usize = 10;
 
 const BUCKETS: u64 = WINDOW_BUCKETS as u64;
 

@@ -59,10 +59,10 @@ fn recover(world: &mut World, time: Duration) -> (Duration, usize) {
             world.answer(ticket, CheckResult::Healthy);
         }
         match world.ask() {
-            Admission::Admitted(permit) | Admission::Excused(_, permit) => {
+            Admission::Admitted(permit) | Admission::Shadowed(_, permit) => {
                 world.settle(permit, Outcome::Success);
             }
-            Admission::Diverted(_) | Admission::Unguarded => {}
+            Admission::Diverted(_) | Admission::Bypassed => {}
         }
         since = match (world.state(), since) {
             (StateName::Closed, _) => None,
@@ -231,7 +231,7 @@ fn more_failed_attempts_than_there_may_be_make_no_wait_longer() {
 }
 
 #[test]
-fn a_trials_place_is_held_for_no_longer_than_a_trial_may_take() {
+fn a_trial_slot_is_held_for_no_longer_than_a_trial_may_take() {
     for deadline in [u64::MAX, u64::MAX / 2, START.monotonic.as_nanos() + 3_600_000_000_000] {
         let mut world = World::after_the_wait(|policy| policy.half_open.permitted_calls = count(2));
         let _vanished = world.trial();

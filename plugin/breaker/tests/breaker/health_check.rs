@@ -154,18 +154,18 @@ fn an_answer_after_the_lease_still_counts_if_nobody_took_over() {
 #[test]
 fn an_answer_from_an_earlier_open_period_changes_nothing() {
     let mut world = due(|_| {});
-    let vanished = world.check();
+    let vanished = world.check().end(CheckResult::Healthy);
     let (_, successor) = world.until_check(seconds_of(10));
     world.answer(successor, CheckResult::Healthy);
     let closed = world.record();
-    assert_eq!(world.answer(vanished.for_retry(), CheckResult::Healthy), None);
+    assert_eq!(world.answer_again(&vanished), None);
     assert_eq!(world.record(), closed);
 
     world.trip();
     world.advance(60);
     let _ticket = world.check();
     let open = world.record();
-    assert_eq!(world.answer(vanished, CheckResult::Healthy), None);
+    assert_eq!(world.answer_again(&vanished), None);
     assert_eq!(world.record(), open);
 }
 
@@ -285,7 +285,7 @@ fn the_last_retry_that_fails_breaks_the_row_of_passed_checks() {
 }
 
 #[test]
-fn a_passed_check_closes_when_it_says_so() {
+fn a_passed_check_closes_the_breaker_if_configured_so() {
     let mut world = due(|health_check| health_check.then = AfterCheck::Close);
     let transition = world.check_passes().expect("a transition");
     assert_eq!((transition.from, transition.to), (StateName::Open, StateName::Closed));
@@ -296,7 +296,7 @@ fn a_passed_check_closes_when_it_says_so() {
 
 /// Row 7: and the count starts anew.
 #[test]
-fn after_a_check_closed_it_takes_a_full_run_to_trip_again() {
+fn a_breaker_that_a_check_closed_takes_a_full_run_to_trip_again() {
     let mut world = due(|_| {});
     world.check_passes();
     world.fail();
@@ -315,7 +315,7 @@ fn a_check_that_cannot_be_made_leads_to_trials_after_the_longest_wait_only() {
     let transition = loop {
         let (_, ticket) = world.until_check(longest);
         let (mut breaker, now) = (world.breaker(), world.now.monotonic);
-        let transition = breaker.skip_check(&world.policy, ticket, now);
+        let transition = breaker.finish_check(&world.policy, &ticket.skip(), now);
         world.put(&breaker);
         if let Some(transition) = transition {
             break transition;
@@ -342,7 +342,7 @@ fn a_check_that_cannot_be_made_and_is_seldom_due_leads_to_trials_no_later_than_t
     while world.state() == StateName::Open {
         let (_, ticket) = world.until_check(seconds_of(60));
         let (mut breaker, now) = (world.breaker(), world.now.monotonic);
-        breaker.skip_check(&world.policy, ticket, now);
+        breaker.finish_check(&world.policy, &ticket.skip(), now);
         world.put(&breaker);
     }
     assert_eq!(world.now.monotonic.since(opened_at), seconds_of(90));
@@ -359,7 +359,7 @@ fn a_check_that_cannot_be_made_gives_way_to_that_of_a_later_call() {
     world.advance(5);
     let ticket = world.check();
     let (mut breaker, now) = (world.breaker(), world.now.monotonic);
-    breaker.skip_check(&world.policy, ticket, now);
+    breaker.finish_check(&world.policy, &ticket.skip(), now);
     world.put(&breaker);
     world.set_check(7);
     world.call_comes_on(9);
@@ -374,14 +374,14 @@ fn a_check_that_another_has_taken_since_is_not_skipped() {
     let second = world.check();
     let mut breaker = world.breaker();
     let now = world.now.monotonic;
-    assert_eq!(breaker.skip_check(&world.policy, first, now), None);
+    assert_eq!(breaker.finish_check(&world.policy, &first.skip(), now), None);
     assert_eq!(breaker, world.breaker(), "it changes nothing");
-    assert!(breaker.skip_check(&world.policy, second, now).is_some());
+    assert!(breaker.finish_check(&world.policy, &second.skip(), now).is_some());
 }
 
 /// Row 19: with `half_open` a passed check allows trials, and those decide.
 #[test]
-fn a_passed_check_half_opens_when_it_says_so_and_trials_close() {
+fn a_passed_check_half_opens_the_breaker_if_configured_so_and_trials_close_it() {
     let mut world = due(|health_check| health_check.then = AfterCheck::HalfOpen);
     let transition = world.check_passes().expect("a transition");
     assert_eq!((transition.to, transition.reason), (StateName::HalfOpen, Reason::HealthCheck));
@@ -394,7 +394,7 @@ fn a_passed_check_half_opens_when_it_says_so_and_trials_close() {
 /// Row 19: a service whose health check passes while its calls fail never closes, and is not
 /// asked again before a wait that grows.
 #[test]
-fn a_check_that_passes_while_trials_fail_never_closes_it() {
+fn a_check_that_passes_while_trials_fail_never_closes_the_breaker() {
     let mut world = due(|health_check| health_check.then = AfterCheck::HalfOpen);
     for wait in [60, 120, 240, 300, 300] {
         world.check_passes();
@@ -423,11 +423,11 @@ fn an_ignored_trial_after_a_passed_check_closes_nothing() {
 fn only_the_check_in_force_is_made() {
     let mut world = due(|_| {});
     let replaced = world.check();
-    world.adopt(7);
+    world.sync(7);
     assert_eq!(world.answer(replaced, CheckResult::Healthy), None);
     world.advance(30);
     assert_eq!(world.try_check(), None, "it is another's");
-    world.adopt(0);
+    world.sync(0);
     world.check_passes();
     assert_eq!(world.state(), StateName::Closed);
 }
@@ -436,7 +436,7 @@ fn only_the_check_in_force_is_made() {
 #[test]
 fn the_check_of_the_configuration_whose_call_trips_is_made() {
     let mut world = closed_with_check(7);
-    world.adopt(8);
+    world.sync(8);
     world.trip();
     world.advance(30);
     world.check_passes();
@@ -447,7 +447,7 @@ fn the_check_of_the_configuration_whose_call_trips_is_made() {
 fn a_check_that_is_put_in_force_after_the_trip_is_made_in_its_stead() {
     let mut world = closed_with_check(7);
     world.trip();
-    world.adopt(8);
+    world.sync(8);
     world.advance(31);
     assert_eq!(world.try_check(), None);
     world.set_check(8);
@@ -539,7 +539,7 @@ fn no_check_that_is_put_in_force_by_a_call_ends_the_wait() {
 fn closed_with_check(settings: u32) -> World {
     let mut world = World::new(|policy| policy.health_check = Some(health_check()));
     world.set_check(settings);
-    world.adopt(settings);
+    world.sync(settings);
     world
 }
 
@@ -547,7 +547,7 @@ fn closed_with_check(settings: u32) -> World {
 fn the_same_check_put_in_force_again_starts_nothing_over() {
     let mut world = due(|check| check.healthy_threshold = count(2));
     world.check_passes();
-    world.adopt(0);
+    world.sync(0);
     world.advance(5);
     world.check_passes();
     assert_eq!(world.state(), StateName::Closed);
@@ -557,7 +557,7 @@ fn the_same_check_put_in_force_again_starts_nothing_over() {
 #[test]
 fn a_check_that_nobody_makes_is_taken_over() {
     let mut world = due(|_| {});
-    world.adopt(7);
+    world.sync(7);
     world.advance(34);
     assert_eq!(world.try_check(), None);
     world.advance(1);
@@ -569,9 +569,9 @@ fn a_check_that_nobody_makes_is_taken_over() {
 #[test]
 fn a_configuration_without_a_check_leaves_the_one_in_force() {
     let mut world = due(|check| check.settings = 7);
-    world.adopt(7);
+    world.sync(7);
     let checked = world.policy.health_check.take();
-    world.adopt(0);
+    world.sync(0);
     world.policy.health_check = checked;
     world.check_passes();
     assert_eq!(world.state(), StateName::Closed);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use breaker::{Breaker, DivertReason, Outcome, Settlement, StateName};
+use breaker::{Breaker, DivertReason, Outcome, Settled, StateName};
 
 use crate::world::{World, count, seconds_of};
 
@@ -14,7 +14,7 @@ fn half_open(permitted_calls: u32) -> World {
 }
 
 #[test]
-fn a_trial_that_is_not_complete_within_a_second_gives_its_place_back() {
+fn a_trial_that_is_not_complete_within_a_second_frees_its_slot() {
     let mut world = half_open(1);
     let stalled = world.upload();
     world.advance_by(SECOND);
@@ -22,43 +22,44 @@ fn a_trial_that_is_not_complete_within_a_second_gives_its_place_back() {
     world.advance_by(NANOSECOND);
     world.succeed();
     assert_eq!(world.state(), StateName::Closed);
-    world.is_late(&stalled);
+    world.is_late(stalled);
 }
 
 #[test]
-fn a_trial_that_completes_in_time_has_its_place_from_its_admission_for_as_long_as_any() {
+fn a_trial_that_completes_in_time_has_its_slot_from_its_admission_for_as_long_as_any() {
     let mut world = half_open(1);
-    let upload = world.upload();
+    let mut upload = world.upload();
     world.advance_by(SECOND);
-    let upload = world.complete(&upload).unwrap();
+    assert!(world.complete(&mut upload));
     world.advance_by(seconds_of(29) - NANOSECOND);
     world.is_diverted(DivertReason::HalfOpen);
-    world.settle(upload.for_retry(), Outcome::Success);
+    world.settle(upload, Outcome::Success);
     assert_eq!(world.state(), StateName::Closed);
 
     let mut world = half_open(1);
-    let upload = world.upload();
-    let upload = world.complete(&upload).unwrap();
+    let mut upload = world.upload();
+    assert!(world.complete(&mut upload));
     world.advance(30);
-    world.is_late(&upload);
+    world.is_late(upload);
     let _next = world.upload();
 }
 
 #[test]
 fn a_trial_that_completes_too_late_is_late() {
-    let mut world = half_open(1);
-    let stalled = world.upload();
-    world.advance_by(SECOND + NANOSECOND);
-    assert_eq!(world.complete(&stalled), None);
-    world.is_late(&stalled);
-    let _next = world.trial();
-    assert_eq!(world.complete(&stalled), None);
-    world.is_late(&stalled);
-    assert_eq!(world.status().trials_in_flight, 1);
+    for followed in [false, true] {
+        let mut world = half_open(1);
+        let mut stalled = world.upload();
+        world.advance_by(SECOND + NANOSECOND);
+        assert!(!world.complete(&mut stalled));
+        let _next = followed.then(|| world.trial());
+        assert!(!world.complete(&mut stalled));
+        world.is_late(stalled);
+        assert_eq!(world.status().trials_in_flight, 1);
+    }
 }
 
 #[test]
-fn for_a_second_only_a_complete_request_may_take_the_place_and_then_any() {
+fn a_freed_slot_is_for_complete_requests_for_a_second_and_then_for_any() {
     let mut world = half_open(1);
     let _stalled = world.upload();
     world.advance_by(SECOND + NANOSECOND);
@@ -96,11 +97,11 @@ fn a_second_that_a_complete_request_has_used_is_not_left_out() {
 }
 
 #[test]
-fn an_aborted_upload_gives_its_place_back_at_once_and_to_anybody() {
+fn an_aborted_upload_frees_its_slot_at_once_and_for_anybody() {
     let mut world = half_open(1);
     for _ in 0..10 {
         let upload = world.upload();
-        assert_eq!(world.settle(upload, Outcome::Aborted), Settlement::Counted(None));
+        assert_eq!(world.settle(upload, Outcome::Aborted), Settled::Counted(None));
         assert_eq!(world.status().trials_in_flight, 0);
     }
 }
@@ -118,7 +119,7 @@ fn an_answer_to_half_a_request_counts_as_any() {
 }
 
 #[test]
-fn a_complete_request_leaves_the_places_that_all_may_have_to_the_others() {
+fn a_complete_request_leaves_the_slots_that_all_may_have_to_the_others() {
     let mut world = half_open(2);
     let _stalled = world.upload();
     world.advance_by(SECOND + NANOSECOND);
@@ -137,8 +138,8 @@ fn there_are_never_more_trials_than_permitted_however_their_requests_come() {
     world.no_upload();
     let _complete = [world.trial(), world.trial(), world.trial()];
     world.is_diverted(DivertReason::HalfOpen);
-    for upload in &stalled {
-        assert_eq!(world.complete(upload), None);
+    for mut upload in stalled {
+        assert!(!world.complete(&mut upload));
         world.is_late(upload);
     }
     assert_eq!(world.status().trials_in_flight, 3);
@@ -148,10 +149,10 @@ fn there_are_never_more_trials_than_permitted_however_their_requests_come() {
 fn a_trial_with_less_than_a_second_in_all_has_no_more_to_complete() {
     let tenth = SECOND / 10;
     let mut world = World::after_the_wait(|policy| policy.half_open.max_wait = tenth);
-    let upload = world.upload();
-    let upload = world.complete(&upload).unwrap();
+    let mut upload = world.upload();
+    assert!(world.complete(&mut upload));
     world.advance_by(tenth);
-    world.is_late(&upload);
+    world.is_late(upload);
     world.succeed();
     assert_eq!(world.state(), StateName::Closed);
 }
@@ -159,24 +160,24 @@ fn a_trial_with_less_than_a_second_in_all_has_no_more_to_complete() {
 #[test]
 fn completing_what_is_no_incomplete_trial_changes_nothing() {
     let mut world = World::new(|_| {});
-    let closed = world.call();
-    assert_eq!((closed.awaits_request(), world.complete(&closed)), (false, None));
+    let mut closed = world.call();
+    assert!(!closed.awaits_request() && !world.complete(&mut closed));
     let mut world = half_open(2);
-    let old = world.upload();
-    let trial = world.trial();
+    let mut old = world.upload();
+    let mut trial = world.trial();
     assert!(old.awaits_request() && !trial.awaits_request());
     let record = world.record();
-    assert_eq!(world.complete(&trial), Some(trial.for_retry()));
+    assert!(world.complete(&mut trial));
     assert_eq!(world.record(), record);
     world.settle(trial, Outcome::FAILURE);
     world.advance(60);
     let _trial = world.trial();
-    assert_eq!(world.complete(&old), None, "its period is over");
+    assert!(!world.complete(&mut old), "its period is over");
 }
 
 /// Deadlines of the version before have any lowest bit: each is over when it was to be.
 #[test]
-fn a_place_that_was_written_without_the_bit_returns_in_time() {
+fn a_slot_that_was_written_without_the_bit_returns_in_time() {
     for bit in [0, 1] {
         let mut world = half_open(1);
         let _hung = world.trial();

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use breaker::{
     AfterCheck, Breaker, CheckResult, CheckTicket, DivertReason, Ended, Generation, HalfOpenPolicy,
-    HealthCheckPolicy, Mode, OpenPolicy, Outcome, Percentage, Permit, Policy, RECORD_LEN, Rate,
-    RatePolicy, RetryPolicy, Settlement, Status, Tally, Timestamp, Transition, TripPolicy,
+    HealthCheckPolicy, Impact, Mode, OpenPolicy, Outcome, Percentage, Permit, Policy, RECORD_LEN,
+    Rate, RatePolicy, RetryPolicy, Settled, Status, Tally, Timestamp, Transition, TripPolicy,
     WindowPolicy,
 };
 use proptest::option;
@@ -39,13 +39,33 @@ pub(crate) enum Operation {
 /// What an operation did.
 #[derive(Debug)]
 pub(crate) enum Event {
-    Admitted { permit: Permit, complete: bool },
-    Completed { permit: Permit, by: Option<Permit> },
-    Checked(CheckTicket, CheckResult),
+    Admitted { permit: Seen, complete: bool },
+    Completed { permit: Seen, by: Option<Seen> },
+    Checked(String, CheckResult),
     Diverted { reason: DivertReason, complete: bool },
     Other,
-    Settled { permit: Permit, ended: Ended, settlement: Settlement, unmoved: bool },
-    TookCheck(Option<CheckTicket>),
+    Settled { permit: Seen, ended: Ended, settled: Settled, impact: Impact },
+    TookCheck(Option<String>),
+}
+
+/// What there is to see of a permit, by which it is known again.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    pub(crate) id: String,
+    pub(crate) is_trial: bool,
+    pub(crate) awaits_request: bool,
+    pub(crate) generation: Generation,
+}
+
+impl From<&Permit> for Seen {
+    fn from(permit: &Permit) -> Self {
+        Self {
+            id: format!("{permit:?}"),
+            is_trial: permit.is_trial(),
+            awaits_request: permit.awaits_request(),
+            generation: permit.generation(),
+        }
+    }
 }
 
 /// One operation, and the breaker before and after.
@@ -123,8 +143,9 @@ impl Story {
                             self.deadlines.extend([deadline.after(SECOND), deadline]);
                         }
                     }
-                    self.permits.push(permit.for_retry());
-                    return Event::Admitted { permit, complete };
+                    let seen = Seen::from(&permit);
+                    self.permits.push(permit);
+                    return Event::Admitted { permit: seen, complete };
                 }
                 Err(reason) => return Event::Diverted { reason, complete },
             },
@@ -136,18 +157,19 @@ impl Story {
             }
             Operation::ChangePolicy(policy) => self.world.policy = policy,
             Operation::Complete(which) => {
-                if let Some(permit) = taken(&mut self.permits, which) {
-                    let by = self.world.complete(&permit);
-                    let left = by.as_ref().unwrap_or(&permit);
-                    self.permits.push(left.for_retry());
-                    return Event::Completed { permit, by };
+                if let Some(mut permit) = taken(&mut self.permits, which) {
+                    let seen = Seen::from(&permit);
+                    let by = self.world.complete(&mut permit).then(|| Seen::from(&permit));
+                    self.permits.push(permit);
+                    return Event::Completed { permit: seen, by };
                 }
             }
             Operation::EndOfTime => self.world.now = at(Timestamp::from_nanos(u64::MAX)),
             Operation::FinishCheck(which, result) => {
                 if let Some(ticket) = taken(&mut self.tickets, which) {
-                    self.world.answer(ticket.for_retry(), result);
-                    return Event::Checked(ticket, result);
+                    let id = format!("{ticket:?}");
+                    self.world.answer(ticket, result);
+                    return Event::Checked(id, result);
                 }
             }
             Operation::LosePermit(which) => drop(taken(&mut self.permits, which)),
@@ -155,10 +177,10 @@ impl Story {
                 if let Some(permit) = taken(&mut self.permits, which) {
                     self.world.random = random;
                     let (breaker, policy) = (self.world.breaker(), &self.world.policy);
-                    let tally = Tally::new(policy);
-                    let unmoved = breaker.is_unmoved_by(policy, &permit, ended, &tally);
-                    let settlement = self.world.settle(permit.for_retry(), ended);
-                    return Event::Settled { permit, ended, settlement, unmoved };
+                    let (permit, call) = (Seen::from(&permit), permit.end(ended));
+                    let impact = breaker.impact(policy, &call, &Tally::new(policy));
+                    let settled = self.world.settle_again(&call);
+                    return Event::Settled { permit, ended, settled, impact };
                 }
             }
             Operation::StepBack(time) => {
@@ -168,8 +190,9 @@ impl Story {
             }
             Operation::TakeCheck => {
                 let ticket = self.world.try_check();
-                self.tickets.extend(ticket.as_ref().map(CheckTicket::for_retry));
-                return Event::TookCheck(ticket);
+                let id = ticket.as_ref().map(|ticket| format!("{ticket:?}"));
+                self.tickets.extend(ticket);
+                return Event::TookCheck(id);
             }
         }
         Event::Other

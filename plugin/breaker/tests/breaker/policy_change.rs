@@ -67,7 +67,7 @@ fn a_health_check_that_is_added_decides_from_then_on() {
 /// Row 3: half-open must not be for ever because the successes that are there already suffice
 /// under the new policy, and it has no place left to ask for one more.
 #[test]
-fn trials_that_suffice_under_a_new_policy_close_it() {
+fn trials_that_suffice_under_a_new_policy_close_the_breaker() {
     for (permitted_calls, success_threshold) in [(2, 2), (1, 1), (1, 5)] {
         let mut world = World::after_the_wait(|policy| {
             policy.half_open.permitted_calls = count(5);
@@ -81,12 +81,12 @@ fn trials_that_suffice_under_a_new_policy_close_it() {
         assert!(!world.call().is_trial());
         assert_eq!(world.state(), StateName::Closed);
         assert_eq!(world.transitions.last().unwrap().reason, Reason::TrialsSucceeded);
-        world.is_late(&pending);
+        world.is_late(pending);
     }
 }
 
 #[test]
-fn fewer_places_under_a_new_policy_let_none_in_until_the_old_trials_are_back() {
+fn fewer_slots_under_a_new_policy_let_no_trial_in_until_the_old_ones_are_back() {
     let mut world = World::after_the_wait(|policy| {
         policy.half_open.permitted_calls = count(3);
         policy.half_open.success_threshold = count(2);

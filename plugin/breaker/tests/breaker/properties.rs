@@ -4,14 +4,14 @@
 use std::time::Duration;
 
 use breaker::{
-    AfterCheck, CheckResult, CheckTicket, DivertReason, Ended, Outcome, Permit, Policy, Reason,
-    Settlement, StateName, Timestamp,
+    AfterCheck, CheckResult, DivertReason, Ended, Impact, Outcome, Policy, Reason, Settled,
+    StateName, Timestamp,
 };
 use proptest::prelude::*;
 
 use crate::operations::{
-    Event, LONG_ENOUGH, Operation, SECOND, Step, Story, deadline, deadline_to_complete, operations,
-    operations_on_any_clock, operations_to_the_end_of_time, policy,
+    Event, LONG_ENOUGH, Operation, SECOND, Seen, Step, Story, deadline, deadline_to_complete,
+    operations, operations_on_any_clock, operations_to_the_end_of_time, policy,
 };
 use crate::world::at;
 
@@ -58,11 +58,11 @@ proptest! {
         operations in operations_on_any_clock(),
     ) {
         in_each_step(policy, operations, |step| {
-            if let Event::Settled { permit, settlement, unmoved, .. } = &step.event
-                && permit.generation() != step.generation_before()
+            if let Event::Settled { permit, settled, impact, .. } = &step.event
+                && permit.generation != step.generation_before()
             {
-                prop_assert_eq!(*settlement, Settlement::Late);
-                prop_assert!(*unmoved);
+                prop_assert_eq!(*settled, Settled::Late);
+                prop_assert_eq!(*impact, Impact::None);
                 let [before, after] = step.records();
                 prop_assert_eq!(before, after);
             }
@@ -86,12 +86,12 @@ proptest! {
 
     /// Rows 11, 15, and each case of a closed breaker in which no clock is read.
     #[test]
-    fn an_outcome_that_is_said_to_move_nothing_moves_nothing(
+    fn an_outcome_that_is_said_to_change_nothing_changes_nothing(
         policy in policy(),
         operations in operations_on_any_clock(),
     ) {
         in_each_step(policy, operations, |step| {
-            if let Event::Settled { unmoved: true, .. } = step.event {
+            if let Event::Settled { impact: Impact::None | Impact::TallyOnly, .. } = step.event {
                 prop_assert_eq!(step.transition, None);
                 // That it succeeded may be noted later, and be counted in a tally until then.
                 let [mut before, mut after] = [step.before.clone(), step.after.clone()];
@@ -124,7 +124,7 @@ proptest! {
             });
             match (&step.event, step.transition, &policy.health_check) {
                 (Event::Admitted { permit, .. }, Some(left), None) => {
-                    prop_assert!(wait_is_over && permit.is_trial());
+                    prop_assert!(wait_is_over && permit.is_trial);
                     prop_assert_eq!(left.reason, Reason::WaitElapsed);
                 }
                 (Event::Checked(_, CheckResult::Healthy), Some(left), Some(health_check)) => {
@@ -157,7 +157,7 @@ proptest! {
         let mut outcomes = Vec::new();
         in_each_step(policy, operations, |step| {
             let closed = step.status_before().state == StateName::Closed;
-            if let Event::Settled { ended, settlement: Settlement::Counted(_), .. } = step.event
+            if let Event::Settled { ended, settled: Settled::Counted(_), .. } = step.event
                 && closed
             {
                 outcomes.push(ended.outcome);
@@ -178,7 +178,7 @@ proptest! {
     }
 
     #[test]
-    fn a_health_check_has_one_holder_at_a_time_and_only_its_word_counts(
+    fn a_health_check_has_one_holder_at_a_time_and_only_its_result_counts(
         policy in policy(),
         operations in operations_to_the_end_of_time(),
     ) {
@@ -246,8 +246,8 @@ fn closes_in_a_few_steps(mut story: Story, complete: bool) -> Verdict {
         if let Some(ticket) = world.try_check() {
             world.answer(ticket, CheckResult::Healthy);
         }
-        if let Ok(permit) = world.try_request(complete) {
-            let permit = world.complete(&permit).unwrap_or(permit);
+        if let Ok(mut permit) = world.try_request(complete) {
+            world.complete(&mut permit);
             world.settle(permit, Outcome::Success);
         }
         if world.state() == StateName::Closed {
@@ -278,7 +278,7 @@ struct Trials {
 }
 
 struct Lease {
-    permit: Permit,
+    permit: Seen,
     /// Until when the place is its own, at the earliest and at the latest.
     until: [Timestamp; 2],
     /// The same, once its request is complete.
@@ -292,9 +292,9 @@ impl Trials {
         let (now, policy) = (step.now, &step.policy);
         self.lose(now);
         match &step.event {
-            Event::Settled { permit, ended, settlement, .. } if self.knows(permit, step) => {
-                let held = self.leases.iter().position(|lease| lease.permit == *permit);
-                let counted = matches!(settlement, Settlement::Counted(_));
+            Event::Settled { permit, ended, settled, .. } if self.knows(permit, step) => {
+                let held = self.leases.iter().position(|lease| lease.permit.id == permit.id);
+                let counted = matches!(settled, Settled::Counted(_));
                 let cut = held.is_some_and(|at| self.leases[at].cut);
                 let sure = held.is_none_or(|at| now < self.leases[at].until[0]);
                 prop_assert!(!sure || counted == (held.is_some() && !cut));
@@ -313,14 +313,14 @@ impl Trials {
                 }
             }
             Event::Completed { permit, by } if self.knows(permit, step) => {
-                let held = self.leases.iter_mut().find(|lease| lease.permit == *permit);
+                let held = self.leases.iter_mut().find(|lease| lease.permit.id == permit.id);
                 // Within the one nanosecond that is not known it may be either.
                 let sure = held.as_ref().is_none_or(|lease| now < lease.until[0]);
                 let known = held.as_ref().is_some_and(|lease| !lease.cut);
                 prop_assert!(!sure || by.is_some() == known);
                 if let (Some(held), Some(by)) = (held, by) {
-                    prop_assert!(!by.awaits_request());
-                    (held.permit, held.until) = (by.for_retry(), [held.whole; 2]);
+                    prop_assert!(!by.awaits_request);
+                    (held.permit, held.until) = (by.clone(), [held.whole; 2]);
                 }
             }
             _ => {}
@@ -351,12 +351,12 @@ impl Trials {
             held as u32 + self.successes
         });
         match &step.event {
-            Event::Admitted { permit, complete } if permit.is_trial() => {
+            Event::Admitted { permit, complete } if permit.is_trial => {
                 prop_assert!(fewest < permitted, "one too many");
                 prop_assert!(now >= self.paused_until, "too early");
                 let whole = deadline(policy, now);
                 let until = if *complete { [whole; 2] } else { deadline_to_complete(policy, now) };
-                self.leases.push(Lease { permit: permit.for_retry(), until, whole, cut: false });
+                self.leases.push(Lease { permit: permit.clone(), until, whole, cut: false });
             }
             Event::Diverted { reason: DivertReason::HalfOpen, complete } => {
                 let reserved = if *complete { 0 } else { self.lost.len() as u32 };
@@ -370,14 +370,14 @@ impl Trials {
         Ok(())
     }
 
-    fn knows(&self, permit: &Permit, step: &Step) -> bool {
-        permit.is_trial() && permit.generation() == step.generation_before()
+    fn knows(&self, permit: &Seen, step: &Step) -> bool {
+        permit.is_trial && permit.generation == step.generation_before()
     }
 
     /// Forgets leases that are over, and those lost long ago.
     fn lose(&mut self, now: Timestamp) {
         let over = self.leases.extract_if(.., |lease| lease.until[1] <= now);
-        let by_incomplete = over.filter(|lease| lease.permit.awaits_request());
+        let by_incomplete = over.filter(|lease| lease.permit.awaits_request);
         self.lost.extend(by_incomplete.map(|lease| lease.until[1]));
         self.lost.retain(|at| now < at.after(SECOND));
     }
@@ -386,7 +386,7 @@ impl Trials {
 /// Who holds the health check of one open period, and until when.
 #[derive(Default)]
 struct CheckLease {
-    holder: Option<CheckTicket>,
+    holder: Option<String>,
     until: Timestamp,
 }
 
@@ -407,7 +407,7 @@ impl CheckLease {
                 if let Some(ticket) = taken {
                     prop_assert!(step.now >= self.until, "it is another's");
                     self.until = step.now.after(lease);
-                    self.holder = Some(ticket.for_retry());
+                    self.holder = Some(ticket.clone());
                 }
             }
             (Event::TookCheck(taken), None) => prop_assert_eq!(taken, &None),

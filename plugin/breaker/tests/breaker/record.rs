@@ -181,7 +181,7 @@ fn no_shorter_or_longer_bytes_are_a_record() {
 }
 
 #[test]
-fn a_record_of_another_version_is_told_apart_whatever_its_length() {
+fn a_record_of_another_version_is_recognised_whatever_its_length() {
     for length in [1, 2, 4, RECORD_LEN, RECORD_LEN * 2] {
         let bytes = vec![3; length];
         assert_eq!(Breaker::decode(&bytes), Err(DecodeError::Version { found: 3 }));
@@ -213,7 +213,7 @@ fn a_period_that_nobody_gets_to_is_refused() {
 fn an_operators_mode_is_one_byte_which_was_zero_before() {
     let codes = Command::ALL.map(|command| {
         let mut world = closed();
-        let _ = world.steer(command);
+        let _ = world.command(command);
         world.record()[3]
     });
     assert_eq!(codes, [1, 2, 3, 4, 0, 0]);
@@ -301,21 +301,22 @@ fn is_usable(mut breaker: Breaker, policy: &Policy, now: Timestamp) {
     let outcomes = [Outcome::Success, Outcome::FAILURE];
     for (admission, outcome) in [first, second].into_iter().zip(outcomes) {
         if let Admission::Admitted(permit) = admission {
-            let _ = breaker.is_unmoved_by(policy, &permit, outcome, &Tally::new(policy));
-            breaker.settle(policy, permit, outcome, at(now), u32::MAX);
+            let call = permit.end(outcome);
+            let _ = breaker.impact(policy, &call, &Tally::new(policy));
+            breaker.settle(policy, &call, at(now), u32::MAX);
         }
     }
-    for result in [CheckResult::Unhealthy, CheckResult::Healthy] {
-        if let Some(ticket) = &checked {
-            let _ = breaker.finish_check(policy, ticket.for_retry(), result, now);
-        }
+    if let Some(mut report) = checked.map(|ticket| ticket.end(CheckResult::Unhealthy)) {
+        let _ = breaker.finish_check(policy, &report, now);
+        report.result = Some(CheckResult::Healthy);
+        let _ = breaker.finish_check(policy, &report, now);
     }
-    breaker.credit(policy, &Tally::new(policy), now);
-    breaker.review(policy, at(now), 0);
-    breaker.adopt(policy, now);
+    breaker.merge(policy, &Tally::new(policy), now);
+    breaker.evaluate(policy, at(now), 0);
+    breaker.sync(policy, now);
     breaker.note_success(START.wall);
     for command in Command::ALL {
-        let _ = breaker.steer(policy, command);
+        let _ = breaker.apply(policy, command);
     }
     let _ = breaker.status(policy.mode);
     assert!(Breaker::decode(&breaker.encode()).is_ok());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use breaker::{
     Admission, AfterCheck, Breaker, DivertReason, HalfOpenPolicy, HealthCheckPolicy, Outcome,
-    Policy, Reason, Settlement, StateName, Timestamp,
+    Policy, Reason, Settled, StateName, Timestamp,
 };
 
 use crate::world::{World, at, count, health_check, seconds_of};
@@ -35,14 +35,14 @@ fn the_first_call_after_the_wait_is_the_first_trial_and_its_success_closes() {
 }
 
 #[test]
-fn one_failed_trial_opens_again_whatever_the_others_said() {
+fn one_failed_trial_opens_the_breaker_again_whatever_the_others_gave() {
     let mut world = World::after_the_wait(trials(3, 3));
     let [first, second, third] = [world.trial(), world.trial(), world.trial()];
     world.settle(first, Outcome::Success);
     world.settle(second, Outcome::FAILURE);
     assert_eq!((world.state(), world.status().failures), (StateName::Open, 4));
     assert_eq!(world.status().trip_reason, Some(Reason::TrialFailed));
-    world.is_late(&third);
+    world.is_late(third);
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn a_late_result_from_before_the_trip_decides_nothing_in_half_open() {
     world.trip();
     world.advance(30);
     let trial = world.trial();
-    for call in &in_flight {
+    for call in in_flight {
         world.is_late(call);
     }
     assert_eq!(world.state(), StateName::HalfOpen);
@@ -80,7 +80,7 @@ fn a_trial_of_an_earlier_half_open_period_decides_nothing_in_a_later_one() {
     world.fail();
     world.advance(60);
     let new = world.trial();
-    world.is_late(&old);
+    world.is_late(old);
     assert_eq!((world.state(), world.status().trials_in_flight), (StateName::HalfOpen, 1));
     world.settle(new, Outcome::Success);
     assert_eq!(world.state(), StateName::Closed);
@@ -88,7 +88,7 @@ fn a_trial_of_an_earlier_half_open_period_decides_nothing_in_a_later_one() {
 
 /// Row 2: an old call that is settled frees no half-open place.
 #[test]
-fn an_old_permit_frees_no_place_of_a_trial() {
+fn an_old_permit_frees_no_trial_slot() {
     let mut world = World::new(trials(3, 3));
     let old: Vec<_> = (0..20).map(|_| world.call()).collect();
     world.trip();
@@ -143,7 +143,7 @@ fn two_workers_at_the_end_of_the_wait_send_one_trial_between_them() {
 
 /// Row 3: a trial that is never settled holds its place until its deadline and no longer.
 #[test]
-fn a_hung_trial_gives_its_place_back_at_its_deadline() {
+fn a_hung_trial_frees_its_slot_at_its_deadline() {
     let mut world = World::after_the_wait(|_| {});
     let _hung = world.trial();
     world.advance_by(seconds_of(30) - Duration::from_nanos(1));
@@ -176,25 +176,25 @@ fn a_trials_time_is_nearly_over_in_its_last_part_and_not_when_it_is_over() {
 #[test]
 fn the_time_of_an_incomplete_trial_is_nearly_over_after_half_a_second() {
     let mut world = World::after_the_wait(|_| {});
-    let upload = world.upload();
+    let mut upload = world.upload();
     world.advance_by(Duration::from_millis(400));
     assert!(!upload.is_nearly_over(&world.policy.half_open, world.now.monotonic));
     world.advance_by(Duration::from_millis(200));
     assert!(upload.is_nearly_over(&world.policy.half_open, world.now.monotonic));
-    let upload = world.complete(&upload).unwrap();
+    assert!(world.complete(&mut upload));
     assert!(!upload.is_nearly_over(&world.policy.half_open, world.now.monotonic));
 }
 
 #[test]
 fn the_time_of_a_call_that_is_no_trial_is_never_nearly_over() {
-    let world = World::after_the_wait(|_| {});
-    let permit = breaker::Permit::closed(breaker::Generation::FIRST);
+    let mut world = World::new(|_| {});
+    let permit = world.call();
     assert!(!permit.is_nearly_over(&world.policy.half_open, world.now.monotonic));
 }
 
 /// Row 3: a crashed worker takes all its trials with it, and the breaker recovers all the same.
 #[test]
-fn when_every_trial_is_lost_the_places_all_come_back() {
+fn all_slots_return_when_every_trial_is_lost() {
     let mut world = World::after_the_wait(trials(3, 3));
     for _ in 0..3 {
         drop(world.trial());
@@ -210,13 +210,13 @@ fn when_every_trial_is_lost_the_places_all_come_back() {
 /// Row 3: a trial that answers after its deadline has no place to give back, not even when
 /// another has taken the same one since.
 #[test]
-fn a_trial_past_its_deadline_cannot_speak_for_the_one_that_took_its_place() {
+fn a_trial_past_its_deadline_cannot_settle_the_one_that_took_its_slot() {
     let mut world = World::after_the_wait(|_| {});
-    let hung = world.trial();
+    let mut hung = world.trial().end(Outcome::Success);
     world.advance(30);
-    world.is_late(&hung);
+    world.settles_late(&mut hung);
     let successor = world.trial();
-    world.is_late(&hung);
+    world.settles_late(&mut hung);
     world.is_diverted(DivertReason::HalfOpen);
     world.settle(successor, Outcome::Success);
     assert_eq!(world.state(), StateName::Closed);
@@ -224,19 +224,19 @@ fn a_trial_past_its_deadline_cannot_speak_for_the_one_that_took_its_place() {
 
 /// Row 2: nor can it when its worker looked at the clock before the other did, and was overtaken.
 #[test]
-fn a_trial_whose_place_another_took_cannot_speak_for_it_even_on_an_earlier_clock() {
+fn a_trial_whose_slot_another_took_cannot_settle_it_even_on_an_earlier_clock() {
     let mut world = World::after_the_wait(|_| {});
     let hung = world.trial();
     world.advance(30);
     let _successor = world.trial();
     world.step_back(1);
-    world.is_late(&hung);
+    world.is_late(hung);
     assert_eq!(world.status().trials_in_flight, 1);
 }
 
 /// Row 3: even a policy that gives trials no time lets them hold a place for a moment.
 #[test]
-fn a_trial_without_time_to_speak_of_still_keeps_a_second_one_out() {
+fn a_trial_with_hardly_any_time_still_keeps_a_second_one_out() {
     let mut world = World::after_the_wait(|policy| policy.half_open.max_wait = Duration::ZERO);
     let trial = world.trial();
     world.is_diverted(DivertReason::HalfOpen);
@@ -246,13 +246,13 @@ fn a_trial_without_time_to_speak_of_still_keeps_a_second_one_out() {
 
 /// Row 11: a client that aborts a trial gives its place back, and the state stays as it is.
 #[test]
-fn an_aborted_trial_gives_its_place_back_at_once() {
+fn an_aborted_trial_frees_its_slot_at_once() {
     settles_the_place_and_nothing_else(Outcome::Aborted);
 }
 
 /// Row 15: an ignored call is no success of a trial, and does not keep its place.
 #[test]
-fn an_ignored_trial_gives_its_place_back_at_once() {
+fn an_ignored_trial_frees_its_slot_at_once() {
     settles_the_place_and_nothing_else(Outcome::Ignored);
 }
 
@@ -262,7 +262,7 @@ fn settles_the_place_and_nothing_else(outcome: Outcome) {
     for _ in 0..100 {
         let trial = world.trial();
         world.is_diverted(DivertReason::HalfOpen);
-        assert_eq!(world.settle(trial, outcome), Settlement::Counted(None));
+        assert_eq!(world.settle(trial, outcome), Settled::Counted(None));
         assert_eq!((world.state(), world.status().trials_in_flight), (StateName::HalfOpen, 0));
     }
     world.succeed();
@@ -277,7 +277,7 @@ fn declined(seconds: impl Into<Option<u64>>) -> Outcome {
 #[track_caller]
 fn until_the_next_trial(world: &mut World, outcome: Outcome) -> Duration {
     let trial = world.trial();
-    assert_eq!(world.settle(trial, outcome), Settlement::Counted(None));
+    assert_eq!(world.settle(trial, outcome), Settled::Counted(None));
     assert_eq!((world.state(), world.status().trials_in_flight), (StateName::HalfOpen, 0));
     let Some(retry_at) = world.status().retry_at else {
         return Duration::ZERO;
@@ -291,7 +291,7 @@ fn until_the_next_trial(world: &mut World, outcome: Outcome) -> Duration {
 
 /// Row 29: a service that answers each trial, and never says how it is, is not asked at once again.
 #[test]
-fn a_declined_trial_puts_the_next_one_off() {
+fn a_declined_trial_delays_the_next_one() {
     let mut world = World::after_the_wait(|_| {});
     let waits = [(None, 1), (Some(0), 1), (Some(7), 7), (Some(30), 30), (Some(86_400), 30)];
     for (asked, expected) in waits {
@@ -305,7 +305,7 @@ fn a_declined_trial_puts_the_next_one_off() {
 }
 
 #[test]
-fn a_declined_trial_of_a_checked_service_puts_the_next_one_off_by_the_checks_interval() {
+fn a_declined_trial_of_a_checked_service_delays_the_next_one_by_the_checks_interval() {
     let mut world = World::after_the_wait(|policy| {
         let then = AfterCheck::HalfOpen;
         policy.health_check = Some(HealthCheckPolicy { then, ..health_check() });
@@ -317,14 +317,14 @@ fn a_declined_trial_of_a_checked_service_puts_the_next_one_off_by_the_checks_int
 }
 
 #[test]
-fn what_a_declined_trial_asks_for_is_left_aside_where_it_is_not_honoured() {
+fn the_wait_that_a_declined_trial_asks_for_is_ignored_where_it_is_not_honoured() {
     let mut world = World::after_the_wait(|policy| policy.open.honor_retry_after = false);
     assert_eq!(until_the_next_trial(&mut world, declined(20)), seconds_of(1));
 }
 
 /// Those under way go on, and the longest of what is asked for counts.
 #[test]
-fn of_several_trials_that_are_declined_the_one_that_asks_for_most_is_heeded() {
+fn the_longest_wait_that_declined_trials_ask_for_is_kept() {
     let mut world = World::after_the_wait(trials(3, 2));
     let [first, second, third] = [world.trial(), world.trial(), world.trial()];
     world.settle(first, declined(10));
@@ -363,7 +363,7 @@ fn a_clock_that_is_set_back_puts_no_trial_off_for_longer() {
 
 /// Rows 2, 4: also when a policy asks for more than a record has places.
 #[test]
-fn more_trials_than_there_are_places_are_diverted() {
+fn more_trials_than_there_are_slots_are_diverted() {
     let mut world = World::after_the_wait(trials(1_000, 1_000));
     let passed = (0..64).filter_map(|_| world.try_call().ok()).count();
     assert_eq!(passed, breaker::MAX_PERMITTED_CALLS as usize);

@@ -1,6 +1,6 @@
 //! What opens a closed breaker, and what does not.
 
-use breaker::{DivertReason, Mode, Outcome, Reason, Settlement, StateName};
+use breaker::{DivertReason, Mode, Outcome, Reason, Settled, StateName};
 
 use crate::world::{World, count};
 
@@ -13,7 +13,7 @@ fn the_third_failure_in_a_row_trips_and_not_a_call_later() {
     assert_eq!((world.state(), world.status().failures), (StateName::Closed, 2));
 
     let third = world.call();
-    let Settlement::Counted(Some(transition)) = world.settle(third, Outcome::FAILURE) else {
+    let Settled::Counted(Some(transition)) = world.settle(third, Outcome::FAILURE) else {
         panic!("the third failure trips");
     };
     assert_eq!((transition.from, transition.to), (StateName::Closed, StateName::Open));
@@ -58,14 +58,14 @@ fn a_call_longer_than_any_wait_still_counts_when_it_completes() {
     let calls = [world.call(), world.call(), world.call()];
     world.advance(1_000_000);
     for call in calls {
-        assert!(matches!(world.settle(call, Outcome::FAILURE), Settlement::Counted(_)));
+        assert!(matches!(world.settle(call, Outcome::FAILURE), Settled::Counted(_)));
     }
     assert_eq!(world.state(), StateName::Open);
 }
 
 /// Row 6: calls in flight and rejected calls are no part of any count.
 #[test]
-fn calls_in_flight_and_rejected_calls_do_not_make_it_harder_to_trip_again() {
+fn calls_in_flight_and_rejected_calls_do_not_delay_the_next_trip() {
     let mut world = World::after_the_wait(|_| {});
     world.succeed();
     let _in_flight: Vec<_> = (0..200).map(|_| world.call()).collect();
@@ -85,7 +85,7 @@ fn calls_in_flight_and_rejected_calls_do_not_make_it_harder_to_trip_again() {
 
 /// Row 7: every transition starts the count anew.
 #[test]
-fn after_it_closed_it_takes_a_full_run_to_trip_again() {
+fn a_breaker_that_has_closed_takes_a_full_run_to_trip_again() {
     let mut world = World::after_the_wait(|_| {});
     world.succeed();
     assert_eq!((world.state(), world.status().failures), (StateName::Closed, 0));
@@ -126,7 +126,7 @@ fn neither_failure_nor_success(outcome: Outcome) {
     world.fail();
     for _ in 0..10 {
         let call = world.call();
-        assert_eq!(world.settle(call, outcome), Settlement::Counted(None));
+        assert_eq!(world.settle(call, outcome), Settled::Counted(None));
         assert_eq!((world.state(), world.status().failures), (StateName::Closed, 2));
     }
     world.fail();
@@ -140,7 +140,7 @@ fn failures_of_calls_in_flight_at_the_trip_neither_extend_the_wait_nor_count() {
     let in_flight: Vec<_> = (0..8).map(|_| world.call()).collect();
     world.trip();
     let tripped = world.record();
-    for call in &in_flight {
+    for call in in_flight {
         world.advance(1);
         world.is_late(call);
     }
@@ -154,20 +154,20 @@ fn a_success_of_a_call_in_flight_at_the_trip_does_not_close_the_breaker() {
     let mut world = World::new(|_| {});
     let slow = world.call();
     world.trip();
-    assert_eq!(world.settle(slow, Outcome::Success), Settlement::Late);
+    assert_eq!(world.settle(slow, Outcome::Success), Settled::Late);
     assert_eq!(world.state(), StateName::Open);
 }
 
 /// Row 1: nor do they count in a later closed period, which looks just like their own.
 #[test]
-fn a_failure_from_before_the_trip_does_not_count_after_it_closed_again() {
+fn a_failure_from_before_the_trip_does_not_count_after_the_breaker_closed_again() {
     let mut world = World::new(|_| {});
     let old: Vec<_> = (0..8).map(|_| world.call()).collect();
     world.trip();
     world.advance(30);
     world.succeed();
     assert_eq!(world.state(), StateName::Closed);
-    for call in &old {
+    for call in old {
         world.is_late(call);
     }
     assert_eq!((world.state(), world.status().failures), (StateName::Closed, 0));

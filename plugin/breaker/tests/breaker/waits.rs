@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use breaker::{
-    AfterCheck, DivertReason, HealthCheckPolicy, Outcome, Settlement, StateName, Timestamp,
+    AfterCheck, DivertReason, HealthCheckPolicy, Outcome, Settled, StateName, Timestamp,
 };
 
 use crate::world::{World, at, health_check, retry, seconds_of};
@@ -38,7 +38,7 @@ fn each_trip_in_a_row_doubles_the_wait_up_to_its_maximum() {
 
 /// Row 7: the wait too starts anew once trials have succeeded.
 #[test]
-fn after_it_closed_on_its_trials_the_wait_is_short_again() {
+fn the_wait_is_short_again_after_trials_closed_the_breaker() {
     let mut world = World::after_the_wait(|_| {});
     world.fail();
     world.advance(60);
@@ -50,7 +50,7 @@ fn after_it_closed_on_its_trials_the_wait_is_short_again() {
 
 /// Row 19: a check that passes while real calls fail on does not make the wait short again.
 #[test]
-fn after_it_closed_on_a_check_alone_the_wait_goes_on_growing_until_a_call_succeeds() {
+fn the_wait_goes_on_growing_after_a_check_closed_the_breaker_until_a_call_succeeds() {
     let mut world = World::open(|policy| policy.health_check = Some(health_check()));
     for expected in [30, 60, 120] {
         assert_eq!(wait(&world), seconds_of(expected));
@@ -135,7 +135,7 @@ fn calls_while_the_clock_stands_still_do_not_lengthen_the_wait() {
 
 /// Row 13: a clock that steps back by a day costs at most one more maximum of the wait.
 #[test]
-fn a_clock_that_steps_back_cannot_pin_it_open() {
+fn a_clock_that_steps_back_cannot_hold_the_breaker_open() {
     let mut world = World::open(|_| {});
     world.advance(29);
     world.step_back(900);
@@ -181,7 +181,7 @@ fn a_wall_clock_that_jumps_changes_no_decision() {
     world.advance(30);
     let trial = world.trial();
     world.now.wall = breaker::UnixTime::from_nanos(1);
-    assert!(matches!(world.settle(trial, Outcome::Success), Settlement::Counted(Some(_))));
+    assert!(matches!(world.settle(trial, Outcome::Success), Settled::Counted(Some(_))));
 }
 
 /// Row 13: every wait has an end, even that of the last moment of the clock.
@@ -192,7 +192,7 @@ fn at_the_end_of_time_nothing_overflows() {
     world.trip();
     assert_eq!(world.status().retry_at, Some(world.now.monotonic));
     let trial = world.trial();
-    assert_eq!(world.settle(trial, Outcome::Success), Settlement::Late);
+    assert_eq!(world.settle(trial, Outcome::Success), Settled::Late);
 }
 
 /// The first check is made at once; what its passing is worth has shown by the second trip.

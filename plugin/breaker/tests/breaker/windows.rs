@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use breaker::{
-    Admission, Breaker, DivertReason, Ended, Outcome, Percentage, Permit, Policy, RatePolicy,
-    Reason, Settlement, StateName, Tally, Timestamp, WindowPolicy,
+    Admission, Breaker, DivertReason, Ended, Impact, Outcome, Percentage, Permit, Policy,
+    RatePolicy, Reason, Settled, StateName, Tally, Timestamp, WindowPolicy,
 };
 use proptest::prelude::*;
 
@@ -266,7 +266,7 @@ fn a_configuration_without_rates_leaves_the_window_as_it_is() {
     let mut world = halves(TEN_SECONDS);
     world.fail();
     let rates = world.policy.trip.rates.take();
-    world.adopt(0);
+    world.sync(0);
     world.policy.trip.rates = rates;
     assert_eq!(world.counts().calls, 1);
 }
@@ -378,7 +378,7 @@ struct Workers {
 impl Workers {
     fn new(policy: &Policy, workers: usize) -> Self {
         let mut breaker = Breaker::new();
-        breaker.adopt(policy, START.monotonic);
+        breaker.sync(policy, START.monotonic);
         Self {
             breaker,
             policy: policy.clone(),
@@ -397,9 +397,9 @@ impl Workers {
             self.now = self.ticked;
             for tally in &mut self.tallies {
                 if !tally.is_empty() {
-                    self.breaker.credit(&self.policy, tally, self.now);
-                    let transition = self.breaker.review(&self.policy, at(self.now), 0);
-                    tally.begin(&self.breaker);
+                    self.breaker.merge(&self.policy, tally, self.now);
+                    let transition = self.breaker.evaluate(&self.policy, at(self.now), 0);
+                    *tally = self.breaker.next_tally(tally);
                     if let Some(transition) = transition {
                         return Some(transition.reason);
                     }
@@ -421,17 +421,22 @@ impl Workers {
 
     fn settle(&mut self, worker: usize, permit: Permit, ended: Ended) -> Option<Reason> {
         let tally = &mut self.tallies[worker];
-        if self.breaker.is_unmoved_by(&self.policy, &permit, ended, tally) {
-            tally.add(&permit, self.now);
-            return None;
+        let call = permit.end(ended);
+        match self.breaker.impact(&self.policy, &call, tally) {
+            Impact::None => return None,
+            Impact::TallyOnly => {
+                tally.add(call.permit(), self.now);
+                return None;
+            }
+            Impact::Write => {}
         }
-        self.writes += u32::from(!ended.is_remarkable());
-        self.breaker.credit(&self.policy, tally, self.now);
-        let settled = self.breaker.settle(&self.policy, permit, ended, at(self.now), 0);
-        tally.begin(&self.breaker);
+        self.writes += u32::from(ended == Outcome::Success.into());
+        self.breaker.merge(&self.policy, tally, self.now);
+        let settled = self.breaker.settle(&self.policy, &call, at(self.now), 0);
+        *tally = self.breaker.next_tally(tally);
         match settled {
-            Settlement::Counted(transition) => transition.map(|it| it.reason),
-            Settlement::Late => None,
+            Settled::Counted(transition) => transition.map(|it| it.reason),
+            Settled::Late => None,
         }
     }
 }
@@ -459,7 +464,7 @@ proptest! {
 
     /// What may lag are good calls, by as long as a worker keeps them to itself.
     #[test]
-    fn what_the_record_has_not_yet_are_good_calls_since_the_last_tick(
+    fn only_good_calls_since_the_last_tick_are_missing_from_the_record(
         policy in policies(),
         history in history(),
         workers in 1..=4_usize,

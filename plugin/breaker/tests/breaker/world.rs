@@ -5,10 +5,10 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use breaker::{
-    Admission, AfterCheck, Breaker, CheckResult, CheckTicket, Command, Counts, DivertReason, Ended,
-    HalfOpenPolicy, HealthCheckPolicy, Mode, Now, OpenPolicy, Outcome, Permit, Policy, RECORD_LEN,
-    Rate, RetryPolicy, Settlement, StateName, Status, Timestamp, Transition, TripPolicy, UnixTime,
-    WindowPolicy,
+    Admission, AfterCheck, Breaker, CheckReport, CheckResult, CheckTicket, Command, Counts,
+    DivertReason, Ended, HalfOpenPolicy, HealthCheckPolicy, Mode, Now, OpenPolicy, Outcome, Permit,
+    Policy, RECORD_LEN, Rate, RetryPolicy, Settled, Settlement, StateName, Status, Timestamp,
+    Transition, TripPolicy, UnixTime, WindowPolicy,
 };
 
 /// When every story begins, on either clock.
@@ -106,9 +106,14 @@ impl World {
         assert_eq!(reason, DivertReason::HalfOpen);
     }
 
-    pub(crate) fn complete(&mut self, permit: &Permit) -> Option<Permit> {
+    /// The request of a call is complete: whether that is written down.
+    pub(crate) fn complete(&mut self, permit: &mut Permit) -> bool {
         let now = self.now.monotonic;
-        self.update(|breaker| breaker.complete(permit, now))
+        let completed = self.update(|breaker| breaker.complete(permit, now));
+        if completed {
+            permit.set_complete();
+        }
+        completed
     }
 
     #[track_caller]
@@ -116,23 +121,34 @@ impl World {
         assert_eq!(self.try_call().expect_err("the call is diverted"), reason);
     }
 
-    pub(crate) fn settle(&mut self, permit: Permit, ended: impl Into<Ended>) -> Settlement {
+    pub(crate) fn settle(&mut self, permit: Permit, ended: impl Into<Ended>) -> Settled {
+        self.settle_again(&permit.end(ended))
+    }
+
+    /// Settles a call that may have been settled before.
+    pub(crate) fn settle_again(&mut self, call: &Settlement) -> Settled {
         let (policy, now, random) = (self.policy.clone(), self.now, self.random);
-        let settlement = self.update(|breaker| breaker.settle(&policy, permit, ended, now, random));
-        if let Settlement::Counted(Some(transition)) = settlement {
+        let settled = self.update(|breaker| breaker.settle(&policy, call, now, random));
+        if let Settled::Counted(Some(transition)) = settled {
             self.transitions.push(transition);
         }
-        settlement
+        settled
     }
 
     /// An old permit, that must not change a bit of the record whatever its outcome.
     #[track_caller]
-    pub(crate) fn is_late(&mut self, permit: &Permit) {
+    pub(crate) fn is_late(&mut self, permit: Permit) {
+        self.settles_late(&mut permit.end(Outcome::Success));
+    }
+
+    #[track_caller]
+    pub(crate) fn settles_late(&mut self, call: &mut Settlement) {
         let declined = Outcome::Declined { retry_after: None };
         let neither = [Outcome::Ignored, declined, Outcome::Aborted];
         for outcome in [Outcome::Success, Outcome::FAILURE].into_iter().chain(neither) {
             let before = self.record;
-            assert_eq!(self.settle(permit.for_retry(), outcome), Settlement::Late);
+            call.ended = outcome.into();
+            assert_eq!(self.settle_again(call), Settled::Late);
             assert_eq!(self.record, before, "{outcome:?}");
         }
     }
@@ -175,13 +191,13 @@ impl World {
     }
 
     /// Another configuration comes, whose check has this number.
-    pub(crate) fn adopt(&mut self, settings: u32) {
+    pub(crate) fn sync(&mut self, settings: u32) {
         let mut policy = self.policy.clone();
         if let Some(check) = &mut policy.health_check {
             check.settings = settings;
         }
         let now = self.now.monotonic;
-        self.update(|breaker| breaker.adopt(&policy, now));
+        self.update(|breaker| breaker.sync(&policy, now));
     }
 
     /// The configuration whose check has this number acts from now on.
@@ -202,7 +218,7 @@ impl World {
         if let Some(rates) = &mut self.policy.trip.rates {
             rates.window = window;
         }
-        self.adopt(0);
+        self.sync(0);
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -224,8 +240,13 @@ impl World {
         ticket: CheckTicket,
         result: CheckResult,
     ) -> Option<Transition> {
+        self.answer_again(&ticket.end(result))
+    }
+
+    /// Writes down a check that may have been written down before, or was not made.
+    pub(crate) fn answer_again(&mut self, report: &CheckReport) -> Option<Transition> {
         let (policy, now) = (self.policy.clone(), self.now.monotonic);
-        let transition = self.update(|breaker| breaker.finish_check(&policy, ticket, result, now));
+        let transition = self.update(|breaker| breaker.finish_check(&policy, report, now));
         self.transitions.extend(transition);
         transition
     }
@@ -272,9 +293,9 @@ impl World {
         admission
     }
 
-    pub(crate) fn steer(&mut self, command: Command) -> Option<Transition> {
+    pub(crate) fn command(&mut self, command: Command) -> Option<Transition> {
         let policy = self.policy.clone();
-        let transition = self.update(|breaker| breaker.steer(&policy, command));
+        let transition = self.update(|breaker| breaker.apply(&policy, command));
         self.transitions.extend(transition);
         transition
     }

@@ -1,7 +1,7 @@
 //! By a header.
 
-use super::Request;
 use crate::form::is_token_byte;
+use crate::matching::request::Request;
 
 /// What is told by another kind, since the proxy has no header of this name.
 const OF_OTHER_KINDS: [(&str, &str); 5] = [

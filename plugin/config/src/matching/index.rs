@@ -7,9 +7,10 @@
 
 use std::collections::BinaryHeap;
 
-use super::header::ValueRule;
-use super::host::{Host, Name, name_of};
-use super::{Match, Request};
+use crate::matching::header::ValueRule;
+use crate::matching::host::{Host, Name, name_of};
+use crate::matching::request::Request;
+use crate::matching::rules::Match;
 
 /// So few services are sooner tested than looked up.
 const FEW: usize = 8;
@@ -200,15 +201,15 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::Config;
-    use crate::matching::samples::{Request, a_match, a_request, configured, matches};
+    use crate::matching::samples::{self, a_match, a_request, configured, matches};
+    use crate::model::Config;
 
     fn index(config: &Config) -> Option<Index> {
         Index::new(config.services.iter().map(|service| &service.matches))
     }
 
     /// The candidates, and those of all services that match.
-    fn both(config: &Config, request: &Request) -> (Vec<usize>, Vec<usize>) {
+    fn both(config: &Config, request: &samples::Request) -> (Vec<usize>, Vec<usize>) {
         let all = config.services.iter().enumerate();
         let matching = all.filter(|(_, service)| matches(&service.matches, request));
         let matching = matching.map(|(number, _)| number).collect();
@@ -250,7 +251,7 @@ mod tests {
             ("globs", |n| json!({"clusters": [format!("outbound|80||s{n}.*")]})),
             ("headers", |n| json!({"headers": [{"name": "x-tenant", "exact": format!("s{n}")}]})),
         ];
-        let requests: [Request; 6] = [
+        let requests: [samples::Request; 6] = [
             ("S700.example:80", "/", None, Vec::new()),
             ("a.b.s700.example", "/", None, Vec::new()),
             ("one.example", "/s700/x", None, Vec::new()),

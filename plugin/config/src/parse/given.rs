@@ -46,9 +46,13 @@ pub(super) fn checked(given: Given<'_>, kind: Kind) -> Result<Value, Refusal> {
         }
         (Kind::Status, Given::Text(text)) => StatusSet::parse(text).map(Value::Statuses),
         (Kind::GrpcStatus, Given::Text(text)) => GrpcSet::named(text).map(Value::GrpcStatuses),
-        _ => return Err(Refusal::invalid("type", given, &expected(kind, given))),
+        _ => return Err(invalid("type", given, kind)),
     };
-    value.ok_or_else(|| Refusal::invalid("value", given, &expected(kind, given)))
+    value.ok_or_else(|| invalid("value", given, kind))
+}
+
+fn invalid(what: &str, given: Given<'_>, kind: Kind) -> Refusal {
+    Refusal::invalid(what, &given.to_string(), given.value(), &expected(kind, given))
 }
 
 fn steps(number: &Number, value: f64) -> Option<Value> {

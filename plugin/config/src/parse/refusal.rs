@@ -1,6 +1,5 @@
 //! Why a value is refused.
 
-use super::given::Given;
 use crate::field::Shape;
 
 /// The value and the remedy, and both in one sentence.
@@ -12,9 +11,9 @@ pub(super) struct Refusal {
 
 impl Refusal {
     /// `what` is not right: the type, or the value.
-    pub(super) fn invalid(what: &str, given: Given<'_>, expected: &str) -> Self {
+    pub(super) fn invalid(what: &str, given: &str, value: String, expected: &str) -> Self {
         Self {
-            value: given.value(),
+            value,
             remedy: format!("give {expected}"),
             told: format!("invalid {what}: {given}, expected {expected}"),
         }

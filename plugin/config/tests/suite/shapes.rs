@@ -65,7 +65,7 @@ fn a_list_is_no_object_whatever_is_in_it() {
 }
 
 #[test]
-fn what_used_to_be_read_by_position_is_refused() {
+fn a_list_that_used_to_be_read_by_position_is_refused() {
     let admin = json!({"admin": ["/ops", null, null]});
     assert_eq!(refusal(&admin).0, "admin");
     let trip = json!({"trip": [1, null, null, null, null, null, null]});

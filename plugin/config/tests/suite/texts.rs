@@ -96,7 +96,7 @@ fn the_services_keep_their_order() {
 // === Defaults
 
 #[test]
-fn an_error_in_the_defaults_is_told_where_it_stands() {
+fn an_error_in_the_defaults_is_reported_with_its_path_there() {
     for (defaults, path) in [
         (json!({"open": {"wait_duration": "0s"}}), "defaults.open.wait_duration"),
         (json!({"half_open": {"permitted_calls": 0}}), "defaults.half_open.permitted_calls"),
@@ -112,7 +112,7 @@ fn an_error_in_the_defaults_is_told_where_it_stands() {
 // === What is refused
 
 #[test]
-fn what_is_no_configuration_is_refused() {
+fn bytes_that_are_no_configuration_are_refused() {
     for (text, fragment) in [
         (r#"{"services": []}"#, "services: []: name at least one service"),
         (r#"{"services": []}"#, r#"such as {"name": "payment-service"}"#),
@@ -136,7 +136,7 @@ fn what_is_no_configuration_is_refused() {
 }
 
 #[test]
-fn each_refusal_tells_path_value_and_remedy_apart() {
+fn each_refusal_has_path_value_and_remedy() {
     let of = |fields: &str| format!(r#"{{"services": [{{"name": "a", {fields}}}]}}"#);
     for (text, path, value, remedy) in [
         // What the JSON reader says.
@@ -225,7 +225,7 @@ fn each_refusal_tells_path_value_and_remedy_apart() {
 }
 
 #[test]
-fn a_protobuf_struct_is_told_to_be_a_string() {
+fn a_protobuf_struct_is_refused_with_the_hint_to_use_a_string() {
     fn field(key: &str, value: &[u8]) -> Vec<u8> {
         let mut entry = vec![0x0a, u8::try_from(key.len()).unwrap()];
         entry.extend_from_slice(key.as_bytes());
@@ -805,7 +805,7 @@ fn a_fallback_that_is_the_protected_or_the_checked_cluster_is_refused() {
 }
 
 #[test]
-fn admin_settings_are_checked_and_the_token_is_not_told() {
+fn admin_settings_are_checked_and_the_token_is_not_shown() {
     for (admin, path, remedy) in [
         (json!({"path_prefix": "x"}), "admin.path_prefix: \"x\"", "begin with a slash"),
         (json!({"path_prefix": "/"}), "admin.path_prefix: \"/\"", "end without one"),

@@ -4,7 +4,7 @@ use crate::effects::Effects;
 use crate::filter::Filter;
 use crate::host::Host;
 use crate::reply::Reply;
-use crate::store::Record;
+use crate::store::ServiceHandle;
 
 #[derive(serde::Serialize)]
 struct Health {
@@ -14,7 +14,7 @@ struct Health {
 }
 
 /// That of one service.
-pub(super) fn of(record: &Record<'_>, host: &impl Host, effects: &mut Effects) -> Reply {
+pub(super) fn of(record: &ServiceHandle<'_>, host: &impl Host, effects: &mut Effects) -> Reply {
     reply(1, usize::from(!takes_traffic(record, host, effects)))
 }
 
@@ -35,6 +35,6 @@ fn reply(services: usize, open: usize) -> Reply {
 
 /// Whether calls reach the service, if only a few of them. A record that cannot be read stops no
 /// call, and says nothing here either.
-fn takes_traffic(record: &Record<'_>, host: &impl Host, effects: &mut Effects) -> bool {
+fn takes_traffic(record: &ServiceHandle<'_>, host: &impl Host, effects: &mut Effects) -> bool {
     record.state(host, effects).is_none_or(breaker::StateName::takes_traffic)
 }

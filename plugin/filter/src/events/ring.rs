@@ -123,14 +123,13 @@ fn read_event(rest: &mut &[u8]) -> Option<Event> {
         Some(name)
     };
     let (service, from, to, reason, mode) = (name()?, name()?, name()?, name()?, name()?);
-    let state = |name| StateName::ALL.into_iter().find(|state| state.name() == name);
     Some(Event {
         at,
         service: service.to_owned(),
-        from: state(from)?,
-        to: state(to)?,
-        reason: Reason::ALL.into_iter().find(|known| known.name() == reason)?,
-        mode: Mode::ALL.into_iter().find(|known| known.name() == mode)?,
+        from: StateName::named(from.as_bytes())?,
+        to: StateName::named(to.as_bytes())?,
+        reason: Reason::named(reason.as_bytes())?,
+        mode: Mode::named(mode.as_bytes())?,
         failures,
         calls,
         generation,

@@ -9,7 +9,7 @@ use crate::effects::Effects;
 use crate::health::claim_check;
 use crate::host::Host;
 use crate::random::scrambled;
-use crate::store::{Lost, Record, Update};
+use crate::store::{Lost, ServiceHandle, Update};
 use crate::telemetry::{Metric, ServiceMetric};
 
 /// What becomes of a request.
@@ -54,7 +54,7 @@ impl Standing {
     }
 }
 
-impl Record<'_> {
+impl ServiceHandle<'_> {
     /// Decides on a call of a class, whose request is complete or not. Where the breaker is closed
     /// and clean, and no place has to be found, that is all there is to it.
     pub(super) fn enter(
@@ -91,12 +91,12 @@ impl Record<'_> {
             return Entry::Unguarded;
         };
         let (permit, excused) = match admission {
-            Admission::Unguarded => return Entry::Unguarded,
+            Admission::Bypassed => return Entry::Unguarded,
             Admission::Diverted(reason) => {
                 not_permitted(reason, effects);
                 return Entry::Diverted(reason, standing);
             }
-            Admission::Excused(reason, permit) => {
+            Admission::Shadowed(reason, permit) => {
                 not_permitted(reason, effects);
                 (permit, true)
             }
@@ -136,7 +136,7 @@ impl Record<'_> {
     ) -> Option<(Admission, Standing)> {
         let policy = &self.service.policy;
         if let Some(clean) = clean {
-            let admission = clean.permit().map_or(Admission::Unguarded, Admission::Admitted);
+            let admission = clean.permit().map_or(Admission::Bypassed, Admission::Admitted);
             return Some((admission, Standing::of_clean(clean)));
         }
         let asked = self.update(host, effects, |breaker| {
@@ -175,10 +175,10 @@ impl Record<'_> {
         if !permit.is_trial() {
             return;
         }
-        let policy = &self.service.policy;
+        let (policy, call) = (&self.service.policy, permit.end(Outcome::Aborted));
         // Lost, its lease ends by itself.
         let _ = self.update(host, effects, |breaker| {
-            breaker.settle(policy, permit.for_retry(), Outcome::Aborted, host.now(), 0);
+            breaker.settle(policy, &call, host.now(), 0);
             Update::Changed((), None)
         });
     }

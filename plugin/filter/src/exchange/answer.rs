@@ -1,6 +1,6 @@
 //! What becomes of an answer, and what it says of the service.
 
-use breaker::{Clean, Ended, Outcome, Permit, Settlement, StateName};
+use breaker::{Ended, Impact, Outcome, Permit, Settled, StateName};
 
 use super::head::{self, AnswerHead, Form};
 use super::replace::{Failed, Substitute};
@@ -18,9 +18,9 @@ use crate::origin::Origin;
 use crate::pushback;
 use crate::random::scrambled;
 use crate::replay::Capture;
-use crate::reply::{Reply, Told};
+use crate::reply::{Reply, ResponseAnnotations};
 use crate::stale::Wanted;
-use crate::store::{Record, Update};
+use crate::store::{ServiceHandle, Update};
 use crate::telemetry::{FallbackKind, Metric, ServiceMetric};
 
 /// A piece of an answer's body.
@@ -37,7 +37,7 @@ pub struct Piece<Bytes, Put> {
 }
 
 impl ResponseVerdict {
-    const PASS: Self = Self::Continue(Told::NOTHING);
+    const PASS: Self = Self::Continue(ResponseAnnotations::NOTHING);
 }
 
 impl Filter {
@@ -211,9 +211,9 @@ impl Filter {
     /// Settles a call that has ended well, where that is of no consequence: there is nothing
     /// that a success would make the breaker forget. It is counted on the spot: what most calls
     /// want done is not worth being written down first.
-    fn settle_plain(record: &Record<'_>, call: &Call, host: &impl Host) -> bool {
+    fn settle_plain(record: &ServiceHandle<'_>, call: &Call, host: &impl Host) -> bool {
         let ended = Ended::from(Outcome::Success);
-        if !call.plain || unmoved(record, &call.permit, ended, host).is_none() {
+        if !call.plain || record.settle_clean(&call.permit, ended, host).is_none() {
             return false;
         }
         record.instance.succeeded.set(true);
@@ -226,7 +226,7 @@ impl Filter {
     #[inline(never)]
     fn settle_ended(
         &self,
-        record: &Record<'_>,
+        record: &ServiceHandle<'_>,
         mut call: Call,
         host: &impl Host,
         effects: &mut Effects,
@@ -275,7 +275,7 @@ impl Filter {
     fn on_judged(
         &self,
         exchange: &mut Exchange,
-        record: &Record<'_>,
+        record: &ServiceHandle<'_>,
         (head, bare): (AnswerHead, bool),
         Ended { outcome, slow }: Ended,
         host: &impl Host,
@@ -313,7 +313,7 @@ impl Filter {
     fn answer_failure(
         &self,
         exchange: &mut Exchange,
-        record: &Record<'_>,
+        record: &ServiceHandle<'_>,
         held: Replaying,
         (capture, wanted): (Option<Capture>, Option<Box<Wanted>>),
         host: &impl Host,
@@ -346,51 +346,52 @@ impl Filter {
     ) -> ResponseVerdict {
         let told = self.config.expose_state == ExposeState::Always;
         let state = told.then(state).flatten();
-        ResponseVerdict::Continue(Told { state, fallback: None, foreign })
+        ResponseVerdict::Continue(ResponseAnnotations { state, fallback: None, foreign })
     }
 
     /// Writes down what became of a call, and tells the state the breaker is in now. What changes
     /// nothing is only counted.
     fn settle(
         &self,
-        record: &Record<'_>,
+        record: &ServiceHandle<'_>,
         permit: Permit,
         ended: Ended,
         host: &impl Host,
         effects: &mut Effects,
     ) -> Option<StateName> {
         count(record, ended, effects);
-        if let Some(clean) = unmoved(record, &permit, ended, host) {
+        if let Some(clean) = record.settle_clean(&permit, ended, host) {
             return Some(clean.state());
         }
+        let (call, mut impact) = (permit.end(ended), Impact::Write);
         let policy = &record.service.policy;
         let tally = record.tally();
         let settled = record.update(host, effects, |breaker| {
-            if breaker.is_unmoved_by(policy, &permit, ended, &tally) {
+            impact = breaker.impact(policy, &call, &tally);
+            if impact != Impact::Write {
                 return Update::Unchanged((breaker.shown_state(policy.mode), None));
             }
             let now = host.now();
             let random = scrambled(now.monotonic.as_nanos());
-            breaker.credit(policy, &tally, now.monotonic);
-            let transition = match breaker.settle(policy, permit.for_retry(), ended, now, random) {
-                Settlement::Counted(transition) => transition,
-                Settlement::Late => None,
+            breaker.merge(policy, &tally, now.monotonic);
+            let transition = match breaker.settle(policy, &call, now, random) {
+                Settled::Counted(transition) => transition,
+                Settled::Late => None,
             };
             claim_check(breaker, policy, transition, host);
-            let mut begun = tally;
-            begun.begin(breaker);
-            Update::Changed((breaker.shown_state(policy.mode), Some(begun)), transition)
+            let next = breaker.next_tally(&tally);
+            Update::Changed((breaker.shown_state(policy.mode), Some(next)), transition)
         });
         let state = match settled {
-            Ok((state, Some(begun))) => {
-                record.set_tally(begun);
+            Ok((state, Some(next))) => {
+                record.set_tally(next);
                 return Some(state);
             }
             Ok((state, None)) => Some(state),
             Err(_) => None,
         };
-        if ended.outcome == Outcome::Success {
-            record.keep(&permit, host);
+        if ended.outcome == Outcome::Success && impact != Impact::None {
+            record.keep(call.permit(), host);
         }
         // What could not be written down has happened all the same, and is told and answered so.
         state.or_else(|| record.state(host, effects))
@@ -434,7 +435,7 @@ impl Call {
     /// says of the service is known when it has ended.
     fn await_end(
         &mut self,
-        record: &Record<'_>,
+        record: &ServiceHandle<'_>,
         status: u16,
         end_of_stream: bool,
         budget: usize,
@@ -451,7 +452,7 @@ impl Call {
 }
 
 /// Counts what became of a call.
-fn count(record: &Record<'_>, ended: Ended, effects: &mut Effects) {
+fn count(record: &ServiceHandle<'_>, ended: Ended, effects: &mut Effects) {
     effects.count_of(record.number, ServiceMetric::Calls(ended.outcome));
     if ended.slow {
         effects.count_of(record.number, ServiceMetric::SlowCalls);
@@ -459,21 +460,6 @@ fn count(record: &Record<'_>, ended: Ended, effects: &mut Effects) {
     if ended.outcome == Outcome::Success {
         record.instance.succeeded.set(true);
     }
-}
-
-/// The breaker, if it is known to be clean and what became of a call changes nothing of it. A good
-/// call is kept for its window. In line: the closed path is held to its instructions.
-#[inline(always)]
-fn unmoved(record: &Record<'_>, permit: &Permit, ended: Ended, host: &impl Host) -> Option<Clean> {
-    let succeeded = ended.outcome == Outcome::Success;
-    if ended.is_remarkable() || (succeeded && record.is_overdue()) {
-        return None;
-    }
-    let clean = record.clean(host)?;
-    if succeeded {
-        record.keep(permit, host);
-    }
-    Some(clean)
 }
 
 /// What the head of an answer says, if that is all that is waited for: a failure, since the

@@ -11,7 +11,7 @@ use crate::effects::Effects;
 use crate::filter::Filter;
 use crate::host::Host;
 use crate::reply::Reply;
-use crate::store::{Record, Update};
+use crate::store::{ServiceHandle, Update};
 use crate::telemetry::ServiceMetric;
 
 impl Filter {
@@ -43,15 +43,15 @@ impl Filter {
         if let Phase::Admitted(call) = &mut exchange.phase
             && call.permit.awaits_request()
             && let Some(record) = self.record(call.breaker)
-            && let Some(permit) = record.complete(&call.permit, host, effects)
+            && record.complete(&call.permit, host, effects)
         {
-            call.permit = permit;
+            call.permit.set_complete();
         }
         None
     }
 }
 
-impl Record<'_> {
+impl ServiceHandle<'_> {
     /// Keeps the place of a call whose request is complete now. An error: it was given back, and
     /// there is no other.
     ///
@@ -82,13 +82,13 @@ impl Record<'_> {
 
     /// Has a trial keep its place. What cannot be written, or comes too late, changes nothing: the
     /// place returns by itself, and the trial has no say.
-    fn complete(&self, permit: &Permit, host: &impl Host, effects: &mut Effects) -> Option<Permit> {
+    fn complete(&self, permit: &Permit, host: &impl Host, effects: &mut Effects) -> bool {
         let completed = self.update(host, effects, |breaker| {
             match breaker.complete(permit, host.now().monotonic) {
-                Some(permit) => Update::Changed(Some(permit), None),
-                None => Update::Unchanged(None),
+                true => Update::Changed(true, None),
+                false => Update::Unchanged(false),
             }
         });
-        completed.ok().flatten()
+        completed.unwrap_or(false)
     }
 }

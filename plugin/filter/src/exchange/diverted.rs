@@ -12,7 +12,7 @@ use crate::headers::{CLUSTER_HEADER, OwnResponseHeaders};
 use crate::host::{Host, Property};
 use crate::instances::Number;
 use crate::origin::Origin;
-use crate::reply::Told;
+use crate::reply::ResponseAnnotations;
 use crate::store::Complaint;
 use crate::telemetry::{FallbackKind, Metric};
 
@@ -43,10 +43,10 @@ impl Filter {
         // What the fallback says of another breaker is replaced, or removed unseen.
         let (nothing, all) = (OwnResponseHeaders::NONE, OwnResponseHeaders::ALL);
         ResponseVerdict::Continue(match self.config.expose_state {
-            ExposeState::Never => Told { state: None, fallback: None, foreign: all },
+            ExposeState::Never => ResponseAnnotations { state: None, fallback: None, foreign: all },
             ExposeState::Always | ExposeState::Fallback => {
                 let fallback = Some(FallbackKind::Cluster);
-                Told { state: Some(standing.state), fallback, foreign: nothing }
+                ResponseAnnotations { state: Some(standing.state), fallback, foreign: nothing }
             }
         })
     }

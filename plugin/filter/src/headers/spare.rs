@@ -1,4 +1,4 @@
-//! Memory that headers have left, for the next ones.
+//! LocalState that headers have left, for the next ones.
 //!
 //! Headers come with each request and each answer, and are gone soon after. To have them
 //! allocated and freed was a tenth of what the closed path ran through.

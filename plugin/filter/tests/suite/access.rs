@@ -111,7 +111,7 @@ fn remote_peers() -> Vec<Peer> {
 }
 
 #[test]
-fn without_a_token_who_is_on_this_machine_reads_and_steers() {
+fn without_a_token_a_client_on_this_machine_reads_and_sends_commands() {
     for peer in local_peers() {
         let world = open();
         let from = |world: &World, path: &str| read(world, "localhost", path).from(peer.clone());
@@ -122,7 +122,7 @@ fn without_a_token_who_is_on_this_machine_reads_and_steers() {
 }
 
 #[test]
-fn without_a_token_who_is_on_another_machine_neither_reads_nor_steers() {
+fn without_a_token_a_client_on_another_machine_neither_reads_nor_sends_commands() {
     let world = open();
     for peer in remote_peers() {
         let from = |world: &World, path: &str| read(world, "localhost", path).from(peer.clone());
@@ -312,7 +312,7 @@ fn where_there_is_a_token_nothing_else_is_enough() {
 
 /// It is on the operator's own machine, and so is its browser's connection.
 #[test]
-fn without_a_token_a_page_of_another_site_steers_nothing() {
+fn without_a_token_a_page_of_another_site_changes_nothing() {
     let world = open();
     let by = |host: &str, origin: &[u8]| {
         let request = steer(&world, host).header("origin", origin);
@@ -348,7 +348,7 @@ fn without_a_token_a_page_of_another_site_steers_nothing() {
 }
 
 #[test]
-fn health_is_told_to_all() {
+fn everybody_may_ask_for_health() {
     for admin in [json!({}), json!({ "token": "s3cret" }), json!({ "hosts": ["breaker.internal"] })]
     {
         let world = with_admin(&admin);
@@ -370,7 +370,7 @@ fn health_is_told_to_all() {
 }
 
 #[test]
-fn who_is_turned_away_is_told_what_would_be_right() {
+fn a_client_that_is_refused_is_told_the_remedy() {
     let world = open();
     let told = |peer: &str, host: &str| sent(read(&world, host, "/services").from(at(peer))).1;
     let remote = told("203.0.113.7:40312", "evil.example");
@@ -387,7 +387,7 @@ fn who_is_turned_away_is_told_what_would_be_right() {
 }
 
 #[test]
-fn the_lack_of_a_token_is_said_once_by_all_workers() {
+fn the_lack_of_a_token_is_logged_once_by_all_workers() {
     let config = |admin: &Value| json!({ "services": [{ "name": PAYMENT }], "admin": admin });
     let world = World::configured(4, &config(&json!({})));
     let said = || world.logged("event=admin_without_token");
@@ -410,7 +410,7 @@ fn the_lack_of_a_token_is_said_once_by_all_workers() {
 
 /// It is better said by each than by none.
 #[test]
-fn the_lack_of_a_token_is_said_where_the_store_does_not_work() {
+fn the_lack_of_a_token_is_logged_where_the_store_does_not_work() {
     let config = json!({ "services": [{ "name": PAYMENT }], "admin": {} });
     let world = World::configured(0, &json!({ "services": [{ "name": PAYMENT }] }));
     world.store().writes_fail.set(true);

@@ -76,7 +76,7 @@ fn a_service_that_has_seen_nothing_shows_its_fields() {
 }
 
 #[test]
-fn a_service_shows_what_has_become_of_it() {
+fn a_service_shows_its_state() {
     let world = world(&json!({}));
     world.call().respond(200);
     world.run(Duration::from_secs(1));
@@ -132,7 +132,7 @@ fn all_services_are_listed_in_their_order() {
 }
 
 #[test]
-fn a_listener_that_knows_no_names_says_why_it_shows_no_breaker() {
+fn a_listener_without_services_says_why_it_shows_no_breaker() {
     for services in [json!(null), json!([{ "name": "{cluster}" }])] {
         let world = World::configured(1, &json!({ "services": services, "admin": {} }));
         let (status, none) = get(&world, "/circuit-breaker/services");
@@ -250,7 +250,7 @@ fn with_a_token_every_request_needs_it() {
 }
 
 #[test]
-fn who_asks_the_filter_itself_is_told_the_same_and_changes_nothing() {
+fn the_filter_itself_reports_the_same_and_changes_nothing() {
     let world = world(&json!({}));
     world.call().respond(200);
     world.run(Duration::from_secs(1));
@@ -349,7 +349,7 @@ fn the_page_may_run_nothing_but_its_own_script() {
 }
 
 #[test]
-fn whoever_may_ask_gets_the_page_whatever_codings_are_accepted() {
+fn every_client_gets_the_page_whatever_codings_are_accepted() {
     let world = world(&json!({}));
     for coding in [None, Some(""), Some("identity"), Some("br;q=1.0, GZip;q=0.8"), Some("gzip;q=0")]
     {

@@ -132,7 +132,7 @@ fn no_more_trials_are_out_than_permitted_whoever_asks() {
 }
 
 #[test]
-fn trials_in_flight_and_done_share_the_places() {
+fn trials_in_flight_and_done_share_the_slots() {
     let world = World::with(&json!({
         "open": {"wait_duration": "10s", "jitter": 0},
         "half_open": {"permitted_calls": 3, "success_threshold": 3}
@@ -150,7 +150,7 @@ fn trials_in_flight_and_done_share_the_places() {
 }
 
 #[test]
-fn one_failed_trial_opens_again_whatever_the_others_said() {
+fn one_failed_trial_opens_the_breaker_again_whatever_the_others_gave() {
     let world = World::with(&json!({
         "open": {"wait_duration": "10s", "jitter": 0},
         "half_open": {"permitted_calls": 3, "success_threshold": 3}
@@ -244,7 +244,7 @@ fn pushback_is_grpcs_alone_and_is_honoured_where_retry_after_is() {
 }
 
 #[test]
-fn only_the_answer_that_trips_has_a_say_in_the_wait() {
+fn only_the_answer_that_trips_lengthens_the_wait() {
     let world = World::with(&json!({"open": {"wait_duration": "10s", "jitter": 0}}));
     world.fail(1);
     world.call().response_header("retry-after", "120").respond(503);

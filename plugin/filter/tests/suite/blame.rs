@@ -48,7 +48,7 @@ fn by_proxy(
 }
 
 #[test]
-fn whoever_does_not_finish_a_request_says_nothing_of_the_service() {
+fn a_client_that_does_not_finish_its_request_says_nothing_of_the_service() {
     let ends: [(Option<u16>, &str, &[u8]); 11] = [
         (Some(408), "request_overall_timeout", &[]),
         (Some(408), "stream_idle_timeout", &[flag::SI]),
@@ -229,7 +229,7 @@ fn a_deadline_of_the_clients_own_says_nothing_if_it_is_short() {
 }
 
 #[test]
-fn a_short_deadline_excuses_nothing_but_lateness() {
+fn a_short_deadline_shadows_nothing_but_lateness() {
     let short = [("x-envoy-upstream-rq-timeout-ms", "100")];
     for (details, flags) in
         [("no_healthy_upstream", &[flag::UH][..]), (RESET, &[flag::UC]), ("via_upstream", &[])]

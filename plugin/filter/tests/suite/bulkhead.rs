@@ -39,7 +39,7 @@ fn crash(world: &World, calls: Vec<Call>, config: &Value) {
 }
 
 #[test]
-fn a_call_that_finds_no_place_gets_the_fallback_and_is_no_failure() {
+fn a_call_that_gets_no_permit_gets_the_fallback_and_is_no_failure() {
     let world = limited(2);
     let calls = [world.call(), world.call()];
     assert!(calls.iter().all(Call::is_admitted));
@@ -53,7 +53,7 @@ fn a_call_that_finds_no_place_gets_the_fallback_and_is_no_failure() {
 }
 
 #[test]
-fn a_place_is_given_back_however_the_call_ends() {
+fn a_permit_is_released_however_the_call_ends() {
     type End = fn(Call);
     let ends: [(&str, End); 6] = [
         ("a success", |call| drop(call.respond(200))),
@@ -72,7 +72,7 @@ fn a_place_is_given_back_however_the_call_ends() {
 }
 
 #[test]
-fn a_failed_call_holds_its_place_until_its_stream_ends() {
+fn a_failed_call_holds_its_permit_until_its_stream_ends() {
     let world = limited(1);
     let mut call = world.call();
     call.begin(503);
@@ -84,7 +84,7 @@ fn a_failed_call_holds_its_place_until_its_stream_ends() {
 
 /// In HTTP/2 a stream stays for as long as its client leaves its window closed.
 #[test]
-fn a_client_that_is_slow_to_read_keeps_no_place() {
+fn a_client_that_is_slow_to_read_holds_no_permit() {
     let world = limited(1);
     let mut call = world.call();
     call.begin(200);
@@ -117,7 +117,7 @@ fn the_limit_holds_over_all_workers() {
 }
 
 #[test]
-fn a_lost_race_for_the_last_place_is_decided_again() {
+fn a_lost_race_for_the_last_permit_is_decided_again() {
     let world = World::configured(2, &config(&json!({"max_concurrent_calls": 1})));
     let other = world.clone();
     world.store().before_next_write(move || {
@@ -130,7 +130,7 @@ fn a_lost_race_for_the_last_place_is_decided_again() {
 }
 
 #[test]
-fn who_loses_every_race_has_no_place() {
+fn a_call_that_loses_every_race_gets_no_permit() {
     let world = limited(5);
     world.store().conflict_next(1_000);
     assert!(world.call().is_diverted());
@@ -140,7 +140,7 @@ fn who_loses_every_race_has_no_place() {
 }
 
 #[test]
-fn a_place_that_could_not_be_given_back_is_with_the_next_call_or_tick() {
+fn a_permit_that_could_not_be_released_is_released_with_the_next_call_or_tick() {
     for by_tick in [false, true] {
         let world = limited(2);
         let call = world.call();
@@ -172,7 +172,7 @@ fn a_store_that_cannot_be_used_lets_calls_pass() {
 }
 
 #[test]
-fn bytes_that_are_no_leases_count_as_none_and_are_said_and_replaced() {
+fn bytes_that_are_no_leases_count_as_none_and_are_reported_and_replaced() {
     let world = limited(1);
     world.store().put(CALLS, b"\x01damage".to_vec());
     let _call = world.call();
@@ -218,7 +218,7 @@ proptest! {
 
     /// Leases that anybody may have written hold no place for longer than a lease may.
     #[test]
-    fn no_bytes_hold_a_place_for_longer_than_a_lease(
+    fn no_bytes_hold_a_permit_for_longer_than_a_lease(
         format in prop::sample::select(vec![0_u8, 1, 1, 1]),
         entries in prop::collection::vec(any::<[u8; 24]>(), 0..20),
         until in prop::sample::select(vec![0, 1_001_000_000_000, u64::MAX / 2, u64::MAX]),
@@ -236,7 +236,7 @@ proptest! {
 }
 
 #[test]
-fn workers_are_told_apart_after_their_leases_were_lost() {
+fn workers_are_distinguished_after_their_leases_were_lost() {
     let world = World::configured(2, &config(&json!({"max_concurrent_calls": 3})));
     let on = |worker| world.request(PAYMENT).on(worker).send();
     let mut calls = vec![on(0)];
@@ -261,7 +261,7 @@ fn a_call_that_comes_while_the_calls_are_being_counted_does_not_hide_the_others(
 }
 
 #[test]
-fn a_crashed_workers_places_return_in_five_seconds() {
+fn a_crashed_workers_permits_return_in_five_seconds() {
     let config = config(&json!({"max_concurrent_calls": 2}));
     let world = World::configured(1, &config);
     let calls = vec![world.call(), world.call()];
@@ -274,7 +274,7 @@ fn a_crashed_workers_places_return_in_five_seconds() {
 }
 
 #[test]
-fn a_living_workers_places_are_kept_for_as_long_as_its_calls_take() {
+fn a_living_workers_permits_are_kept_for_as_long_as_its_calls_take() {
     let world = limited(1);
     let call = world.call();
     world.run(Duration::from_secs(3_600));
@@ -304,7 +304,7 @@ fn another_configuration_counts_the_calls_under_way() {
 }
 
 #[test]
-fn a_trial_that_finds_no_place_leaves_its_own_to_the_next() {
+fn a_trial_that_gets_no_permit_leaves_its_slot_to_the_next() {
     let world = limited(3);
     let hung = [world.call(), world.call()];
     world.trip();
@@ -323,7 +323,7 @@ fn a_trial_that_finds_no_place_leaves_its_own_to_the_next() {
 }
 
 #[test]
-fn for_metrics_only_a_full_bulkhead_is_told_and_diverts_nothing() {
+fn for_metrics_only_a_full_bulkhead_is_reported_and_diverts_nothing() {
     let mut config = config(&json!({"max_concurrent_calls": 1}));
     config["services"][0]["mode"] = json!("metrics_only");
     let world = World::configured(1, &config);
@@ -335,7 +335,7 @@ fn for_metrics_only_a_full_bulkhead_is_told_and_diverts_nothing() {
 }
 
 #[test]
-fn for_metrics_only_a_call_that_the_breaker_would_have_diverted_is_told_once() {
+fn for_metrics_only_a_call_that_the_breaker_would_have_diverted_is_reported_once() {
     let mut config = config(&json!({"max_concurrent_calls": 1}));
     config["services"][0]["mode"] = json!("metrics_only");
     let world = World::configured(1, &config);
@@ -423,7 +423,7 @@ fn a_partition_keeps_its_calls_when_the_order_of_partitions_changes() {
 }
 
 #[test]
-fn a_partition_may_be_told_by_its_cluster() {
+fn a_partition_may_be_matched_by_its_cluster() {
     let partition =
         json!({"name": "slow", "match": {"clusters": ["slow-*"]}, "max_concurrent_calls": 1});
     let bulkhead = json!({"max_concurrent_calls": 3, "partitions": [partition]});
@@ -446,7 +446,7 @@ fn a_service_without_a_bulkhead_has_no_calls_under_way_to_show() {
 }
 
 #[test]
-fn what_is_wrong_with_a_bulkhead_is_said() {
+fn an_error_in_a_bulkhead_is_reported() {
     let partition = |fields: Value| {
         let mut partition =
             json!({"name": "a", "match": {"hosts": ["a"]}, "max_concurrent_calls": 1});

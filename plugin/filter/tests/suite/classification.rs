@@ -46,7 +46,7 @@ fn every_5xx_is_a_failure_but_those_that_clients_choose() {
 }
 
 #[test]
-fn what_is_a_failure_can_be_configured() {
+fn the_definition_of_a_failure_can_be_configured() {
     let fields = json!({"classify": {"failure_status": ["429", "500-502"]}});
     for (status, expected) in [
         (429, "failure"),
@@ -242,7 +242,7 @@ fn an_answer_of_the_service_is_judged_by_its_status_whatever_flags_retries_left(
 }
 
 #[test]
-fn a_proxy_that_cannot_tell_where_an_answer_is_from_is_taken_at_its_status() {
+fn a_proxy_that_does_not_know_the_origin_of_an_answer_is_judged_by_its_status() {
     for (status, expected) in [(503, "failure"), (200, "success"), (404, "success")] {
         assert_eq!(outcome(&json!({}), |call| drop(call.respond_untold(status))), expected);
     }

@@ -177,7 +177,7 @@ fn any_host_is_any_but_none() {
 /// Row 18. Honest hosts are heard of every hundred made-up ones, no clock moves a tick, and one of
 /// them is open all the while.
 #[test]
-fn honest_hosts_keep_breakers_and_state_whatever_clients_make_up() {
+fn honest_hosts_keep_breakers_and_state_whatever_hosts_clients_invent() {
     const HONEST: [&str; 4] = ["a.shop", "b.shop", "c.shop", "open.shop"];
     let world = World::configured(2, &config(64, &json!({"open": {"wait_duration": "24h"}})));
     for round in 0..10 {
@@ -227,7 +227,7 @@ fn honest_hosts_keep_breakers_and_state_whatever_clients_make_up() {
 }
 
 #[test]
-fn keys_and_metrics_are_as_many_as_the_configuration_says_whatever_clients_make_up() {
+fn the_number_of_keys_and_metrics_is_bounded_whatever_hosts_clients_invent() {
     let stale = json!({"stale": {"max_entries": 2, "max_response_bytes": 100}});
     let fields = json!({"bulkhead": {"max_concurrent_calls": 5}, "fallback": stale});
     let world = World::configured(1, &config(8, &fields));
@@ -263,7 +263,7 @@ fn keys_and_metrics_are_as_many_as_the_configuration_says_whatever_clients_make_
 }
 
 #[test]
-fn a_new_name_costs_as_many_questions_however_many_came_before() {
+fn a_new_name_costs_as_many_host_calls_however_many_came_before() {
     let world = bounded(1, 64);
     let mut asked = Vec::new();
     for number in 1..=10_000 {
@@ -473,7 +473,7 @@ fn events_that_could_not_be_written_are_when_their_name_makes_room() {
 // === Workers, crashes, configurations
 
 #[test]
-fn a_name_that_one_worker_meets_is_known_to_all_by_their_next_tick() {
+fn a_name_that_one_worker_registers_is_known_to_all_by_their_next_tick() {
     let check = json!({"health_check": {"cluster": "health", "path": "/"}});
     let world = World::configured(2, &config(8, &check));
     for _ in 0..3 {
@@ -515,7 +515,7 @@ fn workers_that_meet_names_at_once_agree() {
 }
 
 #[test]
-fn a_name_is_let_in_though_who_did_so_was_lost_before_it_wrote_the_slot() {
+fn a_name_is_registered_though_its_worker_was_lost_before_it_wrote_the_slot() {
     let world = bounded(2, 2);
     world.store().fail_writes_to(Some("edge-breaker/v1/names/slots/{host}/0"));
     assert!(world.request("a").send().is_left_alone());
@@ -618,7 +618,7 @@ fn two_configurations_of_different_templates_leave_each_other_s_names_alone() {
 }
 
 #[test]
-fn a_damaged_directory_is_said_counted_and_repaired() {
+fn a_damaged_directory_is_logged_counted_and_repaired() {
     for damaged in [&b"\x01garbage"[..], b"", &[0; 500]] {
         let world = bounded(1, 4);
         fail(&world, "a");
@@ -705,7 +705,7 @@ fn damaged_slots_are_new_breakers_and_do_no_harm() {
 }
 
 #[test]
-fn a_store_that_cannot_be_used_lets_new_hosts_pass_and_says_so() {
+fn a_store_that_cannot_be_used_lets_new_hosts_pass_and_is_reported() {
     let world = bounded(1, 4);
     world.store().reads_fail.set(true);
     assert!(world.request("a").send().is_left_alone());
@@ -734,7 +734,7 @@ fn proxies_without_gauges_guard_names_all_the_same() {
 
 /// However many workers see it once each.
 #[test]
-fn what_many_workers_see_of_a_name_is_counted_together() {
+fn calls_of_a_name_on_many_workers_are_counted_together() {
     let world = bounded(4, 4);
     for worker in 0..4 {
         world.request("a").on(worker).send().respond(503);

@@ -98,7 +98,7 @@ fn fallbacks_merge_field_by_field_and_responses_as_a_whole() {
 }
 
 #[test]
-fn lists_take_the_place_of_the_defaults_lists() {
+fn lists_replace_the_lists_of_the_defaults() {
     let config = json!({
         "defaults": {"classify": {"failure_status": ["500"], "overflow": "failure"}},
         "services": [service(PAYMENT, &json!({"classify": {"failure_status": ["501"]}}))]

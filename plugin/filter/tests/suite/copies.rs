@@ -248,7 +248,7 @@ fn answers_are_held_to_the_budget() {
 }
 
 #[test]
-fn what_has_ended_gives_its_room_back() {
+fn a_copy_that_is_no_longer_needed_frees_its_room() {
     let world = world(256 * KIB, 64 * KIB);
     for round in 0..200 {
         let mut good = upload(&world, 60 * KIB);
@@ -284,7 +284,7 @@ fn without_a_budget_nothing_is_copied_and_calls_pass() {
 }
 
 #[test]
-fn what_is_wrong_with_limits_is_said() {
+fn an_error_in_the_limits_is_reported() {
     for (limits, expected) in [
         (json!({"max_copied_bytes": 268_435_457}), "limits.max_copied_bytes: 268435457: give at"),
         (json!({"max_copied_bytes": -1}), "limits.max_copied_bytes"),

@@ -160,7 +160,7 @@ fn retry_after_is_never_less_than_a_second() {
 
 /// The state that is told is the breaker's own, as it is after the answer was judged.
 #[test]
-fn what_answers_tell_is_configured() {
+fn the_state_in_answers_is_configured() {
     for (expose, plain, fallback) in
         [("always", true, true), ("fallback", false, true), ("never", false, false)]
     {
@@ -195,14 +195,14 @@ fn what_answers_tell_is_configured() {
 }
 
 #[test]
-fn an_ignored_answer_tells_the_state_too() {
+fn an_ignored_answer_shows_the_state_too() {
     let fields = json!({"classify": {"ignore_status": ["404"]}});
     let world = exposing("always", &fields);
     assert_eq!(world.call().respond(404).told(), (Some("CLOSED"), None));
 }
 
 #[test]
-fn a_state_that_cannot_be_read_is_not_told() {
+fn a_state_that_cannot_be_read_is_not_shown() {
     let config = json!({"expose_state": "always", "services": [service(PAYMENT, &json!({}))]});
     let world = World::with_gauges(Gauges::None, 1, &config);
     let call = world.call();
@@ -212,7 +212,7 @@ fn a_state_that_cannot_be_read_is_not_told() {
 
 /// Row 20: if no route matches on the header, the failing service gets the traffic all the same.
 #[test]
-fn a_diverted_call_that_went_to_the_service_is_said_and_counted() {
+fn a_diverted_call_that_went_to_the_service_is_logged_and_counted() {
     let misrouted = "cb_reason=.=fallback_route;.;edge_breaker_unprotected_total";
     let world = World::with(&recipe());
     world.trip();
@@ -231,7 +231,7 @@ fn a_diverted_call_that_went_to_the_service_is_said_and_counted() {
 /// Counted each time, and said often enough: a log line with each request would be an outage of
 /// its own.
 #[test]
-fn calls_that_keep_going_to_the_service_are_said_once_between_ticks() {
+fn calls_that_keep_going_to_the_service_are_logged_once_between_ticks() {
     let world = World::with(&recipe());
     world.trip();
     let misrouted = |calls: usize| {

@@ -45,7 +45,7 @@ fn assert_late(matches: &[Value], early: usize) {
 // === Rates
 
 #[test]
-fn a_rate_below_a_percent_is_told_to_be_one() {
+fn a_rate_below_a_percent_is_warned_of() {
     assert_eq!(
         of_trip(&json!({"failure_rate_threshold": 0.5})),
         [
@@ -71,14 +71,14 @@ fn a_rate_below_a_percent_is_told_to_be_one() {
 }
 
 #[test]
-fn a_rate_from_a_percent_on_is_not_doubted() {
+fn a_rate_from_a_percent_on_is_not_warned_of() {
     for rate in [json!(1), json!(1.0), json!(1.5), json!(50), json!(100)] {
         assert_eq!(of_trip(&json!({ "failure_rate_threshold": rate })), [""; 0], "{rate}");
     }
 }
 
 #[test]
-fn a_rate_of_the_defaults_is_doubted_once_and_there() {
+fn a_rate_of_the_defaults_is_warned_of_once_and_there() {
     let config = json!({
         "defaults": {"trip": {"failure_rate_threshold": 0.5}},
         "services": [
@@ -110,7 +110,7 @@ fn a_service_behind_one_that_matches_everything_is_never_reached() {
 }
 
 #[test]
-fn a_service_behind_one_that_matches_all_that_it_could_is_never_reached() {
+fn a_service_behind_one_that_matches_all_of_its_requests_is_never_reached() {
     let pairs = [
         (json!({"hosts": ["a", "b"]}), json!({"hosts": ["b"]})),
         (json!({"hosts": ["b"]}), json!({"hosts": ["b:8443"]})),
@@ -142,7 +142,7 @@ fn a_service_behind_one_that_matches_all_that_it_could_is_never_reached() {
 }
 
 #[test]
-fn a_service_that_any_request_can_reach_is_not_doubted() {
+fn a_service_that_any_request_can_reach_is_not_warned_of() {
     let pairs = [
         (json!({"hosts": ["a"]}), json!({})),
         (json!({"path_prefixes": ["/"]}), json!({})),
@@ -177,7 +177,7 @@ fn a_service_that_any_request_can_reach_is_not_doubted() {
 }
 
 #[test]
-fn the_first_of_those_before_is_named_and_each_that_is_late_is_told() {
+fn the_first_earlier_service_is_named_and_each_unreachable_one_is_warned_of() {
     let told =
         of_matches(&[json!({"hosts": ["a"]}), json!({}), json!({"hosts": ["a"]}), json!({})]);
     assert_eq!(told.len(), 2, "{told:?}");
@@ -202,7 +202,7 @@ fn services_beside_an_admin_api_without_calls_of_their_own_are_there_to_be_shown
 }
 
 #[test]
-fn a_partition_behind_one_that_has_all_of_its_calls_is_doubted_too() {
+fn a_partition_behind_one_that_has_all_of_its_calls_is_warned_of_too() {
     let config = json!({"services": [{"name": "a", "bulkhead": {
         "max_concurrent_calls": 10,
         "partitions": [
@@ -235,7 +235,7 @@ fn a_thousand_services_with_long_lists_are_looked_through_in_bounded_time() {
 // === Saying it
 
 #[test]
-fn a_doubt_is_said_once_for_all_workers_and_again_when_there_is_another() {
+fn a_warning_is_logged_once_for_all_workers_and_again_when_there_is_another() {
     let config = |rate: f64| json!({"services": [service(PAYMENT, &json!({"trip": {"failure_rate_threshold": rate}}))]});
     let world = World::configured(4, &config(0.5));
     assert_eq!(said(&world).len(), 1, "four workers and the main thread");
@@ -249,7 +249,7 @@ fn a_doubt_is_said_once_for_all_workers_and_again_when_there_is_another() {
 }
 
 #[test]
-fn what_is_not_doubted_costs_no_look_at_the_store() {
+fn a_configuration_without_warnings_costs_no_look_at_the_store() {
     let world = World::configured(1, &json!({"services": [{"name": PAYMENT}]}));
     assert_eq!(said(&world).len(), 0);
     let doubtful = json!({"services": [{"name": "a"}, {"name": "b"}]});

@@ -93,7 +93,7 @@ fn an_event_has_the_numbers_of_that_moment() {
 }
 
 #[test]
-fn an_event_of_a_trial_run_says_so() {
+fn an_event_of_a_trial_run_has_its_mode() {
     let world = world(1, &json!({"mode": "metrics_only"}));
     world.fail(3);
     let event = events(&world).remove(0);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use breaker_filter::{ErrandAnswer, Headers};
+use breaker_filter::{CalloutAnswer, Headers};
 use serde_json::{Value, json};
 
 use crate::world::{PAYMENT, World, service};
@@ -219,7 +219,7 @@ fn a_check_that_passes_at_a_retry_has_passed() {
 }
 
 #[test]
-fn which_statuses_pass_is_configured() {
+fn the_statuses_that_pass_are_configured() {
     for (status, expected, passes) in [
         (204, None, true),
         (299, None, true),
@@ -250,10 +250,10 @@ fn a_check_without_a_sensible_answer_has_failed() {
     for status in [&b""[..], b"OK", b"\xff\xff", b"99999", b"-200"] {
         world.until_next_check();
         let headers = Headers::from_pairs(&[(":status", status)]);
-        world.finish_check(&ErrandAnswer::Answered(headers));
+        world.finish_check(&CalloutAnswer::Answered(headers));
     }
     world.until_next_check();
-    world.finish_check(&ErrandAnswer::Answered(Headers::from_serialized(vec![0xff; 9])));
+    world.finish_check(&CalloutAnswer::Answered(Headers::from_serialized(vec![0xff; 9])));
     assert_eq!(world.of("health_checks_total", &["result=unhealthy"]), 7);
     assert_eq!(world.state(), "OPEN");
 }
@@ -380,7 +380,7 @@ fn a_replaced_health_check_is_not_made_any_more() {
 
 /// Whoever holds the lease of a replaced check has no say when its answer comes.
 #[test]
-fn a_check_that_was_replaced_while_it_was_made_has_no_say() {
+fn a_check_that_was_replaced_while_it_was_made_changes_nothing() {
     let world = World::with(&checked(&json!({"then": "close"})));
     world.trip();
     world.run(Duration::from_secs(1));
@@ -432,7 +432,7 @@ fn checked_at(path: &str) -> Value {
 
 /// Envoy does not start a plugin for it: the one that is left of it serves on.
 #[test]
-fn a_configuration_that_is_put_back_without_being_told_checks_what_it_trips() {
+fn a_configuration_that_is_put_back_without_notice_checks_the_service_that_it_trips() {
     let world = World::configured(1, &checked_at("/health"));
     let left = world.filters();
     world.configure(1, &checked_at("/wrong"));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use breaker_filter::{Config, ErrandAnswer, FallbackAnswer, Headers};
+use breaker_filter::{CalloutAnswer, Config, FallbackAnswer, Headers};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -108,7 +108,7 @@ proptest! {
         call.fallback_verdict(Some(FallbackAnswer { headers: headers.clone(), body: vec![] }));
         world.run(Duration::from_millis(200));
         if world.pending_checks() > 0 {
-            world.finish_check(&ErrandAnswer::Answered(headers));
+            world.finish_check(&CalloutAnswer::Answered(headers));
         }
     }
 

@@ -77,7 +77,7 @@ fn a_service_that_is_forced_open_has_every_call_diverted() {
 }
 
 #[test]
-fn without_a_fallback_a_forced_open_service_answers_503_and_says_so() {
+fn without_a_fallback_a_forced_open_service_answers_503_with_the_reason() {
     let world = World::with(&json!({"mode": "forced_open"}));
     let reply = world.call().reply();
     let body: Value = serde_json::from_slice(&reply.body).unwrap();
@@ -88,7 +88,7 @@ fn without_a_fallback_a_forced_open_service_answers_503_and_says_so() {
 }
 
 #[test]
-fn for_metrics_only_a_trip_is_told_and_nothing_is_diverted() {
+fn for_metrics_only_a_trip_is_reported_and_nothing_is_diverted() {
     let world = in_mode("metrics_only");
     for _ in 0..5 {
         let answer = world.call().respond(503);
@@ -141,7 +141,7 @@ fn an_open_service_is_closed_by_hand() {
 }
 
 #[test]
-fn what_an_operator_has_set_survives_a_reload_until_it_is_reset() {
+fn a_mode_of_an_operator_survives_a_reload_until_it_is_reset() {
     let world = in_mode("enabled");
     steer(&world, "metrics-only");
     let mut other = recipe();
@@ -192,7 +192,7 @@ fn a_command_needs_the_method_the_name_and_the_token() {
 }
 
 #[test]
-fn a_page_of_another_site_steers_nothing() {
+fn a_page_of_another_site_changes_nothing() {
     let world = in_mode("enabled");
     let path = format!("/circuit-breaker/services/{PAYMENT}/force-open");
     let status = |origin: &str| {
@@ -237,7 +237,7 @@ fn a_command_that_any_page_can_send_is_refused_unless_it_has_the_token() {
 }
 
 #[test]
-fn a_command_that_cannot_be_written_says_so_and_changes_nothing() {
+fn a_command_that_cannot_be_written_is_answered_by_an_error_and_changes_nothing() {
     let world = in_mode("enabled");
     world.store().writes_fail.set(true);
     let (status, body) = post(&world, "force-open");

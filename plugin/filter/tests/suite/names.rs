@@ -109,7 +109,7 @@ fn exactly_as_many_names_as_allowed_are_guarded_over_all_workers() {
 }
 
 #[test]
-fn what_is_beyond_the_bound_is_said_once_between_two_ticks_and_asks_for_its_cluster_only() {
+fn a_name_beyond_the_bound_is_logged_once_between_two_ticks_and_asks_for_its_cluster_only() {
     let world = bounded(1, 1);
     let call = |cluster: &str| drop(world.request("any").cluster(cluster).send().respond(200));
     call("a");
@@ -123,7 +123,7 @@ fn what_is_beyond_the_bound_is_said_once_between_two_ticks_and_asks_for_its_clus
 }
 
 #[test]
-fn a_name_that_one_worker_meets_is_known_to_all_by_their_next_tick() {
+fn a_name_that_one_worker_registers_is_known_to_all_by_their_next_tick() {
     let config = json!({"defaults": {"health_check": {"cluster": "health", "path": "/"}}});
     let world = World::configured(2, &config);
     for _ in 0..3 {
@@ -183,7 +183,7 @@ fn a_made_name_that_is_a_service_s_is_that_service() {
 }
 
 #[test]
-fn a_damaged_list_is_said_counted_and_repaired() {
+fn a_damaged_list_is_logged_counted_and_repaired() {
     let world = bounded(1, 10);
     assert!(world.request("any").cluster("a").send().is_admitted());
     world.store().put(LIST, b"\x01garbage".to_vec());

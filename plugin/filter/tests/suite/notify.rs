@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use breaker_filter::{Config, ErrandAnswer};
+use breaker_filter::{CalloutAnswer, Config};
 use serde_json::{Value, json};
 
 use crate::world::{PAYMENT, World, service};
@@ -63,7 +63,7 @@ fn a_transition_is_posted_once_whatever_the_number_of_workers() {
 }
 
 #[test]
-fn what_is_not_taken_is_posted_again_and_given_up_in_the_end() {
+fn a_notification_that_is_not_accepted_is_posted_again_and_given_up_in_the_end() {
     let world = world(2, &json!({"num_retries": 2}));
     world.trip();
     for wait in [0, 1, 2] {
@@ -125,7 +125,7 @@ fn all_of_many_transitions_are_posted_some_at_a_time() {
 
 /// The list is bounded; what was never posted is counted.
 #[test]
-fn what_was_overwritten_before_it_was_posted_is_counted() {
+fn an_event_that_was_overwritten_before_it_was_posted_is_counted() {
     let world = world(1, &json!({}));
     for _ in 0..50 {
         world.trip();
@@ -142,7 +142,7 @@ fn what_was_overwritten_before_it_was_posted_is_counted() {
 }
 
 #[test]
-fn what_happened_before_there_was_somebody_to_tell_is_not_told() {
+fn an_event_from_before_there_was_an_endpoint_is_not_posted() {
     let mut silent = config(&json!({}));
     silent.as_object_mut().unwrap().remove("notify");
     let world = World::configured(2, &silent);
@@ -158,7 +158,7 @@ fn what_happened_before_there_was_somebody_to_tell_is_not_told() {
 }
 
 #[test]
-fn nonsense_in_the_store_and_in_answers_is_borne() {
+fn invalid_bytes_in_the_store_and_in_answers_do_no_harm() {
     let world = world(1, &json!({}));
     world.trip();
     for bytes in [vec![], vec![0xff; 43], vec![1; 31], vec![1, 16, 255, 0, 0, 0, 0]] {
@@ -166,7 +166,7 @@ fn nonsense_in_the_store_and_in_answers_is_borne() {
         world.advance(Duration::from_secs(600));
         world.tick_all();
         while world.pending_checks() > 0 {
-            world.finish_check(&ErrandAnswer::Failed);
+            world.finish_check(&CalloutAnswer::Failed);
         }
     }
     world.store().put(OUTBOX, b"\x01damage".to_vec());
@@ -229,7 +229,7 @@ fn an_outbox_of_events_that_never_were_ends_nothing() {
 }
 
 #[test]
-fn what_cannot_be_right_is_refused() {
+fn a_setting_that_cannot_be_right_is_refused() {
     for (notify, path, remedy) in [
         (json!({}), "notify.cluster: absent", "name the cluster"),
         (json!({"cluster": ""}), "notify.cluster", "give the name"),

@@ -39,7 +39,7 @@ fn of(fields: &Value) -> Value {
 }
 
 #[test]
-fn whatever_is_needed_and_withheld_is_named_alone() {
+fn a_function_that_is_needed_and_withheld_is_named_alone() {
     let config = of(&recipe());
     let needed = needs(&config);
     assert_eq!(needed.len(), 21);
@@ -54,7 +54,7 @@ fn whatever_is_needed_and_withheld_is_named_alone() {
 }
 
 #[test]
-fn what_only_answers_in_the_place_of_failed_ones_use_is_asked_for_where_there_are_some() {
+fn functions_for_replacing_failed_answers_are_required_only_where_they_are_used() {
     let diverted = json!({"fallback": {"cluster": "other", "on_failure": false}});
     for (config, answers) in
         [(of(&recipe()), true), (of(&json!({})), false), (of(&diverted), false)]
@@ -117,7 +117,7 @@ fn a_configuration_that_cannot_be_had_is_not_the_default_one() {
 const ROOT: u32 = 1;
 
 #[test]
-fn an_answer_goes_to_who_waits_for_it_and_once() {
+fn an_answer_goes_once_to_the_call_that_waits_for_it() {
     let mut calls = Awaited::new();
     calls.begin(7, ROOT, 3, "seven");
     calls.begin(8, ROOT, 3, "eight");
@@ -142,7 +142,7 @@ fn an_answer_that_is_overdue_is_given_up_by_the_ticks_of_its_own_context() {
 }
 
 #[test]
-fn nobody_waits_where_no_answer_ever_came_and_it_is_said_once() {
+fn no_call_waits_where_no_answer_ever_came_and_that_is_logged_once() {
     let mut calls = Awaited::new();
     assert!(calls.may_wait());
     calls.begin(7, ROOT, 1, ());
@@ -168,7 +168,7 @@ fn one_answer_that_is_missing_among_others_is_no_reason_not_to_wait() {
 }
 
 #[test]
-fn who_waited_in_a_context_that_is_gone_is_forgotten() {
+fn a_call_that_waited_in_a_context_that_is_gone_is_forgotten() {
     let mut calls = Awaited::new();
     calls.begin(7, ROOT, 1, "old");
     calls.begin(8, 2, 1, "new");
@@ -194,7 +194,7 @@ fn an_answer_is_awaited_for_its_timeout_and_two_ticks() {
 const TICK: &str = "callback=proxy_on_tick";
 
 #[test]
-fn a_timer_that_never_ticks_is_told_once_when_calls_are_diverted() {
+fn a_timer_that_never_ticks_is_logged_once_when_calls_are_diverted() {
     let world = World::with(&recipe());
     world.trip();
     let divert = |calls: usize| (0..calls).for_each(|_| drop(world.call()));
@@ -232,7 +232,7 @@ fn told(world: &World, answers: usize) -> usize {
 }
 
 #[test]
-fn requests_that_never_come_by_are_told_once() {
+fn requests_that_never_pass_the_filter_are_logged_once() {
     let world = World::with(&recipe());
     assert_eq!(told(&world, 99), 0, "a filter before this one may have answered them");
     assert_eq!(told(&world, 1), 1);
@@ -240,7 +240,7 @@ fn requests_that_never_come_by_are_told_once() {
 }
 
 #[test]
-fn where_one_request_came_by_the_others_were_answered_before() {
+fn requests_that_were_answered_earlier_are_not_reported_where_one_passed_the_filter() {
     let world = World::with(&recipe());
     world.call().respond(200);
     assert_eq!(told(&world, 200), 0);

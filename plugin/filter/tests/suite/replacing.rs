@@ -101,7 +101,7 @@ fn a_head_without_a_body_is_replaced_by_a_reply_of_the_proxys() {
 }
 
 #[test]
-fn what_has_no_body_gets_none() {
+fn an_answer_without_a_body_gets_none() {
     for (status, length) in [("204", vec![]), ("205", vec!["0"]), ("304", vec![])] {
         let world = World::with(&recipe());
         let mut call = world.call();
@@ -119,7 +119,7 @@ fn what_has_no_body_gets_none() {
 }
 
 #[test]
-fn who_may_read_the_answer_stays_unless_the_fallback_says_it() {
+fn headers_about_who_may_read_the_answer_stay_unless_the_fallback_sends_some() {
     let own: [&[(&str, &[u8])]; 2] = [&[], &[("access-control-allow-origin", b"*")]];
     for (own, allowed, exposed) in
         [(own[0], "https://shop.example", vec!["x-total"]), (own[1], "*", vec![])]
@@ -141,7 +141,7 @@ fn who_may_read_the_answer_stays_unless_the_fallback_says_it() {
 }
 
 #[test]
-fn configured_and_stale_answers_take_the_place_of_failed_ones_likewise() {
+fn configured_and_stale_answers_replace_failed_ones_likewise() {
     let response = json!({"response": {
         "status": 203, "headers": {"content-type": "text/plain"}, "body": "later",
     }});
@@ -213,7 +213,7 @@ fn large(call: &mut Call) -> Substitute {
 }
 
 #[test]
-fn answers_that_wait_for_their_place_hold_no_more_than_the_budget() {
+fn answers_that_wait_to_be_written_hold_no_more_than_the_budget() {
     let world = bounded(8 * MIB + MIB / 2);
     let mut ways = [0, 0];
     let (calls, most) = held(|| {
@@ -249,7 +249,7 @@ fn a_thousand_uploads_that_wait_for_an_answer_hold_no_more_than_the_budget() {
 }
 
 #[test]
-fn where_no_body_ever_comes_no_second_answer_is_replaced_in_its_place() {
+fn no_second_answer_is_replaced_where_no_body_ever_comes() {
     let whole = ("via_upstream", &[][..]);
     let left = ("downstream_remote_disconnect", &[flag::DC][..]);
     let cut = ("upstream_reset_after_response_started{connection_termination}", &[flag::UC][..]);

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use breaker_filter::{FallbackVerdict, ResponseVerdict, StateName, Substitute, Told};
+use breaker_filter::{
+    FallbackVerdict, ResponseAnnotations, ResponseVerdict, StateName, Substitute,
+};
 use serde_json::{Value, json};
 
 use crate::world::{By, Call, PAYMENT, World, flag, recipe, service};
 
-const PASS: ResponseVerdict = ResponseVerdict::Continue(Told::NOTHING);
+const PASS: ResponseVerdict = ResponseVerdict::Continue(ResponseAnnotations::NOTHING);
 
 fn limited(bytes: usize) -> World {
     let mut fields = recipe();
@@ -60,7 +62,7 @@ fn a_failed_call_is_sent_to_the_fallback_as_it_came() {
 }
 
 #[test]
-fn the_call_that_trips_is_answered_too_and_tells_the_open_state() {
+fn the_call_that_trips_is_answered_too_and_shows_the_open_state() {
     let world = World::with(&recipe());
     world.fail(2);
     let mut call = world.call();
@@ -81,7 +83,7 @@ fn the_fallback_may_want_another_host_and_more_time() {
 }
 
 #[test]
-fn what_belongs_to_the_connection_or_to_us_is_not_sent() {
+fn headers_of_the_connection_or_of_the_filter_are_not_sent() {
     let world = World::with(&recipe());
     let mut request = world.request(PAYMENT);
     let dropped = [
@@ -208,7 +210,7 @@ fn once_a_good_answer_has_begun_nothing_more_of_the_request_is_kept() {
 }
 
 #[test]
-fn what_is_kept_of_a_request_is_asked_for_only_while_it_fits() {
+fn the_body_of_a_request_is_read_only_while_its_copy_fits() {
     let world = limited(8);
     let mut call = world.request(PAYMENT).with_body().send();
     assert!(call.keeps(b"fits"));
@@ -313,7 +315,7 @@ fn where_the_fallback_fails_the_original_answer_passes() {
     for status in ["500", "503", "504", "599", "199", "0", "", "abc", "99999"] {
         let (world, mut call) = asked("fallback");
         let verdict = call.fallback_answers(status, &[]);
-        assert_eq!(verdict, FallbackVerdict::Resume(Told::NOTHING), "{status}");
+        assert_eq!(verdict, FallbackVerdict::Resume(ResponseAnnotations::NOTHING), "{status}");
         drop(call);
         assert_eq!(world.of("fallback_total", &["kind=replay"]), 0);
         assert_eq!((world.status().failures, world.outcomes()), (1, [0, 1, 0, 0]));
@@ -323,14 +325,15 @@ fn where_the_fallback_fails_the_original_answer_passes() {
 #[test]
 fn where_the_fallback_does_not_answer_the_original_answer_passes() {
     let (world, mut call) = asked("always");
-    let told = Told { state: Some(StateName::Closed), ..Told::NOTHING };
+    let told =
+        ResponseAnnotations { state: Some(StateName::Closed), ..ResponseAnnotations::NOTHING };
     assert_eq!(call.fallback_verdict(None), FallbackVerdict::Resume(told));
     drop(call);
     assert_eq!(world.outcomes(), [0, 1, 0, 0]);
 }
 
 #[test]
-fn a_second_answer_and_one_after_the_end_come_to_nothing() {
+fn a_second_answer_and_one_after_the_end_have_no_effect() {
     let (_world, mut call) = asked("fallback");
     assert!(matches!(call.fallback_answers("200", &[]), FallbackVerdict::Replace(_)));
     assert_eq!(call.fallback_answers("200", &[]), FallbackVerdict::Nothing);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use breaker_filter::{Host, ResponseVerdict, Told};
+use breaker_filter::{Host, ResponseAnnotations, ResponseVerdict};
 use serde_json::{Value, json};
 
 use crate::world::{Call, PAYMENT, World, flag};
@@ -55,7 +55,7 @@ fn every_order_of_callbacks_settles_a_call_once() {
 fn a_good_answer_counts_as_success_when_it_ends() {
     let world = World::with(&json!({}));
     let mut call = world.call();
-    assert_eq!(call.begin(200), ResponseVerdict::Continue(Told::NOTHING));
+    assert_eq!(call.begin(200), ResponseVerdict::Continue(ResponseAnnotations::NOTHING));
     assert_eq!(world.outcomes(), [0, 0, 0, 0], "its body may still fail");
     call.over();
     assert_eq!(world.outcomes(), [1, 0, 0, 0]);
@@ -131,7 +131,7 @@ fn a_call_that_ends_without_an_answer_is_judged_by_the_flags() {
 }
 
 #[test]
-fn a_proxy_that_tells_no_flags_leaves_an_unfinished_call_aborted() {
+fn a_proxy_without_flags_leaves_an_unfinished_call_aborted() {
     let world = World::with(&json!({}));
     drop(world.call());
     let mut call = world.call();
@@ -142,7 +142,7 @@ fn a_proxy_that_tells_no_flags_leaves_an_unfinished_call_aborted() {
 
 /// Row 3: an abandoned trial gives its place back.
 #[test]
-fn an_aborted_trial_gives_its_place_back() {
+fn an_aborted_trial_frees_its_slot() {
     let world = brittle(&json!({}));
     world.await_trials();
     for _ in 0..5 {
@@ -158,7 +158,7 @@ fn an_aborted_trial_gives_its_place_back() {
 
 /// Row 3: a hung trial gives its place back.
 #[test]
-fn a_hung_trial_gives_its_place_back_at_its_deadline() {
+fn a_hung_trial_frees_its_slot_at_its_deadline() {
     let world = brittle(&json!({"max_wait_duration": "30s"}));
     world.await_trials();
     let hung = world.call();
@@ -176,7 +176,7 @@ fn a_hung_trial_gives_its_place_back_at_its_deadline() {
 
 /// Row 3: a worker that crashed with a trial gives its place back.
 #[test]
-fn a_trial_of_a_worker_that_crashed_gives_its_place_back() {
+fn a_trial_of_a_worker_that_crashed_frees_its_slot() {
     let world = brittle(&json!({"max_wait_duration": "30s"}));
     world.await_trials();
     world.call().vanish();
@@ -197,7 +197,7 @@ fn a_trial_cut_off_in_mid_answer_opens_the_breaker_again() {
 
 /// Row 15: an ignored outcome is neither success nor failure, and settles the place.
 #[test]
-fn an_ignored_trial_gives_its_place_back_and_decides_nothing() {
+fn an_ignored_trial_frees_its_slot_and_decides_nothing() {
     let world = World::with(&json!({
         "open": {"wait_duration": "10s", "jitter": 0},
         "classify": {"ignore_status": ["404"]}
@@ -233,7 +233,7 @@ fn until_the_next_trial(fields: &Value, trial: impl Fn(&World)) -> Duration {
 
 /// Row 29: whatever a service answers that says nothing of it, it was asked.
 #[test]
-fn a_trial_that_is_turned_away_puts_the_next_one_off_for_as_long_as_it_asks() {
+fn a_trial_that_is_turned_away_delays_the_next_one_for_as_long_as_it_asks() {
     let open = json!({"wait_duration": "10s", "jitter": 0});
     let fields = json!({"open": open, "classify": {
         "ignore_status": ["502"], "ignore_grpc_status": ["UNAVAILABLE"],
@@ -318,7 +318,7 @@ fn a_late_result_never_changes_a_state() {
 
 /// Row 2: a released permit of an old call frees no place.
 #[test]
-fn old_calls_that_end_free_no_place() {
+fn old_calls_that_end_free_no_slot() {
     let world = brittle(&json!({"permitted_calls": 3, "success_threshold": 3}));
     let old: Vec<_> = (0..20).map(|_| world.call()).collect();
     world.await_trials();

@@ -28,7 +28,7 @@ fn a_record_is_there_as_soon_as_a_worker_is() {
 }
 
 #[test]
-fn all_workers_see_what_one_has_seen() {
+fn all_workers_know_what_one_has_seen() {
     let world = World::with_workers(3, &json!({}));
     for worker in 0..3 {
         world.request(PAYMENT).on(worker).send().respond(503);
@@ -53,7 +53,7 @@ fn no_failure_is_lost_when_two_workers_count_at_once() {
 
 /// Row 17: a transition happens once, whatever the interleaving.
 #[test]
-fn a_trip_by_two_workers_at_once_is_told_once() {
+fn a_trip_by_two_workers_at_once_is_published_once() {
     let world = World::with_workers(2, &json!({}));
     world.fail(2);
     let other = world.request(PAYMENT).on(1).send();
@@ -81,7 +81,7 @@ fn a_success_does_not_wipe_a_trip_that_overtook_it() {
 
 /// Row 4: a place is taken by one, even if two find it free at the same moment.
 #[test]
-fn two_workers_at_once_take_no_place_twice() {
+fn two_workers_at_once_take_no_slot_twice() {
     let world = World::with_workers(2, &half_opening(1));
     world.await_trials();
     let (sender, receiver) = std::sync::mpsc::channel();
@@ -97,7 +97,7 @@ fn two_workers_at_once_take_no_place_twice() {
 }
 
 #[test]
-fn races_lost_a_few_times_are_not_told() {
+fn races_lost_a_few_times_are_not_logged() {
     let world = World::with(&json!({}));
     world.store().conflict_next(20);
     world.call().respond(503);
@@ -118,7 +118,7 @@ fn an_update_that_loses_every_race_is_given_up_and_counted() {
 }
 
 #[test]
-fn who_gets_no_place_for_lost_races_is_diverted() {
+fn a_call_that_gets_no_slot_for_lost_races_is_diverted() {
     let world = World::with(&half_opening(1));
     world.await_trials();
     world.store().conflict_next(usize::MAX);
@@ -128,7 +128,7 @@ fn who_gets_no_place_for_lost_races_is_diverted() {
 }
 
 #[test]
-fn who_loses_every_race_to_a_breaker_that_closes_meanwhile_is_let_through() {
+fn a_call_that_loses_every_race_to_a_breaker_that_closes_meanwhile_passes() {
     let world = World::with(&half_opening(1));
     world.await_trials();
     world.store().conflict_next(63);
@@ -147,7 +147,7 @@ fn closed_record() -> Vec<u8> {
 
 /// Row 18: a damaged record is treated as absent, counted, logged and replaced.
 #[test]
-fn a_damaged_record_is_taken_as_absent_and_said() {
+fn a_damaged_record_is_taken_as_absent_and_logged() {
     for damage in [&b""[..], &[0], &[1; 20], &[1; 368], &[0; 368], &[2; 367]] {
         let world = World::with(&json!({}));
         world.trip();
@@ -380,7 +380,7 @@ fn the_closed_and_clean_path_asks_the_proxy_for_next_to_nothing() {
 
 /// A pinned budget: without Envoy's header the proxy is asked who gave the answer.
 #[test]
-fn an_answer_that_no_header_tells_of_costs_a_question_more() {
+fn an_answer_without_the_routers_header_costs_one_more_host_call() {
     let world = World::with(&json!({}));
     let good = |call: Call| drop(call.head_tells_of_service(false).respond(200));
     drop(cost(&world, good));
@@ -412,7 +412,7 @@ fn an_answer_of_the_service_that_is_cut_off_is_a_failure_all_the_same() {
 
 /// A pinned budget: the state of a breaker known to be clean is told without reading it.
 #[test]
-fn a_clean_state_is_told_without_a_read() {
+fn a_clean_state_is_shown_without_a_read() {
     let config = json!({"expose_state": "always", "services": [service(PAYMENT, &json!({}))]});
     let world = World::configured(1, &config);
     let good = |call: Call| drop(call.respond(200));
@@ -473,7 +473,7 @@ fn a_remembered_record_is_read_again_once_another_has_written() {
 }
 
 #[test]
-fn what_is_read_while_another_writes_is_not_remembered() {
+fn a_record_that_is_read_while_another_worker_writes_is_not_remembered() {
     let world = warmed(2, &recipe());
     world.fail(2);
     let rival = world.clone();
@@ -499,7 +499,7 @@ fn a_worker_that_crashed_while_it_wrote_makes_the_others_read_each_time() {
 }
 
 #[test]
-fn what_was_written_behind_the_gauges_back_is_seen_by_the_next_tick() {
+fn a_record_that_was_written_without_its_gauge_is_seen_by_the_next_tick() {
     let world = warmed(1, &recipe());
     let open = World::with(&recipe());
     open.trip();

@@ -83,7 +83,7 @@ fn a_failed_call_is_answered_by_what_was_kept() {
 }
 
 #[test]
-fn nothing_is_kept_unless_it_is_configured() {
+fn no_answer_is_kept_unless_stale_is_configured() {
     let world = World::with(&json!({}));
     let asked = world.asked(|| answer(get(&world, "/a"), &[], b"hello"));
     assert_eq!(asked.get("response_headers"), None);
@@ -91,7 +91,7 @@ fn nothing_is_kept_unless_it_is_configured() {
 }
 
 #[test]
-fn what_caching_rules_forbid_is_not_kept() {
+fn an_answer_that_caching_rules_forbid_is_not_kept() {
     for headers in [
         ("cache-control", "no-store"),
         ("cache-control", "max-age=60, Private"),
@@ -128,7 +128,7 @@ fn what_caching_rules_forbid_is_not_kept() {
 }
 
 #[test]
-fn what_a_request_forbids_is_neither_kept_nor_given() {
+fn an_answer_that_its_request_forbids_is_neither_kept_nor_given() {
     for header in
         [("authorization", "Basic x"), ("range", "bytes=0-1"), ("cache-control", "no-store")]
     {
@@ -227,7 +227,7 @@ const TELLING: [&str; 6] = [
 ];
 
 #[test]
-fn an_answer_to_who_is_known_is_kept_only_if_it_is_public() {
+fn an_answer_to_a_known_client_is_kept_only_if_it_is_public() {
     for name in TELLING {
         let known = |world: &World, path: &str| get(world, path).header(name, "session=ann");
         let world = world();
@@ -270,7 +270,7 @@ fn only_the_directive_makes_an_answer_public() {
 /// What a service gives to everybody it gives to those, too, whom it would know: while it is down
 /// they are shown what strangers are.
 #[test]
-fn who_is_known_gets_what_was_kept_for_strangers() {
+fn a_known_client_gets_answers_that_were_kept_for_strangers() {
     let world = world();
     answer(get(&world, "/a"), &[], b"hello");
     answer(get(&world, "/b"), &[("vary", "cookie")], b"hello");
@@ -281,7 +281,7 @@ fn who_is_known_gets_what_was_kept_for_strangers() {
 }
 
 #[test]
-fn what_asks_for_something_else_than_it_seems_to_is_neither_kept_nor_given() {
+fn an_answer_to_a_request_with_a_method_override_is_neither_kept_nor_given() {
     for name in [
         "x-http-method",
         "x-http-method-override",
@@ -309,7 +309,7 @@ fn what_asks_for_something_else_than_it_seems_to_is_neither_kept_nor_given() {
 }
 
 #[test]
-fn what_makes_another_address_has_another_answer() {
+fn each_address_has_its_own_answer() {
     for (name, value) in [
         (":scheme", "https"),
         ("x-forwarded-host", "evil.example"),
@@ -454,7 +454,7 @@ fn an_answer_that_is_too_large_is_not_kept() {
 }
 
 #[test]
-fn what_is_kept_survives_a_new_configuration() {
+fn kept_answers_survive_a_new_configuration() {
     let world = world();
     answer(get(&world, "/a"), &[], b"hello");
     world.configure(2, &config(&json!({"max_age": "1h"})));
@@ -517,7 +517,7 @@ fn a_fallback_cluster_goes_before_and_a_response_after() {
 }
 
 #[test]
-fn what_is_wrong_with_stale_answers_is_said() {
+fn an_error_in_stale_answers_is_reported() {
     for (stale, expected) in [
         (json!({"max_age": "0s"}), "max_age: \"0s\": give from \"1s\" to"),
         (json!({"max_age": "8d"}), "max_age"),
@@ -558,7 +558,7 @@ fn all_names_of_a_service_together_keep_no_more_than_one_may() {
 proptest! {
     /// Whatever is asked and answered, no more is kept than the configuration says.
     #[test]
-    fn what_is_kept_is_bounded(
+    fn the_size_of_kept_answers_is_bounded(
         answers in prop::collection::vec((0..50_u32, 0..300_usize, 0..3_usize, 0..400_usize), 1..80),
     ) {
         const ENTRIES: usize = 8;

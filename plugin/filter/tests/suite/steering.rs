@@ -24,7 +24,7 @@ fn a_clients_copies_are_removed_and_the_call_goes_on() {
 }
 
 #[test]
-fn each_name_is_removed_once_however_often_it_is_sent() {
+fn each_of_the_filters_headers_is_removed_once_however_often_it_is_sent() {
     let world = World::with(&json!({}));
     let mut request = world.request(PAYMENT);
     for _ in 0..50 {
@@ -40,7 +40,7 @@ fn each_name_is_removed_once_however_often_it_is_sent() {
 }
 
 #[test]
-fn they_are_removed_from_requests_that_match_no_service() {
+fn the_filters_headers_are_removed_from_requests_that_match_no_service() {
     let world = World::with(&json!({}));
     let call = world.request("another").header(OWN[0], "payment-fallback").send();
     assert!(call.is_left_alone());
@@ -48,7 +48,7 @@ fn they_are_removed_from_requests_that_match_no_service() {
 }
 
 #[test]
-fn they_are_removed_from_requests_to_the_admin_api() {
+fn the_filters_headers_are_removed_from_requests_to_the_admin_api() {
     let config = json!({"services": [{"name": PAYMENT}], "admin": {}});
     let world = World::configured(1, &config);
     let request = world.request("localhost").path("/circuit-breaker/services");
@@ -67,7 +67,7 @@ fn a_diverted_request_carries_the_filters_values_alone() {
 }
 
 #[test]
-fn a_name_that_only_begins_like_one_is_left_alone() {
+fn a_header_that_only_begins_like_one_of_the_filters_is_left_alone() {
     let world = World::with(&json!({}));
     let call = world.request(PAYMENT).header("x-circuit-breaker-cluster-2", "a").send();
     assert!(call.removed().is_empty());
@@ -76,7 +76,7 @@ fn a_name_that_only_begins_like_one_is_left_alone() {
 /// The proxy chose the route by the client's header, so its cluster says nothing of where the
 /// request will go once the header is gone.
 #[test]
-fn a_cluster_chosen_by_the_client_is_not_matched_and_said_to_be_unprotected() {
+fn a_cluster_chosen_by_the_client_is_not_matched_and_is_counted_as_unprotected() {
     let config = json!({"services": [{"name": PAYMENT, "match": {"clusters": ["payment*"]}}]});
     let world = World::configured(1, &config);
     assert!(world.request("any").cluster("payment").send().is_admitted());

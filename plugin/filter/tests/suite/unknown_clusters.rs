@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use breaker_filter::{ErrandAnswer, ResponseVerdict, Substitute};
+use breaker_filter::{CalloutAnswer, ResponseVerdict, Substitute};
 use serde_json::{Value, json};
 
 use crate::world::{Call, PAYMENT, World, flag, service};
@@ -55,7 +55,7 @@ fn shown(world: &World) -> Value {
 }
 
 /// Has all checks that are due end so, for some time.
-fn run(world: &World, time: Duration, answer: &ErrandAnswer) {
+fn run(world: &World, time: Duration, answer: &CalloutAnswer) {
     for _ in 0..time.as_secs() {
         world.run(SECOND);
         while world.pending_checks() > 0 {
@@ -65,7 +65,7 @@ fn run(world: &World, time: Duration, answer: &ErrandAnswer) {
 }
 
 #[test]
-fn a_diverted_call_that_nobody_was_sent_is_told_of_no_fallback() {
+fn a_diverted_call_that_was_sent_to_nobody_names_no_fallback() {
     for (cluster, details, flags) in [
         (Some("backup"), "cluster_not_found", flag::NC),
         (None, "cluster_not_found", flag::NC),
@@ -90,7 +90,7 @@ fn a_diverted_call_that_nobody_was_sent_is_told_of_no_fallback() {
 }
 
 #[test]
-fn what_the_fallback_itself_answers_passes() {
+fn an_answer_of_the_fallback_itself_passes() {
     let world = diverting();
     for (details, flags) in [
         ("via_upstream", &[][..]),
@@ -105,7 +105,7 @@ fn what_the_fallback_itself_answers_passes() {
 }
 
 #[test]
-fn an_unknown_fallback_is_counted_each_time_and_said_once_a_minute() {
+fn an_unknown_fallback_is_counted_each_time_and_logged_once_a_minute() {
     let world = diverting();
     let diverted = || diverted(&world, Some("backup"), "cluster_not_found", &[flag::NC]);
     for _ in 0..10 {
@@ -159,20 +159,20 @@ fn a_damaged_note_shows_nothing_and_is_replaced() {
 #[test]
 fn a_breaker_whose_check_has_no_cluster_lets_a_trial_through_after_the_longest_wait() {
     let world = checked();
-    run(&world, 58 * SECOND, &ErrandAnswer::UnknownCluster);
+    run(&world, 58 * SECOND, &CalloutAnswer::UnknownCluster);
     assert_eq!(world.state(), "OPEN");
     assert!(!world.call().is_admitted());
     assert_eq!(world.of("health_checks_total", &["result=unhealthy"]), 0);
     assert!((11..=13).contains(&world.metric(UNKNOWN)), "{}", world.metric(UNKNOWN));
     assert_eq!(world.logged("field=health_check.cluster cluster=payment-health").len(), 1);
     assert_eq!(shown(&world)[0]["name"], "payment-health");
-    run(&world, 8 * SECOND, &ErrandAnswer::UnknownCluster);
+    run(&world, 8 * SECOND, &CalloutAnswer::UnknownCluster);
     assert_eq!(world.state(), "HALF_OPEN");
     world.call().respond(503);
     assert_eq!(world.state(), "OPEN");
-    run(&world, 50 * SECOND, &ErrandAnswer::UnknownCluster);
+    run(&world, 50 * SECOND, &CalloutAnswer::UnknownCluster);
     assert_eq!(world.state(), "OPEN", "the wait begins anew");
-    run(&world, 20 * SECOND, &ErrandAnswer::UnknownCluster);
+    run(&world, 20 * SECOND, &CalloutAnswer::UnknownCluster);
     world.call().respond(200);
     assert_eq!(world.state(), "CLOSED");
 }
@@ -180,19 +180,19 @@ fn a_breaker_whose_check_has_no_cluster_lets_a_trial_through_after_the_longest_w
 #[test]
 fn a_check_decides_as_soon_as_its_cluster_is_there() {
     let world = checked();
-    run(&world, 20 * SECOND, &ErrandAnswer::UnknownCluster);
-    run(&world, 300 * SECOND, &ErrandAnswer::Failed);
+    run(&world, 20 * SECOND, &CalloutAnswer::UnknownCluster);
+    run(&world, 300 * SECOND, &CalloutAnswer::Failed);
     assert_eq!(world.state(), "OPEN", "it fails, so no trial is let through");
 }
 
 #[test]
-fn a_cluster_for_notifications_that_is_not_there_is_said_too() {
+fn an_unknown_cluster_for_notifications_is_reported_too() {
     let mut config = config(&json!({}));
     config["notify"] = json!({"cluster": "ops"});
     let world = World::configured(1, &config);
     world.trip();
     world.tick_all();
-    world.finish_check(&ErrandAnswer::UnknownCluster);
+    world.finish_check(&CalloutAnswer::UnknownCluster);
     let said = world.logged("event=unknown_cluster field=notify.cluster cluster=ops");
     assert_eq!((said.len(), world.metric(UNKNOWN)), (1, 1));
 }

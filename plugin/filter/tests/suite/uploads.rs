@@ -41,7 +41,7 @@ fn full(world: &World) -> u64 {
 }
 
 #[test]
-fn uploads_that_stall_give_their_places_back_after_a_second() {
+fn uploads_that_stall_release_their_permits_after_a_second() {
     let world = limited(20);
     let stalled: Vec<_> = (0..20).map(|_| upload(&world)).collect();
     assert!(stalled.iter().all(Call::is_admitted));
@@ -99,7 +99,7 @@ fn a_crashed_workers_stalled_uploads_return_as_soon() {
 }
 
 #[test]
-fn an_upload_that_completes_in_time_keeps_its_place_for_as_long_as_it_takes() {
+fn an_upload_that_completes_in_time_keeps_its_permit_for_as_long_as_it_takes() {
     let world = limited(1);
     let mut call = upload(&world);
     world.advance(SECOND - MILLISECOND);
@@ -112,7 +112,7 @@ fn an_upload_that_completes_in_time_keeps_its_place_for_as_long_as_it_takes() {
 }
 
 #[test]
-fn an_upload_that_completes_late_takes_a_place_again() {
+fn an_upload_that_completes_late_acquires_a_permit_again() {
     let world = limited(1);
     let mut call = upload(&world);
     world.run(10 * SECOND);
@@ -125,7 +125,7 @@ fn an_upload_that_completes_late_takes_a_place_again() {
 }
 
 #[test]
-fn an_upload_that_completes_late_is_answered_where_there_is_no_place_left() {
+fn an_upload_that_completes_late_is_answered_where_no_permit_is_left() {
     for on_full in ["fallback", "reject"] {
         let bulkhead = json!({"max_concurrent_calls": 1, "on_full": on_full});
         let world = World::configured(1, &config(&bulkhead));
@@ -148,7 +148,7 @@ fn an_upload_that_completes_late_is_answered_where_there_is_no_place_left() {
 }
 
 #[test]
-fn the_last_place_is_not_given_to_a_late_upload_and_another_call_as_well() {
+fn the_last_permit_is_not_given_to_a_late_upload_and_another_call_as_well() {
     let world = World::configured(2, &config(&json!({"max_concurrent_calls": 1})));
     let mut late = upload(&world);
     world.advance(SECOND);
@@ -179,7 +179,7 @@ fn an_upload_whose_time_ends_while_a_race_is_lost_is_late() {
 
 /// It cannot be turned away any more, and the service is at work on it.
 #[test]
-fn an_upload_that_is_being_answered_takes_its_place_whether_there_is_one_or_not() {
+fn an_upload_that_is_being_answered_takes_a_permit_whether_one_is_left_or_not() {
     let world = limited(1);
     let mut upload = upload(&world);
     upload.begin(200);
@@ -196,7 +196,7 @@ fn an_upload_that_is_being_answered_takes_its_place_whether_there_is_one_or_not(
 }
 
 #[test]
-fn for_metrics_only_a_late_upload_is_told_and_passes() {
+fn for_metrics_only_a_late_upload_is_reported_and_passes() {
     let mut config = config(&json!({"max_concurrent_calls": 1}));
     config["services"][0]["mode"] = json!("metrics_only");
     let world = World::configured(1, &config);
@@ -221,7 +221,7 @@ fn a_late_upload_passes_where_the_store_cannot_be_used() {
 }
 
 #[test]
-fn an_upload_of_a_partition_has_one_of_its_places() {
+fn an_upload_of_a_partition_has_one_of_its_permits() {
     let partition =
         json!({"name": "batch", "match": {"path_prefixes": ["/batch"]}, "max_concurrent_calls": 1});
     let bulkhead = json!({"max_concurrent_calls": 3, "partitions": [partition]});
@@ -236,7 +236,7 @@ fn an_upload_of_a_partition_has_one_of_its_places() {
 }
 
 #[test]
-fn a_request_whose_head_ends_it_and_an_upgrade_have_places_of_their_own() {
+fn a_request_whose_head_ends_it_and_an_upgrade_have_permits_of_their_own() {
     let world = limited(3);
     let get = world.request(PAYMENT);
     let upgrade = world.request(PAYMENT).header("upgrade", "websocket");
@@ -272,7 +272,7 @@ fn half_open(calls: u32) -> World {
 }
 
 #[test]
-fn a_trial_that_stalls_gives_its_place_back_to_a_request_that_is_complete() {
+fn a_trial_that_stalls_leaves_its_slot_to_a_request_that_is_complete() {
     let world = half_open(100);
     let mut stalled = upload(&world);
     assert!(stalled.is_admitted() && world.call().is_diverted());
@@ -300,7 +300,7 @@ fn a_trial_that_completes_in_time_decides() {
 }
 
 #[test]
-fn a_trial_whose_completion_cannot_be_written_gives_its_place_back() {
+fn a_trial_whose_completion_cannot_be_written_frees_its_slot() {
     let world = half_open(100);
     let mut trial = upload(&world);
     world.store().fail_writes_to(Some("edge-breaker/v1/payment-service"));

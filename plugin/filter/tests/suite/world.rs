@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use breaker::{Breaker, Mode, Status};
 use breaker_filter::{
-    Callout, Change, Config, Effects, ErrandAnswer, Filter, Headers, Host, Level, Metric, Now,
-    Peer, PendingErrand, Property, StoreFault, SwapError, Timestamp, UnixTime, Version,
+    CalloutAnswer, CalloutRequest, Change, Config, Effects, Filter, Headers, Host, Level, Metric,
+    Now, Peer, PendingCallout, Property, StoreFault, SwapError, Timestamp, UnixTime, Version,
 };
 use serde_json::{Value, json};
 
@@ -66,7 +66,7 @@ struct Inner {
     asked: RefCell<BTreeMap<&'static str, usize>>,
     metrics: RefCell<BTreeMap<String, u64>>,
     lines: RefCell<Vec<(Level, String)>>,
-    checks: RefCell<VecDeque<(usize, PendingErrand, Callout)>>,
+    checks: RefCell<VecDeque<(usize, PendingCallout, CalloutRequest)>>,
     admitted: Cell<usize>,
 }
 
@@ -465,28 +465,28 @@ impl World {
     }
 
     /// The call of the oldest health check that was not answered.
-    pub(crate) fn check_callout(&self) -> Callout {
+    pub(crate) fn check_callout(&self) -> CalloutRequest {
         self.0.checks.borrow().front().expect("a check is under way").2.clone()
     }
 
     /// The oldest health check is answered with this status.
     pub(crate) fn answer_check(&self, status: u16) {
         let headers = Headers::from_pairs(&[(":status", status.to_string())]);
-        self.finish_check(&ErrandAnswer::Answered(headers));
+        self.finish_check(&CalloutAnswer::Answered(headers));
     }
 
     /// The oldest health check is not answered in time.
     pub(crate) fn fail_check(&self) {
-        self.finish_check(&ErrandAnswer::Failed);
+        self.finish_check(&CalloutAnswer::Failed);
     }
 
     /// The oldest health check is kept back from those that are answered.
-    pub(crate) fn take_check(&self) -> (usize, PendingErrand, Callout) {
+    pub(crate) fn take_check(&self) -> (usize, PendingCallout, CalloutRequest) {
         self.0.checks.borrow_mut().pop_front().expect("a check is under way")
     }
 
     /// One that was kept back is the only one to be answered.
-    pub(crate) fn put_check(&self, check: (usize, PendingErrand, Callout)) {
+    pub(crate) fn put_check(&self, check: (usize, PendingCallout, CalloutRequest)) {
         *self.0.checks.borrow_mut() = VecDeque::from([check]);
     }
 
@@ -501,13 +501,13 @@ impl World {
         drop(check.expect("a check is under way"));
     }
 
-    pub(crate) fn finish_check(&self, answer: &ErrandAnswer) {
+    pub(crate) fn finish_check(&self, answer: &CalloutAnswer) {
         let check = self.0.checks.borrow_mut().pop_front();
         let (thread, pending, _) = check.expect("a check is under way");
         let filter = self.filter(thread);
         self.apply(
             &filter,
-            |host, effects| filter.on_errand_answer(pending, answer, host, effects),
+            |host, effects| filter.on_callout_answer(pending, answer, host, effects),
             &Facts::default(),
         );
     }

@@ -153,7 +153,7 @@ fn every_field_is_described() {
 }
 
 #[test]
-fn what_is_left_out_may_be_null_where_the_filter_takes_that() {
+fn a_field_that_may_be_left_out_may_be_null_where_the_filter_accepts_that() {
     for (at, _) in all_fields() {
         let config = with(&at, Value::Null);
         let (schema, filter) = (refused(&config), refused_by_filter(&config));

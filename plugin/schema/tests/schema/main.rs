@@ -35,7 +35,7 @@ fn refused_by_filter(config: &Value) -> Option<String> {
 }
 
 #[test]
-fn the_schema_is_one() {
+fn the_schema_is_a_valid_json_schema() {
     assert!(jsonschema::draft202012::meta::is_valid(&SCHEMA));
 }
 

@@ -68,7 +68,7 @@ fn an_envoy_yaml_in_a_config_map_is_found_and_shown_at_its_line() {
 }
 
 #[test]
-fn an_envoy_yaml_in_a_config_map_that_is_no_yaml_is_shown_at_its_place() {
+fn an_envoy_yaml_in_a_config_map_that_is_no_yaml_is_shown_at_its_line() {
     let ran = check(&config_map(&recipe().replace("http_filters:", "http_filters: [")));
     assert_eq!(ran.code, Some(2), "{ran:?}");
     assert!(ran.stderr.contains(":"), "{ran:?}");
@@ -117,7 +117,7 @@ fn the_default_of_a_plugin_of_higress_is_its_configuration() {
 }
 
 #[test]
-fn rules_of_higress_are_refused_as_the_filter_would_and_their_remedy_is_told() {
+fn rules_of_higress_are_refused_as_the_filter_would_with_their_remedy() {
     let rules = "  matchRules:\n    - domain: [shop.example]\n      config: {}\n";
     let text = format!("{HIGRESS}{rules}");
     let ran = check(&text);
@@ -130,7 +130,7 @@ fn rules_of_higress_are_refused_as_the_filter_would_and_their_remedy_is_told() {
 }
 
 #[test]
-fn a_plugin_without_a_configuration_says_so() {
+fn a_plugin_without_a_configuration_is_reported() {
     let text = HIGRESS.replace("higress.io", "istio.io").replace("defaultConfig", "config");
     let ran = check(&text);
     assert_eq!(ran.code, Some(0), "{ran:?}");

@@ -38,7 +38,7 @@ fn the_samples_are_warned_of_no_more_than_their_placeholders() {
 }
 
 #[test]
-fn a_listener_that_leaves_a_clients_headers_is_warned_of_by_its_name_and_place() {
+fn a_listener_that_leaves_a_clients_headers_is_warned_of_by_its_name_and_line() {
     let at = place(&recipe(), "http_connection_manager\n              typed_config:\n").0;
     for name in ["cluster", "service", "state", "reason"] {
         let left = format!("- remove: x-circuit-breaker-{name}");
@@ -74,7 +74,7 @@ fn routes_that_a_clients_header_could_choose_are_warned_of_where_nothing_removes
 
 #[test]
 fn an_admin_api_without_a_token_is_warned_of_where_others_come() {
-    let at = place(&recipe(), "# here, and no call is counted").0;
+    let at = place(&recipe(), "# check and counts no call").0;
     let others = |address: &str| {
         let address = format!("address: {address}, port_value: 10001");
         recipe().replace("address: 127.0.0.1, port_value: 10001", &address)

@@ -44,7 +44,7 @@ fn other_addresses() -> Vec<IpAddr> {
 }
 
 #[test]
-fn without_a_token_only_this_machine_is_answered_by_a_name_of_it() {
+fn without_a_token_only_clients_on_this_machine_are_answered_by_a_name_of_it() {
     let payment = Service::start("payment");
     const READ: &str = "GET /circuit-breaker/services";
     const STEER: &str = "POST /circuit-breaker/services/payment-service/force-open";

@@ -58,7 +58,7 @@ fn connections_that_the_kernel_has_taken_in_are_served_to_the_end() {
 }
 
 #[test]
-fn what_takes_longer_than_the_drain_time_is_cut_off() {
+fn a_call_that_takes_longer_than_the_drain_time_is_cut_off() {
     let payment = Service::start("payment");
     payment.gate.forget_permits(1_000_000);
     let clusters = [("payment", payment.address)];

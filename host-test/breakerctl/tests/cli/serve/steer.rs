@@ -12,7 +12,7 @@ const CONFIG: &str = r#"{
 }"#;
 
 #[test]
-fn what_the_tool_says_is_done_by_the_breaker_until_it_is_reset() {
+fn a_command_of_the_tool_holds_for_the_breaker_until_it_is_reset() {
     let (payment, fallback) = (Service::start("payment"), Service::start("fallback"));
     let clusters = [("payment", payment.address), ("fallback", fallback.address)];
     let proxy = Proxy::start(CONFIG, &clusters);
@@ -40,7 +40,7 @@ fn what_the_tool_says_is_done_by_the_breaker_until_it_is_reset() {
 }
 
 #[test]
-fn whose_host_is_not_answered_is_told_what_would_be() {
+fn a_client_with_a_foreign_host_is_told_the_remedy() {
     let service = Service::start("payment");
     let config = CONFIG.replace("{ \"token\": \"s3cret\" }", "{}");
     let proxy = Proxy::start(&config, &[("payment", service.address)]);

@@ -186,7 +186,7 @@ fn an_answer_that_the_service_breaks_off_is_a_failure_and_no_whole_answer_for_th
 }
 
 #[test]
-fn a_client_that_goes_away_is_no_failure_and_takes_its_call_with_it() {
+fn a_client_that_goes_away_is_no_failure_and_ends_its_call() {
     let (gone, told) = channel();
     let asked = Arc::new(AtomicUsize::new(0));
     let by_service = Arc::clone(&asked);

@@ -68,7 +68,7 @@ fn follow(workers: &str) {
 }
 
 #[test]
-fn an_address_that_is_given_stands_in_for_the_one_of_the_file() {
+fn an_address_on_the_command_line_replaces_the_one_of_the_file() {
     let runtime = background();
     let services = runtime.block_on(Services::start(Ports::default())).unwrap();
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

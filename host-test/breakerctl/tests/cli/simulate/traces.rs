@@ -13,7 +13,7 @@ fn summary(ran: &Ran) -> &str {
 }
 
 #[test]
-fn it_ends_with_a_sentence_that_says_what_the_breaker_was_good_for() {
+fn the_output_ends_with_a_sentence_about_what_the_breaker_achieved() {
     let ran = simulate(CONFIG, &outage(), &[]);
     let sentence =
         "without the breaker 33.3 % failed, with it 0 %; 34 answered by the fallback; open 32 s";
@@ -25,7 +25,7 @@ fn it_ends_with_a_sentence_that_says_what_the_breaker_was_good_for() {
 }
 
 #[test]
-fn who_is_turned_away_sees_a_failure() {
+fn a_client_that_is_turned_away_sees_a_failure() {
     let config =
         r#"{ "services": [{ "name": "a", "open": { "wait_duration": "10s", "jitter": 0 } }] }"#;
     let ran = simulate(config, &outage(), &["--json"]);
@@ -41,7 +41,7 @@ fn who_is_turned_away_sees_a_failure() {
 }
 
 #[test]
-fn in_metrics_only_it_says_what_would_have_been_diverted() {
+fn in_metrics_only_the_output_says_what_would_have_been_diverted() {
     let config = CONFIG.replace("\"open\"", "\"mode\": \"metrics_only\", \"open\"");
     let ran = simulate(&config, &outage(), &[]);
     assert!(summary(&ran).contains("with it 33.3 %"), "{ran:?}");
@@ -80,7 +80,7 @@ fn a_health_check_is_not_answered_by_a_call_whose_client_left() {
 }
 
 #[test]
-fn calls_that_no_service_matches_are_told_with_what_is_missing() {
+fn calls_that_no_service_matches_are_reported_with_what_is_missing() {
     let with =
         |matches: &str| CONFIG.replace("\"open\"", &format!("\"match\": {matches}, \"open\""));
     for (matches, said) in [
@@ -192,7 +192,7 @@ fn the_configuration_may_be_inside_a_file_of_a_proxy() {
 }
 
 #[test]
-fn what_is_no_trace_is_told_with_what_is_read() {
+fn a_file_that_is_no_trace_is_reported_with_the_formats_that_are_read() {
     for (trace, said) in [
         ("time,duration,status\n0,5,598x\n", "`aborted`"),
         ("time,duration,status\n1767323045678,5,200\n", "time_ms"),

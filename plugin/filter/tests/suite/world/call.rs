@@ -3,9 +3,9 @@
 use std::rc::Rc;
 
 use breaker_filter::{
-    AnswerHead, Callout, Exchange, FallbackAnswer, FallbackVerdict, Filter, Headers, Peer, Piece,
-    Replacement, Reply, RequestAction, RequestVerdict, ResponseVerdict, Substitute, Told,
-    TrailersVerdict,
+    AnswerHead, CalloutRequest, Exchange, FallbackAnswer, FallbackVerdict, Filter, Headers, Peer,
+    Piece, Replacement, Reply, RequestAction, RequestVerdict, ResponseAnnotations, ResponseVerdict,
+    Substitute, TrailersVerdict,
 };
 
 use super::{Facts, World};
@@ -75,7 +75,7 @@ impl Answer {
     }
 }
 
-fn owned(told: Told) -> Vec<(String, String)> {
+fn owned(told: ResponseAnnotations) -> Vec<(String, String)> {
     told.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
@@ -231,7 +231,7 @@ pub(crate) struct Call {
     pub(crate) verdict: RequestVerdict,
     admitted: bool,
     /// What the fallback was asked in the service's stead, and not answered yet.
-    asked: Option<(Callout, u16)>,
+    asked: Option<(CalloutRequest, u16)>,
     /// Whether the answer's head looks as if the service had given it; `None`: if it did.
     tells_of_service: Option<bool>,
 }
@@ -431,7 +431,7 @@ impl Call {
     }
 
     /// What the fallback was asked in the service's stead.
-    pub(crate) fn replayed(&self) -> &Callout {
+    pub(crate) fn replayed(&self) -> &CalloutRequest {
         &self.asked.as_ref().expect("the fallback was asked").0
     }
 

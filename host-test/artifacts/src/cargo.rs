@@ -1,0 +1,76 @@
+//! Cargo, as it is run to build a module.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+/// Less is put in line: the module is a twentieth smaller, and no path takes longer.
+const SMALL: &str = "llvm-args=-inlinedefault-threshold=130";
+
+/// Cargo in a workspace, told to build for a target with the flags of the module and with none of
+/// the caller's, who may be a test that cargo runs: what is built is the same, whoever asks.
+#[must_use]
+pub fn cargo(workspace: &Path, target: &str) -> Command {
+    let mut cargo = plain(workspace);
+    cargo
+        .args(["--target", target])
+        .env("CARGO_ENCODED_RUSTFLAGS", flags())
+        .env("CARGO_INCREMENTAL", "0");
+    cargo
+}
+
+/// Builds a package's module with the profile `module`, unless it is built. Returns where cargo keeps it.
+///
+/// # Errors
+/// When it cannot be built.
+pub fn build(workspace: &Path, package: &str, target: &str) -> Result<PathBuf> {
+    let mut cargo = cargo(workspace, target);
+    cargo.args(["--profile", "module", "-p", package]);
+    made(&mut cargo, |path| path.ends_with(".wasm"))
+}
+
+/// Builds a program of this workspace, unless it is built.
+pub(crate) fn program(name: &str) -> Result<PathBuf> {
+    let mut cargo = plain(&crate::root());
+    // With all others, as the tests are built, or else what it is made of would be built once more.
+    cargo.args(["--workspace", "--bin", name]);
+    made(&mut cargo, |path| Path::new(path).file_stem().is_some_and(|stem| stem == name))
+}
+
+fn plain(workspace: &Path) -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.arg("build").current_dir(workspace).stdin(Stdio::null());
+    cargo
+}
+
+/// No folder of this machine is named in what is built: the same bytes come of it everywhere.
+fn flags() -> OsString {
+    let home = std::env::home_dir().unwrap_or_default().join(".cargo");
+    let packages = std::env::var_os("CARGO_HOME").map_or(home, PathBuf::from);
+    let mut flags = OsString::from("--remap-path-prefix=");
+    flags.push(packages);
+    // One flag from the next.
+    flags.push(format!("=cargo\u{1f}-C\u{1f}{SMALL}"));
+    flags
+}
+
+/// Runs cargo, and finds the file among those that it says it has made or found up to date.
+fn made(cargo: &mut Command, is_wanted: impl Fn(&str) -> bool) -> Result<PathBuf> {
+    cargo.args(["--quiet", "--message-format", "json-render-diagnostics"]);
+    let output = cargo.output().context("cargo does not start")?;
+    if !output.status.success() {
+        bail!("{cargo:?}: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
+    }
+    let messages = output.stdout.split(|byte| *byte == b'\n');
+    let messages = messages.filter_map(|line| serde_json::from_slice::<Value>(line).ok());
+    let files = messages.filter_map(|mut message| match message["filenames"].take() {
+        Value::Array(files) => Some(files),
+        _ => None,
+    });
+    let files = files.flatten().filter_map(|file| file.as_str().map(str::to_owned));
+    let found = files.filter(|file| is_wanted(file)).last();
+    found.map(PathBuf::from).with_context(|| format!("{cargo:?} makes no such file"))
+}

@@ -1,0 +1,56 @@
+//! The modules that the plugin is built as, for whoever runs one.
+//!
+//! To ask for a module is to have it built: cargo looks at once in a process whether it is older
+//! than anything it is made of, which takes a tenth of a second where it is not. So nothing here
+//! runs a module of yesterday, however it was started.
+
+mod cargo;
+mod module;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+pub use crate::cargo::{build, cargo};
+use crate::module::Module;
+
+/// Where the module for proxies is, seen from the root of the repository. The samples name it.
+pub const PROXY_WASM: &str = "target/wasm/edge_breaker.wasm";
+
+/// The module for proxies.
+///
+/// # Errors
+/// When it cannot be built, here and below: the message has what cargo says.
+pub fn proxy_wasm() -> Result<PathBuf> {
+    static MODULE: Module =
+        Module::new("breaker-proxy-wasm", "wasm32-wasip1", PROXY_WASM).packed_by("trim");
+    MODULE.path()
+}
+
+/// The component. It is built without a system, and so asks for none.
+///
+/// # Errors
+/// See [`proxy_wasm`].
+pub fn component() -> Result<PathBuf> {
+    const PATH: &str = "target/wasm/edge_breaker_component.wasm";
+    static MODULE: Module =
+        Module::new("breaker-component", "wasm32-unknown-unknown", PATH).packed_by("componentize");
+    MODULE.path()
+}
+
+/// The least filter, which the benchmark compares with.
+///
+/// # Errors
+/// See [`proxy_wasm`].
+pub fn empty_filter() -> Result<PathBuf> {
+    static MODULE: Module =
+        Module::new("empty-filter", "wasm32-wasip1", "target/wasm/empty_filter.wasm");
+    MODULE.path()
+}
+
+/// The root of the repository.
+#[must_use]
+pub fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).unwrap_or(here).to_path_buf()
+}

@@ -1,0 +1,28 @@
+//! The hosts that run scenarios: each does what a scenario says to the breaker in another form of it.
+//!
+//! * native: the filter's functions, called as a proxy calls a module's.
+//! * module: the module for proxies, in [a host of modules](wasm_host).
+//! * component: the component, in a host as gateways have it.
+//! * envoy: the module in a real Envoy, in real time.
+//!
+//! The player knows them as a [`scenario::Host`] each. All but the module are there with the feature
+//! `all` only, so that a tool that plays scenarios carries no proxy along.
+
+#[cfg(feature = "all")]
+mod component;
+#[cfg(feature = "all")]
+mod envoy;
+#[cfg(feature = "all")]
+mod kinds;
+mod module;
+#[cfg(feature = "all")]
+mod native;
+#[cfg(feature = "all")]
+mod record;
+
+#[cfg(feature = "all")]
+pub use crate::{
+    envoy::stop,
+    kinds::{HOSTS, HostKind, NATIVE_AS_A_COMPONENT},
+};
+pub use module::{ModuleHost, ReadRecord};

@@ -1,0 +1,174 @@
+//! Whether a call may be made.
+
+use crate::breaker::Breaker;
+use crate::mode::Mode;
+use crate::outcome::{Ended, Impact};
+use crate::permit::{Generation, Permit};
+use crate::policy::Policy;
+use crate::reason::DivertReason;
+use crate::state::State;
+use crate::state_name::StateName;
+use crate::tally::Tally;
+use crate::time::Timestamp;
+use crate::transition::Transition;
+
+/// Whether a call may be made.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// It may, and its outcome is to be settled.
+    Admitted(Permit),
+    /// It may not.
+    Diverted(DivertReason),
+    /// It may, though it would not if the breaker were [enabled](Mode::Enabled). Settling it
+    /// changes nothing.
+    Shadowed(DivertReason, Permit),
+    /// It may, and the breaker has no part in it.
+    Bypassed,
+}
+
+impl Mode {
+    /// What becomes of a decision to admit or divert.
+    fn applied(self, decision: Admission) -> Admission {
+        match (self, decision) {
+            (Self::Disabled, _) => Admission::Bypassed,
+            (Self::ForcedOpen, _) => Admission::Diverted(DivertReason::ForcedOpen),
+            (Self::MetricsOnly, Admission::Diverted(reason)) => {
+                Admission::Shadowed(reason, Permit::UNCOUNTED)
+            }
+            (Self::Enabled | Self::MetricsOnly, decision) => decision,
+        }
+    }
+}
+
+/// A breaker that lets each call pass without being asked, as long as its record stays as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clean {
+    pub(crate) generation: Generation,
+    pub(crate) mode: Mode,
+    good_call: Impact,
+}
+
+impl Clean {
+    /// The permit of each call; `None`: it is bypassed.
+    #[must_use]
+    pub fn permit(self) -> Option<Permit> {
+        self.mode.decides().then_some(Permit::closed(self.generation))
+    }
+
+    /// What a call that has ended changes, unless it was admitted in another period.
+    #[inline(always)]
+    #[must_use]
+    pub const fn impact(self, ended: Ended) -> Impact {
+        ended.impact(self.good_call)
+    }
+
+    /// The mode in force.
+    #[must_use]
+    pub const fn mode(self) -> Mode {
+        self.mode
+    }
+
+    /// The state that it shows.
+    #[must_use]
+    pub const fn state(self) -> StateName {
+        self.mode.shown(StateName::Closed)
+    }
+}
+
+impl Breaker {
+    /// Admits a call without a look at the clock, which a closed breaker does not need, unless it has
+    /// just closed. `None`: ask [`admit`](Self::admit).
+    #[must_use]
+    pub fn admit_closed(&self, policy: &Policy) -> Option<Admission> {
+        let mode = self.mode(policy.mode);
+        match &self.state {
+            State::Closed(closed) if !closed.is_ramping() => {
+                Some(mode.applied(Admission::Admitted(Permit::closed(self.generation))))
+            }
+            _ => (!mode.decides()).then(|| mode.applied(Admission::Bypassed)),
+        }
+    }
+
+    /// What to do with a call where [`admit`](Self::admit) needs a write that cannot be had: who
+    /// could not acquire a trial slot has none, since a trial too many is worse than a diverted
+    /// call.
+    #[must_use]
+    pub fn admit_unwritten(&self, policy: &Policy) -> Admission {
+        self.admit_closed(policy).unwrap_or_else(|| {
+            self.mode(policy.mode).applied(Admission::Diverted(match &self.state {
+                State::Closed(_) => DivertReason::Ramp,
+                State::Open(_) => DivertReason::Open,
+                State::HalfOpen(_) => DivertReason::HalfOpen,
+            }))
+        })
+    }
+
+    /// That it is closed and has nothing to forget, or is disabled: as long as it is so, each call
+    /// may be made with [its permit](Clean::permit), and of a good one no more need be written
+    /// down than a [`Tally`] keeps. `None` as well if a good call might trip it, which happens when
+    /// it makes the calls enough for a rate, or when the good calls before it have slid out.
+    #[must_use]
+    pub fn clean(&self, policy: &Policy, tally: &Tally) -> Option<Clean> {
+        let mode = self.mode(policy.mode);
+        let clean = match mode {
+            Mode::Disabled => true,
+            Mode::Enabled | Mode::MetricsOnly => self.is_clean(policy),
+            Mode::ForcedOpen => false,
+        };
+        let good_call = self.impact_where_clean(policy, tally);
+        clean.then_some(Clean { generation: self.generation, mode, good_call })
+    }
+
+    /// Whether it is closed and has nothing to forget.
+    pub(crate) fn is_clean(&self, policy: &Policy) -> bool {
+        match &self.state {
+            State::Closed(closed) => !closed.is_ramping() && closed.is_clean(&policy.trip),
+            _ => false,
+        }
+    }
+
+    /// Admits or diverts a call. The wait of an open breaker without a health check ends here:
+    /// the first call after it is the first trial. `complete` says that there is no more of its
+    /// request to come: a trial whose request is not is to [say when it is](Self::complete), or it
+    /// loses its place within a second. `random` is uniform and tells which calls are diverted while
+    /// the service gets its traffic back.
+    pub fn admit(
+        &mut self,
+        policy: &Policy,
+        complete: bool,
+        now: Timestamp,
+        random: u32,
+    ) -> (Admission, Option<Transition>) {
+        let mode = self.mode(policy.mode);
+        if !mode.decides() {
+            return (mode.applied(Admission::Bypassed), None);
+        }
+        let transition = self.leave_if_over(policy, now);
+        let generation = self.generation;
+        let admission = match &mut self.state {
+            State::Closed(closed) => match closed.ramp(policy.half_open.ramp, now, random) {
+                true => Admission::Admitted(Permit::closed(generation)),
+                false => Admission::Diverted(DivertReason::Ramp),
+            },
+            State::Open(_) => Admission::Diverted(DivertReason::Open),
+            State::HalfOpen(half_open) => match half_open.acquire(&policy.half_open, complete, now)
+            {
+                Some(slot) => Admission::Admitted(Permit { generation, slot: Some(slot) }),
+                None => Admission::Diverted(DivertReason::HalfOpen),
+            },
+        };
+        (mode.applied(admission), transition)
+    }
+
+    /// Writes down that the request of a trial is complete: once this breaker is stored, the permit
+    /// [is to know](Permit::set_complete). `false`: there is nothing to write. It is no trial of
+    /// this period, or it was too slow, and its slot is another's by now: the permit is late.
+    pub fn complete(&mut self, permit: &Permit, now: Timestamp) -> bool {
+        match (&mut self.state, permit.slot) {
+            (State::HalfOpen(half_open), Some(slot)) if permit.generation == self.generation => {
+                half_open.trials.complete(slot, now)
+            }
+            _ => false,
+        }
+    }
+}

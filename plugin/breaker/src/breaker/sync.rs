@@ -1,0 +1,76 @@
+//! What a policy changes of a breaker that others have brought about.
+
+use crate::breaker::Breaker;
+use crate::policy::Policy;
+use crate::state::State;
+use crate::time::Timestamp;
+
+impl Breaker {
+    /// Puts in force what a policy wants kept or asked in a way that it shares with all others of
+    /// its service: its window of calls, and its health check.
+    ///
+    /// Calls that are in the window already are kept as far as they fit. The check of a policy
+    /// which is still at work elsewhere, as that of a replaced configuration may be, is not made
+    /// from now on; unless a call of it trips this breaker, or the one in force is abandoned. A
+    /// policy without a window or a check puts none out of force: it may be that of a listener
+    /// which only shows what there is.
+    pub fn sync(&mut self, policy: &Policy, now: Timestamp) {
+        self.sync_window(policy);
+        self.sync_check(policy, now);
+    }
+
+    fn sync_window(&mut self, policy: &Policy) {
+        let wanted = policy.trip.rates.map(|rates| rates.window.bounded());
+        if wanted.is_none() || wanted == self.window {
+            return;
+        }
+        self.window = wanted;
+        if let State::Closed(closed) = &mut self.state {
+            closed.window = closed.window.refitted(wanted);
+        }
+    }
+
+    /// Gives a record that has no window the one that this policy wants: a breaker that was
+    /// started over has none.
+    pub(crate) fn ensure_window(&mut self, policy: &Policy) {
+        if self.window.is_none() {
+            self.sync_window(policy);
+        }
+    }
+
+    pub(crate) fn sync_check(&mut self, policy: &Policy, now: Timestamp) {
+        let Some(check) = &policy.health_check else {
+            return;
+        };
+        if check.settings == self.check_settings {
+            return;
+        }
+        self.bound(policy, now);
+        self.check_settings = check.settings;
+        if let State::Open(open) = &mut self.state {
+            open.check.start_over(open.retry_at.max(now));
+        }
+    }
+
+    /// Cuts short what would last longer than this policy lets anything last. Such times come from
+    /// before the clock stepped back, from other settings, or from nobody: whatever a record says,
+    /// what waits for it waits for no longer. Until it is stored, the longest wait begins anew with
+    /// each look, so whoever looks stores it.
+    pub fn bound(&mut self, policy: &Policy, now: Timestamp) {
+        match &mut self.state {
+            State::Closed(closed) => closed.bound(now),
+            State::Open(open) => {
+                let max_wait = policy.open.max_wait;
+                open.opened_at = open.opened_at.min(now);
+                open.retry_at = open.retry_at.min(now.after(max_wait));
+                if let Some(health_check) = &policy.health_check {
+                    match self.check_settings == health_check.settings {
+                        true => open.check.bound(health_check, max_wait, now),
+                        false => open.check.bound_of_others(health_check, max_wait, now),
+                    }
+                }
+            }
+            State::HalfOpen(half_open) => half_open.bound(&policy.half_open, now),
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Makes an OCI image of the built module, with a bill of materials and the licences of what is
+//! linked into it.
+//!
+//! The image comes in two variants, a tag each, in one layout. Istio and Envoy Gateway pull either.
+//!
+//! * `VERSION` has the module itself as a layer: nothing to unpack, and Envoy can load the layer
+//!   straight from a registry.
+//! * `VERSION-compat` has it as `plugin.wasm` in an ordinary layer, for what knows nothing else:
+//!   docker, podman, and the image volumes of Kubernetes.
+//!
+//! The same module gives the same bytes: there is no time in it, and nothing of this machine.
+
+mod compat;
+mod digest;
+mod layout;
+mod licenses;
+mod linked;
+mod manifest;
+mod native;
+mod sbom;
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+pub use digest::Digest;
+use layout::Layout;
+
+/// The name of the bill of materials, beside the image.
+pub const SBOM: &str = "edge_breaker.cdx.json";
+/// The name of the file of licences, beside the image and in the ordinary layer.
+pub const LICENSES: &str = "licenses.txt";
+
+/// What was written.
+#[derive(Debug)]
+pub struct Built {
+    /// Of the module.
+    pub module: Digest,
+    /// The tags, and the digests of their manifests.
+    pub images: Vec<(String, Digest)>,
+}
+
+/// Writes the image of a module into a folder, in the place of what is there.
+///
+/// # Errors
+/// When the module cannot be built anew to see what is linked into it, when a crate comes without
+/// the text of its licence, or when the folder cannot be written.
+pub fn write(module: &[u8], folder: &Path) -> Result<Built> {
+    let version = env!("CARGO_PKG_VERSION");
+    let crates = linked::crates()?;
+    let digest = Digest::of(module);
+    let sbom = sbom::render(version, &digest, &crates)?;
+    let licenses = licenses::render(&crates)?;
+
+    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = parent.unwrap_or_else(|| Path::new("."));
+    std::fs::create_dir_all(parent)?;
+    let scratch = tempfile::Builder::new().prefix(".image-").tempdir_in(parent)?;
+    let mut layout = Layout::new(scratch.path())?;
+    let compat = format!("{version}-compat");
+    let images = vec![
+        (version.to_owned(), native::write(&mut layout, version, module)?),
+        (compat.clone(), compat::write(&mut layout, &compat, version, module, &licenses)?),
+    ];
+    layout.finish()?;
+    std::fs::write(scratch.path().join(SBOM), sbom)?;
+    std::fs::write(scratch.path().join(LICENSES), licenses)?;
+    replace(scratch, folder).with_context(|| folder.display().to_string())?;
+    Ok(Built { module: digest, images })
+}
+
+/// By a rename, so that whatever is there is whole.
+fn replace(scratch: tempfile::TempDir, folder: &Path) -> Result<()> {
+    if folder.exists() {
+        std::fs::remove_dir_all(folder)?;
+    }
+    let scratch = scratch.keep();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // A temporary folder is its owner's alone.
+        std::fs::set_permissions(&scratch, std::fs::Permissions::from_mode(0o755))?;
+    }
+    Ok(std::fs::rename(scratch, folder)?)
+}

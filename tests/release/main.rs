@@ -1,0 +1,9 @@
+//! What is handed out beside the module: the pages, the image, the samples for Kubernetes, the alarms and
+//! the admin page.
+
+mod alarms;
+mod docs;
+mod image;
+mod kubernetes;
+mod page;
+mod readme;

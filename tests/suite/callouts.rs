@@ -1,3 +1,0 @@
-//! Calls that the plugin makes itself.
-
-pub(crate) use scenario::{Callouts, diverted};
