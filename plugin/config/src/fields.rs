@@ -3,7 +3,7 @@
 //! A row has the field's name, the type that it is read as, what it may be and what is meant where it is
 //! left out, and a text that says what it is. From the rows come the reader and its errors, the JSON
 //! Schema, the tables of `docs/configuration.md`, and what the generator of scenarios makes up.
-//! After a comma stand remarks for the schema and the page alone.
+//! After a comma stand remarks for the schema, by its keywords, and for the page.
 //!
 //! A `struct` is read as a whole; of a `shape` the fields are read one by one.
 
@@ -13,9 +13,9 @@ mod macros;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use breaker::{MAX_PERMITTED_CALLS, MAX_WINDOW_CALLS};
+use breaker::MAX_PERMITTED_CALLS;
 
-use crate::about::{Described, DescribedWords, about};
+use crate::about::{Described, DescribedWords};
 use crate::error::ConfigError;
 use crate::field::{
     Default, Field, Kind, Missing, Number, Remedy, Shape, Words, any, count, list, plain_name,
@@ -123,12 +123,12 @@ objects! {
         /// The [services](#services) to guard: the first whose `match` fits a request guards it. Left
         /// out, each upstream cluster is one.
         services: list(&Kind::Object(&SERVICE), 1024),
-            about().at_least("1").default(r#"[{"name": "{cluster}"}]"#, "one, `{cluster}`");
+            &[("minItems", "1"), ("default", r#"[{"name": "{cluster}"}]"#), ("page default", "one, `{cluster}`")];
         /// How many breakers [dynamic services](#dynamic-services) may have: all that `{cluster}` and
         /// `{route}` name together, and each service with `{host}`.
         max_services: count(1, 4096).number(1024).remedy(Remedy::Both("give "));
         /// How much a worker may [copy](#limits).
-        limits: any(Kind::Object(&LIMITS)), about().or("see there");
+        limits: any(Kind::Object(&LIMITS)), &[("page default", "see there")];
         /// Where [transitions are posted](#notify), as CloudEvents. Left out, nowhere.
         notify: any(Kind::Object(&NOTIFY));
         /// Where the [admin API](#admin) answers. Left out, there is none.
@@ -143,7 +143,7 @@ objects! {
         /// 0: none. Beyond it calls pass without a copy.
         pub max_copied_bytes: usize = count(0, 256 * MIB).number(32 * MIB).remedy(
             Remedy::Above(&("give at most ", ": a worker's memory has to do for all else, too"))),
-            about().size().examples("[33554432]");
+            &[("page type", "size"), ("examples", "[33554432]")];
     }
 
     /// One guarded service.
@@ -152,18 +152,15 @@ objects! {
         /// `{cluster}`, `{host}` and `{route}` make it a [dynamic service](#dynamic-services); `{host}` takes
         /// `match.hosts`.
         name: text(Form::Any).missing(Missing::Never),
-            about().length(1, 128)
-                .pattern(r"^([A-Za-z0-9._~-]|\{(cluster|host|route)\})+$")
-                .examples(r#"["payment-service", "{cluster}"]"#)
-                .kind("1 to 128 letters, digits, `-`, `_`, `.`, `~`, and `{cluster}`, `{host}`, `{route}`");
+            &[("minLength", "1"), ("maxLength", "128"), ("pattern", r"^([A-Za-z0-9._~-]|\{(cluster|host|route)\})+$"), ("examples", r#"["payment-service", "{cluster}"]"#), ("page type", "1 to 128 letters, digits, `-`, `_`, `.`, `~`, and `{cluster}`, `{host}`, `{route}`")];
         /// Which requests belong to it: [match](#match). Left out, every request does.
-        r#match: any(Kind::Object(&MATCH)), about().or("every request");
+        r#match: any(Kind::Object(&MATCH)), &[("page default", "every request")];
         /// What is done with the breaker's decisions: [mode](#mode).
         mode: any(Kind::Word(&Mode::WORDS)).default(Default::Word(0));
         /// What opens the breaker: [trip](#trip). A service's own takes the place of the defaults' as a
         /// whole.
         trip: any(Kind::Object(&TRIP)),
-            about().default(r#"{"consecutive_failures": 3}"#, "3 failures in a row");
+            &[("default", r#"{"consecutive_failures": 3}"#), ("page default", "3 failures in a row")];
         /// What counts as a failure: [classify](#classify).
         classify: any(Kind::Object(&CLASSIFY)).missing(Missing::NotNull);
         /// How long it stays open: [open](#open).
@@ -185,32 +182,28 @@ objects! {
         /// `"*.pay.internal"` fits every host below it, not `pay.internal` itself; `"*"` fits any host; both
         /// may have a port, too.
         hosts: list(&Kind::Text(Form::Any), u32::MAX),
-            about().at_least("1").kind("list of host names")
-                .entries(r"^(\*|(\*\.)?[A-Za-z0-9_~-]+(\.[A-Za-z0-9_~-]+)*\.?|\[[0-9A-Fa-f:.]+\]\.?)(:[0-9]+)?$")
-                .examples(r#"[["payments.example.com", "*.pay.internal", "*.shop.example:8443"]]"#);
+            &[("minItems", "1"), ("page type", "list of host names"), ("items.pattern", r"^(\*|(\*\.)?[A-Za-z0-9_~-]+(\.[A-Za-z0-9_~-]+)*\.?|\[[0-9A-Fa-f:.]+\]\.?)(:[0-9]+)?$"), ("examples", r#"[["payments.example.com", "*.pay.internal", "*.shop.example:8443"]]"#)];
         /// Each begins with a slash; `"/pay"` fits `/pay`, `/pay/7?x=1` and also `/payments`, `"/pay/"` only
         /// what is below. No patterns.
         path_prefixes: list(&Kind::Text(Form::Any), u32::MAX),
-            about().at_least("1").kind("list of paths")
-                .entries(r"^/[A-Za-z0-9/._~!$&'()+,;=:@%-]*$").examples(r#"[["/payments"]]"#);
+            &[("minItems", "1"), ("page type", "list of paths"), ("items.pattern", r"^/[A-Za-z0-9/._~!$&'()+,;=:@%-]*$"), ("examples", r#"[["/payments"]]"#)];
         /// In capitals, compared to the letter: `["GET", "HEAD"]`.
         methods: list(&Kind::Text(Form::Any), u32::MAX),
-            about().at_least("1").kind("list of methods")
-                .entries("^[A-Z0-9_-]+$").examples(r#"[["GET", "HEAD"]]"#);
+            &[("minItems", "1"), ("page type", "list of methods"), ("items.pattern", "^[A-Z0-9_-]+$"), ("examples", r#"[["GET", "HEAD"]]"#)];
         /// Headers, one of which has to fit: each has a name and exactly one of `exact`, `prefix` and
         /// `present`.
-        headers: list(&Kind::Object(&HEADER_MATCH), u32::MAX), about().at_least("1");
+        headers: list(&Kind::Object(&HEADER_MATCH), u32::MAX), &[("minItems", "1")];
         /// The cluster that the route chose for the request, by the proxy's own name for it; `*` stands
         /// for any characters: `"outbound|80||payments.*"`.
         clusters: list(&Kind::Text(Form::Any), u32::MAX),
-            about().at_least("1").kind("list of names with `*`").examples(r#"[["payment*"]]"#);
+            &[("minItems", "1"), ("page type", "list of names with `*`"), ("examples", r#"[["payment*"]]"#)];
     }
 
     /// A header: its name and exactly one of `exact`, `prefix` and `present`.
     shape HeaderMatch HEADER_MATCH {
         /// The name, in upper or lower case.
         name: text(Form::Any).missing(Missing::Never),
-            about().length(1, 0).examples(r#"["x-tenant"]"#);
+            &[("minLength", "1"), ("examples", r#"["x-tenant"]"#)];
         /// A value is this.
         exact: text(Form::Any);
         /// A value begins with this.
@@ -223,26 +216,24 @@ objects! {
     pub(crate) struct TripFields TRIP as "Trip" {
         /// Opens on so many failures with no success between them.
         pub consecutive_failures: Option<NonZeroU32> = count(1, u32::MAX),
-            about().or("3, only if `trip` is left out").examples("[3]");
+            &[("page default", "3, only if `trip` is left out"), ("examples", "[3]")];
         /// Percent. Opens when this share of the latest calls failed, or more.
-        pub failure_rate_threshold: Option<u32> = any(Kind::Number(&SHARE)), about().examples("[50]");
+        pub failure_rate_threshold: Option<u32> = any(Kind::Number(&SHARE)), &[("examples", "[50]")];
         /// Percent. Opens when this share of the latest calls was slow, or more.
-        pub slow_call_rate_threshold: Option<u32> = any(Kind::Number(&SHARE)), about().examples("[80]");
+        pub slow_call_rate_threshold: Option<u32> = any(Kind::Number(&SHARE)), &[("examples", "[80]")];
         /// A call is slow if its answer took this long to begin, from when the request was complete. Above
         /// zero.
         pub slow_call_duration_threshold: Option<Duration> = span(0),
-            about().or("required with the rate").bounds("above zero");
+            &[("page default", "required with the rate"), ("page bounds", "above zero")];
         /// With fewer calls in the window no rate opens. At most what a window over calls holds.
         pub minimum_number_of_calls: Option<NonZeroU32> = count(1, u32::MAX),
-            about().default("20", "20, or the size of a smaller window over calls")
-                .bounds("at least 1, at most what a window over calls holds");
+            &[("default", "20"), ("page default", "20, or the size of a smaller window over calls"), ("page bounds", "at least 1, at most what a window over calls holds")];
         /// Whether the latest calls are those of a time, or so many.
         pub sliding_window_type: Option<WindowType> = any(Kind::Word(&WindowType::WORDS)),
-            about().or("as the size tells; `time_based`");
+            &[("page default", "as the size tells; `time_based`")];
         /// How far back the latest calls reach: a duration from `1s`, or a number of calls.
         pub sliding_window_size: Option<WindowSize> = any(Kind::Window),
-            about().default("\"10s\"", "`\"10s\"`; 100 if `count_based`").bounds("1 s to a day; 1 to 1024 calls")
-                .calls(MAX_WINDOW_CALLS);
+            &[("default", "\"10s\""), ("page default", "`\"10s\"`; 100 if `count_based`"), ("page bounds", "1 s to a day; 1 to 1024 calls"), ("minimum", "1"), ("maximum", "1024")];
     }
 
     /// What counts as a failure. What is neither a failure nor ignored is a success.
@@ -250,10 +241,10 @@ objects! {
         /// Answers of the service that are failures.
         pub failure_status: StatusSet =
             any(Kind::Statuses).default(Default::Statuses(&StatusSet::range(500, 599))),
-            about().default(r#"["500", "502-504", "506-599"]"#, "`[\"500\", \"502-504\", \"506-599\"]`");
+            &[("default", r#"["500", "502-504", "506-599"]"#), ("page default", "`[\"500\", \"502-504\", \"506-599\"]`")];
         /// Answers that say nothing about it; beats `failure_status`.
         pub ignore_status: StatusSet = any(Kind::Statuses).default(Default::Statuses(&StatusSet::NONE)),
-            about().default(r#"["501", "505"]"#, "`[\"501\", \"505\"]`");
+            &[("default", r#"["501", "505"]"#), ("page default", "`[\"501\", \"505\"]`")];
         /// gRPC statuses that are failures.
         pub failure_grpc_status: GrpcSet = any(Kind::GrpcStatuses)
             // UNKNOWN, DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE, DATA_LOSS
@@ -273,15 +264,13 @@ objects! {
     pub(crate) struct OpenFields OPEN as "Open" {
         /// The earliest end of the open state. Above zero without a health check.
         pub wait_duration: Option<Duration> = span(0),
-            about().default("\"30s\"", "`\"30s\"`; `\"0s\"` with a health check")
-                .bounds("at most a day; above zero without a health check");
+            &[("default", "\"30s\""), ("page default", "`\"30s\"`; `\"0s\"` with a health check"), ("page bounds", "at most a day; above zero without a health check")];
         /// What each further trip in a row multiplies the wait by, or the health check's `interval` if that
         /// is longer.
         pub backoff_rate: u32 = any(Kind::Number(&FACTOR)).number(2_000);
         /// The longest wait, whatever lengthens it: at least `wait_duration`.
         pub max_wait_duration: Option<Duration> = span(0),
-            about().default("\"5m\"", "`\"5m\"`, or `wait_duration` if that is longer")
-                .bounds("at least `wait_duration`, at most a day");
+            &[("default", "\"5m\""), ("page default", "`\"5m\"`, or `wait_duration` if that is longer"), ("page bounds", "at least `wait_duration`, at most a day")];
         /// Percent. How far each wait is spread to either side, so that many proxies do not come back at
         /// once.
         pub jitter: u8 = any(Kind::Number(&PERCENT)).number(20);
@@ -297,7 +286,7 @@ objects! {
             .remedy(Remedy::Above(&("permit at most ", " trials")));
         /// Successful trials that close the breaker: at most `permitted_calls`.
         pub success_threshold: NonZeroU32 = count(1, u32::MAX).number(1),
-            about().at_most("32").bounds("1 to `permitted_calls`");
+            &[("maximum", "32"), ("page bounds", "1 to `permitted_calls`")];
         /// After this long a trial without a result gives its slot back, and one that was turned away is
         /// followed by the next.
         pub max_wait_duration: Duration = span(10).seconds(30);
@@ -312,23 +301,22 @@ objects! {
         pub cluster: String = text(Form::Cluster).missing(
             Missing::Refused(&("absent", "a health check needs it, such as \"payment\"")));
         /// The `:authority` of the check. Left out, the cluster's name.
-        pub host: Option<String> = text(Form::Host), about().or("the cluster's name");
+        pub host: Option<String> = text(Form::Host), &[("page default", "the cluster's name")];
         /// The method of the check.
         pub method: String = text(Form::Method).default(Default::Text("GET"));
         /// The path of the check.
         pub path: String = text(Form::Path).missing(
             Missing::Refused(&("absent", "a health check needs it, such as \"/health\""))),
-            about().examples(r#"["/health"]"#);
+            &[("examples", r#"["/health"]"#)];
         /// Further headers, such as a credential.
         pub headers: Headers = any(Kind::Pairs).default(Default::Empty),
-            about().bounds("not `host`, `connection`, `content-length`, `transfer-encoding` or `x-circuit-breaker-…`");
+            &[("page bounds", "not `host`, `connection`, `content-length`, `transfer-encoding` or `x-circuit-breaker-…`")];
         /// From one check's answer to the next check, though the breaker has closed and tripped again
         /// meanwhile.
         pub interval: Duration = span(10).seconds(5);
         /// A check without an answer by then has failed.
         pub timeout: Option<Duration> = span(0),
-            about().default("\"1s\"", "`\"1s\"`, or `interval` if that is shorter")
-                .bounds("at least `\"1ms\"`, at most `interval`");
+            &[("default", "\"1s\""), ("page default", "`\"1s\"`, or `interval` if that is shorter"), ("page bounds", "at least `\"1ms\"`, at most `interval`")];
         /// Checks in a row that must pass.
         pub healthy_threshold: NonZeroU32 = count(1, u32::MAX).number(1);
         /// Which answers pass.
@@ -356,16 +344,16 @@ objects! {
         /// protected one.
         pub cluster: Option<String> = text(Form::Cluster);
         /// The `:authority` with which a failed call is sent to the cluster. Left out, the request's.
-        pub host: Option<String> = text(Form::Host), about().or("the request's");
+        pub host: Option<String> = text(Form::Host), &[("page default", "the request's")];
         /// Whether a call that failed is answered by the fallback too.
         pub on_failure: Option<bool> = any(Kind::Flag),
-            about().or("`true` if there is a `cluster`, `stale` or a `response`");
+            &[("page default", "`true` if there is a `cluster`, `stale` or a `response`")];
         /// How long the cluster may take for a failed call.
         pub timeout: Duration = span(1).seconds(5);
         /// Bytes. A failed call with a longer body passes unchanged.
         pub max_request_bytes: usize = count(0, 16 * MIB).number(64 * 1024)
             .remedy(Remedy::Above(&("keep at most ", " bytes of a request"))),
-            about().size();
+            &[("page type", "size")];
         /// Good answers that are given again where there is no `cluster`: [stale](#stale).
         pub stale: Option<Stale> = any(Kind::Object(&STALE));
         /// What is answered where there is no `cluster`, and nothing `stale`.
@@ -377,25 +365,25 @@ objects! {
         /// How long an answer may have been kept when it is given: as old as your users would rather have
         /// than none.
         pub max_age: Duration = span(1_000).seconds(300).remedy(Remedy::Both("give from ")),
-            about().examples(r#"["5m", "1h"]"#);
+            &[("examples", r#"["5m", "1h"]"#)];
         /// Bytes. Longer bodies are not kept.
         pub max_response_bytes: usize = count(1, 16 * MIB).number(64 * 1024)
             .remedy(Remedy::Above(&("keep at most ", " bytes of an answer"))),
-            about().size();
+            &[("page type", "size")];
         /// How many answers are kept for the service: as many as there are addresses that matter.
         pub max_entries: u32 = count(1, MOST_STALE_ENTRIES).number(256)
             .remedy(Remedy::Above(&("keep at most ", " answers"))),
-            about().kind("number of answers");
+            &[("page type", "number of answers")];
     }
 
     /// A static answer.
     pub struct StaticResponse RESPONSE as "Response" {
         /// The status.
         pub status: u16 = count(200, 599).number(503).remedy(Remedy::Both("give a status from ")),
-            about().kind("status");
+            &[("page type", "status")];
         /// The headers.
         pub headers: Headers = any(Kind::Pairs).default(Default::Empty),
-            about().bounds("as `health_check.headers`");
+            &[("page bounds", "as `health_check.headers`")];
         /// The body.
         pub body: String = text(Form::Any).default(Default::Text(""));
     }
@@ -406,7 +394,7 @@ objects! {
         /// and half as many again.
         max_concurrent_calls: count(1, MOST_CALLS).missing(
             Missing::Refused(&("nothing", "say how many calls may be under way at a time, such as 100"))),
-            about().kind("number of calls");
+            &[("page type", "number of calls")];
         /// A request that takes longer to complete gives its permit back until it has: as long as your
         /// clients take to send a body.
         max_request_duration: span(10).seconds(1);
@@ -415,21 +403,20 @@ objects! {
         on_full: any(Kind::Word(&OnFull::WORDS)).default(Default::Word(0));
         /// Classes of calls that may take only a part of the permits; the first that matches has a call.
         partitions: list(&Kind::Object(&PARTITION), 16).default(Default::Empty),
-            about().kind("list of partitions");
+            &[("page type", "list of partitions")];
     }
 
     /// A class of calls that may take only a part of the bulkhead's permits.
     shape Partition PARTITION {
         /// Names it, over all configurations.
         name: text(Form::Any).missing(Missing::Never),
-            about().length(1, 128).pattern("^[A-Za-z0-9._~-]+$").examples(r#"["batch"]"#)
-                .kind("as a service's").bounds("each once");
+            &[("minLength", "1"), ("maxLength", "128"), ("pattern", "^[A-Za-z0-9._~-]+$"), ("examples", r#"["batch"]"#), ("page type", "as a service's"), ("page bounds", "each once")];
         /// Which calls belong to it, as a service's [match](#match); the first partition that matches has a
         /// call.
         r#match: any(Kind::Object(&MATCH)).missing(Missing::Refused(&("nothing", "say which calls belong to it, such as {\"path_prefixes\": [\"/batch\"]}")));
         /// How many of its calls may be under way: at most the service's own.
         max_concurrent_calls: count(1, MOST_CALLS).missing(Missing::Refused(&("nothing", "say how many of its calls may be under way at a time, such as 10"))),
-            about().kind("number of calls").bounds("1 to the service's own");
+            &[("page type", "number of calls"), ("page bounds", "1 to the service's own")];
     }
 
     /// Where each transition is posted, once for all workers.
@@ -438,7 +425,7 @@ objects! {
         pub cluster: String = text(Form::Cluster).missing(
             Missing::Refused(&("absent", "name the cluster to post to, such as \"ops\"")));
         /// The `:authority` of the call. Left out, the cluster's name.
-        pub host: Option<String> = text(Form::Host), about().or("the `cluster`");
+        pub host: Option<String> = text(Form::Host), &[("page default", "the `cluster`")];
         /// What is posted to.
         pub path: String = text(Form::Path).default(Default::Text("/"));
         /// Further headers, such as a credential; `content-type` is `application/cloudevents+json`.
@@ -446,7 +433,7 @@ objects! {
         /// How long the answer may take.
         pub timeout: Duration = span_to(1, Duration::from_secs(60)).seconds(2)
             .remedy(Remedy::Both("give from ")),
-            about().examples(r#"["500ms", "2s"]"#);
+            &[("examples", r#"["500ms", "2s"]"#)];
         /// How often to try again, after 1 s, 2 s, 4 s and so on, up to a minute, when it does not answer or
         /// not with a 2xx.
         pub num_retries: u32 = count(0, 10).number(3).remedy(Remedy::Both("give "));
@@ -464,8 +451,7 @@ objects! {
         /// `"breaker.internal:10001"` on that one; upper and lower case are the same, and there are no
         /// patterns.
         pub hosts: Vec<String> = list(&Kind::Text(Form::Any), u32::MAX).default(Default::Empty),
-            about().kind("list of hosts").entries(r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(:[0-9]+)?$")
-                .examples(r#"[["breaker.internal"]]"#);
+            &[("page type", "list of hosts"), ("items.pattern", r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(:[0-9]+)?$"), ("examples", r#"[["breaker.internal"]]"#)];
     }
 }
 

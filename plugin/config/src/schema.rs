@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::about::{About, Described};
+use crate::about::{Described, Remarks};
 use crate::duration::written;
 use crate::field::{Default, Field, Kind, Missing};
 use crate::fields::{DEFAULTS, OBJECTS, WORDS};
@@ -102,8 +102,8 @@ pub fn objects() -> impl Iterator<Item = Described> {
 fn object(described: &Described) -> Value {
     let mut fields = Map::new();
     let mut required = Vec::new();
-    for (field, (text, about)) in described.shape.fields.iter().zip(described.fields) {
-        fields.insert(field.name.to_owned(), schema_of(field, text, about));
+    for (field, (text, remarks)) in described.shape.fields.iter().zip(described.fields) {
+        fields.insert(field.name.to_owned(), schema_of(field, text, remarks));
         required.extend((field.missing == Missing::Never).then_some(field.name));
     }
     let mut schema = json!({
@@ -120,42 +120,25 @@ fn object(described: &Described) -> Value {
     schema
 }
 
-fn schema_of(field: &Field, text: &str, about: &About) -> Value {
+fn schema_of(field: &Field, text: &str, remarks: Remarks) -> Value {
     let mut schema = kind(field.kind);
-    let (low, high) = match field.kind {
-        Kind::List(_) => ("minItems", "maxItems"),
-        _ => ("minimum", "maximum"),
-    };
-    if matches!(field.kind, Kind::Count) {
-        (schema[low], schema[high]) = (json!(field.from), json!(field.to));
-    } else if matches!(field.kind, Kind::List(_)) && field.to < u32::MAX {
-        schema[high] = json!(field.to);
-    }
-    for (key, json) in [(low, about.at_least), (high, about.at_most), ("default", about.default)] {
-        if !json.is_empty() {
-            schema[key] = of_json(json);
+    match field.kind {
+        Kind::Count => {
+            (schema["minimum"], schema["maximum"]) = (json!(field.from), json!(field.to));
         }
+        Kind::List(_) if field.to < u32::MAX => schema["maxItems"] = json!(field.to),
+        _ => {}
     }
-    if let (Some(default), "") = (default_of(field), about.default) {
+    if let Some(default) = default_of(field) {
         schema["default"] = default;
     }
-    if !about.examples.is_empty() {
-        schema["examples"] = of_json(about.examples);
-    }
-    if about.calls > 0 {
-        (schema["minimum"], schema["maximum"]) = (json!(1), json!(about.calls));
-    }
-    if about.length.0 > 0 {
-        schema["minLength"] = json!(about.length.0);
-    }
-    if about.length.1 > 0 {
-        schema["maxLength"] = json!(about.length.1);
-    }
-    if !about.pattern.is_empty() {
-        schema["pattern"] = json!(about.pattern);
-    }
-    if !about.entries.is_empty() {
-        schema["items"]["pattern"] = json!(about.entries);
+    for (keyword, remark) in remarks {
+        match *keyword {
+            "pattern" => schema["pattern"] = json!(remark),
+            "items.pattern" => schema["items"]["pattern"] = json!(remark),
+            keyword if keyword.starts_with("page ") => {}
+            keyword => schema[keyword] = serde_json::from_str(remark).unwrap_or_default(),
+        }
     }
     if !matches!(field.missing, Missing::NotNull | Missing::Never) {
         nullable(&mut schema);
@@ -286,10 +269,6 @@ fn without_links(text: &str) -> String {
         };
     }
     plain + rest
-}
-
-fn of_json(json: &str) -> Value {
-    serde_json::from_str(json).unwrap_or_default()
 }
 
 fn of_text(json: &str) -> Map<String, Value> {

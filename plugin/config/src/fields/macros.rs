@@ -107,6 +107,6 @@ macro_rules! described {
     )+) => {
         &[$((concat!($($text),+), described!(@about $($about)?))),+]
     };
-    (@about) => { about() };
+    (@about) => { &[] };
     (@about $about:expr) => { $about };
 }

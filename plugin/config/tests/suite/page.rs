@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use config::Form;
-use config::about::{About, Described};
+use config::about::{Described, Remarks, remark};
 use config::field::{Field, Kind, Missing};
 use serde_json::Value;
 
@@ -66,21 +66,21 @@ fn rows_of(described: &Described, prefix: &str, schema: &Value) -> Vec<[String; 
     let name = described.shape.name;
     let schema = if name == "Config" { schema } else { &schema["$defs"][name] };
     let fields = described.shape.fields.iter().zip(described.fields);
-    let row = |(field, (text, about)): (&Field, &(&str, About))| {
+    let row = |(field, (text, remarks)): (&Field, &(&str, Remarks))| {
         let default = schema["properties"][field.name].get("default");
         [
             format!("`{prefix}{}`", field.name),
-            or(about.kind, || kind(field.kind)),
-            or(about.shown_default, || default_of(field, default)),
-            or(about.bounds, || bounds(field, about)),
+            or(remarks, "page type", || kind(field.kind)),
+            or(remarks, "page default", || default_of(field, default)),
+            or(remarks, "page bounds", || bounds(field, remarks)),
             sentence(text.trim()).replace('|', "\\|"),
         ]
     };
     fields.map(row).collect()
 }
 
-fn or(remark: &str, plain: impl Fn() -> String) -> String {
-    if remark.is_empty() { plain() } else { remark.to_owned() }
+fn or(remarks: Remarks, column: &str, plain: impl Fn() -> String) -> String {
+    remark(remarks, column).map_or_else(plain, str::to_owned)
 }
 
 /// One sentence of a cell ends without a full stop.
@@ -134,8 +134,8 @@ fn default_of(field: &Field, default: Option<&Value>) -> String {
     }
 }
 
-fn bounds(field: &Field, about: &About) -> String {
-    let at_least = about.at_least.parse().unwrap_or(field.from);
+fn bounds(field: &Field, remarks: Remarks) -> String {
+    let at_least = remark(remarks, "minItems").map_or(field.from, |it| it.parse().unwrap());
     match (field.kind, at_least, field.to) {
         (Kind::Count | Kind::List(_), 0, u32::MAX) => String::new(),
         (Kind::Count | Kind::List(_), 0, to) => format!("at most {to}"),
