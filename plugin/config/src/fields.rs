@@ -123,7 +123,10 @@ objects! {
         /// The [services](#services) to guard: the first whose `match` fits a request guards it. Left
         /// out, each upstream cluster is one.
         services: list(&Kind::Object(&SERVICE), 1024),
-            &[("minItems", "1"), ("default", r#"[{"name": "{cluster}"}]"#), ("page default", "one, `{cluster}`")];
+            &[
+                ("minItems", "1"), ("default", r#"[{"name": "{cluster}"}]"#),
+                ("page default", "one, `{cluster}`"),
+            ];
         /// How many breakers [dynamic services](#dynamic-services) may have: all that `{cluster}` and
         /// `{route}` name together, and each service with `{host}`.
         max_services: count(1, 4096).number(1024).remedy(Remedy::Both("give "));
@@ -152,7 +155,12 @@ objects! {
         /// `{cluster}`, `{host}` and `{route}` make it a [dynamic service](#dynamic-services); `{host}` takes
         /// `match.hosts`.
         name: text(Form::Any).missing(Missing::Never),
-            &[("minLength", "1"), ("maxLength", "128"), ("pattern", r"^([A-Za-z0-9._~-]|\{(cluster|host|route)\})+$"), ("examples", r#"["payment-service", "{cluster}"]"#), ("page type", "1 to 128 letters, digits, `-`, `_`, `.`, `~`, and `{cluster}`, `{host}`, `{route}`")];
+            &[
+                ("minLength", "1"), ("maxLength", "128"),
+                ("pattern", r"^([A-Za-z0-9._~-]|\{(cluster|host|route)\})+$"),
+                ("examples", r#"["payment-service", "{cluster}"]"#),
+                ("page type", "1 to 128 letters, digits, `-`, `_`, `.`, `~`, and `{cluster}`, `{host}`, `{route}`"),
+            ];
         /// Which requests belong to it: [match](#match). Left out, every request does.
         r#match: any(Kind::Object(&MATCH)), &[("page default", "every request")];
         /// What is done with the breaker's decisions: [mode](#mode).
@@ -160,7 +168,10 @@ objects! {
         /// What opens the breaker: [trip](#trip). A service's own takes the place of the defaults' as a
         /// whole.
         trip: any(Kind::Object(&TRIP)),
-            &[("default", r#"{"consecutive_failures": 3}"#), ("page default", "3 failures in a row")];
+            &[
+                ("default", r#"{"consecutive_failures": 3}"#),
+                ("page default", "3 failures in a row"),
+            ];
         /// What counts as a failure: [classify](#classify).
         classify: any(Kind::Object(&CLASSIFY)).missing(Missing::NotNull);
         /// How long it stays open: [open](#open).
@@ -182,21 +193,35 @@ objects! {
         /// `"*.pay.internal"` fits every host below it, not `pay.internal` itself; `"*"` fits any host; both
         /// may have a port, too.
         hosts: list(&Kind::Text(Form::Any), u32::MAX),
-            &[("minItems", "1"), ("page type", "list of host names"), ("items.pattern", r"^(\*|(\*\.)?[A-Za-z0-9_~-]+(\.[A-Za-z0-9_~-]+)*\.?|\[[0-9A-Fa-f:.]+\]\.?)(:[0-9]+)?$"), ("examples", r#"[["payments.example.com", "*.pay.internal", "*.shop.example:8443"]]"#)];
+            &[
+                ("minItems", "1"), ("page type", "list of host names"),
+                ("items.pattern", r"^(\*|(\*\.)?[A-Za-z0-9_~-]+(\.[A-Za-z0-9_~-]+)*\.?|\[[0-9A-Fa-f:.]+\]\.?)(:[0-9]+)?$"),
+                ("examples", r#"[["payments.example.com", "*.pay.internal", "*.shop.example:8443"]]"#),
+            ];
         /// Each begins with a slash; `"/pay"` fits `/pay`, `/pay/7?x=1` and also `/payments`, `"/pay/"` only
         /// what is below. No patterns.
         path_prefixes: list(&Kind::Text(Form::Any), u32::MAX),
-            &[("minItems", "1"), ("page type", "list of paths"), ("items.pattern", r"^/[A-Za-z0-9/._~!$&'()+,;=:@%-]*$"), ("examples", r#"[["/payments"]]"#)];
+            &[
+                ("minItems", "1"), ("page type", "list of paths"),
+                ("items.pattern", r"^/[A-Za-z0-9/._~!$&'()+,;=:@%-]*$"),
+                ("examples", r#"[["/payments"]]"#),
+            ];
         /// In capitals, compared to the letter: `["GET", "HEAD"]`.
         methods: list(&Kind::Text(Form::Any), u32::MAX),
-            &[("minItems", "1"), ("page type", "list of methods"), ("items.pattern", "^[A-Z0-9_-]+$"), ("examples", r#"[["GET", "HEAD"]]"#)];
+            &[
+                ("minItems", "1"), ("page type", "list of methods"),
+                ("items.pattern", "^[A-Z0-9_-]+$"), ("examples", r#"[["GET", "HEAD"]]"#),
+            ];
         /// Headers, one of which has to fit: each has a name and exactly one of `exact`, `prefix` and
         /// `present`.
         headers: list(&Kind::Object(&HEADER_MATCH), u32::MAX), &[("minItems", "1")];
         /// The cluster that the route chose for the request, by the proxy's own name for it; `*` stands
         /// for any characters: `"outbound|80||payments.*"`.
         clusters: list(&Kind::Text(Form::Any), u32::MAX),
-            &[("minItems", "1"), ("page type", "list of names with `*`"), ("examples", r#"[["payment*"]]"#)];
+            &[
+                ("minItems", "1"), ("page type", "list of names with `*`"),
+                ("examples", r#"[["payment*"]]"#),
+            ];
     }
 
     /// A header: its name and exactly one of `exact`, `prefix` and `present`.
@@ -218,22 +243,36 @@ objects! {
         pub consecutive_failures: Option<NonZeroU32> = count(1, u32::MAX),
             &[("page default", "3, only if `trip` is left out"), ("examples", "[3]")];
         /// Percent. Opens when this share of the latest calls failed, or more.
-        pub failure_rate_threshold: Option<u32> = any(Kind::Number(&SHARE)), &[("examples", "[50]")];
+        pub failure_rate_threshold: Option<u32> = any(Kind::Number(&SHARE)),
+            &[
+                ("examples", "[50]"),
+            ];
         /// Percent. Opens when this share of the latest calls was slow, or more.
-        pub slow_call_rate_threshold: Option<u32> = any(Kind::Number(&SHARE)), &[("examples", "[80]")];
+        pub slow_call_rate_threshold: Option<u32> = any(Kind::Number(&SHARE)),
+            &[
+                ("examples", "[80]"),
+            ];
         /// A call is slow if its answer took this long to begin, from when the request was complete. Above
         /// zero.
         pub slow_call_duration_threshold: Option<Duration> = span(0),
             &[("page default", "required with the rate"), ("page bounds", "above zero")];
         /// With fewer calls in the window no rate opens. At most what a window over calls holds.
         pub minimum_number_of_calls: Option<NonZeroU32> = count(1, u32::MAX),
-            &[("default", "20"), ("page default", "20, or the size of a smaller window over calls"), ("page bounds", "at least 1, at most what a window over calls holds")];
+            &[
+                ("default", "20"),
+                ("page default", "20, or the size of a smaller window over calls"),
+                ("page bounds", "at least 1, at most what a window over calls holds"),
+            ];
         /// Whether the latest calls are those of a time, or so many.
         pub sliding_window_type: Option<WindowType> = any(Kind::Word(&WindowType::WORDS)),
             &[("page default", "as the size tells; `time_based`")];
         /// How far back the latest calls reach: a duration from `1s`, or a number of calls.
         pub sliding_window_size: Option<WindowSize> = any(Kind::Window),
-            &[("default", "\"10s\""), ("page default", "`\"10s\"`; 100 if `count_based`"), ("page bounds", "1 s to a day; 1 to 1024 calls"), ("minimum", "1"), ("maximum", "1024")];
+            &[
+                ("default", "\"10s\""), ("page default", "`\"10s\"`; 100 if `count_based`"),
+                ("page bounds", "1 s to a day; 1 to 1024 calls"), ("minimum", "1"),
+                ("maximum", "1024"),
+            ];
     }
 
     /// What counts as a failure. What is neither a failure nor ignored is a success.
@@ -241,7 +280,10 @@ objects! {
         /// Answers of the service that are failures.
         pub failure_status: StatusSet =
             any(Kind::Statuses).default(Default::Statuses(&StatusSet::range(500, 599))),
-            &[("default", r#"["500", "502-504", "506-599"]"#), ("page default", "`[\"500\", \"502-504\", \"506-599\"]`")];
+            &[
+                ("default", r#"["500", "502-504", "506-599"]"#),
+                ("page default", "`[\"500\", \"502-504\", \"506-599\"]`"),
+            ];
         /// Answers that say nothing about it; beats `failure_status`.
         pub ignore_status: StatusSet = any(Kind::Statuses).default(Default::Statuses(&StatusSet::NONE)),
             &[("default", r#"["501", "505"]"#), ("page default", "`[\"501\", \"505\"]`")];
@@ -264,13 +306,20 @@ objects! {
     pub(crate) struct OpenFields OPEN as "Open" {
         /// The earliest end of the open state. Above zero without a health check.
         pub wait_duration: Option<Duration> = span(0),
-            &[("default", "\"30s\""), ("page default", "`\"30s\"`; `\"0s\"` with a health check"), ("page bounds", "at most a day; above zero without a health check")];
+            &[
+                ("default", "\"30s\""), ("page default", "`\"30s\"`; `\"0s\"` with a health check"),
+                ("page bounds", "at most a day; above zero without a health check"),
+            ];
         /// What each further trip in a row multiplies the wait by, or the health check's `interval` if that
         /// is longer.
         pub backoff_rate: u32 = any(Kind::Number(&FACTOR)).number(2_000);
         /// The longest wait, whatever lengthens it: at least `wait_duration`.
         pub max_wait_duration: Option<Duration> = span(0),
-            &[("default", "\"5m\""), ("page default", "`\"5m\"`, or `wait_duration` if that is longer"), ("page bounds", "at least `wait_duration`, at most a day")];
+            &[
+                ("default", "\"5m\""),
+                ("page default", "`\"5m\"`, or `wait_duration` if that is longer"),
+                ("page bounds", "at least `wait_duration`, at most a day"),
+            ];
         /// Percent. How far each wait is spread to either side, so that many proxies do not come back at
         /// once.
         pub jitter: u8 = any(Kind::Number(&PERCENT)).number(20);
@@ -310,13 +359,19 @@ objects! {
             &[("examples", r#"["/health"]"#)];
         /// Further headers, such as a credential.
         pub headers: Headers = any(Kind::Pairs).default(Default::Empty),
-            &[("page bounds", "not `host`, `connection`, `content-length`, `transfer-encoding` or `x-circuit-breaker-…`")];
+            &[
+                ("page bounds", "not `host`, `connection`, `content-length`, `transfer-encoding` or `x-circuit-breaker-…`"),
+            ];
         /// From one check's answer to the next check, though the breaker has closed and tripped again
         /// meanwhile.
         pub interval: Duration = span(10).seconds(5);
         /// A check without an answer by then has failed.
         pub timeout: Option<Duration> = span(0),
-            &[("default", "\"1s\""), ("page default", "`\"1s\"`, or `interval` if that is shorter"), ("page bounds", "at least `\"1ms\"`, at most `interval`")];
+            &[
+                ("default", "\"1s\""),
+                ("page default", "`\"1s\"`, or `interval` if that is shorter"),
+                ("page bounds", "at least `\"1ms\"`, at most `interval`"),
+            ];
         /// Checks in a row that must pass.
         pub healthy_threshold: NonZeroU32 = count(1, u32::MAX).number(1);
         /// Which answers pass.
@@ -393,7 +448,10 @@ objects! {
         /// How many calls may be under way: the rate of calls times how long they take, when all is well,
         /// and half as many again.
         max_concurrent_calls: count(1, MOST_CALLS).missing(
-            Missing::Refused(&("nothing", "say how many calls may be under way at a time, such as 100"))),
+            Missing::Refused(&(
+                "nothing",
+                "say how many calls may be under way at a time, such as 100",
+            ))),
             &[("page type", "number of calls")];
         /// A request that takes longer to complete gives its permit back until it has: as long as your
         /// clients take to send a body.
@@ -410,12 +468,22 @@ objects! {
     shape Partition PARTITION {
         /// Names it, over all configurations.
         name: text(Form::Any).missing(Missing::Never),
-            &[("minLength", "1"), ("maxLength", "128"), ("pattern", "^[A-Za-z0-9._~-]+$"), ("examples", r#"["batch"]"#), ("page type", "as a service's"), ("page bounds", "each once")];
+            &[
+                ("minLength", "1"), ("maxLength", "128"), ("pattern", "^[A-Za-z0-9._~-]+$"),
+                ("examples", r#"["batch"]"#), ("page type", "as a service's"),
+                ("page bounds", "each once"),
+            ];
         /// Which calls belong to it, as a service's [match](#match); the first partition that matches has a
         /// call.
-        r#match: any(Kind::Object(&MATCH)).missing(Missing::Refused(&("nothing", "say which calls belong to it, such as {\"path_prefixes\": [\"/batch\"]}")));
+        r#match: any(Kind::Object(&MATCH)).missing(Missing::Refused(&(
+            "nothing",
+            "say which calls belong to it, such as {\"path_prefixes\": [\"/batch\"]}",
+        )));
         /// How many of its calls may be under way: at most the service's own.
-        max_concurrent_calls: count(1, MOST_CALLS).missing(Missing::Refused(&("nothing", "say how many of its calls may be under way at a time, such as 10"))),
+        max_concurrent_calls: count(1, MOST_CALLS).missing(Missing::Refused(&(
+            "nothing",
+            "say how many of its calls may be under way at a time, such as 10",
+        ))),
             &[("page type", "number of calls"), ("page bounds", "1 to the service's own")];
     }
 
@@ -451,7 +519,11 @@ objects! {
         /// `"breaker.internal:10001"` on that one; upper and lower case are the same, and there are no
         /// patterns.
         pub hosts: Vec<String> = list(&Kind::Text(Form::Any), u32::MAX).default(Default::Empty),
-            &[("page type", "list of hosts"), ("items.pattern", r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(:[0-9]+)?$"), ("examples", r#"[["breaker.internal"]]"#)];
+            &[
+                ("page type", "list of hosts"),
+                ("items.pattern", r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(:[0-9]+)?$"),
+                ("examples", r#"[["breaker.internal"]]"#),
+            ];
     }
 }
 
