@@ -1,7 +1,13 @@
 //! The built module as a contract: what it asks of a host, what it offers, how big it is.
 
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::path::Path;
+
 use edge_breaker_tests::rights::rights;
-use wasmparser::{Parser, Payload, Validator};
+use wasmparser::{
+    ElementItems, ExternalKind, FunctionBody, Operator, Parser, Payload, TypeRef, Validator,
+};
 
 /// What Rust's standard library imports to tell of a panic.
 const PANIC: &[&str] = &["environ_get", "environ_sizes_get", "fd_write", "proc_exit"];
@@ -13,8 +19,15 @@ const GIVEN: &[&str] =
 /// Each worker keeps a copy, and each update sends one.
 const LARGEST: usize = 768 * 1024;
 
+/// The number of sections that mean nothing to a host.
+const CUSTOM: u8 = 0;
+
 fn module() -> Vec<u8> {
-    std::fs::read(artifacts::proxy_wasm().expect("the module")).expect("its bytes")
+    built(&artifacts::proxy_wasm().expect("the module"))
+}
+
+fn built(path: &Path) -> Vec<u8> {
+    std::fs::read(path).expect("its bytes")
 }
 
 #[test]
@@ -66,4 +79,69 @@ fn no_folder_of_the_machine_that_built_it_is_in_the_module() {
 fn the_module_stays_small() {
     let size = module().len();
     assert!(size <= LARGEST, "{size} bytes, more than {LARGEST}");
+}
+
+/// The bytes of each section that means something to a host.
+fn sections(module: &[u8]) -> Vec<&[u8]> {
+    let ranges = Parser::new(0).parse_all(module).filter_map(|payload| {
+        let payload = payload.expect("a valid module");
+        payload.as_section().filter(|(id, _)| *id != CUSTOM).map(|(_, range): (_, Range<_>)| range)
+    });
+    ranges.map(|range| &module[range]).collect()
+}
+
+#[test]
+fn the_module_with_names_is_the_same_but_for_them() {
+    let (module, named) =
+        (module(), built(&artifacts::named(&artifacts::proxy_wasm().expect("the module"))));
+    assert_eq!(sections(&named), sections(&module));
+    assert!(package::names::of(&named).unwrap().len() > package::names::of(&module).unwrap().len());
+}
+
+/// The functions that a piece of code names.
+fn named_by(body: &FunctionBody<'_>) -> Vec<u32> {
+    let operators = body.get_operators_reader().expect("code");
+    let named = |operator| match operator {
+        Operator::Call { function_index } | Operator::RefFunc { function_index } => {
+            Some(function_index)
+        }
+        _ => None,
+    };
+    operators.into_iter().filter_map(|operator| named(operator.expect("code"))).collect()
+}
+
+#[test]
+fn the_module_has_no_function_that_nothing_leads_to() {
+    let (mut roots, mut imported, mut bodies) = (Vec::new(), 0, Vec::new());
+    let module = module();
+    for payload in Parser::new(0).parse_all(&module) {
+        match payload.expect("a valid module") {
+            Payload::ImportSection(imports) => {
+                let imports = imports.into_imports().map(|import| import.expect("an import").ty);
+                imported = imports.filter(|it| matches!(it, TypeRef::Func(_))).count();
+            }
+            Payload::ExportSection(exports) => {
+                let exports = exports.into_iter().map(|export| export.expect("an export"));
+                let functions = exports.filter(|export| export.kind == ExternalKind::Func);
+                roots.extend(functions.map(|export| export.index));
+            }
+            Payload::ElementSection(elements) => {
+                for element in elements {
+                    if let ElementItems::Functions(it) = element.expect("an element").items {
+                        roots.extend(it.into_iter().map(|function| function.expect("a function")));
+                    }
+                }
+            }
+            Payload::CodeSectionEntry(body) => bodies.push(named_by(&body)),
+            _ => {}
+        }
+    }
+    let mut reached = BTreeSet::new();
+    while let Some(function) = roots.pop() {
+        if reached.insert(function) {
+            let body = (function as usize).checked_sub(imported).map(|own| &bodies[own]);
+            roots.extend(body.into_iter().flatten());
+        }
+    }
+    assert_eq!(reached.len(), imported + bodies.len());
 }

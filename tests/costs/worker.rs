@@ -26,7 +26,10 @@ fn module(run: Run) -> &'static Module {
     let [plain, counting] = &MODULES;
     let module = if run == Run::Plain { plain } else { counting };
     module.get_or_init(|| {
-        let bytes = std::fs::read(artifacts::proxy_wasm().unwrap()).unwrap();
+        let path = artifacts::proxy_wasm().unwrap();
+        // Those that allocate are told by their names.
+        let path = if run == Run::Counting { artifacts::named(&path) } else { path };
+        let bytes = std::fs::read(path).unwrap();
         let count_allocations = run == Run::Counting;
         Module::new(&bytes, &Options { count_allocations, ..Options::default() }).unwrap()
     })

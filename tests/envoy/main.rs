@@ -1,6 +1,7 @@
 //! Behaviours in a real Envoy.
 
 mod access;
+mod backtrace;
 mod bulkhead;
 mod classification;
 mod concurrency;

@@ -27,6 +27,12 @@ pub fn proxy_wasm() -> Result<PathBuf> {
     MODULE.path()
 }
 
+/// The same module with the names of its functions, which is beside it.
+#[must_use]
+pub fn named(module: &Path) -> PathBuf {
+    module.with_extension("named.wasm")
+}
+
 /// The component. It is built without a system, and so asks for none.
 ///
 /// # Errors

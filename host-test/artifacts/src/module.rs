@@ -46,10 +46,9 @@ impl Module {
 
     fn put(&self) -> Result<PathBuf> {
         let path = root().join(self.path);
-        let folder = path.parent().context("no folder")?;
-        fs::create_dir_all(folder)?;
-        let lock = File::create(folder.join(".lock"))?;
-        lock.lock().with_context(|| format!("cannot lock {}", folder.display()))?;
+        fs::create_dir_all(path.parent().context("no folder")?)?;
+        let lock = File::create(path.with_extension("lock"))?;
+        lock.lock().with_context(|| format!("cannot lock {}", path.display()))?;
         let built = cargo::build(&root(), self.package, self.target)?;
         let program = self.packed_by.map(|_| cargo::program("package")).transpose()?;
         let made_of = newest([Some(&built), program.as_ref()])?;
@@ -57,27 +56,24 @@ impl Module {
         if modified(&path).ok() != Some(made_of) {
             // By a rename, so that whoever reads it has all of the one or of the other.
             let packing = path.with_extension("packing");
-            match (&program, self.packed_by) {
-                (Some(program), Some(command)) => {
-                    let status = Command::new(program)
-                        .args([
-                            Path::new(command),
-                            &built,
-                            &packing,
-                            &path.with_extension("named.wasm"),
-                        ])
-                        .status()?;
-                    ensure!(status.success(), "{} {command}: {status}", program.display());
-                }
-                _ => {
-                    fs::copy(&built, &packing)?;
-                }
+            match (program, self.packed_by) {
+                (Some(program), Some(command)) => pack(&program, command, &built, &packing, &path)?,
+                _ => drop(fs::copy(&built, &packing)?),
             }
             File::options().append(true).open(&packing)?.set_modified(made_of)?;
             fs::rename(&packing, &path)?;
         }
         Ok(path)
     }
+}
+
+/// Makes the module, and beside the place where it will be put the same one with names.
+fn pack(program: &Path, command: &str, built: &Path, module: &Path, place: &Path) -> Result<()> {
+    let named = crate::named(place);
+    let status =
+        Command::new(program).arg(command).args([built, module, named.as_path()]).status()?;
+    ensure!(status.success(), "{} {command}: {status}", program.display());
+    Ok(())
 }
 
 /// When the newest of these files was written.

@@ -1,7 +1,7 @@
 //! The hosts that run scenarios: each does what a scenario says to the breaker in another form of it.
 //!
 //! * native: the filter's functions, called as a proxy calls a module's.
-//! * module: the module for proxies, in [a host of modules](wasm_host).
+//! * module: the module for proxies, in [a host of modules](host_test_proxy_wasm).
 //! * component: the component, in a host as gateways have it.
 //! * envoy: the module in a real Envoy, in real time.
 //!

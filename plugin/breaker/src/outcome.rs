@@ -56,9 +56,10 @@ impl From<Outcome> for Ended {
 }
 
 /// What settling a call would change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Impact {
     /// Nothing.
+    #[default]
     None,
     /// Nothing but the [tally](crate::Tally) that its worker keeps: the call is to be
     /// [added](crate::Tally::add) there.
@@ -68,9 +69,11 @@ pub enum Impact {
 }
 
 impl Ended {
-    /// The impact on a closed breaker on which a good call has this one.
+    /// The impact on a closed breaker on which a good call [has this one](
+    /// crate::Breaker::impact_where_clean). In line: the closed path is held to its instructions.
     #[inline(always)]
-    pub(crate) const fn impact(self, of_good_call: Impact) -> Impact {
+    #[must_use]
+    pub const fn impact(self, of_good_call: Impact) -> Impact {
         match self.outcome {
             Outcome::Success if !self.slow => of_good_call,
             Outcome::Success | Outcome::Failure { .. } => Impact::Write,

@@ -232,8 +232,11 @@ fn reason_of(code: u8) -> Result<Reason, DecodeError> {
 
 /// Zero stands for the configured one.
 fn mode_of(code: u8) -> Result<Option<Mode>, DecodeError> {
+    if code == 0 {
+        return Ok(None);
+    }
     let mode = Mode::ALL.into_iter().find(|mode| mode.code() == code);
-    if code == 0 || mode.is_some() { Ok(mode) } else { Err(DecodeError::Value { field: "mode" }) }
+    mode.map(Some).ok_or(DecodeError::Value { field: "mode" })
 }
 
 /// Zero stands for never.

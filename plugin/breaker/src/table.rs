@@ -28,11 +28,13 @@ macro_rules! table {
             }
 
             /// The value of a [name](Self::name).
+            #[inline(never)]
             #[must_use]
             pub fn named(name: &[u8]) -> Option<Self> {
                 Self::ALL.into_iter().find(|it| it.name().as_bytes() == name)
             }
 
+            #[inline(always)]
             const fn row(self) -> $Row {
                 match self { $(Self::$Value => $Row { $($given: $fact),+ },)+ }
             }

@@ -103,6 +103,8 @@ pub(crate) struct LocalState {
     versioned: Cell<bool>,
     /// The version in which the record was clean, and how.
     clean: Cell<Option<(u64, Clean)>>,
+    /// What a good call changed of it then.
+    good_call: Cell<Impact>,
     /// Whether the window and the health check of this configuration were put in force.
     adopted: Cell<bool>,
     /// The record, if it could not be read.
@@ -248,8 +250,7 @@ impl ServiceHandle<'_> {
         ended: Ended,
         host: &impl Host,
     ) -> Option<Clean> {
-        let (_, clean) = self.instance.memory.clean.get()?;
-        let impact = clean.impact(ended);
+        let impact = ended.impact(self.instance.memory.good_call.get());
         if impact == Impact::Write {
             return None;
         }
@@ -435,11 +436,11 @@ impl ServiceHandle<'_> {
         };
         match Breaker::decode(&bytes) {
             Ok(breaker) => {
+                let policy = &self.service.policy;
+                let good_call = breaker.impact_where_clean(policy, &self.tally());
+                self.instance.memory.good_call.set(good_call);
                 let settled = gauge.filter(|version| version & WRITES_IN_PROGRESS == 0);
-                self.instance
-                    .memory
-                    .clean
-                    .set(settled.zip(breaker.clean(&self.service.policy, &self.tally())));
+                self.instance.memory.clean.set(settled.zip(breaker.clean(policy)));
                 let (bytes, version) = (Some(bytes), Some(version));
                 Ok(Loaded { breaker, bytes, version, left_alone: false })
             }

@@ -25,11 +25,10 @@ use anyhow::{Context, Result};
 
 pub use digest::Digest;
 use layout::Layout;
+pub use licenses::LICENSES;
 
 /// The name of the bill of materials, beside the image.
 pub const SBOM: &str = "edge_breaker.cdx.json";
-/// The name of the file of licences, beside the image and in the ordinary layer.
-pub const LICENSES: &str = "licenses.txt";
 
 /// What was written.
 #[derive(Debug)]

@@ -2,13 +2,11 @@
 
 use crate::breaker::Breaker;
 use crate::mode::Mode;
-use crate::outcome::{Ended, Impact};
 use crate::permit::{Generation, Permit};
 use crate::policy::Policy;
 use crate::reason::DivertReason;
 use crate::state::State;
 use crate::state_name::StateName;
-use crate::tally::Tally;
 use crate::time::Timestamp;
 use crate::transition::Transition;
 
@@ -45,7 +43,6 @@ impl Mode {
 pub struct Clean {
     pub(crate) generation: Generation,
     pub(crate) mode: Mode,
-    good_call: Impact,
 }
 
 impl Clean {
@@ -53,13 +50,6 @@ impl Clean {
     #[must_use]
     pub fn permit(self) -> Option<Permit> {
         self.mode.decides().then_some(Permit::closed(self.generation))
-    }
-
-    /// What a call that has ended changes, unless it was admitted in another period.
-    #[inline(always)]
-    #[must_use]
-    pub const fn impact(self, ended: Ended) -> Impact {
-        ended.impact(self.good_call)
     }
 
     /// The mode in force.
@@ -105,18 +95,17 @@ impl Breaker {
 
     /// That it is closed and has nothing to forget, or is disabled: as long as it is so, each call
     /// may be made with [its permit](Clean::permit), and of a good one no more need be written
-    /// down than a [`Tally`] keeps. `None` as well if a good call might trip it, which happens when
+    /// down than [this impact](Self::impact_where_clean) says. `None` as well if a good call might trip it, which happens when
     /// it makes the calls enough for a rate, or when the good calls before it have slid out.
     #[must_use]
-    pub fn clean(&self, policy: &Policy, tally: &Tally) -> Option<Clean> {
+    pub fn clean(&self, policy: &Policy) -> Option<Clean> {
         let mode = self.mode(policy.mode);
         let clean = match mode {
             Mode::Disabled => true,
             Mode::Enabled | Mode::MetricsOnly => self.is_clean(policy),
             Mode::ForcedOpen => false,
         };
-        let good_call = self.impact_where_clean(policy, tally);
-        clean.then_some(Clean { generation: self.generation, mode, good_call })
+        clean.then_some(Clean { generation: self.generation, mode })
     }
 
     /// Whether it is closed and has nothing to forget.

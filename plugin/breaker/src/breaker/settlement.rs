@@ -38,10 +38,11 @@ impl Breaker {
         }
     }
 
-    /// What a good call changes where there is nothing to forget. If there are failures or slow
+    /// What a good call changes of a [clean](Self::clean) breaker. If there are failures or slow
     /// calls that its worker has not seen, it is time to write down the good ones that it has kept
     /// to itself, so that the share of the others is not taken for larger than it is.
-    pub(crate) fn impact_where_clean(&self, policy: &Policy, tally: &Tally) -> Impact {
+    #[must_use]
+    pub fn impact_where_clean(&self, policy: &Policy, tally: &Tally) -> Impact {
         match policy.trip.rates {
             _ if !tally.knows(self.generation, self.bad()) => Impact::Write,
             Some(_) => Impact::TallyOnly,

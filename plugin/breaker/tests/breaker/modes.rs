@@ -1,6 +1,6 @@
 //! Modes: by policy, and by an operator while it runs.
 
-use breaker::{Admission, Breaker, Command, DivertReason, Mode, Outcome, Reason, StateName, Tally};
+use breaker::{Admission, Breaker, Command, DivertReason, Mode, Outcome, Reason, StateName};
 use proptest::prelude::*;
 
 use crate::world::{World, health_check};
@@ -26,10 +26,7 @@ fn a_disabled_breaker_leaves_every_call_alone() {
         assert_eq!(world.ask(), Admission::Bypassed);
     }
     assert_eq!(world.status().state, StateName::Disabled);
-    let clean = world
-        .breaker()
-        .clean(&world.policy, &Tally::new(&world.policy))
-        .expect("nobody need read it");
+    let clean = world.breaker().clean(&world.policy).expect("nobody need read it");
     assert_eq!((clean.permit(), clean.state()), (None, StateName::Disabled));
 }
 
@@ -41,7 +38,7 @@ fn a_breaker_that_is_forced_open_diverts_every_call_and_makes_no_checks() {
     assert_eq!(world.ask(), Admission::Diverted(DivertReason::ForcedOpen));
     assert_eq!(world.try_check(), None);
     assert_eq!(world.status().state, StateName::ForcedOpen);
-    assert_eq!(world.breaker().clean(&world.policy, &Tally::new(&world.policy)), None);
+    assert_eq!(world.breaker().clean(&world.policy), None);
     world.policy.mode = Mode::Enabled;
     assert!(world.try_check().is_some(), "it goes on where it was");
 }
@@ -141,7 +138,7 @@ fn closing_closes_from_every_state_and_mode_that_diverts() {
 fn closing_by_hand_has_no_ramp() {
     let mut world = World::open(|policy| policy.half_open.ramp = crate::world::seconds_of(60));
     let _ = world.command(Command::Close);
-    assert!(world.breaker().clean(&world.policy, &Tally::new(&world.policy)).is_some());
+    assert!(world.breaker().clean(&world.policy).is_some());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use breaker::{DivertReason, Outcome, StateName, Tally};
+use breaker::{DivertReason, Outcome, StateName};
 
 use crate::world::{World, count, health_check, seconds_of};
 
@@ -61,7 +61,7 @@ fn after_the_ramp_a_closed_breaker_needs_no_clock_again() {
     assert!(world.breaker().admit_closed(&world.policy).is_none());
     world.succeed();
     assert!(world.breaker().admit_closed(&world.policy).is_some());
-    assert!(world.breaker().clean(&world.policy, &Tally::new(&world.policy)).is_some());
+    assert!(world.breaker().clean(&world.policy).is_some());
 }
 
 /// What comes while it is spared still shows whether the service can bear it.

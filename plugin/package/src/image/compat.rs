@@ -7,9 +7,9 @@ use anyhow::Result;
 use flate2::{Compression, GzBuilder};
 use serde_json::json;
 
-use super::LICENSES;
 use super::digest::Digest;
 use super::layout::Layout;
+use super::licenses::LICENSES;
 use super::manifest::{RUNTIME_FILE, manifest, runtime};
 
 pub(crate) fn write(

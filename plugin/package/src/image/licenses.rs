@@ -7,6 +7,9 @@ use anyhow::{Result, ensure};
 
 use super::linked::{From, Linked, root};
 
+/// The name of the file of licences, beside the image and in the ordinary layer.
+pub const LICENSES: &str = "licenses.txt";
+
 /// How the files that say so begin.
 const NAMES: &[&str] = &["LICENSE", "LICENCE", "UNLICENSE", "COPYING", "COPYRIGHT", "NOTICE"];
 
