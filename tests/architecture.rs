@@ -166,13 +166,3 @@ fn the_module_is_no_library_beside() {
         }
     }
 }
-
-#[test]
-fn the_module_carries_no_schema() {
-    let (_, packages) = workspace();
-    for shell in packages.iter().filter(|it| it.name.starts_with("breaker-")) {
-        for dependency in shell.dependencies.iter().filter(|it| it.name == "config") {
-            assert_eq!(dependency.features, [] as [String; 0], "{}", shell.name);
-        }
-    }
-}
