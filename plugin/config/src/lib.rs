@@ -4,6 +4,9 @@
 //! [`mod@fields`] is the table of what may be written. By it [`mod@parse`] makes values of the text, and
 //! [`mod@read`] the [`mod@model`], whose values are valid. Nothing here is consulted for a decision that
 //! could have been taken at that time.
+//!
+//! The package is built for size. What calls run is marked `#[inline]`, by which it is built where it is
+//! called, for speed.
 
 #![forbid(unsafe_code)]
 #![deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]

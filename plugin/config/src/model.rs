@@ -84,17 +84,20 @@ pub struct Service {
 impl Service {
     /// The cluster that answers in its stead.
     #[must_use]
+    #[inline]
     pub fn fallback_cluster(&self) -> Option<&str> {
         self.fallback.cluster.as_ref().map(|cluster| cluster.name.as_str())
     }
 
     /// The cluster that its health checks go to.
     #[must_use]
+    #[inline]
     pub fn checked_cluster(&self) -> Option<&str> {
         self.probe.as_ref().map(|probe| probe.cluster.as_str())
     }
 
     /// Whether the proxy has to be asked for a request's cluster.
+    #[inline]
     pub fn needs_cluster(&self) -> bool {
         let partitions = self.bulkhead.iter().flat_map(|bulkhead| &bulkhead.partitions);
         self.matches.needs_cluster() || partitions.into_iter().any(|it| it.matches.needs_cluster())
@@ -135,11 +138,13 @@ impl Bulkhead {
     }
 
     /// The classes in the order of their numbers.
+    #[inline]
     pub fn classes(&self) -> impl Iterator<Item = ClassId> {
         std::iter::once(NO_CLASS).chain(self.partitions.iter().map(|partition| partition.id))
     }
 
     /// Whether one more call of a class may be under way beside these, told by class or in all.
+    #[inline]
     pub fn has_place(&self, class: usize, under_way: impl Fn(Option<ClassId>) -> u32) -> bool {
         let partition = class.checked_sub(1).and_then(|index| self.partitions.get(index));
         under_way(None) < self.max_concurrent_calls

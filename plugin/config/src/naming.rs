@@ -83,16 +83,19 @@ impl Template {
     }
 
     /// As it is written.
+    #[inline]
     pub fn text(&self) -> &str {
         &self.text
     }
 
     /// Whether it is a name, without any placeholder.
+    #[inline]
     pub fn is_plain(&self) -> bool {
         self.parts.iter().all(|part| matches!(part, Part::Text(_)))
     }
 
     /// Whether clients choose some of the name.
+    #[inline]
     pub fn is_of_clients(&self) -> bool {
         self.parts.iter().any(|part| matches!(part, Part::Of(Placeholder::Host)))
     }
@@ -141,6 +144,7 @@ impl Template {
     }
 
     /// The name for a request, given what stands in its parts; `None`: some of it is not known.
+    #[inline]
     pub fn make(&self, mut value: impl FnMut(Placeholder) -> Option<Vec<u8>>) -> Option<String> {
         let mut name = String::new();
         for part in &self.parts {
@@ -166,16 +170,19 @@ fn starts_with(name: &[u8], text: &[u8]) -> bool {
         && name.iter().map(plain).zip(text.iter().map(plain)).all(|(a, b)| a == b)
 }
 
+#[inline]
 fn harmless(byte: u8) -> char {
     if is_name_byte(byte) { char::from(byte) } else { '_' }
 }
 
 /// Whether the name of a dynamic service may have this byte.
+#[inline]
 pub fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-_.~|:@+[]".contains(&byte)
 }
 
 /// Whether a name that is shown may have this byte.
+#[inline]
 pub fn is_shown_byte(byte: u8) -> bool {
     is_name_byte(byte) || byte == MARK
 }

@@ -28,6 +28,7 @@ impl Glob {
         self.matches(other.0.join("*").as_bytes())
     }
 
+    #[inline]
     pub(super) fn matches(&self, name: &[u8]) -> bool {
         let Some((first, rest)) = self.0.split_first() else {
             return false;
@@ -48,6 +49,7 @@ impl Glob {
     }
 }
 
+#[inline]
 fn find(text: &[u8], part: &[u8]) -> Option<usize> {
     if part.is_empty() {
         return Some(0);

@@ -35,6 +35,7 @@ enum Kind {
 struct Key(Kind, Vec<u8>);
 
 impl Key {
+    #[inline]
     fn parts(&self) -> (Kind, &[u8]) {
         (self.0, &self.1)
     }
@@ -51,6 +52,7 @@ impl Entries {
         Self(BinaryHeap::from(entries).into_sorted_vec())
     }
 
+    #[inline]
     fn of(&self, kind: Kind, text: &[u8]) -> impl ExactSizeIterator<Item = usize> {
         let start = self.0.partition_point(|(key, _)| key.parts() < (kind, text));
         let rest = self.0.get(start..).unwrap_or_default();
@@ -136,18 +138,21 @@ impl Index {
         found
     }
 
+    #[inline]
     fn find_starts(&self, kind: Kind, text: &[u8], lengths: &[usize], found: &mut Vec<usize>) {
         for start in lengths.iter().map_while(|len| text.get(..*len)) {
             self.find(kind, start, found);
         }
     }
 
+    #[inline]
     fn find(&self, kind: Kind, text: &[u8], found: &mut Vec<usize>) {
         self.entries.of(kind, text).for_each(|service| insert(found, service));
     }
 }
 
 /// Puts a number where it belongs, unless it is there.
+#[inline]
 fn insert(numbers: &mut Vec<usize>, number: usize) {
     let place = numbers.partition_point(|known| *known < number);
     if numbers.get(place) != Some(&number) {
@@ -155,6 +160,7 @@ fn insert(numbers: &mut Vec<usize>, number: usize) {
     }
 }
 
+#[inline]
 fn header_key(name: &[u8], value: &[u8]) -> Vec<u8> {
     [name, value].join(&0)
 }
