@@ -14,7 +14,7 @@ use shared::{
 use crate::bulkhead::LeasesKind;
 use crate::clusters::NoteKind;
 use crate::config::Config;
-use crate::doubts::WarnedKind;
+use crate::config_warnings::WarnedKind;
 use crate::dynamic::directory::DirectoryKind;
 use crate::dynamic::listed::ListKind;
 use crate::dynamic::series::SeriesKind;
