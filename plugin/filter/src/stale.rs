@@ -256,13 +256,14 @@ impl Answers<'_> {
         let (key, wanted, watch) = (slots_key(self.key), self.stale.max_entries, Watch::default());
         let cell = shared::Cell { key: &key, kind: SlotsKind, watch: &watch, service: None };
         // Lost, the next configuration does it.
-        let _ = cell.update(host, report, |before, report| {
-            let before = before.unwrap_or_default().min(MOST_STALE_ENTRIES);
+        let _ = cell.update(host, report, |slots, report| {
+            let before = slots.unwrap_or_default().min(MOST_STALE_ENTRIES);
             if before == wanted {
                 return Decision::Keep(());
             }
             (wanted..before).for_each(|slot| self.put(slot, Vec::new(), host, report));
-            Decision::Store(wanted, ())
+            *slots = Some(wanted);
+            Decision::Store(())
         });
     }
 

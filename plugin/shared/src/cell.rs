@@ -87,13 +87,13 @@ impl From<StoreFault> for Lost {
     }
 }
 
-/// What a decision comes to: a result, and perhaps a value to store.
+/// What a decision comes to: a result, and whether the value is to be stored as it is now.
 #[derive(Debug)]
-pub enum Decision<V, R> {
+pub enum Decision<R> {
     /// The stored value stays.
     Keep(R),
-    /// This takes its place.
-    Store(V, R),
+    /// The changed one takes its place.
+    Store(R),
 }
 
 /// A value as it was read.
@@ -132,6 +132,7 @@ impl<K: Kind> Cell<'_, K> {
     /// # Errors
     ///
     /// If the store cannot be read, or what is there is another's.
+    #[inline(never)]
     pub fn load(
         &self,
         host: &(impl Store + Clock),
@@ -146,6 +147,7 @@ impl<K: Kind> Cell<'_, K> {
     /// # Errors
     ///
     /// If what is there is another's.
+    #[inline(always)]
     pub fn read(
         &self,
         stored: Option<(Vec<u8>, Version)>,
@@ -201,6 +203,7 @@ impl<K: Kind> Cell<'_, K> {
     /// # Errors
     ///
     /// If another was faster, or the store cannot be written.
+    #[inline(never)]
     pub fn swap(&self, value: &K::Value, at: &At, host: &impl Store) -> Result<bool, SwapError> {
         let bytes = self.kind.encode(value);
         let bytes = bytes.as_ref();
@@ -210,9 +213,9 @@ impl<K: Kind> Cell<'_, K> {
         host.swap(self.key, bytes, at.version).map(|()| true)
     }
 
-    /// Reads, decides and swaps, anew for each lost race. A decision that depends on the time reads the
-    /// clock itself, each time: read before the value was, it would lie before what others have
-    /// written meanwhile. The value comes back if it was stored.
+    /// Reads, decides and swaps, anew for each lost race. A decision that depends on the time reads
+    /// the clock itself, each time: read before the value was, it would lie before what others have
+    /// written meanwhile.
     ///
     /// # Errors
     ///
@@ -221,33 +224,44 @@ impl<K: Kind> Cell<'_, K> {
         &self,
         host: &(impl Store + Clock),
         report: &mut P,
-        decide: impl FnMut(Option<K::Value>, &mut P) -> Decision<K::Value, R>,
-    ) -> Result<(R, Option<K::Value>), Lost> {
-        self.update_from(host.load(self.key)?, host, report, decide)
+        decide: impl FnMut(&mut Option<K::Value>, &mut P) -> Decision<R>,
+    ) -> Result<R, Lost> {
+        self.update_then(None, host, report, decide, |_, _, _| {})
     }
 
-    /// The same, with bytes that were read already.
+    /// The same, with bytes that were `loaded` already, and something to do `then`, once the value is
+    /// written.
     ///
     /// # Errors
     ///
     /// If nothing was stored that should be.
-    pub fn update_from<R, P: Report>(
+    pub fn update_then<R, P: Report>(
         &self,
-        stored: Option<(Vec<u8>, Version)>,
+        mut loaded: Option<Loaded<K::Value>>,
         host: &(impl Store + Clock),
         report: &mut P,
-        mut decide: impl FnMut(Option<K::Value>, &mut P) -> Decision<K::Value, R>,
-    ) -> Result<(R, Option<K::Value>), Lost> {
-        let mut first = Some(stored);
+        mut decide: impl FnMut(&mut Option<K::Value>, &mut P) -> Decision<R>,
+        then: impl FnOnce(&K::Value, &R, &mut P),
+    ) -> Result<R, Lost> {
         for _ in 0..ATTEMPTS {
-            let stored = first.take().map_or_else(|| host.load(self.key), Ok)?;
-            let Loaded { value, at } = self.read(stored, host, report)?;
-            let (value, result) = match decide(value, report) {
-                Decision::Keep(result) => return Ok((result, None)),
-                Decision::Store(value, result) => (value, result),
+            let mut loaded = match loaded.take() {
+                Some(loaded) => loaded,
+                None => self.load(host, report)?,
             };
-            match self.swap(&value, &at, host) {
-                Ok(written) => return Ok((result, written.then_some(value))),
+            let result = match decide(&mut loaded.value, report) {
+                Decision::Keep(result) => return Ok(result),
+                Decision::Store(result) => result,
+            };
+            let Some(value) = &loaded.value else {
+                return Ok(result);
+            };
+            match self.swap(value, &loaded.at, host) {
+                Ok(written) => {
+                    if written {
+                        then(value, &result, report);
+                    }
+                    return Ok(result);
+                }
                 Err(SwapError::Conflict) => {}
                 Err(SwapError::Fault(fault)) => return Err(fault.into()),
             }
