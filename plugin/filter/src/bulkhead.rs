@@ -20,7 +20,7 @@ mod under_way;
 use std::cell::{Cell, RefCell};
 
 use breaker::{Now, Timestamp};
-use shared::{Decision, Decoded, Kind, Loaded, Lost, StoreFault, Watch};
+use shared::{Decision, Decoded, Kind, Lost, StoreFault, Watch};
 
 use crate::config::Bulkhead;
 use crate::effects::Effects;
@@ -277,10 +277,12 @@ impl<'a> Permits<'a> {
         let left = local.until.get().since(host.now().monotonic);
         let is_idle = local.with(|calls| calls.is_idle());
         if local.unwritten.get() || (!is_idle && left < LEASE / 2) {
-            self.write_all(host, effects);
-        } else if let Ok(Loaded { value, .. }) = self.cell().load(host, effects) {
+            return self.write_all(host, effects);
+        }
+        let mut leases = None;
+        if self.cell().load(host, effects, &mut leases).is_ok() {
             let now = host.now().monotonic;
-            let mut leases = value.unwrap_or_else(|| begun(now));
+            let mut leases = leases.unwrap_or_else(|| begun(now));
             leases.expire(now);
             self.show(leases.total(), effects);
         }

@@ -121,9 +121,9 @@ where
 
     // Whoever stops between the three steps finds what another has done.
     let (world, mut reports) = (World::with(&first), Reports::default());
-    let loaded = cell.load(&world, &mut reports).unwrap();
+    let at = cell.load(&world, &mut reports, &mut None).unwrap();
     world.put(&first);
-    assert_eq!(cell.swap(&other, &loaded.at, &world), Err(SwapError::Conflict), "{name}");
+    assert_eq!(cell.swap(&other, &at, &world), Err(SwapError::Conflict), "{name}");
     let mut rounds = 0;
     let decide = |value: &mut Option<K::Value>, _: &mut Reports| {
         rounds += 1;

@@ -45,7 +45,7 @@ mod texts;
 use std::rc::Rc;
 
 use breaker::{Breaker, Timestamp};
-use shared::{ATTEMPTS, Decision, Loaded, Lost};
+use shared::{ATTEMPTS, Decision, Lost};
 
 use self::directory::{Directory, DirectoryKind, Entry};
 use self::listed::Nameless;
@@ -375,7 +375,8 @@ impl ClientNamed<'_> {
             return Ok(());
         }
         let cell = self.cell();
-        let Loaded { mut value, at } = cell.read(stored, host, effects)?;
+        let mut value = None;
+        let at = cell.read(stored, host, effects, &mut value)?;
         let (directory, version) = (self.directory(&mut value, host, effects), at.version);
         if version.is_none() || version != self.made.version.get() {
             let mut all = true;

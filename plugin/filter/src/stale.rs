@@ -281,10 +281,10 @@ impl Answers<'_> {
         let (key, watch) = (self.slot_key(slot), watches.remove(&slot).unwrap_or_default());
         let service = Some(self.service);
         let cell = shared::Cell { key: &key, kind: AnswerKind, watch: &watch, service };
-        if let Ok(loaded) = cell.load(host, report)
-            && (loaded.at.version.is_some() || !bytes.is_empty())
+        if let Ok(at) = cell.load(host, report, &mut None)
+            && (at.version.is_some() || !bytes.is_empty())
         {
-            let _ = cell.swap(&bytes, &loaded.at, host);
+            let _ = cell.swap(&bytes, &at, host);
         }
         if watch.is_in_use() {
             watches.insert(slot, watch);

@@ -25,8 +25,8 @@ use breaker::{
     Tally, Timestamp, Transition, WindowPolicy,
 };
 use shared::{
-    Clock, Decision, Decoded, Kind, Loaded, Lost, Store, StoreFault, SwapError, Version,
-    VersionGauge, Watch,
+    Clock, Decision, Decoded, Kind, Lost, Store, StoreFault, SwapError, Version, VersionGauge,
+    Watch,
 };
 
 use crate::effects::Effects;
@@ -277,11 +277,12 @@ impl<'a> Record<'a> {
     /// The breaker as it is now; one that was never stored, or cannot be read, is closed and clean.
     pub(crate) fn load(&self, host: &impl Host, effects: &mut Effects) -> Result<Breaker, Lost> {
         let gauged = self.gauged(host);
-        let value = match self.cell().load(&gauged, effects) {
-            Ok(Loaded { value, .. }) => value,
-            Err(Lost::Newer) => None,
-            Err(lost) => return Err(lost),
-        };
+        let mut value = None;
+        if let Err(lost) = self.cell().load(&gauged, effects, &mut value)
+            && lost != Lost::Newer
+        {
+            return Err(lost);
+        }
         self.remember(&value, &gauged);
         Ok(value.unwrap_or_else(|| begun(self.policy, host.now().monotonic)))
     }

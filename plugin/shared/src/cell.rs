@@ -96,16 +96,7 @@ pub enum Decision<R> {
     Store(R),
 }
 
-/// A value as it was read.
-#[derive(Debug)]
-pub struct Loaded<V> {
-    /// `None`: there is none, or none that can be read.
-    pub value: Option<V>,
-    /// What a swap expects to find.
-    pub at: At,
-}
-
-/// What was stored when a value was read.
+/// What was stored when a value was read, which a swap expects to find.
 #[derive(Debug, Default)]
 pub struct At {
     /// `None`: there was nothing.
@@ -127,7 +118,8 @@ pub struct Cell<'a, K> {
 }
 
 impl<K: Kind> Cell<'_, K> {
-    /// Reads the value. Damage is replaced on the spot where the kind says by what.
+    /// Reads into a value that is none yet, and stays so if there is none that can be read. Damage is
+    /// replaced on the spot where the kind says by what.
     ///
     /// # Errors
     ///
@@ -137,9 +129,10 @@ impl<K: Kind> Cell<'_, K> {
         &self,
         host: &(impl Store + Clock),
         report: &mut impl Report,
-    ) -> Result<Loaded<K::Value>, Lost> {
+        value: &mut Option<K::Value>,
+    ) -> Result<At, Lost> {
         let stored = host.load(self.key)?;
-        self.read(stored, host, report)
+        self.read(stored, host, report, value)
     }
 
     /// The same of bytes that were read already.
@@ -153,23 +146,23 @@ impl<K: Kind> Cell<'_, K> {
         stored: Option<(Vec<u8>, Version)>,
         host: &(impl Store + Clock),
         report: &mut impl Report,
-    ) -> Result<Loaded<K::Value>, Lost> {
+        value: &mut Option<K::Value>,
+    ) -> Result<At, Lost> {
         let Some((bytes, version)) = stored else {
-            return Ok(Loaded { value: None, at: At::default() });
+            return Ok(At::default());
         };
         let decoded = self.kind.decode(&bytes);
         let mut at = At { version: Some(version), bytes };
-        let value = match decoded {
-            Decoded::Value(value) => Some(value),
-            Decoded::Former => None,
+        match decoded {
+            Decoded::Value(read) => *value = Some(read),
+            Decoded::Former => {}
             Decoded::Latter => return Err(Lost::Gone),
             Decoded::Unreadable { newer, problem } => {
                 self.replace(&at, newer, &problem, host, report)?;
                 at.bytes.clear();
-                None
             }
-        };
-        Ok(Loaded { value, at })
+        }
+        Ok(at)
     }
 
     /// Replaces bytes that cannot be read, unless they may be a newer module's.
@@ -229,7 +222,7 @@ impl<K: Kind> Cell<'_, K> {
         self.update_then(None, host, report, decide, |_, _, _| {})
     }
 
-    /// The same, with bytes that were `loaded` already, and something to do `then`, once the value is
+    /// The same, with bytes that were read already, and something to do `then`, once the value is
     /// written.
     ///
     /// # Errors
@@ -237,25 +230,26 @@ impl<K: Kind> Cell<'_, K> {
     /// If nothing was stored that should be.
     pub fn update_then<R, P: Report>(
         &self,
-        mut loaded: Option<Loaded<K::Value>>,
+        mut stored: Option<Option<(Vec<u8>, Version)>>,
         host: &(impl Store + Clock),
         report: &mut P,
         mut decide: impl FnMut(&mut Option<K::Value>, &mut P) -> Decision<R>,
         then: impl FnOnce(&K::Value, &R, &mut P),
     ) -> Result<R, Lost> {
         for _ in 0..ATTEMPTS {
-            let mut loaded = match loaded.take() {
-                Some(loaded) => loaded,
-                None => self.load(host, report)?,
+            let mut value = None;
+            let at = match stored.take() {
+                Some(stored) => self.read(stored, host, report, &mut value)?,
+                None => self.load(host, report, &mut value)?,
             };
-            let result = match decide(&mut loaded.value, report) {
+            let result = match decide(&mut value, report) {
                 Decision::Keep(result) => return Ok(result),
                 Decision::Store(result) => result,
             };
-            let Some(value) = &loaded.value else {
+            let Some(value) = &value else {
                 return Ok(result);
             };
-            match self.swap(value, &loaded.at, host) {
+            match self.swap(value, &at, host) {
                 Ok(written) => {
                     if written {
                         then(value, &result, report);

@@ -131,7 +131,6 @@ impl Listed<'_> {
         }
         let cell =
             shared::Cell { key: KEY, kind: ListKind, watch: &self.seen.watch, service: None };
-        let loaded = cell.read(stored, host, effects)?;
         let (mut rounds, mut added) = (0_u32, false);
         let decide = |list: &mut Option<Texts>, effects: &mut Effects| {
             rounds = rounds.saturating_add(1);
@@ -148,7 +147,7 @@ impl Listed<'_> {
             added = is_added;
             if added { Decision::Store(full) } else { Decision::Keep(full) }
         };
-        let full = cell.update_then(Some(loaded), host, effects, decide, |_, _, _| {})?;
+        let full = cell.update_then(Some(stored), host, effects, decide, |_, _, _| {})?;
         match new {
             _ if !added => {
                 self.seen.version.set(version.filter(|_| rounds == 1));
