@@ -1,6 +1,6 @@
 # The one command surface: CI runs these very commands. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup wasm image lint check test test-deep test-matrix built soak bench demo clean
+.PHONY: help setup wasm image lint check test test-deep test-matrix soak bench demo clean
 
 CARGO ?= cargo
 WASM_TARGET := wasm32-wasip1
@@ -17,7 +17,8 @@ ADD_COMPONENT_TARGET := $(call add_target,$(COMPONENT_TARGET))
 # The versions that the module is tried on: `make test` takes the newest, `make test-deep` the oldest.
 OLDEST_ENVOY := 1.36.4
 ENVOYS := $(OLDEST_ENVOY) 1.37.0 1.38.2 1.39.3 1.40.0
-on_envoy = echo "Envoy $(1)" && ENVOY= ENVOY_VERSION=$(1) $(CARGO) test --workspace --test envoy
+on_envoy = echo "Envoy $(1)" && export ENVOY= ENVOY_VERSION=$(1) && $(CARGO) test --workspace --test envoy \
+	&& $(CARGO) test --workspace --test release page:: -- --ignored
 
 # When make began, and the last line of what takes a while.
 BEGUN := $(shell date +%s)
@@ -56,15 +57,17 @@ check: wasm ## Tests core, filter and hosts, and plays the scenarios in virtual 
 	$(told)
 
 test: ## Runs all that a change can break, real Envoy included
-	@# Side by side: each has stretches in which it keeps but one core busy.
-	@$(MAKE) --no-print-directory -j2 wasm built
+	@$(ADD_TARGET)
+	@$(ADD_COMPONENT_TARGET)
+	@# Modules and tests side by side: each has stretches in which it keeps but one core busy. Who builds the
+	@# modules is built first, or it would wait for cargo to have built the tests.
+	@$(CARGO) build --quiet --workspace --bin artifacts
+	@$${CARGO_TARGET_DIR:-target}/debug/artifacts & modules=$$!; $(CARGO) test --workspace --no-run; \
+		built=$$?; wait $$modules && exit $$built
 	$(CARGO) test --workspace
 	$(told)
 
-built: setup
-	$(CARGO) test --workspace --no-run
-
-test-deep: wasm setup ## Runs what takes long or takes tools: seeded bugs, a million requests, Prometheus, a registry, a browser, the oldest Envoy
+test-deep: wasm ## Runs what takes long or takes tools: seeded bugs, a million requests, Prometheus, a registry, a browser, the oldest Envoy
 	$(CARGO) test --workspace --test release --test world -- --ignored
 	@$(call on_envoy,$(OLDEST_ENVOY))
 	$(told)

@@ -135,11 +135,11 @@ async fn a_class_of_calls_cannot_take_the_permits_of_the_others() -> Result<()> 
     service.set_mode(Mode::Hang);
     let batch = Load::start(CLIENTS, &edge.url("/payment-service/batch"));
     until_in_flight(&edge, 3).await?;
-    let rejected = batch.until("batch calls are rejected", |tally| tally.all() > 1_000).await?;
+    let rejected = batch.until_all(1_001).await?;
     assert_eq!(rejected.count(|answer| answer.status == "503"), rejected.all(), "{rejected}");
     let others = Load::start(CLIENTS, &edge.url(PATH));
     until_in_flight(&edge, PLACES).await?;
-    others.until("others are rejected", |tally| tally.all() > 1_000).await?;
+    others.until_all(1_001).await?;
     assert_eq!((service.in_flight(), service.max_in_flight()), (PLACES, PLACES));
     drop((batch, others));
     until_in_flight(&edge, 0).await?;

@@ -73,9 +73,9 @@ async fn counters_at_rest_are_what_service_fallback_and_clients_counted_themselv
         service.set_mode(Mode::Hang);
         leaving.spawn(leave(edge.address, service.clone(), leavers.clone()));
     }
-    items.until(&format!("{ITEMS} items"), |tally| tally.all() >= ITEMS).await?;
+    items.until_all(ITEMS).await?;
     let items = items.stop().await;
-    payments.until(&format!("{PAYMENTS} payments"), |tally| tally.all() >= PAYMENTS).await?;
+    payments.until_all(PAYMENTS).await?;
     let payments = payments.stop().await;
     // Those under way end first: none of them is broken off at an unknown moment.
     leavers.enough.store(true, Ordering::SeqCst);

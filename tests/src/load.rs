@@ -135,8 +135,18 @@ impl Load {
 
     /// Waits for so many answers more.
     pub async fn until_more(&self, answers: u64) -> Result<Tally> {
-        let wanted = self.tally().all() + answers;
-        self.until(&format!("{wanted} answers"), |tally| tally.all() >= wanted).await
+        self.until_all(self.tally().all() + answers).await
+    }
+
+    /// Waits for so many answers in all, as long as any come: a slow machine takes its time.
+    pub async fn until_all(&self, answers: u64) -> Result<Tally> {
+        loop {
+            let tally = self.tally();
+            if tally.all() >= answers {
+                return Ok(tally);
+            }
+            self.until("one more answer", |more| more.all() > tally.all()).await?;
+        }
     }
 
     /// Lets the requests under way end, and begins no more.

@@ -216,7 +216,7 @@ impl Head {
     }
 }
 
-/// A period that nobody gets to is no period: the next one could not be told from it.
+/// A period that nobody gets to is no period: the next one would have the same number.
 const fn generation_of(number: u64) -> Result<Generation, DecodeError> {
     const LATEST: u64 = u64::MAX >> 1;
     match number {

@@ -30,7 +30,7 @@ impl Guest for Component {
             tick_period: convert::duration(worker.filter.tick_period()),
             services: worker.filter.names().collect(),
             metrics,
-            effects: with_instance(|instance| instance.tell(worker.effects(effects))),
+            effects: with_instance(|instance| instance.with_pending(worker.effects(effects))),
         };
         with_instance(|instance| instance.replace(worker));
         Ok(configured)
@@ -43,7 +43,7 @@ impl Guest for Component {
     fn request_body(call: CallId, piece: Vec<u8>, end_of_stream: bool) {
         with_instance(|instance| {
             if let Some(call) = instance.calls.get_mut(&call) {
-                call.tells_body = true;
+                call.has_body = true;
                 let Call { worker, exchange, .. } = call;
                 let mut effects = Effects::default();
                 let len = piece.len();
@@ -51,7 +51,7 @@ impl Guest for Component {
                 if end_of_stream {
                     worker.filter.on_request_end(exchange, &Facts::default(), &mut effects);
                 }
-                instance.untold.push(worker.effects(effects));
+                instance.pending.push(worker.effects(effects));
             }
         });
     }
@@ -59,9 +59,9 @@ impl Guest for Component {
     fn response(call: CallId, head: ResponseHead) -> Judgement {
         let ResponseHead { status, fields, origin, cluster, end_of_stream } = head;
         let judged = with_instance(|instance| {
-            let tells_body = instance.calls.get_mut(&call)?.begin_answer();
+            let has_body = instance.calls.get_mut(&call)?.begin_answer();
             instance.carry_on(call, |filter, exchange, known, effects| {
-                if !tells_body {
+                if !has_body {
                     filter.on_request_end(exchange, &Facts::default(), effects);
                 }
                 let facts = Facts {
@@ -99,7 +99,7 @@ impl Guest for Component {
                 let bytes = || Some(piece);
                 let piece = Piece { len, end_of_stream, bytes, put: |_: &[u8]| {} };
                 worker.filter.on_response_body(exchange, piece, &facts, &mut effects);
-                instance.untold.push(worker.effects(effects));
+                instance.pending.push(worker.effects(effects));
             }
         });
     }
@@ -139,7 +139,7 @@ impl Guest for Component {
             let mut effects = Effects::default();
             let facts = Facts::default();
             worker.filter.on_callout_answer(pending, &answer, &facts, &mut effects);
-            Some(instance.tell(worker.effects(effects)))
+            Some(instance.with_pending(worker.effects(effects)))
         });
         done.unwrap_or_else(nothing)
     }
@@ -162,9 +162,9 @@ impl Guest for Component {
                 worker.filter.apply_command(&service, command, &Facts::default(), &mut effects);
             let effects = worker.effects(effects);
             match applied {
-                Ok(()) => Ok(instance.tell(effects)),
+                Ok(()) => Ok(instance.with_pending(effects)),
                 Err(error) => {
-                    instance.untold.push(effects);
+                    instance.pending.push(effects);
                     Err(convert::command_error(error))
                 }
             }
@@ -188,11 +188,11 @@ fn request(instance: &mut Instance, head: &RequestHead) -> Admission {
     let filter = &worker.filter;
     let RequestVerdict { remove, action } =
         filter.on_request(&mut exchange, headers, end_of_stream, &facts, &mut effects);
-    let effects = instance.tell(worker.effects(effects));
+    let effects = instance.with_pending(worker.effects(effects));
     let call = worker.filter.wants_response(&exchange).then(|| {
         let number = instance.next_number();
-        let (tells_body, answered, fields) = (false, false, Vec::new());
-        let call = Call { worker, exchange, tells_body, answered, fields };
+        let (has_body, answered, fields) = (false, false, Vec::new());
+        let call = Call { worker, exchange, has_body, answered, fields };
         instance.calls.insert(number, call);
         number
     });
@@ -219,7 +219,7 @@ fn tick(instance: &mut Instance) -> Ticked {
         done.metrics.extend(metrics);
         done.lines.extend(lines);
     }
-    Ticked { errands, effects: instance.tell(done) }
+    Ticked { errands, effects: instance.with_pending(done) }
 }
 
 fn end(call: CallId, origin: impl FnOnce(bool) -> Origin, trailers: &[Field]) -> Done {
@@ -229,7 +229,7 @@ fn end(call: CallId, origin: impl FnOnce(bool) -> Origin, trailers: &[Field]) ->
         let facts =
             Facts { origin: origin(answered), fields: &fields, trailers, ..Facts::default() };
         worker.filter.on_stream_end(&mut exchange, &facts, &mut effects);
-        Some(instance.tell(worker.effects(effects)))
+        Some(instance.with_pending(worker.effects(effects)))
     });
     done.unwrap_or_else(nothing)
 }
@@ -249,16 +249,16 @@ impl Instance {
         if !filter.wants_response(&call.exchange) {
             self.calls.remove(&number);
         }
-        Some((result, self.tell(done)))
+        Some((result, self.with_pending(done)))
     }
 }
 
 impl Call {
-    /// The head of an answer is there: whether something was told of the request's body. If not, all
+    /// The head of an answer is there: whether anything of the request's body was reported. If not, all
     /// of it has come.
     const fn begin_answer(&mut self) -> bool {
         self.answered = true;
-        self.tells_body
+        self.has_body
     }
 }
 

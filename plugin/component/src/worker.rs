@@ -14,15 +14,15 @@ use crate::facts::Facts;
 #[derive(Debug)]
 pub(crate) struct Worker {
     pub(crate) filter: Filter,
-    /// How many services' metrics the host was told to define.
-    told: Cell<usize>,
+    /// How many services' metrics the host has defined.
+    defined: Cell<usize>,
 }
 
 impl Worker {
     /// Puts a configuration to work.
     pub(crate) fn new(config: Config, effects: &mut Effects) -> Self {
         let filter = Filter::new(config, &Facts::default(), effects);
-        Self { filter, told: Cell::new(0) }
+        Self { filter, defined: Cell::new(0) }
     }
 
     /// The metrics of no service.
@@ -30,12 +30,12 @@ impl Worker {
         Metric::of_module().map(|metric| self.metric(metric)).collect()
     }
 
-    /// Those of the services that the host was not told of.
+    /// Those of the services that the host has not defined yet.
     pub(crate) fn take_defined(&self) -> Vec<wit::Metric> {
         let mut defined = Vec::new();
-        while self.filter.series_name(self.told.get()).is_some() {
-            let number = self.told.get();
-            self.told.set(number.saturating_add(1));
+        while self.filter.series_name(self.defined.get()).is_some() {
+            let number = self.defined.get();
+            self.defined.set(number.saturating_add(1));
             // The gauge of a record's version is asked for, never set, and here there is none.
             let shown = Metric::of_service(number)
                 .filter(|it| !matches!(it, Metric::Of(_, ServiceMetric::RecordVersion)));
@@ -76,7 +76,7 @@ pub(crate) struct Call {
     pub(crate) worker: Rc<Worker>,
     pub(crate) exchange: Exchange,
     /// Whether the host tells of the request's body.
-    pub(crate) tells_body: bool,
+    pub(crate) has_body: bool,
     /// Whether the head of an answer has come.
     pub(crate) answered: bool,
     /// The headers of the answer, once they have come: its end may be judged by them.
@@ -99,9 +99,8 @@ pub(crate) struct Instance {
     replaced: Vec<Rc<Worker>>,
     pub(crate) calls: BTreeMap<u64, Call>,
     pub(crate) errands: BTreeMap<u64, UnderWay>,
-    /// What is to be done and could not be told yet: who takes a piece of a body is told nothing, and
-    /// who is told of an error is told nothing else.
-    pub(crate) untold: Vec<wit::Effects>,
+    /// What is to be done and was not returned yet: pieces of a body and errors return no effects.
+    pub(crate) pending: Vec<wit::Effects>,
     last_number: u64,
 }
 
@@ -112,15 +111,15 @@ impl Instance {
             replaced: Vec::new(),
             calls: BTreeMap::new(),
             errands: BTreeMap::new(),
-            untold: Vec::new(),
+            pending: Vec::new(),
             last_number: 0,
         }
     }
 
-    /// What is to be done now, after all that could not be told before.
-    pub(crate) fn tell(&mut self, now: wit::Effects) -> wit::Effects {
+    /// What is to be done now, after all that was not returned before.
+    pub(crate) fn with_pending(&mut self, now: wit::Effects) -> wit::Effects {
         let mut all = wit::Effects { defined: Vec::new(), metrics: Vec::new(), lines: Vec::new() };
-        for wit::Effects { defined, metrics, lines } in self.untold.drain(..).chain([now]) {
+        for wit::Effects { defined, metrics, lines } in self.pending.drain(..).chain([now]) {
             all.defined.extend(defined);
             all.metrics.extend(metrics);
             all.lines.extend(lines);

@@ -155,21 +155,21 @@ fn route(
         Resource::Events => events(host),
         Resource::Health(None) => health::of_all(services, host, effects),
         Resource::Health(Some(name)) => {
-            match decoded(name).and_then(|name| services.record_of(&name)) {
+            match decoded(name).and_then(|name| services.named(&name)) {
                 None => unknown(),
-                Some(record) => health::of(&record, host, effects),
+                Some(handle) => health::of(&handle, host, effects),
             }
         }
         Resource::Services => all_services(services, host, effects),
         Resource::Service(name) | Resource::Command(name, _) => {
-            let record = decoded(name).and_then(|name| services.record_of(&name));
-            match (record, resource) {
+            let handle = decoded(name).and_then(|name| services.named(&name));
+            match (handle, resource) {
                 (None, _) => unknown(),
-                (Some(record), Resource::Command(_, command)) => {
-                    apply(&record, command, host, effects)
+                (Some(handle), Resource::Command(_, command)) => {
+                    apply(&handle, command, host, effects)
                 }
-                (Some(record), _) => match record.load(host, effects) {
-                    Ok(breaker) => show(&record, &breaker, host),
+                (Some(handle), _) => match handle.load(host, effects) {
+                    Ok(breaker) => show(&handle, &breaker, host),
                     Err(Lost::Gone) => unknown(),
                     Err(_) => unreadable(),
                 },
@@ -199,8 +199,8 @@ fn decoded(segment: &[u8]) -> Option<String> {
 
 fn all_services(services: &Services, host: &impl Host, effects: &mut Effects) -> Reply {
     let now = host.now();
-    let views = services.records().filter_map(|record| match record.load(host, effects) {
-        Ok(breaker) => Some(view(&record, &breaker, now, host).map_err(Lost::from)),
+    let views = services.handles().filter_map(|handle| match handle.load(host, effects) {
+        Ok(breaker) => Some(view(&handle, &breaker, now, host).map_err(Lost::from)),
         Err(Lost::Gone) => None,
         Err(unread) => Some(Err(unread)),
     });
@@ -213,36 +213,36 @@ fn all_services(services: &Services, host: &impl Host, effects: &mut Effects) ->
     }
 }
 
-fn show(record: &ServiceHandle<'_>, breaker: &Breaker, host: &impl Host) -> Reply {
-    match view(record, breaker, host.now(), host) {
+fn show(handle: &ServiceHandle<'_>, breaker: &Breaker, host: &impl Host) -> Reply {
+    match view(handle, breaker, host.now(), host) {
         Ok(view) => Reply::json(200, &view),
         Err(_) => unreadable(),
     }
 }
 
 fn view(
-    record: &ServiceHandle<'_>,
+    handle: &ServiceHandle<'_>,
     breaker: &Breaker,
     now: Now,
     host: &impl Host,
 ) -> Result<View, StoreFault> {
-    let in_flight = record.permits().map(|permits| permits.in_flight(host)).transpose()?;
-    let status = ServiceStatus::of(record, breaker, in_flight, now);
+    let in_flight = handle.permits().map(|permits| permits.in_flight(host)).transpose()?;
+    let status = ServiceStatus::of(handle, breaker, in_flight, now);
     // What is counted together with others' calls is not shown as its own.
-    let series = record.instance.is_told_apart().then_some(record.number);
-    let unknown = clusters::unknown_clusters(record.service, host)?;
+    let series = handle.instance.is_told_apart().then_some(handle.number);
+    let unknown = clusters::unknown_clusters(handle.service, host)?;
     Ok(View::of(status, &unknown, series, host))
 }
 
 /// Applies a command, and shows what has become of the breaker.
 fn apply(
-    record: &ServiceHandle<'_>,
+    handle: &ServiceHandle<'_>,
     command: Command,
     host: &impl Host,
     effects: &mut Effects,
 ) -> Reply {
-    match command::apply(record, command, host, effects) {
-        Ok(breaker) => show(record, &breaker, host),
+    match command::apply(handle, command, host, effects) {
+        Ok(breaker) => show(handle, &breaker, host),
         Err(CommandError::Unknown) => unknown(),
         Err(CommandError::Unwritten) => {
             error(503, "the shared state could not be written, and is as it was: try again")

@@ -7,7 +7,7 @@
 //! own limit.
 //!
 //! What has ended stays with its exchange, and is counted by a [`Claim`]. What has not may have to
-//! go, so it lies here, and its exchange has a [`Ticket`] for it, which may come to nothing: where
+//! go, so it lies here, and its exchange has a [`PendingCopy`] for it, which may come to nothing: where
 //! room is needed, requests that have not ended go first, the oldest before all others, and then
 //! answers that have not. So who sends what never ends makes room for everybody else. An answer
 //! that has ended lies in the shared store, which has a bound of its own.
@@ -117,7 +117,7 @@ impl Head {
     }
 
     /// Who came first goes first, but any request before any answer.
-    const fn place(&self, number: u64) -> Place {
+    const fn order(&self, number: u64) -> Order {
         match self {
             Self::Request(_) => number,
             Self::Answer(_) => number | ANSWERS,
@@ -125,10 +125,10 @@ impl Head {
     }
 }
 
-type Place = u64;
+type Order = u64;
 
-/// The first place of an answer. No worker lives to see as many requests.
-const ANSWERS: Place = 1 << 63;
+/// The first of answers. No worker lives to see as many requests.
+const ANSWERS: Order = 1 << 63;
 
 #[derive(Debug)]
 struct Growing {
@@ -140,17 +140,17 @@ struct Growing {
 
 /// Copies that have not ended, in the order in which they go.
 struct Table {
-    copies: BTreeMap<Place, Growing>,
+    copies: BTreeMap<Order, Growing>,
     last: u64,
 }
 
-/// The place of a copy that has not ended. It may have gone.
+/// A copy that has not ended. It may have been evicted.
 #[derive(Debug)]
-pub(crate) struct Ticket(Place);
+pub(crate) struct PendingCopy(Order);
 
 /// A copy that has ended.
 #[derive(Debug)]
-pub(crate) struct Settled {
+pub(crate) struct FinishedCopy {
     pub(crate) head: Head,
     pub(crate) body: Body,
     pub(crate) claim: Claim,
@@ -166,24 +166,24 @@ pub(crate) enum Taken {
     Withheld,
 }
 
-impl Ticket {
+impl PendingCopy {
     /// Begins a copy. `None`: there is no room for its head.
     #[inline(never)]
     pub(crate) fn begin(head: Head, limit: usize) -> Option<Self> {
         let counted = head.size().saturating_add(PLACE);
-        let ticket = with_table(|table| {
+        let copy = with_table(|table| {
             table.last = table.last.wrapping_add(1);
-            let place = head.place(table.last);
-            table.make_room(counted, limit, Some(place)).then(|| {
-                table.copies.insert(place, Growing { head, body: Body::default(), counted });
+            let order = head.order(table.last);
+            table.make_room(counted, limit, Some(order)).then(|| {
+                table.copies.insert(order, Growing { head, body: Body::default(), counted });
                 Sums::grow(counted);
-                Self(place)
+                Self(order)
             })
         });
-        if ticket.is_none() {
+        if copy.is_none() {
             skipped(SkipReason::Limit);
         }
-        ticket
+        copy
     }
 
     /// Takes a piece of the body, `len` bytes long, which is asked for only if there is room.
@@ -219,15 +219,15 @@ impl Ticket {
         taken.map_or(Taken::NoRoom, |()| Taken::Yes)
     }
 
-    /// It has ended. `None`: it had to go.
-    pub(crate) fn settle(self) -> Option<Settled> {
+    /// It has ended. `None`: it was evicted.
+    pub(crate) fn finish(self) -> Option<FinishedCopy> {
         let Growing { head, body, counted } = with_table(|table| table.remove(self.0))?;
         Sums::change(|sums| sums.all = sums.all.saturating_add(counted));
-        Some(Settled { head, body, claim: Claim(counted) })
+        Some(FinishedCopy { head, body, claim: Claim(counted) })
     }
 }
 
-impl Drop for Ticket {
+impl Drop for PendingCopy {
     fn drop(&mut self) {
         drop(with_table(|table| table.remove(self.0)));
     }
@@ -238,8 +238,8 @@ impl Table {
         Self { copies: BTreeMap::new(), last: 0 }
     }
 
-    fn remove(&mut self, place: Place) -> Option<Growing> {
-        let copy = self.copies.remove(&place)?;
+    fn remove(&mut self, order: Order) -> Option<Growing> {
+        let copy = self.copies.remove(&order)?;
         Sums::change(|sums| {
             sums.all = sums.all.saturating_sub(copy.counted);
             sums.growing = sums.growing.saturating_sub(copy.counted);
@@ -249,14 +249,14 @@ impl Table {
 
     /// Makes room for so many bytes, if need be. Who has not ended itself takes it from those
     /// alone that go before.
-    fn make_room(&mut self, bytes: usize, limit: usize, asking: Option<Place>) -> bool {
+    fn make_room(&mut self, bytes: usize, limit: usize, asking: Option<Order>) -> bool {
         while !Sums::get().leave(bytes, limit) {
             // In vain if even all of it were not enough.
             let Sums { all, growing } = Sums::get();
             if all.saturating_sub(growing).saturating_add(bytes) > limit {
                 return false;
             }
-            let first = self.copies.first_key_value().map(|(place, _)| *place);
+            let first = self.copies.first_key_value().map(|(order, _)| *order);
             match first {
                 Some(first) if asking.is_none_or(|asking| first < asking) => {
                     drop(self.remove(first));

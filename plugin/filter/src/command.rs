@@ -31,28 +31,28 @@ impl Services {
         host: &impl Host,
         effects: &mut Effects,
     ) -> Result<(), CommandError> {
-        let record = self.record_of(service).ok_or(CommandError::Unknown)?;
-        apply(&record, command, host, effects)?;
+        let handle = self.named(service).ok_or(CommandError::Unknown)?;
+        apply(&handle, command, host, effects)?;
         Ok(())
     }
 }
 
 /// Applies a command: the breaker as it is then.
 pub(crate) fn apply(
-    record: &ServiceHandle<'_>,
+    handle: &ServiceHandle<'_>,
     command: Command,
     host: &impl Host,
     effects: &mut Effects,
 ) -> Result<Breaker, CommandError> {
-    let applied = record.update(host, effects, |breaker| {
-        let transition = breaker.apply(&record.service.policy, command);
+    let applied = handle.update(host, effects, |breaker| {
+        let transition = breaker.apply(&handle.service.policy, command);
         Update::Changed(breaker.clone(), transition)
     });
     let breaker = applied.map_err(|lost| match lost {
         Lost::Gone => CommandError::Unknown,
         Lost::Race | Lost::Store | Lost::Newer => CommandError::Unwritten,
     })?;
-    let name = &record.instance.name;
+    let name = &handle.instance.name;
     effects.info(format!("service={name} event=steered command={}", command.name()));
     Ok(breaker)
 }

@@ -189,7 +189,6 @@ impl Filter {
     }
 
     /// No answer to a call has ever come, and one is overdue.
-    #[expect(clippy::unused_self, reason = "it is of this configuration's log")]
     pub fn on_callouts_unanswered(&self, effects: &mut Effects) {
         Callbacks::on_callouts_unanswered(effects);
     }

@@ -296,11 +296,12 @@ impl<'a> Iterator for Iter<'a> {
     type Item = (&'a [u8], &'a [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let (name, lengths) = take_number(self.lengths)?;
-        let (value, lengths) = take_number(lengths)?;
+        // Both lengths by one look.
+        let (pair, lengths) = self.lengths.split_first_chunk()?;
+        let pair = u64::from_le_bytes(*pair);
         self.lengths = lengths;
-        let (name, data) = take_string(self.data, name)?;
-        let (value, data) = take_string(data, value)?;
+        let (name, data) = take_string(self.data, pair as u32)?;
+        let (value, data) = take_string(data, (pair >> 32) as u32)?;
         self.data = data;
         Some((name, value))
     }

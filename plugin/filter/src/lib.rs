@@ -6,14 +6,13 @@
 //! * a **verdict**, what becomes of the request or the answer;
 //! * [`Effects`], metrics and log lines.
 //!
-//! What a method asks in between goes through [`Host`], five questions: the shared store, the
-//! clocks, and what the proxy knows of the stream at hand.
+//! What a method asks in between goes through [`Host`]: the [`Store`] that all workers share, the
+//! [`Clock`], the [gauges](VersionGauge) of what is stored, and the [`Stream`] at hand.
 //!
-//! The breaker's own rules are in the crate `breaker`; this one decides which breaker a request
-//! belongs to, what an answer says of the service ([`mod@response`]), how all
-//! workers agree on one record ([`mod@store`]), who answers while a breaker is open
-//! ([`mod@response`], [`mod@exchange`]), which calls the timer makes ([`mod@timer`]), and what is told of
-//! what has happened ([`mod@events`]).
+//! The breaker's own rules are in the crate `breaker`, and what is configured in `config`. Here each
+//! feature has a room: the call ([`mod@request`], [`mod@response`], [`mod@exchange`]), the records that
+//! all workers agree on ([`mod@store`]), health checks ([`mod@health`]), bulkheads, stale answers, dynamic
+//! services, events, notifications, the admin API. [`Filter`] is composed of them, and no room imports it.
 
 #![forbid(unsafe_code)]
 #![deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]

@@ -43,12 +43,12 @@ impl Services {
             unknown_clusters: UnknownClusters::default(),
             config,
         };
-        for record in services.records() {
-            define(record.number, &record.instance.name, host);
+        for handle in services.handles() {
+            define(handle.number, &handle.instance.name, host);
         }
         services.client_named().for_each(|named| named.define_shared(host));
-        for record in services.records() {
-            record.ensure(host, effects);
+        for handle in services.handles() {
+            handle.ensure(host, effects);
         }
         services.listed().learn(host, effects);
         services.client_named().for_each(|named| named.take_over(host, effects));
@@ -122,19 +122,19 @@ impl Services {
         self.unknown_clusters.note(cluster, &self.config.services, host, effects);
     }
 
-    /// The records of all breakers there are now.
-    pub(crate) fn records(&self) -> impl Iterator<Item = ServiceHandle<'_>> {
-        self.instances.all().filter_map(|instance| self.record_with(instance))
+    /// The handles of all services there are now.
+    pub(crate) fn handles(&self) -> impl Iterator<Item = ServiceHandle<'_>> {
+        self.instances.all().filter_map(|instance| self.handle_of(instance))
     }
 
-    /// The record of a breaker; `None`: its name has made room.
+    /// The handle of a service; `None`: it was evicted.
     #[inline(always)]
-    pub(crate) fn record(&self, number: Number) -> Option<ServiceHandle<'_>> {
-        self.record_with(self.instances.get(number)?)
+    pub(crate) fn handle(&self, number: Number) -> Option<ServiceHandle<'_>> {
+        self.handle_of(self.instances.get(number)?)
     }
 
     #[inline(always)]
-    pub(crate) fn record_with<'a>(&'a self, instance: Shown<'a>) -> Option<ServiceHandle<'a>> {
+    pub(crate) fn handle_of<'a>(&'a self, instance: Shown<'a>) -> Option<ServiceHandle<'a>> {
         ServiceHandle::of(&self.config.services, instance)
     }
 
@@ -150,8 +150,8 @@ impl Services {
         }
     }
 
-    /// The record of the breaker of this name.
-    pub(crate) fn record_of(&self, name: &str) -> Option<ServiceHandle<'_>> {
-        self.record(self.instances.named(name)?)
+    /// The handle of the service of this name.
+    pub(crate) fn named(&self, name: &str) -> Option<ServiceHandle<'_>> {
+        self.handle(self.instances.named(name)?)
     }
 }

@@ -38,12 +38,12 @@ pub struct ServiceStatus {
 
 impl ServiceStatus {
     pub(crate) fn of(
-        record: &ServiceHandle<'_>,
+        handle: &ServiceHandle<'_>,
         breaker: &Breaker,
         in_flight: Option<u32>,
         now: Now,
     ) -> Self {
-        let ServiceHandle { instance, service, .. } = record;
+        let ServiceHandle { instance, service, .. } = handle;
         let status = breaker.status(service.policy.mode);
         Self {
             service_name: instance.name.clone(),
@@ -71,12 +71,12 @@ impl Services {
     /// If the store cannot be read.
     pub(crate) fn status(&self, host: &impl Host) -> Result<Vec<ServiceStatus>, StoreFault> {
         let now = host.now();
-        let status = self.records().map(|record| {
-            let Some(breaker) = record.record().peek(host)? else {
+        let status = self.handles().map(|handle| {
+            let Some(breaker) = handle.record().peek(host)? else {
                 return Ok(None);
             };
-            let in_flight = record.permits().map(|permits| permits.in_flight(host)).transpose()?;
-            Ok(Some(ServiceStatus::of(&record, &breaker, in_flight, now)))
+            let in_flight = handle.permits().map(|permits| permits.in_flight(host)).transpose()?;
+            Ok(Some(ServiceStatus::of(&handle, &breaker, in_flight, now)))
         });
         status.filter_map(Result::transpose).collect()
     }

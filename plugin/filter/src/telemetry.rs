@@ -24,52 +24,40 @@ metrics! {
         /// share of the latest calls that failed, in whole percent, the fraction cut off; 0 without
         /// a rule about rates
         Gauge FailureRate = "failure_rate",
-        /// share of them that was slow, likewise
+        /// share of the latest calls that were slow, likewise
         Gauge SlowCallRate = "slow_call_rate",
-        /// calls that have a place, over all workers; 0 without a bulkhead
+        /// calls that hold a bulkhead permit, over all workers; 0 without a bulkhead
         Gauge InFlight = "in_flight",
         /// for the filter's own use: which version of the record is stored, and whether it is about to be
         /// written
         Gauge RecordVersion = "record_version",
-        /// admitted calls: `success`, `failure`, `ignored` (says nothing about the service), `aborted`
-        /// (the client went away, or can be why the call ended as it did:
-        /// [classify](configuration.md#classify))
+        /// admitted calls, by [outcome](#outcomes-and-reasons)
         Counter Calls(outcome: Outcome) = "calls_total",
         /// admitted calls that were slow by the configured duration, whatever became of them
         Counter SlowCalls = "slow_calls_total",
-        /// diverted calls: `open`, `half_open` (no place left, or the next trial has to wait), `ramp` (it
-        /// has just closed), `forced_open`, `bulkhead` (no place, or none any more when the request was
-        /// complete at last); where the mode is `metrics_only`, calls that would have been diverted
+        /// diverted calls, by [reason](#outcomes-and-reasons); in the mode `metrics_only`, calls
+        /// that would have been diverted
         Counter NotPermitted(reason: DivertReason) = "not_permitted_total",
-        /// what stood in for the service: `cluster` (diverted calls that were sent there, whoever
-        /// answered), `replay` (failed calls, sent again and answered), `stale`, `response`
+        /// answers in the service's stead, by [kind](#outcomes-and-reasons)
         Counter Fallback(kind: FallbackKind) = "fallback_total",
-        /// `to`: `open`, `half_open`, `closed`, `forced_open`, `disabled`, `metrics_only`; reasons below
+        /// transitions. `to`: `open`, `half_open`, `closed`, `forced_open`, `disabled`,
+        /// `metrics_only`; reasons below
         Counter Transitions(to: StateName, reason: Reason) = "transitions_total",
         /// `healthy`, `unhealthy`; each attempt counts
         Counter HealthChecks(result: CheckResult) = "health_checks_total",
     }
     /// A metric of no service.
     ModuleMetric {
-        /// shared-state updates given up
+        /// updates of shared state that were given up
         Counter LostUpdates = "lost_updates_total",
-        /// [notifications](#events): `delivered`, `failed` (not taken, however often it was tried),
-        /// `dropped` (overwritten before it was posted)
+        /// [notifications](#events), by [result](#outcomes-and-reasons)
         Counter Notifications(result: NotificationResult) = "notifications_total",
-        /// [copies](configuration.md#limits) of requests or answers that were not made, or not to their
-        /// end, and answers that could not wait for their place in a failed one: `limit` (there was no
-        /// room), `evicted` (it had not ended, and made room for others)
+        /// [copies](configuration.md#limits) that were not made, or not to their end, by
+        /// [reason](#outcomes-and-reasons)
         Counter CopiesSkipped(reason: SkipReason) = "copies_skipped_total",
-        /// records taken as absent
+        /// records that could not be read, and were taken as absent
         Counter UnreadableRecords = "unreadable_records_total",
-        /// calls the breaker could not look after: `store` (shared state could not be used, or is a
-        /// newer module's), `fallback_route` (no route took a diverted call to the fallback),
-        /// `client_header` (the cluster could not be told, since the client had sent
-        /// `x-circuit-breaker-cluster`), `unnamed` (a [made name](configuration.md#names-that-are-made)
-        /// lacks a part), `max_services` (one of `{cluster}` or `{route}` would be one too many),
-        /// `unknown_cluster` (the proxy does not have a configured `fallback.cluster`,
-        /// `health_check.cluster` or `notify.cluster`: each call, check and notification that was to go
-        /// there)
+        /// calls that the breaker could not protect, by [reason](#outcomes-and-reasons)
         Counter Unprotected(reason: Unprotected) = "unprotected_total",
     }
 }

@@ -75,28 +75,28 @@ impl Services {
         self.listed().learn(host, effects);
         self.learn_client_named(host, effects);
         let mut callouts = Vec::new();
-        for record in self.records() {
-            record.instance.unwritten.write(host, effects);
-            record.sync(host, effects);
-            let Ok(breaker) = record.reload(host, effects) else {
-                if !self.forget_if_gone(&record, host, effects) {
+        for handle in self.handles() {
+            handle.instance.unwritten.write(host, effects);
+            handle.sync(host, effects);
+            let Ok(breaker) = handle.reload(host, effects) else {
+                if !self.forget_if_gone(&handle, host, effects) {
                     effects.count(ModuleMetric::LostUpdates);
                 }
                 continue;
             };
             // Whoever stored a record has set the gauges, but the last to set them need not be the
             // last to have stored. This is what makes them agree once all is at rest.
-            record.gauges(&breaker, host, effects);
-            if record.instance.succeeded.replace(false) {
-                write_success(&record, &breaker, host, effects);
+            handle.gauges(&breaker, host, effects);
+            if handle.instance.succeeded.replace(false) {
+                write_success(&handle, &breaker, host, effects);
             }
-            write_tally(&record, host, effects);
-            if let Some(permits) = record.permits() {
+            write_tally(&handle, host, effects);
+            if let Some(permits) = handle.permits() {
                 permits.renew(host, effects);
             }
-            bound_waits(&record, &breaker, host, effects);
-            let check = record.take_check(&breaker, host, effects);
-            let kind = |ticket| Kind::Check(record.instance.number, ticket);
+            bound_waits(&handle, &breaker, host, effects);
+            let check = handle.take_check(&breaker, host, effects);
+            let kind = |ticket| Kind::Check(handle.instance.number, ticket);
             callouts.extend(check.map(|(ticket, callout)| Callout { kind: kind(ticket), callout }));
         }
         let notify = self.config.notify.as_ref();
@@ -118,16 +118,16 @@ impl Services {
         let is_unknown = matches!(answer, CalloutAnswer::UnknownCluster);
         match pending.0 {
             Kind::Check(number, ticket) => {
-                let Some(record) = self.record(number) else {
+                let Some(handle) = self.handle(number) else {
                     return;
                 };
                 if !is_unknown {
-                    return record.finish_check(ticket, status, host, effects);
+                    return handle.finish_check(ticket, status, host, effects);
                 }
-                if let Some(probe) = &record.service.probe {
+                if let Some(probe) = &handle.service.probe {
                     self.on_unknown_cluster(&probe.cluster, host, effects);
                 }
-                record.skip_check(ticket, host, effects);
+                handle.skip_check(ticket, host, effects);
             }
             Kind::Notification(notification) => {
                 if let Some(notify) = self.config.notify.as_ref().filter(|_| is_unknown) {
@@ -142,17 +142,17 @@ impl Services {
 
 /// A success on the clean path is not written at once. Here it is, once for all workers.
 fn write_success(
-    record: &ServiceHandle<'_>,
+    handle: &ServiceHandle<'_>,
     seen: &Breaker,
     host: &impl Host,
     effects: &mut Effects,
 ) {
     let now = host.now().wall;
-    let last = seen.status(record.service.policy.mode).last_success.map_or(0, UnixTime::as_nanos);
+    let last = seen.status(handle.service.policy.mode).last_success.map_or(0, UnixTime::as_nanos);
     if now.as_nanos().saturating_sub(last) < SUCCESS_LAG_NANOS {
         return;
     }
-    let _ = record.update(host, effects, |breaker| {
+    let _ = handle.update(host, effects, |breaker| {
         breaker.note_success(now);
         Update::Changed((), None)
     });
@@ -160,7 +160,7 @@ fn write_success(
 
 /// Waits that are longer than any may be are cut short, though nobody calls.
 fn bound_waits(
-    record: &ServiceHandle<'_>,
+    handle: &ServiceHandle<'_>,
     seen: &Breaker,
     host: &impl Host,
     effects: &mut Effects,
@@ -169,14 +169,14 @@ fn bound_waits(
         // Its ramp is for calls alone.
         StateName::Closed => return,
         // Who looks whether a health check is due does the same.
-        StateName::Open if record.service.probe.is_some() => return,
+        StateName::Open if handle.service.probe.is_some() => return,
         _ => {}
     }
-    let policy = &record.service.policy;
+    let policy = &handle.service.policy;
     let mut bounded = seen.clone();
     bounded.bound(policy, host.now().monotonic);
     if bounded != *seen {
-        let _ = record.update(host, effects, |breaker| {
+        let _ = handle.update(host, effects, |breaker| {
             breaker.bound(policy, host.now().monotonic);
             Update::Changed((), None)
         });
@@ -184,19 +184,19 @@ fn bound_waits(
 }
 
 /// Good calls that this worker has kept to itself.
-fn write_tally(record: &ServiceHandle<'_>, host: &impl Host, effects: &mut Effects) {
-    let tally = record.instance.local.tally();
+fn write_tally(handle: &ServiceHandle<'_>, host: &impl Host, effects: &mut Effects) {
+    let tally = handle.instance.local.tally();
     if tally.is_empty() {
         return;
     }
-    let policy = &record.service.policy;
-    let written = record.update(host, effects, |breaker| {
+    let policy = &handle.service.policy;
+    let written = handle.update(host, effects, |breaker| {
         let now = host.now();
         breaker.merge(policy, &tally, now.monotonic);
         let transition = breaker.evaluate(policy, now, scrambled(now.monotonic.as_nanos()));
         Update::Changed(breaker.next_tally(&tally), transition)
     });
     if let Ok(next) = written {
-        record.instance.local.set_tally(next);
+        handle.instance.local.set_tally(next);
     }
 }

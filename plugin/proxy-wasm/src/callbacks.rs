@@ -25,7 +25,7 @@ extern "C" fn initialize() {
         // SAFETY: the linker makes it, and it is called once.
         unsafe { __wasm_call_ctors() };
     }
-    // There is no way to a panic that we know of. If there is one, it is told before the trap.
+    // There is no way to a panic that we know of. If there is one, it is logged before the trap.
     std::panic::set_hook(Box::new(|panic| host::log(LogLevel::Critical, &panic.to_string())));
 }
 

@@ -15,8 +15,8 @@ struct Contexts {
     /// The plugin's contexts that there are, which are few. `None`: not configured yet.
     roots: Vec<(u32, Option<Rc<Worker>>)>,
     streams: Streams,
-    /// Whether it was said that streams come to one that is not configured.
-    said: bool,
+    /// Whether it was logged that streams come to one that is not configured.
+    warned: bool,
     /// Empty, but while a callback is at work: what it wants done takes no memory anew.
     effects: Effects,
 }
@@ -29,7 +29,7 @@ pub(crate) enum Caller {
 
 impl Contexts {
     const fn new() -> Self {
-        Self { roots: Vec::new(), streams: Streams::new(), said: false, effects: Effects::new() }
+        Self { roots: Vec::new(), streams: Streams::new(), warned: false, effects: Effects::new() }
     }
 
     fn root_mut(&mut self, number: u32) -> Option<&mut Option<Rc<Worker>>> {
@@ -88,10 +88,10 @@ fn worker(root: u32) -> Option<Rc<Worker>> {
 
 /// A stream begins. Without a configuration there is nothing to do for it.
 pub(crate) fn begin_stream(stream: u32, root: u32) {
-    with_contexts(|Contexts { roots, streams, said, .. }| {
+    with_contexts(|Contexts { roots, streams, warned, .. }| {
         match roots.iter().find(|(number, _)| *number == root) {
             Some((_, Some(worker))) => streams.begin(stream, worker),
-            _ => complain_once(said),
+            _ => warn_once(warned),
         }
     });
 }
@@ -99,8 +99,8 @@ pub(crate) fn begin_stream(stream: u32, root: u32) {
 /// Streams come to a context that was never configured: its configuration was refused, or is
 /// withheld.
 #[cold]
-fn complain_once(said: &mut bool) {
-    if !std::mem::replace(said, true) {
+fn warn_once(warned: &mut bool) {
+    if !std::mem::replace(warned, true) {
         host::log(
             LogLevel::Error,
             "edge-breaker event=callback_missing callback=proxy_on_configure problem=\"no \

@@ -23,13 +23,13 @@ pub(crate) struct Streams {
     len: usize,
     /// Whether any has ended.
     ended: bool,
-    /// Whether it was said that none does.
-    said: bool,
+    /// Whether it was logged that none does.
+    warned: bool,
 }
 
 impl Streams {
     pub(crate) const fn new() -> Self {
-        Self { places: Vec::new(), len: 0, ended: false, said: false }
+        Self { places: Vec::new(), len: 0, ended: false, warned: false }
     }
 
     /// Adds a stream, in place of one with the same number. It is left alone if there is no room.
@@ -104,7 +104,7 @@ impl Streams {
     #[cold]
     fn grow(&mut self) -> bool {
         if self.places.len() >= MOST_UNENDED && !self.ended {
-            self.complain_once();
+            self.warn_once();
             return false;
         }
         let len = self.places.len().saturating_mul(2).max(FEWEST);
@@ -118,8 +118,8 @@ impl Streams {
         true
     }
 
-    fn complain_once(&mut self) {
-        if !mem::replace(&mut self.said, true) {
+    fn warn_once(&mut self) {
+        if !mem::replace(&mut self.warned, true) {
             let streams = self.len;
             let line = format!(
                 "edge-breaker event=callback_missing callback=proxy_on_delete problem=\"{streams} \

@@ -116,11 +116,12 @@ impl Breaker {
         }
     }
 
-    /// Admits or diverts a call. The wait of an open breaker without a health check ends here:
-    /// the first call after it is the first trial. `complete` says that there is no more of its
-    /// request to come: a trial whose request is not is to [say when it is](Self::complete), or it
-    /// loses its place within a second. `random` is uniform and tells which calls are diverted while
-    /// the service gets its traffic back.
+    /// Admits or diverts a call. An open breaker without a health check whose wait is over becomes
+    /// half-open here, and the call is its first trial.
+    ///
+    /// `complete`: all of the request has come. A trial whose request has not is to
+    /// [say when it has](Self::complete), within a second, or it loses its slot. `random` is
+    /// uniform over all its values: it decides which calls are diverted on the ramp.
     pub fn admit(
         &mut self,
         policy: &Policy,
@@ -149,9 +150,9 @@ impl Breaker {
         (mode.applied(admission), transition)
     }
 
-    /// Writes down that the request of a trial is complete: once this breaker is stored, the permit
-    /// [is to know](Permit::set_complete). `false`: there is nothing to write. It is no trial of
-    /// this period, or it was too slow, and its slot is another's by now: the permit is late.
+    /// The request of a trial is complete: from now on its slot lasts as long as any. Once this
+    /// breaker is stored, its permit [is to know](Permit::set_complete). `false`: nothing has
+    /// changed. It is no trial of this period, or its slot was released before that.
     pub fn complete(&mut self, permit: &Permit, now: Timestamp) -> bool {
         match (&mut self.state, permit.slot) {
             (State::HalfOpen(half_open), Some(slot)) if permit.generation == self.generation => {

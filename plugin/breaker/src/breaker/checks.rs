@@ -19,13 +19,13 @@ impl Breaker {
         others && self.check_settings != 0 && self.state() == StateName::Open
     }
 
-    /// A call has tripped this breaker, or found it open, that came on this connection; later ones
-    /// have higher numbers. It puts the check of its policy in force, unless a later connection has
-    /// shown that another configuration is at work.
+    /// Puts the check of this policy in force, whose call tripped this breaker or found it open,
+    /// unless a call on a later connection has shown that another configuration is at work.
+    /// `connection` is the number of the call's; later ones have higher numbers.
     ///
-    /// A configuration that is put back before those which had replaced it are gone may not be told
-    /// so, since nothing of it had ended: its next call is all that there is to know it by. Those of
-    /// a replaced one go on for a while, but on connections from before.
+    /// A configuration that is put back before its successor is gone does not learn of that: its
+    /// next call is the first sign of it. Calls of a replaced configuration go on for a while, but
+    /// on earlier connections.
     pub fn claim_check(&mut self, policy: &Policy, connection: u64, now: Timestamp) {
         let State::Open(open) = &mut self.state else {
             return;

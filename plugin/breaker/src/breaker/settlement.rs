@@ -23,7 +23,7 @@ pub enum Settled {
 }
 
 impl Breaker {
-    /// What settling this call would change, as far as its worker has not kept it in its tally.
+    /// What settling this call would change; `tally` is that of its worker.
     #[must_use]
     pub fn impact(&self, policy: &Policy, call: &Settlement, tally: &Tally) -> Impact {
         let late = call.permit.generation != self.generation;
@@ -50,7 +50,8 @@ impl Breaker {
         }
     }
 
-    /// Writes down what became of a call. `random` is uniform and spreads the wait of a trip.
+    /// Changes the breaker by what became of a call. `random` is uniform over all its values: it
+    /// spreads the wait of a trip.
     pub fn settle(&mut self, policy: &Policy, call: &Settlement, now: Now, random: u32) -> Settled {
         let Settlement { permit, ended: Ended { outcome, slow } } = call;
         if permit.generation != self.generation {

@@ -6,14 +6,12 @@ use crate::state::State;
 use crate::time::Timestamp;
 
 impl Breaker {
-    /// Puts in force what a policy wants kept or asked in a way that it shares with all others of
-    /// its service: its window of calls, and its health check.
+    /// Puts in force what all workers share of a policy: its window of calls, and its health check.
     ///
-    /// Calls that are in the window already are kept as far as they fit. The check of a policy
-    /// which is still at work elsewhere, as that of a replaced configuration may be, is not made
-    /// from now on; unless a call of it trips this breaker, or the one in force is abandoned. A
-    /// policy without a window or a check puts none out of force: it may be that of a listener
-    /// which only shows what there is.
+    /// Calls that are in the window already are kept as far as they fit. Another policy's check,
+    /// such as that of a replaced configuration, is not made from now on, unless a call of that
+    /// policy trips this breaker, or the check in force is abandoned. A policy without a window or
+    /// a check leaves those in force alone: it may be that of a listener which only shows them.
     pub fn sync(&mut self, policy: &Policy, now: Timestamp) {
         self.sync_window(policy);
         self.sync_check(policy, now);

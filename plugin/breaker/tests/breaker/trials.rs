@@ -247,16 +247,16 @@ fn a_trial_with_hardly_any_time_still_keeps_a_second_one_out() {
 /// Row 11: a client that aborts a trial gives its place back, and the state stays as it is.
 #[test]
 fn an_aborted_trial_frees_its_slot_at_once() {
-    settles_the_place_and_nothing_else(Outcome::Aborted);
+    settles_the_slot_and_nothing_else(Outcome::Aborted);
 }
 
 /// Row 15: an ignored call is no success of a trial, and does not keep its place.
 #[test]
 fn an_ignored_trial_frees_its_slot_at_once() {
-    settles_the_place_and_nothing_else(Outcome::Ignored);
+    settles_the_slot_and_nothing_else(Outcome::Ignored);
 }
 
-fn settles_the_place_and_nothing_else(outcome: Outcome) {
+fn settles_the_slot_and_nothing_else(outcome: Outcome) {
     let mut world = World::after_the_wait(trials(2, 2));
     world.succeed();
     for _ in 0..100 {

@@ -14,16 +14,16 @@ struct Health {
 }
 
 /// That of one service.
-pub(super) fn of(record: &ServiceHandle<'_>, host: &impl Host, effects: &mut Effects) -> Reply {
-    reply(1, usize::from(!takes_traffic(record, host, effects)))
+pub(super) fn of(handle: &ServiceHandle<'_>, host: &impl Host, effects: &mut Effects) -> Reply {
+    reply(1, usize::from(!takes_traffic(handle, host, effects)))
 }
 
 /// That of all of them.
 pub(super) fn of_all(services: &Services, host: &impl Host, effects: &mut Effects) -> Reply {
     let (mut count, mut open) = (0_usize, 0_usize);
-    for record in services.records() {
+    for handle in services.handles() {
         count = count.saturating_add(1);
-        open = open.saturating_add(usize::from(!takes_traffic(&record, host, effects)));
+        open = open.saturating_add(usize::from(!takes_traffic(&handle, host, effects)));
     }
     reply(count, open)
 }
@@ -35,6 +35,6 @@ fn reply(services: usize, open: usize) -> Reply {
 
 /// Whether calls reach the service, if only a few of them. A record that cannot be read stops no
 /// call, and says nothing here either.
-fn takes_traffic(record: &ServiceHandle<'_>, host: &impl Host, effects: &mut Effects) -> bool {
-    record.state(host, effects).is_none_or(breaker::StateName::takes_traffic)
+fn takes_traffic(handle: &ServiceHandle<'_>, host: &impl Host, effects: &mut Effects) -> bool {
+    handle.state(host, effects).is_none_or(breaker::StateName::takes_traffic)
 }

@@ -28,19 +28,19 @@ impl Exchange {
         if let Phase::Admitted(call) = &mut self.phase
             && !call.complete
         {
-            call.complete(services.record(call.breaker)?.service, host);
+            call.complete(services.handle(call.breaker)?.service, host);
         }
         let unanswered = matches!(&self.phase, Phase::Admitted(Call { head: None, .. }));
         if let Some(HeldPermit { breaker, permit }) =
             self.held.take_if(|held| held.permit.awaits_request())
-            && let Some(record) = services.record(breaker)
-            && let Some(permits) = record.permits()
+            && let Some(handle) = services.handle(breaker)
+            && let Some(permits) = handle.permits()
         {
-            match record.keep_permit(&permits, &permit, unanswered, host, effects) {
+            match handle.keep_permit(&permits, &permit, unanswered, host, effects) {
                 Ok(permit) => self.held = permit.map(|permit| HeldPermit { breaker, permit }),
                 Err(snapshot) => {
                     if let Phase::Admitted(call) = std::mem::take(&mut self.phase) {
-                        record.give_permit_back(call.permit, host, effects);
+                        handle.give_permit_back(call.permit, host, effects);
                     }
                     let expose = services.config.expose_state;
                     return Some(rejection(expose, DivertReason::Bulkhead, snapshot, host));
@@ -49,8 +49,8 @@ impl Exchange {
         }
         if let Phase::Admitted(call) = &mut self.phase
             && call.permit.awaits_request()
-            && let Some(record) = services.record(call.breaker)
-            && record.complete(&call.permit, host, effects)
+            && let Some(handle) = services.handle(call.breaker)
+            && handle.complete(&call.permit, host, effects)
         {
             call.permit.set_complete();
         }

@@ -60,12 +60,12 @@ pub(super) fn static_reply(
 
 /// An answer that was kept for a request, if there is one.
 pub(super) fn stale_answer(
-    record: &ServiceHandle<'_>,
+    handle: &ServiceHandle<'_>,
     wanted: Option<&Wanted>,
     host: &impl Host,
 ) -> Option<Reply> {
     let wanted = wanted.filter(|wanted| wanted.is_whole())?;
-    record.answers()?.find(wanted, host)
+    handle.answers()?.find(wanted, host)
 }
 
 impl Diverted {
@@ -106,10 +106,10 @@ impl Diverted {
         host: &impl Host,
         effects: &mut Effects,
     ) {
-        let Some(record) = services.record(self.breaker) else {
+        let Some(handle) = services.handle(self.breaker) else {
             return;
         };
-        let Some(fallback) = &record.service.fallback.cluster else {
+        let Some(fallback) = &handle.service.fallback.cluster else {
             return;
         };
         let cluster = host.cluster();
@@ -123,11 +123,11 @@ impl Diverted {
             _ => {}
         }
         effects.count(ModuleMetric::Unprotected(Unprotected::FallbackRoute));
-        if record.instance.warned.is_first(Warning::Misrouted) {
+        if handle.instance.warned.is_first(Warning::Misrouted) {
             effects.warn(format!(
                 "service={} event=misrouted fallback={} cluster={} remedy=\"add a route that \
                  matches on the header {CLUSTER_HEADER}\"",
-                record.instance.name,
+                handle.instance.name,
                 fallback.name,
                 String::from_utf8_lossy(cluster.as_deref().unwrap_or(b"none")),
             ));

@@ -4,7 +4,7 @@
 use breaker::StateName;
 
 use super::verdict::FallbackVerdict;
-use crate::budget::{Body, Claim, Head, Settled, Taken, Ticket};
+use crate::budget::{Body, Claim, FinishedCopy, Head, PendingCopy, Taken};
 use crate::callout::CalloutRequest;
 use crate::config::{ExposeState, FallbackCluster};
 use crate::effects::Effects;
@@ -22,7 +22,7 @@ pub(crate) enum Capture {
     /// All of it.
     Whole(Headers, Body, Claim),
     /// What has come so far, and how much of the body that is.
-    Growing(Ticket, usize),
+    Growing(PendingCopy, usize),
 }
 
 impl Capture {
@@ -31,7 +31,7 @@ impl Capture {
     pub(crate) fn begin(headers: Headers, complete: bool, max_copied_bytes: usize) -> Option<Self> {
         if !complete {
             return Some(Self::Growing(
-                Ticket::begin(Head::Request(headers), max_copied_bytes)?,
+                PendingCopy::begin(Head::Request(headers), max_copied_bytes)?,
                 0,
             ));
         }
@@ -60,11 +60,11 @@ impl Capture {
         if !end {
             return Some(Self::Growing(ticket, before.saturating_add(len)));
         }
-        match ticket.settle()? {
-            Settled { head: Head::Request(headers), body, claim } => {
+        match ticket.finish()? {
+            FinishedCopy { head: Head::Request(headers), body, claim } => {
                 Some(Self::Whole(headers, body, claim))
             }
-            Settled { head: Head::Answer(_), .. } => None,
+            FinishedCopy { head: Head::Answer(_), .. } => None,
         }
     }
 

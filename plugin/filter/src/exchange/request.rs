@@ -36,7 +36,7 @@ impl Exchange {
         if let Some(reply) = admin::answer(services, &headers, &facts, host, effects) {
             return verdict(RequestAction::Reply(reply));
         }
-        let Some(Target { mut record, partition }) =
+        let Some(Target { mut handle, partition }) =
             services.target(&headers, &facts, host, effects)
         else {
             return verdict(RequestAction::Continue);
@@ -44,22 +44,22 @@ impl Exchange {
         let protocol = Protocol::of(&facts);
         let complete = end_of_stream || protocol.is_bidirectional(&headers);
         let arrival = Arrival { partition, complete };
-        let mut decision = record.admit(arrival, host, effects);
+        let mut decision = handle.admit(arrival, host, effects);
         if let Decision::Evicted = decision {
             let Some(anew) = admit_anew(services, arrival, (&headers, &facts), host, effects)
             else {
                 return verdict(RequestAction::Continue);
             };
-            (record, decision) = anew;
+            (handle, decision) = anew;
         }
-        let service = record.service;
+        let service = handle.service;
         match decision {
             Decision::Evicted | Decision::Bypassed => verdict(RequestAction::Continue),
             Decision::Admitted(permit, held) => {
                 let shortest = service.classify.min_client_deadline;
                 let client_terms = protocol.terms(&headers, &facts).may_end_early(shortest);
                 let timed = complete && service.slow_after.is_some();
-                let breaker = record.instance.number;
+                let breaker = handle.instance.number;
                 let budget = services.config.max_copied_bytes;
                 let wanted = wanted(service, protocol, &headers, &facts, end_of_stream);
                 self.held = held.map(|permit| HeldPermit { breaker, permit });
@@ -83,7 +83,7 @@ impl Exchange {
             Decision::Diverted(reason, snapshot) => {
                 let request = (&headers, &facts, end_of_stream);
                 let filter = (services, callbacks);
-                verdict(self.divert(filter, &record, (reason, snapshot), request, host, effects))
+                verdict(self.divert(filter, &handle, (reason, snapshot), request, host, effects))
             }
         }
     }
@@ -93,33 +93,33 @@ impl Exchange {
     fn divert(
         &mut self,
         (services, callbacks): (&Services, &Callbacks),
-        record: &ServiceHandle<'_>,
+        handle: &ServiceHandle<'_>,
         (reason, snapshot): (DivertReason, Snapshot),
         (headers, facts, complete): (&Headers, &Facts<'_>, bool),
         host: &impl Host,
         effects: &mut Effects,
     ) -> RequestAction {
         callbacks.on_diverted(host, effects);
-        let (service, expose) = (record.service, services.config.expose_state);
+        let (service, expose) = (handle.service, services.config.expose_state);
         if gets_no_fallback(service, reason) {
             return RequestAction::Reply(rejection(expose, reason, snapshot, host));
         }
         let fallback = |kind| ServiceMetric::Fallback(kind);
         let Some(cluster) = &service.fallback.cluster else {
             let wanted = wanted(service, Protocol::of(facts), headers, facts, complete);
-            let (reply, kind) = match stale_answer(record, wanted.as_ref(), host) {
+            let (reply, kind) = match stale_answer(handle, wanted.as_ref(), host) {
                 Some(stale) => (stale, FallbackKind::Stale),
                 None => (static_reply(service, reason, snapshot, host), FallbackKind::Response),
             };
-            effects.count_of(record.number, fallback(kind));
+            effects.count_of(handle.number, fallback(kind));
             return RequestAction::Reply(reply.annotated(expose, snapshot.state, kind));
         };
-        effects.count_of(record.number, fallback(FallbackKind::Cluster));
-        let breaker = record.instance.number;
+        effects.count_of(handle.number, fallback(FallbackKind::Cluster));
+        let breaker = handle.instance.number;
         self.phase = Phase::Diverted(Diverted { breaker, reason, snapshot });
         RequestAction::Divert(vec![
             (CLUSTER_HEADER, cluster.name.clone()),
-            (SERVICE_HEADER, record.instance.name.clone()),
+            (SERVICE_HEADER, handle.instance.name.clone()),
             (STATE_HEADER, snapshot.state.name().to_owned()),
             (REASON_HEADER, reason.name().to_owned()),
         ])
@@ -136,7 +136,7 @@ impl Exchange {
     ) {
         if let Phase::Admitted(call) = &mut self.phase {
             let limits = |breaker| {
-                let cluster = services.record(breaker)?.service.fallback.cluster.as_ref()?;
+                let cluster = services.handle(breaker)?.service.fallback.cluster.as_ref()?;
                 Some((cluster.max_request_bytes, services.config.max_copied_bytes))
             };
             call.on_request_body(len, end_of_stream, limits, bytes);
@@ -154,11 +154,11 @@ fn admit_anew<'a>(
     host: &impl Host,
     effects: &mut Effects,
 ) -> Option<(ServiceHandle<'a>, Decision)> {
-    let Target { record, .. } = services.target(headers, facts, host, effects)?;
-    let decision = record.admit(arrival, host, effects);
+    let Target { handle, .. } = services.target(headers, facts, host, effects)?;
+    let decision = handle.admit(arrival, host, effects);
     if let Decision::Evicted = decision {
         // Services are evicted so fast that it has been already.
         effects.count(ModuleMetric::Unprotected(Unprotected::Store));
     }
-    Some((record, decision))
+    Some((handle, decision))
 }

@@ -55,7 +55,7 @@ impl Exchange {
                 diverted.on_response(services, host, effects)
             }
             Phase::Admitted(call) => {
-                let Some(record) = services.record(call.breaker) else {
+                let Some(handle) = services.handle(call.breaker) else {
                     return ResponseVerdict::PASS;
                 };
                 let mut head = head();
@@ -64,20 +64,20 @@ impl Exchange {
                     head.grpc_status = None;
                 }
                 call.head = Some(head);
-                let slow = call.is_slow(record.service, host);
+                let slow = call.is_slow(handle.service, host);
                 call.slow = Some(slow);
-                let good = call.is_good(head, slow, record.service);
+                let good = call.is_good(head, slow, handle.service);
                 if !good
                     && let Some(outcome) =
-                        call.judge_head(head, record.service, end_of_stream, host)
+                        call.judge_head(head, handle.service, end_of_stream, host)
                 {
-                    let (services, head) = ((services, &record), (head, end_of_stream));
+                    let (services, head) = ((services, &handle), (head, end_of_stream));
                     return self.on_judged(services, head, Ended { outcome, slow }, host, effects);
                 }
-                call.await_end(&record, head, end_of_stream, services, host);
+                call.await_end(&handle, head, end_of_stream, services, host);
                 call.plain = good && call.copy.is_none();
                 let expose = services.config.expose_state;
-                ResponseVerdict::annotated(expose, head.reserved, || record.state(host, effects))
+                ResponseVerdict::annotated(expose, head.reserved, || handle.state(host, effects))
             }
         }
     }
@@ -86,7 +86,7 @@ impl Exchange {
     #[inline(never)]
     fn on_judged(
         &mut self,
-        (services, record): (&Services, &ServiceHandle<'_>),
+        (services, handle): (&Services, &ServiceHandle<'_>),
         (head, bare): (AnswerHead, bool),
         ended: Ended,
         host: &impl Host,
@@ -97,8 +97,8 @@ impl Exchange {
         else {
             return ResponseVerdict::PASS;
         };
-        let (expose, fallback) = (services.config.expose_state, &record.service.fallback);
-        let state = record.settle(permit, ended, host, effects);
+        let (expose, fallback) = (services.config.expose_state, &handle.service.fallback);
+        let state = handle.settle(permit, ended, host, effects);
         let pass = || ResponseVerdict::annotated(expose, head.reserved, || state);
         let Some(state) = state.filter(|state| {
             matches!(ended.outcome, Outcome::Failure { .. })
@@ -111,22 +111,22 @@ impl Exchange {
         let asked_for_head = protocol == Protocol::Head;
         let failed = FailedResponse { status: head.status, bare, asked_for_head };
         if let Some(cluster) = &fallback.cluster {
-            let name = &record.instance.name;
+            let name = &handle.instance.name;
             let Some(callout) = capture.and_then(|it| it.callout(cluster, name, state)) else {
                 return pass();
             };
-            let (service, reserved) = (record.number, head.reserved);
+            let (service, reserved) = (handle.number, head.reserved);
             self.phase = Phase::Replaying(Replaying { service, state, reserved, failed });
             return ResponseVerdict::Ask(callout);
         }
-        let (reply, kind) = match stale_answer(record, wanted.as_deref(), host) {
+        let (reply, kind) = match stale_answer(handle, wanted.as_deref(), host) {
             Some(stale) => (stale, FallbackKind::Stale),
             None => match &fallback.response {
                 Some(response) => (Reply::configured(response), FallbackKind::Response),
                 None => return pass(),
             },
         };
-        effects.count_of(record.number, ServiceMetric::Fallback(kind));
+        effects.count_of(handle.number, ServiceMetric::Fallback(kind));
         ResponseVerdict::Replace(Substitute { reply: reply.annotated(expose, state, kind), failed })
     }
 
@@ -206,25 +206,25 @@ impl Exchange {
         let Phase::Admitted(call) = &mut self.phase else {
             return;
         };
-        let Some(record) = services.record(call.breaker) else {
+        let Some(handle) = services.handle(call.breaker) else {
             return;
         };
         let flows = |call: &Call| {
-            let policy = &record.service.policy.half_open;
+            let policy = &handle.service.policy.half_open;
             len > 0 && call.permit.is_nearly_over(policy, host.now().monotonic)
         };
         let enough = call.flow.add(len, host) || flows(call);
         if enough
-            && call.is_good_so_far(record.service, host)
+            && call.is_good_so_far(handle.service, host)
             && let Phase::Admitted(mut call) = std::mem::take(&mut self.phase)
         {
             if let Some(copy) = call.copy.take()
-                && let Some(answers) = record.answers()
+                && let Some(answers) = handle.answers()
             {
                 answers.forget(&copy);
             }
             let ended = Ended { outcome: Outcome::Success, slow: call.slow.unwrap_or_default() };
-            record.settle(call.permit, ended, host, effects);
+            handle.settle(call.permit, ended, host, effects);
         }
     }
 
@@ -251,13 +251,13 @@ impl Exchange {
         let Phase::Admitted(call) = &self.phase else {
             return;
         };
-        let Some(record) = services.record(call.breaker) else {
+        let Some(handle) = services.handle(call.breaker) else {
             return;
         };
-        if record.settle_plain(call, host) {
+        if handle.settle_plain(call, host) {
             self.phase = Phase::Idle;
         } else if let Phase::Admitted(call) = std::mem::take(&mut self.phase) {
-            record.settle_ended(call, host, effects);
+            handle.settle_ended(call, host, effects);
         }
     }
 
@@ -273,8 +273,8 @@ impl Exchange {
         self.release_permit(services, host, effects);
         match std::mem::take(&mut self.phase) {
             Phase::Admitted(call) => {
-                if let Some(record) = services.record(call.breaker) {
-                    record.settle_ended(call, host, effects);
+                if let Some(handle) = services.handle(call.breaker) {
+                    handle.settle_ended(call, host, effects);
                 }
             }
             Phase::Replaced(Some(_)) => callbacks.on_missing_body(host, effects),
@@ -289,14 +289,14 @@ impl Call {
     #[inline(always)]
     fn await_end(
         &mut self,
-        record: &ServiceHandle<'_>,
+        handle: &ServiceHandle<'_>,
         head: AnswerHead,
         end_of_stream: bool,
         services: &Services,
         host: &impl Host,
     ) {
         self.capture = None;
-        if let Some(answers) = record.answers()
+        if let Some(answers) = handle.answers()
             && let Some(wanted) = self.wanted.take()
         {
             let (status, budget) =

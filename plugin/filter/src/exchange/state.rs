@@ -57,8 +57,8 @@ impl Exchange {
         effects: &mut Effects,
     ) {
         if let Some(HeldPermit { breaker, permit }) = self.held.take()
-            && let Some(record) = services.record(breaker)
-            && let Some(permits) = record.permits()
+            && let Some(handle) = services.handle(breaker)
+            && let Some(permits) = handle.permits()
         {
             permits.release(&permit, host, effects);
         }

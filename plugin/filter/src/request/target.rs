@@ -15,7 +15,7 @@ use shared::Lost;
 
 /// Where a request belongs.
 pub(crate) struct Target<'a> {
-    pub(crate) record: ServiceHandle<'a>,
+    pub(crate) handle: ServiceHandle<'a>,
     /// The partition of its bulkhead, counted from one; zero: none.
     pub(crate) partition: usize,
 }
@@ -51,7 +51,7 @@ impl Services {
             Some(number) => number,
             None => self.dynamic(service, facts, cluster, host, effects)?,
         };
-        Some(Target { record: self.record(number)?, partition })
+        Some(Target { handle: self.handle(number)?, partition })
     }
 
     /// The breaker of a dynamic service, whose name is made of what is known of the request.

@@ -29,7 +29,7 @@ pub struct AnswerHead {
 pub(crate) enum Form {
     /// It does not say.
     #[default]
-    Untold,
+    Unspecified,
     Any,
     Grpc,
     /// What stands in gRPC's trailers is in its body.
@@ -49,7 +49,7 @@ impl AnswerHead {
     const NONE: Self = Self {
         status: None,
         of_service: false,
-        form: Form::Untold,
+        form: Form::Unspecified,
         grpc_status: None,
         reserved: ReservedResponseHeaders::NONE,
     };
@@ -87,7 +87,7 @@ impl AnswerHead {
     /// `None`: it is no gRPC, whatever was asked for.
     pub(crate) fn grpc(&self, trailer: Option<u8>) -> Option<u8> {
         match self.form {
-            Form::Untold => trailer.or(self.grpc_status),
+            Form::Unspecified => trailer.or(self.grpc_status),
             // Trailers that are all there is may have any type.
             Form::Any | Form::GrpcWeb => self.grpc_status,
             Form::Grpc => Some(trailer.or(self.grpc_status).unwrap_or(GRPC_UNKNOWN)),
@@ -99,7 +99,7 @@ impl AnswerHead {
 impl Form {
     #[inline(always)]
     fn of(content_type: &[u8]) -> Self {
-        // By one letter most others are told from `application/grpc` and `text/event-stream`.
+        // One letter distinguishes most others from `application/grpc` and `text/event-stream`.
         match (content_type.get(12), content_type.get(5)) {
             (Some(b'g' | b'G'), _) | (_, Some(b'e' | b'E')) => Self::of_candidate(content_type),
             _ => Self::Any,
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_of_the_service_is_told_by_envoys_header() {
+    fn an_answer_of_the_service_is_known_by_envoys_header() {
         let head = read(&[(":status", "204"), ("x-envoy-upstream-service-time", "0")]);
         assert_eq!((head.status, head.of_service), (Some(204), true));
     }

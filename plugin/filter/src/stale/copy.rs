@@ -4,7 +4,7 @@ use breaker::Timestamp;
 
 use super::entry::Entry;
 use super::rules::{self, Allowed};
-use crate::budget::{Body, Claim, Head, Settled, Taken, Ticket};
+use crate::budget::{Body, Claim, FinishedCopy, Head, PendingCopy, Taken};
 use crate::config::Stale;
 use crate::headers::Headers;
 
@@ -28,7 +28,7 @@ const NOT_KEPT: [&[u8]; 11] = [
 pub(crate) struct Copy {
     slot: u32,
     /// `None`: there was no room for it.
-    ticket: Option<Ticket>,
+    ticket: Option<PendingCopy>,
     /// How long the body may be.
     limit: usize,
     /// How long it is so far.
@@ -87,7 +87,7 @@ impl Copy {
         };
         entry.is_bounded().then(|| Self {
             slot,
-            ticket: Ticket::begin(Head::Answer(Box::new(entry)), budget),
+            ticket: PendingCopy::begin(Head::Answer(Box::new(entry)), budget),
             limit: stale.max_response_bytes,
             len: 0,
             announced,
@@ -127,9 +127,9 @@ impl Copy {
     /// The answer has ended well.
     pub(super) fn end(self, now: Timestamp) -> Ended {
         let whole = self.announced.is_none_or(|length| length == self.len);
-        match self.ticket.map(Ticket::settle) {
+        match self.ticket.map(PendingCopy::finish) {
             _ if !self.complete || !whole => Ended::Cut,
-            Some(Some(Settled { head: Head::Answer(entry), body, claim })) => {
+            Some(Some(FinishedCopy { head: Head::Answer(entry), body, claim })) => {
                 Ended::Whole(Entry { stored: now, ..*entry }, body, claim)
             }
             _ => Ended::Skipped,

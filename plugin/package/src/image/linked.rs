@@ -1,4 +1,4 @@
-//! What is linked into the module, asked of the one who knows: the build, which says what it made for
+//! What is linked into the module, asked of the one who knows: the compiler's run, which says what it made for
 //! the module's target and of which package. What only makes code on the host is not among it.
 
 use std::path::{Path, PathBuf};
@@ -53,10 +53,11 @@ pub(crate) fn crates() -> Result<Vec<Linked>> {
     Ok(crates)
 }
 
-/// The manifests of all packages that were compiled for the module.
+/// The manifests of all packages that are compiled for the module. They are only checked here: the
+/// module that is built stays as it is.
 fn manifests() -> Result<Vec<PathBuf>> {
     let mut cargo = Command::new(cargo());
-    cargo.args(["build", "--quiet", "--message-format=json-render-diagnostics"]);
+    cargo.args(["check", "--quiet", "--message-format=json-render-diagnostics"]);
     cargo.args(["-p", PACKAGE, "--target", TARGET, "--profile", "module"]).current_dir(root());
     let output = cargo.stderr(Stdio::inherit()).output().context("cargo does not run")?;
     ensure!(output.status.success(), "{cargo:?}: {}", output.status);
