@@ -20,7 +20,7 @@ mod under_way;
 use std::cell::{Cell, RefCell};
 
 use breaker::{Now, Timestamp};
-use shared::{Decision, Decoded, Kind, Loaded, Lost, StoreFault, Watch};
+use shared::{Decision, Decoded, Kind, Lost, StoreFault, Watch};
 
 use crate::config::Bulkhead;
 use crate::effects::Effects;
@@ -207,8 +207,8 @@ impl<'a> Permits<'a> {
     ) -> Acquired {
         let granted = self.cell().update(host, effects, |leases, effects| {
             let now = host.now().monotonic;
-            let mut leases = leases.unwrap_or_else(|| begun(now));
-            self.write(&mut leases, now);
+            let leases = leases.get_or_insert_with(|| begun(now));
+            self.write(leases, now);
             let had = had.filter(|had| !had.is_over(|| now));
             let full = had.is_none()
                 && !self.bulkhead.has_place(class, |class| match class {
@@ -222,18 +222,18 @@ impl<'a> Permits<'a> {
             let limit = self.bulkhead.max_request_duration;
             let permit = self.local.with(|calls| calls.permit(class, complete, limit, now));
             self.count(&permit, had);
-            let told = self.write(&mut leases, now);
+            let told = self.write(leases, now);
             self.uncount(&permit, had);
             let exchanged = had.is_some();
-            Decision::Store(leases, Some(Granted { permit, full, exchanged, told }))
+            Decision::Store(Some(Granted { permit, full, exchanged, told }))
         });
         match granted {
-            Ok((Some(Granted { permit, full, exchanged, told }), _)) => {
+            Ok(Some(Granted { permit, full, exchanged, told })) => {
                 self.count(&permit, had.filter(|_| exchanged));
                 self.written(told, effects);
                 if full { Acquired::Full(Some(permit)) } else { Acquired::Permit(permit) }
             }
-            Ok((None, _)) => Acquired::Full(None),
+            Ok(None) => Acquired::Full(None),
             Err(Lost::Race) => {
                 // Others got theirs each time. Who could not write has none: too many calls are worse.
                 self.warned.lost_update(self.service, Lost::Race, effects);
@@ -277,10 +277,12 @@ impl<'a> Permits<'a> {
         let left = local.until.get().since(host.now().monotonic);
         let is_idle = local.with(|calls| calls.is_idle());
         if local.unwritten.get() || (!is_idle && left < LEASE / 2) {
-            self.write_all(host, effects);
-        } else if let Ok(Loaded { value, .. }) = self.cell().load(host, effects) {
+            return self.write_all(host, effects);
+        }
+        let mut leases = None;
+        if self.cell().load(host, effects, &mut leases).is_ok() {
             let now = host.now().monotonic;
-            let mut leases = value.unwrap_or_else(|| begun(now));
+            let mut leases = leases.unwrap_or_else(|| begun(now));
             leases.expire(now);
             self.show(leases.total(), effects);
         }
@@ -291,12 +293,10 @@ impl<'a> Permits<'a> {
     fn write_all(&self, host: &impl Host, effects: &mut Effects) {
         let told = self.cell().update(host, effects, |leases, _| {
             let now = host.now().monotonic;
-            let mut leases = leases.unwrap_or_else(|| begun(now));
-            let told = self.write(&mut leases, now);
-            Decision::Store(leases, told)
+            Decision::Store(self.write(leases.get_or_insert_with(|| begun(now)), now))
         });
         match told {
-            Ok((told, _)) => self.written(told, effects),
+            Ok(told) => self.written(told, effects),
             Err(Lost::Race) => self.warned.lost_update(self.service, Lost::Race, effects),
             Err(_) => {}
         }

@@ -113,22 +113,25 @@ where
     assert_ne!(first, second, "{name}");
     let cell = Cell { key: KEY, kind: Borrowed(kind), watch: &watch, service: None };
     let store = |world: &World, reports: &mut Reports| {
-        let store = |_, _: &mut Reports| Decision::Store(other.clone(), ());
-        cell.update(world, reports, store).map(|_| ())
+        cell.update(world, reports, |value, _| {
+            *value = Some(other.clone());
+            Decision::Store(())
+        })
     };
 
     // Whoever stops between the three steps finds what another has done.
     let (world, mut reports) = (World::with(&first), Reports::default());
-    let loaded = cell.load(&world, &mut reports).unwrap();
+    let at = cell.load(&world, &mut reports, &mut None).unwrap();
     world.put(&first);
-    assert_eq!(cell.swap(&other, &loaded.at, &world), Err(SwapError::Conflict), "{name}");
+    assert_eq!(cell.swap(&other, &at, &world), Err(SwapError::Conflict), "{name}");
     let mut rounds = 0;
-    let decide = |_, _: &mut Reports| {
+    let decide = |value: &mut Option<K::Value>, _: &mut Reports| {
         rounds += 1;
         if rounds < 3 {
             world.put(&first);
         }
-        Decision::Store(other.clone(), ())
+        *value = Some(other.clone());
+        Decision::Store(())
     };
     assert!(cell.update(&world, &mut reports, decide).is_ok(), "{name}");
     assert_eq!((rounds, world.bytes(), reports.0), (3, second.clone(), 0), "{name}");

@@ -87,7 +87,10 @@ impl UnknownClusters {
             let key = key(cluster);
             let cell = Cell { key: &key, kind: NoteKind, watch: &watch, service: None };
             // Lost, the next minute brings it again.
-            let _ = cell.update(host, effects, |_, _| Decision::Store(now.wall, ()));
+            let _ = cell.update(host, effects, |at, _| {
+                *at = Some(now.wall);
+                Decision::Store(())
+            });
         }
         let place = services.iter().find_map(|service| {
             let field = field_of(service, cluster)?;

@@ -43,18 +43,15 @@ fn is_first(warnings: &[Warning], host: &impl Host, effects: &mut Effects) -> bo
     let watch = Watch::default();
     let cell = Cell { key: KEY, kind: WarnedKind, watch: &watch, service: None };
     let first = cell.update(host, effects, |warned, _| {
-        let mut warned = warned.unwrap_or_default();
+        let warned = warned.get_or_insert_default();
         if warned.contains(&number) {
             return Decision::Keep(false);
         }
         warned.push(number);
         warned.drain(..warned.len().saturating_sub(MOST_WARNED));
-        Decision::Store(warned, true)
+        Decision::Store(true)
     });
-    match first {
-        Ok((first, _)) => first,
-        Err(lost) => lost != Lost::Race,
-    }
+    first.unwrap_or_else(|lost| lost != Lost::Race)
 }
 
 /// A number for a configuration's warnings.

@@ -45,7 +45,7 @@ mod texts;
 use std::rc::Rc;
 
 use breaker::{Breaker, Timestamp};
-use shared::{ATTEMPTS, Decision, Loaded, Lost};
+use shared::{ATTEMPTS, Decision, Lost};
 
 use self::directory::{Directory, DirectoryKind, Entry};
 use self::listed::Nameless;
@@ -164,14 +164,14 @@ impl ClientNamed<'_> {
     #[inline(never)]
     fn write_visits(&self, instance: &Rc<Instance>, host: &impl Host, effects: &mut Effects) {
         let written = self.cell().update(host, effects, |directory, effects| {
-            let mut directory = self.directory(directory, host, effects);
+            let directory = self.directory(directory, host, effects);
             let now = host.now().monotonic;
-            match self.bring_up(&mut directory, instance, now, host, effects) {
+            match self.bring_up(directory, instance, now, host, effects) {
                 None => Decision::Keep(None),
-                Some(entry) => Decision::Store(directory, Some(entry)),
+                entry => Decision::Store(entry),
             }
         });
-        if let Ok((Some(entry), _)) = written {
+        if let Ok(Some(entry)) = written {
             self.written(instance, &entry, host);
         }
     }
@@ -227,7 +227,7 @@ impl ClientNamed<'_> {
     ) -> Result<Rc<Instance>, Nameless> {
         for _ in 0..ATTEMPTS {
             let found = self.cell().update(host, effects, |directory, effects| {
-                let mut directory = self.directory(directory, host, effects);
+                let directory = self.directory(directory, host, effects);
                 let hash = directory.hash(name);
                 for turn in directory.find(hash, self.made.slots) {
                     match self.take_slot(turn, name, host, effects) {
@@ -242,11 +242,11 @@ impl ClientNamed<'_> {
                     }
                 }
                 match directory.admit(self.made.slots, hash, host.now().monotonic) {
-                    Some(entry) => Decision::Store(directory, Ok(Ok(entry))),
+                    Some(entry) => Decision::Store(Ok(Ok(entry))),
                     None => Decision::Keep(Err(Nameless::Full)),
                 }
             });
-            match found?.0? {
+            match found?? {
                 Err(instance) => {
                     self.visit(&instance, host, effects);
                     return Ok(instance);
@@ -278,14 +278,15 @@ impl ClientNamed<'_> {
             (self.made.slot_watch(turn.slot()), Gauged::new(host, record.gauge()));
         let slot =
             shared::Cell { key: &instance.key, kind: Slot(tenure), watch: &watch, service: None };
-        let (taken, _) = slot.update(&gauged, effects, |held, _| match held {
-            Some((held, _, _)) if held > turn => Decision::Keep(Taken::Other),
-            Some((held, by, _)) if held == turn => {
+        let taken = slot.update(&gauged, effects, |slot, _| match slot {
+            Some((held, _, _)) if *held > turn => Decision::Keep(Taken::Other),
+            Some((held, by, _)) if *held == turn => {
                 Decision::Keep(if by == name { Taken::Held } else { Taken::Other })
             }
             _ => {
                 let breaker = store::begun(&record.service.policy, host.now().monotonic);
-                Decision::Store((turn, name.to_owned(), breaker.encode().to_vec()), Taken::New)
+                *slot = Some((turn, name.to_owned(), breaker.encode().to_vec()));
+                Decision::Store(Taken::New)
             }
         })?;
         match taken {
@@ -374,8 +375,9 @@ impl ClientNamed<'_> {
             return Ok(());
         }
         let cell = self.cell();
-        let Loaded { value, at } = cell.read(stored, host, effects)?;
-        let (mut directory, version) = (self.directory(value, host, effects), at.version);
+        let mut value = None;
+        let at = cell.read(stored, host, effects, &mut value)?;
+        let (directory, version) = (self.directory(&mut value, host, effects), at.version);
         if version.is_none() || version != self.made.version.get() {
             let mut all = true;
             for slot in 0..self.made.slots {
@@ -388,14 +390,14 @@ impl ClientNamed<'_> {
         let now = host.now().monotonic;
         let mut brought = Vec::new();
         for instance in self.made.all() {
-            if self.is_worth_telling(&directory, &instance, now)
-                && let Some(entry) = self.bring_up(&mut directory, &instance, now, host, effects)
+            if self.is_worth_telling(directory, &instance, now)
+                && let Some(entry) = self.bring_up(directory, &instance, now, host, effects)
             {
                 brought.push((instance, entry));
             }
         }
         // Lost, the next tick tells it.
-        if !brought.is_empty() && cell.swap(&directory, &at, host).is_ok() {
+        if !brought.is_empty() && cell.swap(directory, &at, host).is_ok() {
             for (instance, entry) in brought {
                 self.written(&instance, &entry, host);
             }
@@ -444,22 +446,22 @@ impl ClientNamed<'_> {
 
     /// The directory that was read, or a new one where there is none.
     #[inline(never)]
-    fn directory(
+    fn directory<'d>(
         &self,
-        read: Option<Directory>,
+        read: &'d mut Option<Directory>,
         host: &impl Host,
         effects: &mut Effects,
-    ) -> Directory {
-        if let Some(mut directory) = read {
-            directory.grow(self.made.slots);
-            return directory;
-        }
-        let now = host.now().monotonic;
-        let mut directory = Directory::begun(self.made.slots, now);
-        // If it was lost, its names are at work here still.
-        for instance in self.made.all() {
-            self.bring_up(&mut directory, &instance, now, host, effects);
-        }
+    ) -> &'d mut Directory {
+        let directory = read.get_or_insert_with(|| {
+            let now = host.now().monotonic;
+            let mut directory = Directory::begun(self.made.slots, now);
+            // If it was lost, its names are at work here still.
+            for instance in self.made.all() {
+                self.bring_up(&mut directory, &instance, now, host, effects);
+            }
+            directory
+        });
+        directory.grow(self.made.slots);
         directory
     }
 

@@ -68,9 +68,9 @@ impl Unwritten {
         }
         let list = shared::Cell { key: KEY, kind: RingKind, watch: &self.watch, service: None };
         let written = list.update(host, effects, |ring, _| {
-            let mut ring = ring.unwrap_or_else(|| Ring::begun(host.now().wall));
+            let ring = ring.get_or_insert_with(|| Ring::begun(host.now().wall));
             events.iter().for_each(|event| ring.push(event.clone()));
-            Decision::Store(ring, ())
+            Decision::Store(())
         });
         if written.is_err() {
             self.events.set(events);

@@ -153,20 +153,14 @@ impl ServiceHandle<'_> {
         effects: &mut Effects,
         change: impl FnMut(&mut Breaker) -> Update<R>,
     ) -> Result<R, Lost> {
-        match self.record().update(host, effects, change) {
-            Ok((result, stored)) => {
-                if let Some((breaker, transition)) = stored {
-                    self.stored(&breaker, transition, host, effects);
-                }
-                Ok(result)
-            }
-            Err(lost) => {
-                if let Lost::Race | Lost::Store = lost {
-                    self.instance.warned.lost_update(&self.instance.name, lost, effects);
-                }
-                Err(lost)
-            }
+        let then = |breaker: &Breaker, transition, effects: &mut _| {
+            self.stored(breaker, transition, host, effects);
+        };
+        let updated = self.record().update(host, effects, change, then);
+        if let Err(lost @ (Lost::Race | Lost::Store)) = updated {
+            self.instance.warned.lost_update(&self.instance.name, lost, effects);
         }
+        updated
     }
 
     /// This worker has stored the breaker.

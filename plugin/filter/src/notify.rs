@@ -81,21 +81,16 @@ impl Notifier {
             };
             // Lost, it begins anew with what there is.
             let begun = || Outbox::after(ring.epoch(), ring.oldest());
-            let mut outbox = outbox.unwrap_or_else(begun);
+            let outbox = outbox.get_or_insert_with(begun);
             match outbox.take(&ring, notify, now) {
                 None => Decision::Keep(Ok(None)),
-                Some(taken) => {
-                    let attempt = outbox.attempt();
-                    Decision::Store(outbox, Ok(Some((ring, attempt, taken))))
-                }
+                Some(taken) => Decision::Store(Ok(Some((ring, outbox.attempt(), taken)))),
             }
         });
         match taken {
-            Ok((Ok(Some((ring, attempt, taken))), _)) => {
-                calls(notify, &ring, attempt, taken, effects)
-            }
-            Ok((Ok(None), _)) | Err(Lost::Newer) => Vec::new(),
-            Ok((Err(_), _)) | Err(_) => {
+            Ok(Ok(Some((ring, attempt, taken)))) => calls(notify, &ring, attempt, taken, effects),
+            Ok(Ok(None)) | Err(Lost::Newer) => Vec::new(),
+            Ok(Err(_)) | Err(_) => {
                 effects.count(ModuleMetric::LostUpdates);
                 Vec::new()
             }
@@ -115,17 +110,17 @@ impl Notifier {
         }
         let PendingNotification { epoch, number, attempt } = *pending;
         let written = self.outbox().update(host, effects, |outbox, _| {
-            let Some(mut outbox) = outbox else {
+            let Some(outbox) = outbox else {
                 return Decision::Keep(false);
             };
             let now = host.now().monotonic;
             match outbox.answered(epoch, number, attempt, taken, now) {
-                true => Decision::Store(outbox, true),
+                true => Decision::Store(true),
                 false => Decision::Keep(true),
             }
         });
         // It is posted again when the lease is over.
-        if !matches!(written, Ok((true, _))) {
+        if written != Ok(true) {
             effects.count(ModuleMetric::LostUpdates);
         }
     }

@@ -256,13 +256,14 @@ impl Answers<'_> {
         let (key, wanted, watch) = (slots_key(self.key), self.stale.max_entries, Watch::default());
         let cell = shared::Cell { key: &key, kind: SlotsKind, watch: &watch, service: None };
         // Lost, the next configuration does it.
-        let _ = cell.update(host, report, |before, report| {
-            let before = before.unwrap_or_default().min(MOST_STALE_ENTRIES);
+        let _ = cell.update(host, report, |slots, report| {
+            let before = slots.unwrap_or_default().min(MOST_STALE_ENTRIES);
             if before == wanted {
                 return Decision::Keep(());
             }
             (wanted..before).for_each(|slot| self.put(slot, Vec::new(), host, report));
-            Decision::Store(wanted, ())
+            *slots = Some(wanted);
+            Decision::Store(())
         });
     }
 
@@ -280,10 +281,10 @@ impl Answers<'_> {
         let (key, watch) = (self.slot_key(slot), watches.remove(&slot).unwrap_or_default());
         let service = Some(self.service);
         let cell = shared::Cell { key: &key, kind: AnswerKind, watch: &watch, service };
-        if let Ok(loaded) = cell.load(host, report)
-            && (loaded.at.version.is_some() || !bytes.is_empty())
+        if let Ok(at) = cell.load(host, report, &mut None)
+            && (at.version.is_some() || !bytes.is_empty())
         {
-            let _ = cell.swap(&bytes, &loaded.at, host);
+            let _ = cell.swap(&bytes, &at, host);
         }
         if watch.is_in_use() {
             watches.insert(slot, watch);

@@ -21,12 +21,12 @@
 use std::cell::Cell;
 
 use breaker::{
-    Breaker, Clean, Ended, Impact, Now, Permit, Policy, RECORD_FORMAT, RECORD_LEN, Tally,
-    Timestamp, Transition, WindowPolicy,
+    Breaker, Clean, DecodeError, Ended, Impact, Now, Permit, Policy, RECORD_FORMAT, RECORD_LEN,
+    Tally, Timestamp, Transition, WindowPolicy,
 };
 use shared::{
-    Clock, Decision, Decoded, Kind, Loaded, Lost, Store, StoreFault, SwapError, Version,
-    VersionGauge, Watch,
+    Clock, Decision, Decoded, Kind, Lost, Store, StoreFault, SwapError, Version, VersionGauge,
+    Watch,
 };
 
 use crate::effects::Effects;
@@ -106,10 +106,11 @@ impl AsRef<[u8]> for Bytes {
 impl Kind for RecordKind<'_> {
     type Value = Breaker;
 
+    #[inline(always)]
     fn decode(&self, bytes: &[u8]) -> Decoded<Breaker> {
         decode_record(self.tenure, bytes, |record| match Breaker::decode(record) {
             Ok(breaker) => Decoded::Value(breaker),
-            Err(error) => Decoded::unreadable(record, RECORD_FORMAT, error.to_string()),
+            Err(error) => unreadable(record, &error),
         })
     }
 
@@ -125,6 +126,12 @@ impl Kind for RecordKind<'_> {
     fn replacement(&self, now: Now) -> Option<Breaker> {
         Some(begun(self.policy, now.monotonic))
     }
+}
+
+#[cold]
+#[inline(never)]
+fn unreadable(record: &[u8], error: &DecodeError) -> Decoded<Breaker> {
+    Decoded::unreadable(record, RECORD_FORMAT, error.to_string())
 }
 
 /// A breaker that has seen nothing. It knows from the first what this configuration wants kept and
@@ -270,21 +277,24 @@ impl<'a> Record<'a> {
     /// The breaker as it is now; one that was never stored, or cannot be read, is closed and clean.
     pub(crate) fn load(&self, host: &impl Host, effects: &mut Effects) -> Result<Breaker, Lost> {
         let gauged = self.gauged(host);
-        match self.cell().load(&gauged, effects) {
-            Ok(Loaded { value, .. }) => Ok(self.seen(value, &gauged)),
-            Err(Lost::Newer) => Ok(begun(self.policy, host.now().monotonic)),
-            Err(lost) => Err(lost),
+        let mut value = None;
+        if let Err(lost) = self.cell().load(&gauged, effects, &mut value)
+            && lost != Lost::Newer
+        {
+            return Err(lost);
         }
+        self.remember(&value, &gauged);
+        Ok(value.unwrap_or_else(|| begun(self.policy, host.now().monotonic)))
     }
 
-    /// The breaker that was read, of which is remembered what there is to remember.
-    fn seen(&self, read: Option<Breaker>, gauged: &Gauged<'_, impl Host>) -> Breaker {
-        let Some(breaker) = read else {
-            return begun(self.policy, gauged.now().monotonic);
-        };
-        self.local.good_call.set(breaker.impact_where_clean(self.policy, &self.local.tally()));
-        self.local.clean.set(gauged.settled.get().zip(breaker.clean(self.policy)));
-        breaker
+    /// Remembers of the breaker that was read what there is to remember.
+    #[inline(never)]
+    fn remember(&self, read: &Option<Breaker>, gauged: &Gauged<'_, impl Host>) {
+        if let Some(breaker) = read {
+            let tally = self.local.tally();
+            self.local.good_call.set(breaker.impact_where_clean(self.policy, &tally));
+            self.local.clean.set(gauged.settled.get().zip(breaker.clean(self.policy)));
+        }
     }
 
     /// The breaker as whoever looks at it sees it, to which that changes nothing; `None`: its name has made
@@ -298,29 +308,31 @@ impl<'a> Record<'a> {
         })
     }
 
-    /// Changes the breaker. It comes back, with its transition, if it was stored.
+    /// Changes the breaker; `then`, once it is written, it is shown with its transition.
     pub(crate) fn update<R>(
         &self,
         host: &impl Host,
         effects: &mut Effects,
         mut change: impl FnMut(&mut Breaker) -> Update<R>,
-    ) -> Result<(R, Option<(Breaker, Option<Transition>)>), Lost> {
+        then: impl FnOnce(&Breaker, Option<Transition>, &mut Effects),
+    ) -> Result<R, Lost> {
         let gauged = self.gauged(host);
-        let updated = self.cell().update(&gauged, effects, |read, _| {
-            let mut breaker = self.seen(read, &gauged);
-            match change(&mut breaker) {
+        let begun = || begun(self.policy, host.now().monotonic);
+        let decide = |read: &mut Option<Breaker>, _: &mut Effects| {
+            self.remember(read, &gauged);
+            match change(read.get_or_insert_with(begun)) {
                 Update::Unchanged(result) => Decision::Keep((result, None)),
-                Update::Changed(result, transition) => {
-                    Decision::Store(breaker, (result, transition))
-                }
+                Update::Changed(result, transition) => Decision::Store((result, transition)),
             }
-        });
-        match updated {
-            Ok(((result, transition), stored)) => {
-                Ok((result, stored.map(|breaker| (breaker, transition))))
-            }
-            Err(Lost::Newer) => match change(&mut begun(self.policy, host.now().monotonic)) {
-                Update::Unchanged(result) => Ok((result, None)),
+        };
+        let then =
+            |breaker: &Breaker, (_, transition): &(R, Option<Transition>), effects: &mut _| {
+                then(breaker, *transition, effects);
+            };
+        match self.cell().update_then(None, &gauged, effects, decide, then) {
+            Ok((result, _)) => Ok(result),
+            Err(Lost::Newer) => match change(&mut begun()) {
+                Update::Unchanged(result) => Ok(result),
                 Update::Changed(..) => Err(Lost::Newer),
             },
             Err(lost) => Err(lost),

@@ -138,15 +138,18 @@ fn turn_head(turn: Turn) -> Vec<u8> {
 }
 
 /// Reads a record, which is in its slot's value if it has a slot.
+#[inline(always)]
 pub(crate) fn decode_record<V>(
     tenure: Option<&Tenure>,
     bytes: &[u8],
     decode: impl FnOnce(&[u8]) -> Decoded<V>,
 ) -> Decoded<V> {
-    match (tenure, tenure.and_then(|_| Held::read(bytes))) {
-        (None, _) => decode(bytes),
-        (Some(tenure), Some(held)) => tenure.open(held.turn, || decode(held.record)),
-        (Some(_), None) => Decoded::unreadable(bytes, FORMAT, "slot"),
+    let Some(tenure) = tenure else {
+        return decode(bytes);
+    };
+    match Held::read(bytes) {
+        Some(held) => tenure.open(held.turn, || decode(held.record)),
+        None => Decoded::unreadable(bytes, FORMAT, "slot"),
     }
 }
 
@@ -157,10 +160,12 @@ pub(crate) fn decode_part<V>(
     what: &'static str,
     decode: impl FnOnce(&[u8]) -> Decoded<V>,
 ) -> Decoded<V> {
-    match (tenure, tenure.and_then(|_| split_turn(bytes))) {
-        (None, _) => decode(bytes),
-        (Some(tenure), Some((turn, part))) => tenure.open(turn, || decode(part)),
-        (Some(_), None) => Decoded::unreadable(bytes, FORMAT, what),
+    let Some(tenure) = tenure else {
+        return decode(bytes);
+    };
+    match split_turn(bytes) {
+        Some((turn, part)) => tenure.open(turn, || decode(part)),
+        None => Decoded::unreadable(bytes, FORMAT, what),
     }
 }
 

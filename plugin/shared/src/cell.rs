@@ -87,25 +87,16 @@ impl From<StoreFault> for Lost {
     }
 }
 
-/// What a decision comes to: a result, and perhaps a value to store.
+/// What a decision comes to: a result, and whether the value is to be stored as it is now.
 #[derive(Debug)]
-pub enum Decision<V, R> {
+pub enum Decision<R> {
     /// The stored value stays.
     Keep(R),
-    /// This takes its place.
-    Store(V, R),
+    /// The changed one takes its place.
+    Store(R),
 }
 
-/// A value as it was read.
-#[derive(Debug)]
-pub struct Loaded<V> {
-    /// `None`: there is none, or none that can be read.
-    pub value: Option<V>,
-    /// What a swap expects to find.
-    pub at: At,
-}
-
-/// What was stored when a value was read.
+/// What was stored when a value was read, which a swap expects to find.
 #[derive(Debug, Default)]
 pub struct At {
     /// `None`: there was nothing.
@@ -127,18 +118,21 @@ pub struct Cell<'a, K> {
 }
 
 impl<K: Kind> Cell<'_, K> {
-    /// Reads the value. Damage is replaced on the spot where the kind says by what.
+    /// Reads into a value that is none yet, and stays so if there is none that can be read. Damage is
+    /// replaced on the spot where the kind says by what.
     ///
     /// # Errors
     ///
     /// If the store cannot be read, or what is there is another's.
+    #[inline(never)]
     pub fn load(
         &self,
         host: &(impl Store + Clock),
         report: &mut impl Report,
-    ) -> Result<Loaded<K::Value>, Lost> {
+        value: &mut Option<K::Value>,
+    ) -> Result<At, Lost> {
         let stored = host.load(self.key)?;
-        self.read(stored, host, report)
+        self.read(stored, host, report, value)
     }
 
     /// The same of bytes that were read already.
@@ -146,28 +140,29 @@ impl<K: Kind> Cell<'_, K> {
     /// # Errors
     ///
     /// If what is there is another's.
+    #[inline(always)]
     pub fn read(
         &self,
         stored: Option<(Vec<u8>, Version)>,
         host: &(impl Store + Clock),
         report: &mut impl Report,
-    ) -> Result<Loaded<K::Value>, Lost> {
+        value: &mut Option<K::Value>,
+    ) -> Result<At, Lost> {
         let Some((bytes, version)) = stored else {
-            return Ok(Loaded { value: None, at: At::default() });
+            return Ok(At::default());
         };
         let decoded = self.kind.decode(&bytes);
         let mut at = At { version: Some(version), bytes };
-        let value = match decoded {
-            Decoded::Value(value) => Some(value),
-            Decoded::Former => None,
+        match decoded {
+            Decoded::Value(read) => *value = Some(read),
+            Decoded::Former => {}
             Decoded::Latter => return Err(Lost::Gone),
             Decoded::Unreadable { newer, problem } => {
                 self.replace(&at, newer, &problem, host, report)?;
                 at.bytes.clear();
-                None
             }
-        };
-        Ok(Loaded { value, at })
+        }
+        Ok(at)
     }
 
     /// Replaces bytes that cannot be read, unless they may be a newer module's.
@@ -201,6 +196,7 @@ impl<K: Kind> Cell<'_, K> {
     /// # Errors
     ///
     /// If another was faster, or the store cannot be written.
+    #[inline(never)]
     pub fn swap(&self, value: &K::Value, at: &At, host: &impl Store) -> Result<bool, SwapError> {
         let bytes = self.kind.encode(value);
         let bytes = bytes.as_ref();
@@ -210,9 +206,9 @@ impl<K: Kind> Cell<'_, K> {
         host.swap(self.key, bytes, at.version).map(|()| true)
     }
 
-    /// Reads, decides and swaps, anew for each lost race. A decision that depends on the time reads the
-    /// clock itself, each time: read before the value was, it would lie before what others have
-    /// written meanwhile. The value comes back if it was stored.
+    /// Reads, decides and swaps, anew for each lost race. A decision that depends on the time reads
+    /// the clock itself, each time: read before the value was, it would lie before what others have
+    /// written meanwhile.
     ///
     /// # Errors
     ///
@@ -221,33 +217,45 @@ impl<K: Kind> Cell<'_, K> {
         &self,
         host: &(impl Store + Clock),
         report: &mut P,
-        decide: impl FnMut(Option<K::Value>, &mut P) -> Decision<K::Value, R>,
-    ) -> Result<(R, Option<K::Value>), Lost> {
-        self.update_from(host.load(self.key)?, host, report, decide)
+        decide: impl FnMut(&mut Option<K::Value>, &mut P) -> Decision<R>,
+    ) -> Result<R, Lost> {
+        self.update_then(None, host, report, decide, |_, _, _| {})
     }
 
-    /// The same, with bytes that were read already.
+    /// The same, with bytes that were read already, and something to do `then`, once the value is
+    /// written.
     ///
     /// # Errors
     ///
     /// If nothing was stored that should be.
-    pub fn update_from<R, P: Report>(
+    pub fn update_then<R, P: Report>(
         &self,
-        stored: Option<(Vec<u8>, Version)>,
+        mut stored: Option<Option<(Vec<u8>, Version)>>,
         host: &(impl Store + Clock),
         report: &mut P,
-        mut decide: impl FnMut(Option<K::Value>, &mut P) -> Decision<K::Value, R>,
-    ) -> Result<(R, Option<K::Value>), Lost> {
-        let mut first = Some(stored);
+        mut decide: impl FnMut(&mut Option<K::Value>, &mut P) -> Decision<R>,
+        then: impl FnOnce(&K::Value, &R, &mut P),
+    ) -> Result<R, Lost> {
         for _ in 0..ATTEMPTS {
-            let stored = first.take().map_or_else(|| host.load(self.key), Ok)?;
-            let Loaded { value, at } = self.read(stored, host, report)?;
-            let (value, result) = match decide(value, report) {
-                Decision::Keep(result) => return Ok((result, None)),
-                Decision::Store(value, result) => (value, result),
+            let mut value = None;
+            let at = match stored.take() {
+                Some(stored) => self.read(stored, host, report, &mut value)?,
+                None => self.load(host, report, &mut value)?,
             };
-            match self.swap(&value, &at, host) {
-                Ok(written) => return Ok((result, written.then_some(value))),
+            let result = match decide(&mut value, report) {
+                Decision::Keep(result) => return Ok(result),
+                Decision::Store(result) => result,
+            };
+            let Some(value) = &value else {
+                return Ok(result);
+            };
+            match self.swap(value, &at, host) {
+                Ok(written) => {
+                    if written {
+                        then(value, &result, report);
+                    }
+                    return Ok(result);
+                }
                 Err(SwapError::Conflict) => {}
                 Err(SwapError::Fault(fault)) => return Err(fault.into()),
             }

@@ -20,7 +20,7 @@ mod port;
 mod unreadable;
 
 pub use bytes::{Reader, push_text};
-pub use cell::{ATTEMPTS, At, Cell, Decision, Decoded, Kind, Loaded, Lost};
+pub use cell::{ATTEMPTS, At, Cell, Decision, Decoded, Kind, Lost};
 pub use hash::Hash;
 pub use port::{Clock, NoGauges, Store, StoreFault, SwapError, Version, VersionGauge};
 pub use unreadable::{GONE, Report, Unreadable, Watch};

@@ -91,11 +91,15 @@ fn add(world: &World, reports: &mut Reports) -> (Vec<Option<u8>>, Result<Option<
     let watch = Watch::default();
     let cell = Cell { key: "key", kind: Number, watch: &watch, service: None };
     let mut read = Vec::new();
-    let updated = cell.update(world, reports, |number, _| {
-        read.push(number);
-        Decision::Store(number.unwrap_or_default() + 1, ())
-    });
-    (read, updated.map(|((), stored)| stored))
+    let decide = |number: &mut Option<u8>, _: &mut Reports| {
+        read.push(*number);
+        *number = Some(number.unwrap_or_default() + 1);
+        Decision::Store(())
+    };
+    let mut written = None;
+    let then = |number: &u8, (): &(), _: &mut Reports| written = Some(*number);
+    let updated = cell.update_then(None, world, reports, decide, then);
+    (read, updated.map(|()| written))
 }
 
 #[test]
@@ -132,10 +136,8 @@ fn a_value_that_is_there_already_is_not_written_again() {
     let (world, mut reports, watch) = (World::default(), Reports::default(), Watch::default());
     world.put(&[1, 3]);
     let cell = Cell { key: "key", kind: Number, watch: &watch, service: None };
-    let same = cell.update(&world, &mut reports, |number, _| {
-        Decision::Store(number.unwrap_or_default(), "decided")
-    });
-    assert_eq!((same, world.writes.get()), (Ok(("decided", None)), 0));
+    let same = cell.update(&world, &mut reports, |_, _| Decision::Store("decided"));
+    assert_eq!((same, world.writes.get()), (Ok("decided"), 0));
 }
 
 #[test]

@@ -131,11 +131,11 @@ impl Listed<'_> {
         }
         let cell =
             shared::Cell { key: KEY, kind: ListKind, watch: &self.seen.watch, service: None };
-        let mut rounds = 0_u32;
-        let (full, stored) = cell.update_from(stored, host, effects, |list, effects| {
+        let (mut rounds, mut added) = (0_u32, false);
+        let decide = |list: &mut Option<Texts>, effects: &mut Effects| {
             rounds = rounds.saturating_add(1);
-            let mut list = list.unwrap_or_default();
-            for (template, name) in entries(&list) {
+            let list = list.get_or_insert_default();
+            for (template, name) in entries(list) {
                 let mut services = self.config.services.iter().enumerate();
                 if let Some((service, _)) =
                     services.find(|(_, it)| is_listed(it) && it.name.text() == template)
@@ -143,24 +143,24 @@ impl Listed<'_> {
                     self.add(service, name, host, effects);
                 }
             }
-            match self.complete(&mut list, new) {
-                (false, full) => Decision::Keep(full),
-                (true, full) => Decision::Store(list, full),
-            }
-        })?;
-        match (stored, new) {
-            (None, _) => {
+            let (full, is_added) = self.complete(list, new);
+            added = is_added;
+            if added { Decision::Store(full) } else { Decision::Keep(full) }
+        };
+        let full = cell.update_then(Some(stored), host, effects, decide, |_, _, _| {})?;
+        match new {
+            _ if !added => {
                 self.seen.version.set(version.filter(|_| rounds == 1));
                 self.seen.full.set(self.seen.full.get() || full);
             }
-            (Some(_), Some((service, name))) if !full => self.add(service, name, host, effects),
-            (Some(_), _) => {}
+            Some((service, name)) if !full => self.add(service, name, host, effects),
+            _ => {}
         }
         if full { Err(Nameless::Full) } else { Ok(()) }
     }
 
-    /// Adds to a list what it lacks: whether that was anything, and whether there is no room for the new
-    /// name.
+    /// Adds to a list what it lacks: whether there is no room for the new name, and whether anything was
+    /// added.
     fn complete(&self, list: &mut Texts, new: Option<(usize, &str)>) -> (bool, bool) {
         let mut listed = vec![false; self.instances.len()];
         let mut count = 0_usize;
@@ -196,7 +196,7 @@ impl Listed<'_> {
             Some(_) if self.instances.is_full() => true,
             Some((service, name)) => !push(service, name),
         };
-        (count > before, full)
+        (full, count > before)
     }
 
     /// Gives a name of this service its breaker, unless it has one.

@@ -43,7 +43,7 @@ pub(super) fn has_own(
 ) -> bool {
     let list = Cell { key: KEY, kind: SeriesKind, watch, service: None };
     let has_own = list.update(host, effects, |list, _| {
-        let mut list = list.unwrap_or_default();
+        let list = list.get_or_insert_default();
         let (mut number, mut is_listed) = (0_usize, false);
         for listed in list.iter() {
             number = number.saturating_add(1);
@@ -53,9 +53,9 @@ pub(super) fn has_own(
             return Decision::Keep(is_listed);
         }
         list.push(name);
-        Decision::Store(list, true)
+        Decision::Store(true)
     });
-    has_own.is_ok_and(|(has_own, _)| has_own)
+    has_own.unwrap_or(false)
 }
 
 #[cfg(test)]
