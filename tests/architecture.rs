@@ -35,8 +35,8 @@ const fn tool(package: &'static str, inside: &'static [&'static str]) -> Place {
 /// Every package of the workspace.
 const PLACES: &[Place] = &[
     plugin("breaker", &[], &[]),
-    plugin("shared", &["breaker"], &["siphasher"]),
-    plugin("config", &["breaker"], &["serde", "serde_json"]),
+    plugin("shared", &["breaker"], &[]),
+    plugin("config", &["breaker"], &["serde", "serde_json", "siphasher"]),
     plugin(
         "breaker-filter",
         &["breaker", "config", "shared"],

@@ -8,7 +8,9 @@
 //! Where it could, by what is configured, it is shown with its template and a `=` before it, which no
 //! other name has: `host=payment`.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::Hasher as _;
+
+use crate::hash::Hash;
 
 /// The longest name there is.
 pub const LONGEST_NAME: usize = 128;
@@ -192,11 +194,10 @@ pub fn is_shown_byte(byte: u8) -> bool {
 pub fn shortened(mut name: String) -> String {
     const TAIL: usize = 17;
     if name.len() > LONGEST_NAME {
-        let mut hasher = DefaultHasher::new();
-        name.hash(&mut hasher);
+        let hash = Hash::default().text(&name).finish();
         // It has one byte to a character.
         name.truncate(LONGEST_NAME.saturating_sub(TAIL));
-        name.push_str(&format!("~{:016x}", hasher.finish()));
+        name.push_str(&format!("~{:016x}", hash));
     }
     name
 }

@@ -1,7 +1,10 @@
 //! Warnings about a configuration that works, and hardly as its author thought: given once in the
 //! process, by the first worker that starts with it.
 
-use shared::{Cell, Decision, Decoded, Hash, Kind, Lost, Watch};
+use std::hash::Hasher as _;
+
+use config::Hash;
+use shared::{Cell, Decision, Decoded, Kind, Lost, Watch};
 
 use crate::config::Warning;
 use crate::effects::Effects;

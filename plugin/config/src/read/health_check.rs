@@ -1,6 +1,6 @@
 //! The health check: which request, and how often.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{Hash as _, Hasher as _};
 use std::time::Duration;
 
 use breaker::{AfterCheck, HealthCheckPolicy, Rate, RetryPolicy};
@@ -8,6 +8,7 @@ use breaker::{AfterCheck, HealthCheckPolicy, Rate, RetryPolicy};
 use crate::duration::written;
 use crate::error::ConfigError;
 use crate::fields::{HealthCheckFields, Then};
+use crate::hash::Hash;
 use crate::model::Probe;
 use crate::reader::Reader;
 use crate::value::Object;
@@ -56,8 +57,8 @@ pub(super) fn health_check(
 
 /// A number for all that is asked and how: the same in all workers, and never zero.
 fn number_of(probe: &Probe, policy: &HealthCheckPolicy) -> u32 {
-    let mut hasher = DefaultHasher::new();
-    (probe, policy).hash(&mut hasher);
-    let hash = hasher.finish();
+    let mut hash = Hash::default();
+    (probe, policy).hash(&mut hash);
+    let hash = hash.finish();
     ((hash >> 32) as u32 ^ hash as u32).max(1)
 }
