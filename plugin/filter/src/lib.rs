@@ -23,6 +23,7 @@ mod bulkhead;
 mod callbacks;
 mod callout;
 #[cfg(test)]
+#[path = "../tests/unit/cells.rs"]
 mod cells;
 mod clusters;
 mod command;
