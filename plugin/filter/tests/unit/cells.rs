@@ -1,6 +1,10 @@
 //! All kinds of shared values, held to the one rule for races and for bytes that cannot be read.
 
-#![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that panics has failed, as it should"
+)]
 
 use std::cell::RefCell;
 use std::time::Duration;
