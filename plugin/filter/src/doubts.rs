@@ -3,9 +3,9 @@
 
 use shared::{Cell, Decision, Decoded, Hash, Kind, Lost, Watch};
 
-use crate::config::Doubt;
 use crate::effects::Effects;
 use crate::host::Host;
+use config::Doubt;
 
 const KEY: &str = "edge-breaker/v1/doubts/said";
 /// Of how many configurations is known that they were warned of. Of an earlier one is warned again.

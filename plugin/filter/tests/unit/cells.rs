@@ -13,7 +13,6 @@ use shared::{
 
 use crate::bulkhead::LeasesKind;
 use crate::clusters::NoteKind;
-use crate::config::Config;
 use crate::doubts::WarnedKind;
 use crate::dynamic::directory::DirectoryKind;
 use crate::dynamic::listed::ListKind;
@@ -23,6 +22,7 @@ use crate::notify::OutboxKind;
 use crate::stale::{AnswerKind, SlotsKind};
 use crate::store::RecordKind;
 use crate::tenure::{Slot, Tenure, Turn};
+use config::Config;
 
 const KEY: &str = "key";
 
