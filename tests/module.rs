@@ -75,6 +75,16 @@ fn no_folder_of_the_machine_that_built_it_is_in_the_module() {
     }
 }
 
+/// Editors have it, and the page: a proxy reads the configuration without.
+#[test]
+fn the_module_carries_no_schema() {
+    let module = module();
+    let text = String::from_utf8_lossy(&module);
+    for part in ["json-schema.org", "How long the breaker stays open", "additionalProperties"] {
+        assert!(!text.contains(part), "{part}");
+    }
+}
+
 #[test]
 fn the_module_stays_small() {
     let size = module().len();

@@ -4,6 +4,7 @@
 //! outages that last, since independent failures would hardly ever trip a breaker.
 
 mod config;
+mod rest;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

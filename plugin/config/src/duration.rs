@@ -1,16 +1,9 @@
 //! Durations as people write them: `250ms`, `30s`, `1m30s`, `0.5s`.
 
-use std::fmt;
 use std::time::Duration;
-
-use serde::de::{self, Deserialize, Deserializer, Visitor};
 
 /// The longest duration that a configuration may give.
 pub(crate) const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// A duration out of a configuration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Span(pub(crate) Duration);
 
 /// Units from the longest, the order in which they follow each other, with their nanoseconds.
 const UNITS: [(&str, u64); 6] = [
@@ -80,29 +73,6 @@ pub(crate) fn written(duration: Duration) -> String {
         }
     }
     if text.is_empty() { "\"0s\"".to_owned() } else { format!("\"{text}\"") }
-}
-
-impl<'de> Deserialize<'de> for Span {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct SpanVisitor;
-
-        impl Visitor<'_> for SpanVisitor {
-            type Value = Span;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(r#"a duration of at most a day, such as "250ms", "30s" or "1m30s""#)
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Span, E> {
-                match parse(text) {
-                    Some(duration) if duration <= LONGEST => Ok(Span(duration)),
-                    _ => Err(E::invalid_value(de::Unexpected::Str(text), &self)),
-                }
-            }
-        }
-
-        deserializer.deserialize_str(SpanVisitor)
-    }
 }
 
 #[cfg(test)]

@@ -1,31 +1,43 @@
 //! The configuration: what the operator wrote, read once, refused as a whole if any of it is
 //! wrong.
 //!
-//! [`mod@wire`] is what may be written, [`mod@resolve`] turns it into the values of [`mod@model`], which
-//! are valid. Nothing here is consulted for a decision that could have been taken at that time.
+//! [`mod@fields`] is the table of what may be written. By it [`mod@parse`] makes values of the text, and
+//! [`mod@read`] the [`mod@model`], whose values are valid. Nothing here is consulted for a decision that
+//! could have been taken at that time.
+//!
+//! The package is built for size. What calls run is marked `#[inline]`, by which it is built where it is
+//! called, for speed.
 
 #![forbid(unsafe_code)]
 #![deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
+pub mod about;
 mod capability;
-mod doubt;
 mod duration;
 mod error;
+pub mod field;
+mod fields;
+mod form;
+mod hash;
+mod headers;
 pub mod matching;
 mod model;
 pub mod naming;
 mod parse;
+mod path;
+mod read;
 mod reader;
-mod resolve;
-#[cfg(feature = "schema")]
 mod schema;
 mod status;
-mod strict;
-mod wire;
+mod value;
+mod warning;
 
 pub use capability::{Capability, Withheld};
-pub use doubt::Doubt;
 pub use error::ConfigError;
+pub use form::Form;
+pub use hash::Hash;
+pub use headers::Headers;
 pub use model::*;
+pub use schema::{objects, schema};
 pub use status::{GrpcSet, StatusSet};
-pub use wire::{ExposeState, OnFull, Overflow};
+pub use warning::Warning;

@@ -9,132 +9,16 @@ mod inclusion;
 mod index;
 mod method;
 mod path;
+mod request;
+mod rules;
 #[cfg(test)]
 mod samples;
 
-use std::fmt;
-
-use self::glob::Glob;
-use self::header::HeaderRule;
-use crate::error::ConfigError;
-use crate::wire::{HeaderMatch, Match as WireMatch};
-
+pub(crate) use self::glob::Glob;
+pub(crate) use self::header::HeaderRule;
 pub use self::host::{Host, name_of, without_port};
 pub use self::index::Index;
+pub(crate) use self::method::check as check_method;
 pub(crate) use self::path::check_prefix;
-
-/// Which requests belong to a service. One that gives no kind matches them all.
-#[derive(Debug)]
-pub struct Match {
-    hosts: Option<Vec<Host>>,
-    path_prefixes: Option<Vec<String>>,
-    methods: Option<Vec<String>>,
-    headers: Option<Vec<HeaderRule>>,
-    clusters: Option<Vec<Glob>>,
-}
-
-/// What a request is matched by. What is not known matches nothing.
-pub trait Request {
-    /// The authority that it is for.
-    fn authority(&self) -> Option<&[u8]>;
-    /// Its path, with the query.
-    fn path(&self) -> Option<&[u8]>;
-    /// Its method.
-    fn method(&self) -> Option<&[u8]>;
-    /// The upstream cluster, if any match asks for it and the proxy knows it.
-    fn cluster(&self) -> Option<&[u8]>;
-    /// All values of a header, whose name is in lower case.
-    fn values<'a>(&'a self, name: &'a [u8]) -> impl Iterator<Item = &'a [u8]>;
-}
-
-impl Match {
-    pub(crate) fn new(wire: WireMatch, path: &str) -> Result<Self, ConfigError> {
-        Ok(Self {
-            hosts: entries(wire.hosts, path, "hosts", |text: String| Host::new(&text))?,
-            path_prefixes: entries(wire.path_prefixes, path, "path_prefixes", |text: String| {
-                check_prefix(&text).map(|()| text)
-            })?,
-            methods: entries(wire.methods, path, "methods", |text: String| {
-                method::check(&text).map(|()| text)
-            })?,
-            headers: header_rules(wire.headers, path)?,
-            clusters: entries(wire.clusters, path, "clusters", Glob::new)?,
-        })
-    }
-
-    /// Whether the proxy has to be asked for the request's cluster.
-    pub const fn needs_cluster(&self) -> bool {
-        self.clusters.is_some()
-    }
-
-    /// Whether it says which hosts are meant.
-    pub(crate) const fn names_hosts(&self) -> bool {
-        self.hosts.is_some()
-    }
-
-    /// Whether a cluster is named here to the letter.
-    pub(crate) fn names_cluster(&self, cluster: &str) -> bool {
-        self.clusters.iter().flatten().any(|glob| glob.is(cluster))
-    }
-
-    /// Whether a request belongs to it.
-    #[inline]
-    pub fn matches(&self, request: &impl Request) -> bool {
-        any(
-            self.hosts.as_deref(),
-            || request.authority(),
-            |host, authority| host.matches(authority),
-        ) && any(
-            self.path_prefixes.as_deref(),
-            || request.path(),
-            |prefix, path| path.starts_with(prefix.as_bytes()),
-        ) && any(
-            self.methods.as_deref(),
-            || request.method(),
-            |meant, method| method == meant.as_bytes(),
-        ) && any(self.clusters.as_deref(), || request.cluster(), Glob::matches)
-            && any(self.headers.as_deref(), || Some(request), |rule, request| rule.matches(request))
-    }
-}
-
-/// Whether any rule matches the value; no rules match anything, no value matches no rule.
-#[inline]
-fn any<'a, R, V: ?Sized + 'a>(
-    rules: Option<&[R]>,
-    value: impl Fn() -> Option<&'a V>,
-    matches: impl Fn(&R, &'a V) -> bool,
-) -> bool {
-    rules.is_none_or(|rules| {
-        value().is_some_and(|value| rules.iter().any(|rule| matches(rule, value)))
-    })
-}
-
-fn header_rules(
-    wire: Option<Vec<HeaderMatch>>,
-    path: &str,
-) -> Result<Option<Vec<HeaderRule>>, ConfigError> {
-    entries(wire, path, "headers", HeaderRule::new)
-}
-
-/// Turns the entries of one kind into rules; an empty kind would match nothing.
-fn entries<W: Clone + serde::Serialize, R, E: fmt::Display>(
-    wire: Option<Vec<W>>,
-    path: &str,
-    kind: &str,
-    rule: impl Fn(W) -> Result<R, E>,
-) -> Result<Option<Vec<R>>, ConfigError> {
-    let Some(wire) = wire else {
-        return Ok(None);
-    };
-    if wire.is_empty() {
-        let remedy = "an empty list matches nothing: give an entry, or leave the field out";
-        return Err(ConfigError::at(format!("{path}.{kind}"), "[]", remedy));
-    }
-    let rules = wire.into_iter().enumerate().map(|(index, entry)| {
-        rule(entry.clone()).map_err(|remedy| {
-            let value = serde_json::to_string(&entry).unwrap_or_default();
-            ConfigError::at(format!("{path}.{kind}[{index}]"), value, remedy)
-        })
-    });
-    rules.collect::<Result<Vec<_>, _>>().map(Some)
-}
+pub use self::request::Request;
+pub use self::rules::Match;

@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use breaker::Policy;
 
-use crate::doubt::Doubt;
+pub use crate::fields::{
+    Classify, ExposeState, MOST_STALE_ENTRIES, OnFull, Overflow, Stale, StaticResponse,
+};
+use crate::headers::Headers;
 use crate::matching::{Host, Match, Request};
 use crate::naming::Template;
-use crate::status::{GrpcSet, StatusSet};
-use crate::wire::{ExposeState, OnFull, Overflow};
+use crate::status::StatusSet;
+use crate::warning::Warning;
 
 /// A class of calls: the hash of its name, so that two configurations mean the same by it.
 pub type ClassId = u32;
@@ -22,9 +25,6 @@ pub const UNKNOWN_TO_SERVICE: [u16; 2] = [501, 505];
 
 /// What a kept answer may take beside its body, in bytes.
 pub const STALE_OVERHEAD: usize = 24 * 1024 + 64;
-
-/// The most answers that a service may keep.
-pub const MOST_STALE_ENTRIES: u32 = 65_536;
 
 /// What the proxy permits of that which the filter can do without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,16 +42,20 @@ impl Permitted {
 /// A valid configuration.
 #[derive(Debug)]
 pub struct Config {
+    /// When answers tell the breaker's state.
     pub expose_state: ExposeState,
+    /// The services, of which the first that matches a request guards it.
     pub services: Vec<Service>,
     /// How many breakers the names that are made at run time may have.
     pub max_services: usize,
     /// How many bytes a worker may hold of copies.
     pub max_copied_bytes: usize,
+    /// Where transitions are posted to.
     pub notify: Option<Notify>,
+    /// Where the admin API answers.
     pub admin: Option<Admin>,
     /// What is taken, and hardly meant so.
-    pub doubts: Vec<Doubt>,
+    pub warnings: Vec<Warning>,
     /// What the proxy permits.
     pub permitted: Permitted,
 }
@@ -59,31 +63,41 @@ pub struct Config {
 /// One guarded service.
 #[derive(Debug)]
 pub struct Service {
+    /// Its name, or what its name is made of.
     pub name: Template,
+    /// Which requests belong to it.
     pub matches: Match,
+    /// The breaker's rules.
     pub policy: Policy,
     /// How long a call takes until its answer begins, at least, to be slow. `None`: nobody asks.
     pub slow_after: Option<Duration>,
+    /// What counts as what.
     pub classify: Classify,
+    /// The health check.
     pub probe: Option<Probe>,
+    /// Who answers in its stead.
     pub fallback: Fallback,
+    /// How many of its calls may be under way.
     pub bulkhead: Option<Bulkhead>,
 }
 
 impl Service {
     /// The cluster that answers in its stead.
     #[must_use]
+    #[inline]
     pub fn fallback_cluster(&self) -> Option<&str> {
         self.fallback.cluster.as_ref().map(|cluster| cluster.name.as_str())
     }
 
     /// The cluster that its health checks go to.
     #[must_use]
+    #[inline]
     pub fn checked_cluster(&self) -> Option<&str> {
         self.probe.as_ref().map(|probe| probe.cluster.as_str())
     }
 
     /// Whether the proxy has to be asked for a request's cluster.
+    #[inline]
     pub fn needs_cluster(&self) -> bool {
         let partitions = self.bulkhead.iter().flat_map(|bulkhead| &bulkhead.partitions);
         self.matches.needs_cluster() || partitions.into_iter().any(|it| it.matches.needs_cluster())
@@ -93,20 +107,26 @@ impl Service {
 /// How many calls may be under way at a time.
 #[derive(Debug)]
 pub struct Bulkhead {
+    /// How many calls may be under way.
     pub max_concurrent_calls: u32,
-    /// How long a request may take to complete before it gives its place back.
+    /// How long a request may take to complete before it gives its permit back.
     pub max_request_duration: Duration,
+    /// What becomes of a call that finds it full.
     pub on_full: OnFull,
+    /// Classes of calls; the first that matches has a call.
     pub partitions: Vec<Partition>,
 }
 
 /// A class of calls with a share of its own.
 #[derive(Debug)]
 pub struct Partition {
+    /// What metrics and logs call it.
     pub name: String,
     /// What stands for its name where workers meet.
     pub id: ClassId,
+    /// Which calls belong to it.
     pub matches: Match,
+    /// How many of them may be under way.
     pub max_concurrent_calls: u32,
 }
 
@@ -118,11 +138,13 @@ impl Bulkhead {
     }
 
     /// The classes in the order of their numbers.
+    #[inline]
     pub fn classes(&self) -> impl Iterator<Item = ClassId> {
         std::iter::once(NO_CLASS).chain(self.partitions.iter().map(|partition| partition.id))
     }
 
     /// Whether one more call of a class may be under way beside these, told by class or in all.
+    #[inline]
     pub fn has_place(&self, class: usize, under_way: impl Fn(Option<ClassId>) -> u32) -> bool {
         let partition = class.checked_sub(1).and_then(|index| self.partitions.get(index));
         under_way(None) < self.max_concurrent_calls
@@ -130,75 +152,64 @@ impl Bulkhead {
     }
 }
 
-/// What counts as what.
-#[derive(Clone, Debug)]
-pub struct Classify {
-    pub failure_status: StatusSet,
-    pub ignore_status: StatusSet,
-    pub failure_grpc_status: GrpcSet,
-    pub ignore_grpc_status: GrpcSet,
-    /// A client's own deadline that is shorter says nothing of the service.
-    pub min_client_deadline: Duration,
-    pub overflow: Overflow,
-}
-
 /// The request that a health check makes, and which answers pass.
 #[derive(Clone, Debug, Hash)]
 pub struct Probe {
+    /// The cluster that is asked.
     pub cluster: String,
-    pub headers: Vec<(String, String)>,
+    /// Its headers, the pseudo-headers first.
+    pub headers: Headers,
+    /// When a check without an answer has failed.
     pub timeout: Duration,
+    /// Which answers pass.
     pub expected_status: StatusSet,
 }
 
 /// Who answers in the service's stead.
 #[derive(Clone, Debug)]
 pub struct Fallback {
+    /// The cluster that is asked.
     pub cluster: Option<FallbackCluster>,
+    /// Which good answers are kept.
     pub stale: Option<Stale>,
+    /// What is answered where there is nothing else.
     pub response: Option<StaticResponse>,
     /// Whether a failed call is answered too.
     pub on_failure: bool,
 }
 
+/// A cluster that answers in a service's stead.
 #[derive(Clone, Debug)]
 pub struct FallbackCluster {
+    /// Its name.
     pub name: String,
     /// The authority a replayed request is sent with; `None`: the one it came with.
     pub host: Option<String>,
+    /// How long it may take.
     pub timeout: Duration,
+    /// The longest body that is sent again, in bytes.
     pub max_request_bytes: usize,
-}
-
-/// Which good answers are kept.
-#[derive(Clone, Copy, Debug)]
-pub struct Stale {
-    /// How long one may have been kept, at most, when it is given.
-    pub max_age: Duration,
-    pub max_response_bytes: usize,
-    pub max_entries: u32,
-}
-
-#[derive(Clone, Debug)]
-pub struct StaticResponse {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: String,
 }
 
 /// Whom transitions are posted to.
 #[derive(Debug)]
 pub struct Notify {
+    /// The cluster that is posted to.
     pub cluster: String,
-    pub headers: Vec<(String, String)>,
+    /// The headers, the pseudo-headers first.
+    pub headers: Headers,
+    /// How long the answer may take.
     pub timeout: Duration,
+    /// Further attempts.
     pub num_retries: u32,
 }
 
 /// Where the admin API answers.
 #[derive(Debug)]
 pub struct Admin {
+    /// What its paths begin with.
     pub path_prefix: String,
+    /// The bearer token that it asks for.
     pub token: Option<String>,
     /// Names of this machine beside `localhost`, by which it may be asked without a token.
     pub hosts: Vec<Host>,

@@ -1,13 +1,16 @@
-//! Names of services: written out, or made of what the proxy knows of a request.
+//! Names of services: written out, or templates with what the proxy knows of a request.
 //!
-//! A made name is part of a key, of metrics' names, of log lines and of paths, and some of it is the
-//! client's word. So it has only bytes that mean nothing in any of these; others are underscores.
+//! A dynamic service's name becomes part of keys, of metrics' names, of log lines and of paths, and a
+//! client may have chosen some of it. So it keeps only bytes that mean nothing in any of these; all
+//! others become underscores.
 //!
-//! A name that a client has a say in, one made of `{host}`, is never the name of another service. Where
-//! it could be, by what is configured, it is shown with its template and a `=` before it, which no
+//! A client-named service, whose template has `{host}`, never shares its name with another service.
+//! Where it could, by what is configured, it is shown with its template and a `=` before it, which no
 //! other name has: `host=payment`.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::Hasher as _;
+
+use crate::hash::Hash;
 
 /// The longest name there is.
 pub const LONGEST_NAME: usize = 128;
@@ -82,21 +85,24 @@ impl Template {
     }
 
     /// As it is written.
+    #[inline]
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// Whether it is a name as it stands.
+    /// Whether it is a name, without any placeholder.
+    #[inline]
     pub fn is_plain(&self) -> bool {
         self.parts.iter().all(|part| matches!(part, Part::Text(_)))
     }
 
-    /// Whether a client has a say in the name.
+    /// Whether clients choose some of the name.
+    #[inline]
     pub fn is_of_clients(&self) -> bool {
         self.parts.iter().any(|part| matches!(part, Part::Of(Placeholder::Host)))
     }
 
-    /// What tells a name of this template from others' where they could be the same.
+    /// What is shown before a name of this template where it could be another service's: `host=`.
     pub fn mark(&self) -> String {
         let text = self.text.bytes().filter(|byte| !b"{}".contains(byte)).map(char::from);
         text.chain([char::from(MARK)]).collect()
@@ -140,6 +146,7 @@ impl Template {
     }
 
     /// The name for a request, given what stands in its parts; `None`: some of it is not known.
+    #[inline]
     pub fn make(&self, mut value: impl FnMut(Placeholder) -> Option<Vec<u8>>) -> Option<String> {
         let mut name = String::new();
         for part in &self.parts {
@@ -165,16 +172,19 @@ fn starts_with(name: &[u8], text: &[u8]) -> bool {
         && name.iter().map(plain).zip(text.iter().map(plain)).all(|(a, b)| a == b)
 }
 
+#[inline]
 fn harmless(byte: u8) -> char {
     if is_name_byte(byte) { char::from(byte) } else { '_' }
 }
 
-/// Whether a made name may have it.
+/// Whether the name of a dynamic service may have this byte.
+#[inline]
 pub fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-_.~|:@+[]".contains(&byte)
 }
 
-/// Whether a name that is shown may have it.
+/// Whether a name that is shown may have this byte.
+#[inline]
 pub fn is_shown_byte(byte: u8) -> bool {
     is_name_byte(byte) || byte == MARK
 }
@@ -184,11 +194,10 @@ pub fn is_shown_byte(byte: u8) -> bool {
 pub fn shortened(mut name: String) -> String {
     const TAIL: usize = 17;
     if name.len() > LONGEST_NAME {
-        let mut hasher = DefaultHasher::new();
-        name.hash(&mut hasher);
+        let hash = Hash::default().text(&name).finish();
         // It has one byte to a character.
         name.truncate(LONGEST_NAME.saturating_sub(TAIL));
-        name.push_str(&format!("~{:016x}", hasher.finish()));
+        name.push_str(&format!("~{:016x}", hash));
     }
     name
 }

@@ -1,15 +1,16 @@
-//! What may be written, as JSON Schema: of the types that read themselves, and of the whole. What
-//! their bounds and defaults are is said in the package `config-schema`, and held by its tests.
+//! The JSON Schema of the configuration, for editors and linters: what the table of fields says, and
+//! what is said of it.
 
-use std::borrow::Cow;
+#![allow(clippy::indexing_slicing, reason = "it is a tool's, and in no module")]
 
-use schemars::generate::SchemaSettings;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_json::{Map, Value, json};
 
-use crate::duration::Span;
-use crate::model::Config;
+use crate::about::{Described, Remarks};
+use crate::duration::written;
+use crate::field::{Default, Field, Kind, Missing};
+use crate::fields::{DEFAULTS, OBJECTS, WORDS};
+use crate::form::Form;
 use crate::status::{GRPC_NAMES, GrpcSet, StatusSet};
-use crate::wire::{self, Factor, Percent, Share, WindowSize};
 
 /// Numbers with units, the longest unit first.
 const DURATION: &str = concat!(
@@ -19,60 +20,257 @@ const DURATION: &str = concat!(
 /// A class, a code or a range.
 const STATUS: &str = "^([1-5]xx|[1-5][0-9][0-9](-[1-5][0-9][0-9])?)$";
 
-impl Config {
-    /// The JSON Schema of the types.
-    #[must_use]
-    pub fn schema() -> serde_json::Value {
-        SchemaSettings::draft2020_12()
-            .into_generator()
-            .into_root_schema_for::<wire::Config>()
-            .into()
+/// What holds for an object as a whole.
+const OBJECTS_AS_A_WHOLE: &[(&str, &str)] = &[
+    (
+        "HeaderMatch",
+        r#"{
+            "oneOf": [
+                {"required": ["exact"], "properties": {"exact": {"type": "string"}}},
+                {"required": ["prefix"], "properties": {"prefix": {"type": "string"}}},
+                {"required": ["present"], "properties": {"present": {"type": "boolean"}}}
+            ]
+        }"#,
+    ),
+    (
+        "Trip",
+        r#"{
+            "anyOf": [
+                {"required": ["consecutive_failures"]},
+                {"required": ["failure_rate_threshold"]},
+                {"required": ["slow_call_rate_threshold"]}
+            ],
+            "if": {
+                "required": ["slow_call_rate_threshold"],
+                "properties": {"slow_call_rate_threshold": {"type": "number"}}
+            },
+            "then": {"required": ["slow_call_duration_threshold"]}
+        }"#,
+    ),
+    (
+        "Service",
+        r#"{
+            "if": {
+                "required": ["name"],
+                "properties": {"name": {"type": "string", "pattern": "\\{host\\}"}}
+            },
+            "then": {
+                "required": ["match"],
+                "properties": {"match": {"type": "object", "required": ["hosts"], "properties": {"hosts": {"type": "array"}}}}
+            }
+        }"#,
+    ),
+    ("Notify", r#"{"required": ["cluster"]}"#),
+    ("Partition", r#"{"required": ["name", "match", "max_concurrent_calls"]}"#),
+];
+
+/// The JSON Schema.
+#[must_use]
+pub fn schema() -> Value {
+    let mut definitions = Map::new();
+    for it in WORDS {
+        let words = it.words.words.iter().zip(it.each);
+        let words: Vec<_> = words
+            .map(
+                |(word, text)| json!({"const": word, "description": text.trim(), "type": "string"}),
+            )
+            .collect();
+        let schema = json!({"description": it.text.trim(), "oneOf": words});
+        definitions.insert(it.words.name.to_owned(), schema);
+    }
+    for described in objects() {
+        definitions.insert(described.shape.name.to_owned(), object(&described));
+    }
+    let mut schema = definitions.remove("Config").unwrap_or_default();
+    schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
+    schema["title"] = json!("Edge Breaker");
+    schema["$defs"] = definitions.into();
+    schema
+}
+
+/// The objects with what is said of them.
+pub fn objects() -> impl Iterator<Item = Described> {
+    let service = OBJECTS.iter().find(|it| it.shape.name == "Service");
+    let defaults = service.map(|service| {
+        let skipped = service.fields.len() - DEFAULTS.fields.len();
+        let fields = service.fields.get(skipped..).unwrap_or_default();
+        Described { shape: &DEFAULTS, text: " What services have in common.", fields }
+    });
+    OBJECTS.iter().copied().chain(defaults)
+}
+
+fn object(described: &Described) -> Value {
+    let mut fields = Map::new();
+    let mut required = Vec::new();
+    for (field, (text, remarks)) in described.shape.fields.iter().zip(described.fields) {
+        fields.insert(field.name.to_owned(), schema_of(field, text, remarks));
+        required.extend((field.missing == Missing::Never).then_some(field.name));
+    }
+    let mut schema = json!({
+        "type": "object", "description": described.text.trim(), "properties": fields,
+        "additionalProperties": false
+    });
+    if !required.is_empty() {
+        schema["required"] = json!(required);
+    }
+    let whole = OBJECTS_AS_A_WHOLE.iter().find(|(name, _)| *name == described.shape.name);
+    for (key, value) in whole.into_iter().flat_map(|(_, more)| of_text(more)) {
+        schema[key] = value;
+    }
+    schema
+}
+
+fn schema_of(field: &Field, text: &str, remarks: Remarks) -> Value {
+    let mut schema = kind(field.kind);
+    match field.kind {
+        Kind::Count => {
+            (schema["minimum"], schema["maximum"]) = (json!(field.from), json!(field.to));
+        }
+        Kind::List(_) if field.to < u32::MAX => schema["maxItems"] = json!(field.to),
+        _ => {}
+    }
+    if let Some(default) = default_of(field) {
+        schema["default"] = default;
+    }
+    for (keyword, remark) in remarks {
+        match *keyword {
+            "pattern" => schema["pattern"] = json!(remark),
+            "items.pattern" => schema["items"]["pattern"] = json!(remark),
+            keyword if keyword.starts_with("page ") => {}
+            keyword => schema[keyword] = serde_json::from_str(remark).unwrap_or_default(),
+        }
+    }
+    if !matches!(field.missing, Missing::NotNull | Missing::Never) {
+        nullable(&mut schema);
+    }
+    schema["description"] = json!(without_links(text.trim()));
+    schema
+}
+
+/// Lets a field be `null` as well.
+fn nullable(schema: &mut Value) {
+    match schema.get("type").cloned() {
+        Some(Value::Array(mut types)) => {
+            types.push(json!("null"));
+            schema["type"] = types.into();
+        }
+        Some(plain) => schema["type"] = json!([plain, "null"]),
+        None => {
+            if let Some(referred) = schema.as_object_mut().and_then(|it| it.remove("$ref")) {
+                schema["anyOf"] = json!([{"$ref": referred}, {"type": "null"}]);
+            }
+        }
     }
 }
 
-/// Written out wherever it is used, as the leaf that it is.
-macro_rules! leaf {
-    ($type:ty, $name:literal, $schema:expr) => {
-        impl JsonSchema for $type {
-            fn schema_name() -> Cow<'static, str> {
-                $name.into()
-            }
-
-            fn inline_schema() -> bool {
-                true
-            }
-
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                $schema
-            }
+fn kind(kind: Kind) -> Value {
+    let referred = |name: &str| json!({"$ref": format!("#/$defs/{name}")});
+    match kind {
+        Kind::Flag => json!({"type": "boolean"}),
+        Kind::Count => json!({"type": "integer"}),
+        Kind::Number(number) => {
+            let bound = |bound: f64| {
+                if bound.fract() == 0.0 { json!(bound as u32) } else { json!(bound) }
+            };
+            json!({"type": "number", "minimum": bound(number.from), "maximum": bound(number.to)})
         }
-    };
+        Kind::Span => json!({
+            "type": "string", "pattern": DURATION, "minLength": 2,
+            "examples": ["250ms", "30s", "1m30s"]
+        }),
+        Kind::Window => json!({
+            "type": ["string", "integer"], "pattern": DURATION, "minLength": 2,
+            "examples": ["10s", 100]
+        }),
+        Kind::Text(form) => {
+            let mut schema = json!({"type": "string"});
+            if !matches!(form, Form::Any | Form::Path | Form::PathPrefix) {
+                schema["minLength"] = json!(1);
+            }
+            if let Some(pattern) = form.pattern() {
+                schema["pattern"] = json!(pattern);
+            }
+            schema
+        }
+        Kind::Word(words) => referred(words.name),
+        Kind::Status => json!({"type": "string", "pattern": STATUS}),
+        Kind::Statuses => json!({
+            "type": "array", "items": self::kind(Kind::Status),
+            "examples": [["5xx", "429", "200-299"]]
+        }),
+        Kind::GrpcStatus => json!({"enum": GRPC_NAMES}),
+        Kind::GrpcStatuses => json!({"type": "array", "items": self::kind(Kind::GrpcStatus)}),
+        Kind::Pairs => json!({"type": "object", "additionalProperties": {"type": "string"}}),
+        Kind::List(entry) => json!({"type": "array", "items": self::kind(*entry)}),
+        Kind::Object(shape) => referred(shape.name),
+    }
 }
 
-leaf!(
-    Span,
-    "Duration",
-    json_schema!({
-        "type": "string", "pattern": DURATION, "minLength": 2, "examples": ["250ms", "30s", "1m30s"],
+/// What is meant where a field is left out, as JSON.
+pub(crate) fn default_of(field: &Field) -> Option<Value> {
+    Some(match field.default? {
+        Default::Flag(flag) => json!(flag),
+        Default::Count(number) => json!(number),
+        Default::Number(parts) => match field.kind {
+            Kind::Number(number) if number.steps > 1.0 => json!(f64::from(parts) / number.steps),
+            _ => json!(parts),
+        },
+        Default::Span(span) => json!(written(span).trim_matches('"')),
+        Default::Text(text) => json!(text),
+        Default::Word(word) => match field.kind {
+            Kind::Word(words) => json!(words.words.get(usize::from(word))),
+            _ => Value::Null,
+        },
+        Default::Statuses(set) => json!(ranges(set)),
+        Default::GrpcStatuses(set) => json!(names(set)),
+        Default::Empty if matches!(field.kind, Kind::Pairs) => json!({}),
+        Default::Empty => json!([]),
     })
-);
-leaf!(
-    WindowSize,
-    "WindowSize",
-    json_schema!({
-        "type": ["string", "integer"], "pattern": DURATION, "minLength": 2, "examples": ["10s", 100],
-    })
-);
-leaf!(
-    StatusSet,
-    "Statuses",
-    json_schema!({
-        "type": "array",
-        "items": { "type": "string", "pattern": STATUS },
-        "examples": [["5xx", "429", "200-299"]],
-    })
-);
-leaf!(GrpcSet, "GrpcStatuses", json_schema!({ "type": "array", "items": { "enum": GRPC_NAMES } }));
-leaf!(Factor, "Factor", json_schema!({ "type": "number", "minimum": 1, "maximum": 100 }));
-leaf!(Percent, "Percent", json_schema!({ "type": "number", "minimum": 0, "maximum": 100 }));
-leaf!(Share, "Share", json_schema!({ "type": "number", "minimum": 0.001, "maximum": 100 }));
+}
+
+/// A set as it would be written.
+fn ranges(set: &StatusSet) -> Vec<String> {
+    let mut ranges: Vec<(u16, u16)> = Vec::new();
+    for code in (100..600).filter(|code| set.contains(*code)) {
+        match ranges.last_mut() {
+            Some((_, last)) if *last + 1 == code => *last = code,
+            _ => ranges.push((code, code)),
+        }
+    }
+    let text = |(from, to): (u16, u16)| {
+        if from == to { from.to_string() } else { format!("{from}-{to}") }
+    };
+    ranges.into_iter().map(text).collect()
+}
+
+fn names(set: GrpcSet) -> Vec<&'static str> {
+    let names = GRPC_NAMES.iter().zip(0..).filter(|(_, code)| set.contains(*code));
+    names.map(|(name, _)| *name).collect()
+}
+
+/// Takes the targets of links away, which lead from the page to other sections.
+fn without_links(text: &str) -> String {
+    let (mut plain, mut rest) = (String::new(), text);
+    while let Some((before, link)) = rest.split_once('[') {
+        plain.push_str(before);
+        let parts = link.split_once("](").and_then(|(shown, target)| {
+            let (_, after) = target.split_once(')')?;
+            Some((shown, after)).filter(|_| !shown.contains(['[', ']', '`']))
+        });
+        rest = match parts {
+            Some((shown, after)) => {
+                plain.push_str(shown);
+                after
+            }
+            None => {
+                plain.push('[');
+                link
+            }
+        };
+    }
+    plain + rest
+}
+
+fn of_text(json: &str) -> Map<String, Value> {
+    serde_json::from_str(json).unwrap_or_default()
+}

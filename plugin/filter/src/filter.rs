@@ -9,7 +9,7 @@ use crate::admin::warn_without_token;
 use crate::budget;
 use crate::callbacks::Callbacks;
 use crate::command::CommandError;
-use crate::doubts;
+use crate::config_warnings;
 use crate::effects::Effects;
 use crate::exchange::{
     Exchange, FallbackAnswer, FallbackVerdict, Piece, RequestVerdict, ResponseVerdict,
@@ -44,7 +44,7 @@ impl Filter {
         if let Some(admin) = &services.config.admin {
             warn_without_token(admin, host, effects);
         }
-        doubts::warn(&services.config.doubts, host, effects);
+        config_warnings::publish(&services.config.warnings, host, effects);
         Self { services, callbacks }
     }
 

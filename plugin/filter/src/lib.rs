@@ -27,7 +27,7 @@ mod callout;
 mod cells;
 mod clusters;
 mod command;
-mod doubts;
+mod config_warnings;
 mod dynamic;
 mod effects;
 mod events;

@@ -89,6 +89,7 @@ pub(crate) struct RecordKind<'a> {
 }
 
 /// A record's bytes, within its slot's if it has a slot.
+#[expect(clippy::large_enum_variant, reason = "the large one is what it nearly always is")]
 enum Bytes {
     Plain([u8; RECORD_LEN]),
     InSlot(Vec<u8>),

@@ -15,12 +15,10 @@
 
 mod bytes;
 mod cell;
-mod hash;
 mod port;
 mod unreadable;
 
 pub use bytes::{Reader, push_text};
 pub use cell::{ATTEMPTS, At, Cell, Decision, Decoded, Kind, Lost};
-pub use hash::Hash;
 pub use port::{Clock, NoGauges, Store, StoreFault, SwapError, Version, VersionGauge};
 pub use unreadable::{GONE, Report, Unreadable, Watch};

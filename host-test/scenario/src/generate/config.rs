@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use fastrand::Rng;
 use serde_json::{Value, json};
 
-use super::{FALLBACK, HEALTH, pick};
+use super::{FALLBACK, HEALTH, pick, rest};
 use crate::format::Need;
 
 /// In real time, the milliseconds that steps are apart, or multiples of them. Waits end in the middle
@@ -68,6 +68,10 @@ fn service(rng: &mut Rng, is_virtual: bool, name: &str) -> Value {
             "ignore_status": [*pick(rng, &["404", "502", "429"])],
             "overflow": *pick(rng, &["ignore", "failure"]),
         });
+    }
+    // In real time it would be chance what these do.
+    if is_virtual {
+        rest::add(rng, &mut service);
     }
     service
 }

@@ -2,10 +2,10 @@
 
 /// A name in which `*` stands for any characters, split at its stars.
 #[derive(Debug)]
-pub(super) struct Glob(Vec<String>);
+pub(crate) struct Glob(Vec<String>);
 
 impl Glob {
-    pub(super) fn new(text: String) -> Result<Self, &'static str> {
+    pub(crate) fn new(text: &str) -> Result<Self, &'static str> {
         if text.is_empty() {
             return Err("give the name of a cluster, in which `*` stands for any characters");
         }
@@ -28,6 +28,7 @@ impl Glob {
         self.matches(other.0.join("*").as_bytes())
     }
 
+    #[inline]
     pub(super) fn matches(&self, name: &[u8]) -> bool {
         let Some((first, rest)) = self.0.split_first() else {
             return false;
@@ -48,6 +49,7 @@ impl Glob {
     }
 }
 
+#[inline]
 fn find(text: &[u8], part: &[u8]) -> Option<usize> {
     if part.is_empty() {
         return Some(0);

@@ -1,8 +1,7 @@
 //! By a header.
 
-use super::Request;
-use crate::resolve::is_token_byte;
-use crate::wire::HeaderMatch;
+use crate::form::is_token_byte;
+use crate::matching::request::Request;
 
 /// What is told by another kind, since the proxy has no header of this name.
 const OF_OTHER_KINDS: [(&str, &str); 5] = [
@@ -15,27 +14,33 @@ const OF_OTHER_KINDS: [(&str, &str); 5] = [
 const OF_HOSTS: &str = "match hosts by `match.hosts`, such as [\"pay.example.com\"]";
 
 #[derive(Debug)]
-pub(super) struct HeaderRule {
+pub(crate) struct HeaderRule {
     pub(super) name: String,
     pub(super) value: ValueRule,
 }
 
 #[derive(Debug)]
-pub(super) enum ValueRule {
+pub(crate) enum ValueRule {
     Exact(String),
     Prefix(String),
     Present(bool),
 }
 
 impl HeaderRule {
-    pub(super) fn new(wire: HeaderMatch) -> Result<Self, &'static str> {
-        let value = match (wire.exact, wire.prefix, wire.present) {
+    /// Of exactly one of the three.
+    pub(crate) fn new(
+        name: &str,
+        exact: Option<String>,
+        prefix: Option<String>,
+        present: Option<bool>,
+    ) -> Result<Self, &'static str> {
+        let value = match (exact, prefix, present) {
             (Some(exact), None, None) => ValueRule::Exact(exact),
             (None, Some(prefix), None) => ValueRule::Prefix(prefix),
             (None, None, Some(present)) => ValueRule::Present(present),
             _ => return Err("give exactly one of `exact`, `prefix` and `present`"),
         };
-        let name = wire.name.to_ascii_lowercase();
+        let name = name.to_ascii_lowercase();
         if let Some((_, remedy)) = OF_OTHER_KINDS.iter().find(|(other, _)| *other == name) {
             return Err(remedy);
         }

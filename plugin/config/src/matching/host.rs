@@ -69,6 +69,7 @@ impl Host {
     }
 
     /// Compares without regard to case and to the dot of the root, and to the port if it names none.
+    #[inline]
     pub fn matches(&self, authority: &[u8]) -> bool {
         let port = match &self.name {
             Name::One(name) => authority
@@ -92,21 +93,25 @@ impl Host {
 }
 
 /// The name of an authority: without its port, and without the dot of the root.
+#[inline]
 pub fn name_of(authority: &[u8]) -> &[u8] {
     without_root(without_port(authority))
 }
 
 /// An authority without its port, if it has one.
+#[inline]
 pub fn without_port(authority: &[u8]) -> &[u8] {
     apart(authority).0
 }
 
 /// `pay.svc.` is `pay.svc`, told from the root on.
+#[inline]
 fn without_root(name: &[u8]) -> &[u8] {
     name.strip_suffix(b".").filter(|name| !name.is_empty()).unwrap_or(name)
 }
 
 /// An authority's host, and the digits of its port, of which there may be none behind the colon.
+#[inline]
 fn apart(authority: &[u8]) -> (&[u8], Option<&[u8]>) {
     let colon = authority.iter().rposition(|byte| *byte == b':');
     let parts = colon.and_then(|colon| authority.split_at_checked(colon));
@@ -119,6 +124,7 @@ fn apart(authority: &[u8]) -> (&[u8], Option<&[u8]>) {
 }
 
 /// The same of what follows a name; `None`: the name goes on.
+#[inline]
 fn port_behind(rest: &[u8]) -> Option<Option<&[u8]>> {
     match rest.strip_prefix(b".").unwrap_or(rest) {
         [] => Some(None),
@@ -129,6 +135,7 @@ fn port_behind(rest: &[u8]) -> Option<Option<&[u8]>> {
 
 /// Whether a request for this port, or for none, is one for the port that is meant. Clients leave out
 /// the ports that go without saying.
+#[inline]
 fn is_port(digits: Option<&[u8]>, meant: u16) -> bool {
     match digits {
         None | Some([]) => matches!(meant, 80 | 443),
@@ -136,6 +143,7 @@ fn is_port(digits: Option<&[u8]>, meant: u16) -> bool {
     }
 }
 
+#[inline]
 fn number(digits: &[u8]) -> Option<u16> {
     str::from_utf8(digits).ok()?.parse().ok()
 }

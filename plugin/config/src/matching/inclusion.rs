@@ -1,6 +1,9 @@
 //! Whether one match leaves another nothing to match.
 
-use super::{Glob, HeaderRule, Host, Match};
+use crate::matching::glob::Glob;
+use crate::matching::header::HeaderRule;
+use crate::matching::host::Host;
+use crate::matching::rules::Match;
 
 impl Match {
     /// Whether each request that another match fits, this one fits, too. `false`, if that is not to be

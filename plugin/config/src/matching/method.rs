@@ -2,7 +2,7 @@
 
 /// Refuses what is no method. Methods are told apart by case, and all of HTTP's are in capitals. The
 /// error says what would be right.
-pub(super) fn check(text: &str) -> Result<(), String> {
+pub(crate) fn check(text: &str) -> Result<(), String> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
     if text.is_empty() || !text.bytes().all(is_plain) {
         return Err(

@@ -6,8 +6,9 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};
 
-use super::Match;
-use crate::Config;
+use crate::matching::request;
+use crate::matching::rules::Match;
+use crate::model::Config;
 
 /// A request, as far as it is matched.
 pub(super) type Request = (&'static str, &'static str, Option<&'static str>, Vec<&'static str>);
@@ -22,7 +23,7 @@ pub(super) fn configured(matches: &[Value]) -> Config {
     Config::parse(json!({"services": services}).to_string().as_bytes()).unwrap()
 }
 
-impl super::Request for Request {
+impl request::Request for Request {
     fn authority(&self) -> Option<&[u8]> {
         Some(self.0.as_bytes())
     }

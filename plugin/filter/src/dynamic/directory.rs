@@ -11,7 +11,10 @@
 //! could come back, some stay long enough to be known again.
 
 use breaker::Timestamp;
-use shared::{Decoded, Hash, Kind};
+use std::hash::Hasher as _;
+
+use config::Hash;
+use shared::{Decoded, Kind};
 
 use crate::random::scrambled;
 use crate::tenure::{AGAIN, MOST_SLOTS, Turn};

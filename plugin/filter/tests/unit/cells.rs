@@ -1,6 +1,10 @@
 //! All kinds of shared values, held to the one rule for races and for bytes that cannot be read.
 
-#![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that panics has failed, as it should"
+)]
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -13,7 +17,7 @@ use shared::{
 
 use crate::bulkhead::LeasesKind;
 use crate::clusters::NoteKind;
-use crate::doubts::WarnedKind;
+use crate::config_warnings::WarnedKind;
 use crate::dynamic::directory::DirectoryKind;
 use crate::dynamic::listed::ListKind;
 use crate::dynamic::series::SeriesKind;

@@ -1,6 +1,6 @@
 //! What a match may name, and what is refused since it would never match.
 
-use breaker_filter::Config;
+use config::Config;
 use serde_json::{Value, json};
 
 /// Why a match is refused: its path below `match`, the value and what would be right.

@@ -1,10 +1,10 @@
 //! The shape of a configuration: an object is an object, and a text may begin and end as editors write
 //! it.
 
-use breaker_filter::Config;
+use config::Config;
 use serde_json::{Value, json};
 
-use crate::world::{PAYMENT, service};
+use crate::{PAYMENT, service};
 
 /// What stands where, and why it is refused.
 fn refusal(config: &Value) -> (String, String, String) {

@@ -1,11 +1,14 @@
 //! Warnings about a configuration that works, and hardly as its author thought: given once in the
 //! process, by the first worker that starts with it.
 
-use shared::{Cell, Decision, Decoded, Hash, Kind, Lost, Watch};
+use std::hash::Hasher as _;
+
+use config::Hash;
+use shared::{Cell, Decision, Decoded, Kind, Lost, Watch};
 
 use crate::effects::Effects;
 use crate::host::Host;
-use config::Doubt;
+use config::Warning;
 
 const KEY: &str = "edge-breaker/v1/doubts/said";
 /// Of how many configurations is known that they were warned of. Of an earlier one is warned again.
@@ -26,11 +29,11 @@ impl Kind for WarnedKind {
     }
 }
 
-pub(crate) fn warn(doubts: &[Doubt], host: &impl Host, effects: &mut Effects) {
-    if doubts.is_empty() || !is_first(doubts, host, effects) {
+pub(crate) fn publish(warnings: &[Warning], host: &impl Host, effects: &mut Effects) {
+    if warnings.is_empty() || !is_first(warnings, host, effects) {
         return;
     }
-    for Doubt { path, value, remedy } in doubts {
+    for Warning { path, value, remedy } in warnings {
         effects.warn(format!(
             "event=doubtful_configuration path={path} value={value} remedy={remedy:?}"
         ));
@@ -38,8 +41,8 @@ pub(crate) fn warn(doubts: &[Doubt], host: &impl Host, effects: &mut Effects) {
 }
 
 /// Whether nobody has warned of them yet; if that cannot be told, nobody has.
-fn is_first(doubts: &[Doubt], host: &impl Host, effects: &mut Effects) -> bool {
-    let number = number_of(doubts);
+fn is_first(warnings: &[Warning], host: &impl Host, effects: &mut Effects) -> bool {
+    let number = number_of(warnings);
     let watch = Watch::default();
     let cell = Cell { key: KEY, kind: WarnedKind, watch: &watch, service: None };
     let first = cell.update(host, effects, |warned, _| {
@@ -54,11 +57,12 @@ fn is_first(doubts: &[Doubt], host: &impl Host, effects: &mut Effects) -> bool {
     first.unwrap_or_else(|lost| lost != Lost::Race)
 }
 
-/// A number for a configuration's doubts.
-fn number_of(doubts: &[Doubt]) -> [u8; 8] {
-    let count = u32::try_from(doubts.len()).unwrap_or(u32::MAX);
-    let hash = doubts.iter().fold(Hash::default().bytes(&count.to_le_bytes()), |hash, doubt| {
-        hash.text(&doubt.path).text(&doubt.value).text(&doubt.remedy)
-    });
+/// A number for a configuration's warnings.
+fn number_of(warnings: &[Warning]) -> [u8; 8] {
+    let count = u32::try_from(warnings.len()).unwrap_or(u32::MAX);
+    let hash =
+        warnings.iter().fold(Hash::default().bytes(&count.to_le_bytes()), |hash, warning| {
+            hash.text(&warning.path).text(&warning.value).text(&warning.remedy)
+        });
     hash.finish().to_le_bytes()
 }
