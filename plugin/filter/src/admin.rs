@@ -13,7 +13,6 @@ use self::view::{EventList, ServiceList, View};
 
 use crate::clusters;
 use crate::command::{self, CommandError};
-use crate::config::Admin;
 use crate::effects::Effects;
 use crate::events;
 use crate::handle::ServiceHandle;
@@ -22,6 +21,7 @@ use crate::host::{Host, StoreFault};
 use crate::response::reply::{Reply, rfc3339};
 use crate::services::Services;
 use crate::status::ServiceStatus;
+use config::Admin;
 use shared::Lost;
 
 /// Why no breaker is shown: a configuration that names none by itself shows those that others make names

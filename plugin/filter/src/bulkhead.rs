@@ -22,13 +22,13 @@ use std::cell::{Cell, RefCell};
 use breaker::{Now, Timestamp};
 use shared::{Decision, Decoded, Kind, Lost, StoreFault, Watch};
 
-use crate::config::Bulkhead;
 use crate::effects::Effects;
 use crate::host::Host;
 use crate::random::scrambled;
 use crate::telemetry::{ModuleMetric, ServiceMetric, Unprotected};
 use crate::tenure::{Tenure, decode_part};
 use crate::warning::Warned;
+use config::Bulkhead;
 
 use leases::{FORMAT, LEASE, Leases};
 pub(crate) use under_way::BulkheadPermit;

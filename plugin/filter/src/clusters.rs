@@ -12,10 +12,10 @@ use std::time::Duration;
 use breaker::{Timestamp, UnixTime};
 use shared::{Cell, Decision, Decoded, Kind, Reader, StoreFault, Watch};
 
-use crate::config::Service;
 use crate::effects::Effects;
 use crate::host::Host;
 use crate::telemetry::{ModuleMetric, Unprotected};
+use config::Service;
 
 /// No service's name has a slash.
 const KEY: &str = "edge-breaker/v1/clusters/unknown/";

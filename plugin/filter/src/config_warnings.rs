@@ -6,9 +6,9 @@ use std::hash::Hasher as _;
 use config::Hash;
 use shared::{Cell, Decision, Decoded, Kind, Lost, Watch};
 
-use crate::config::Warning;
 use crate::effects::Effects;
 use crate::host::Host;
+use config::Warning;
 
 const KEY: &str = "edge-breaker/v1/doubts/said";
 /// Of how many configurations is known that they were warned of. Of an earlier one is warned again.

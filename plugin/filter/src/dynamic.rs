@@ -50,13 +50,13 @@ use shared::{ATTEMPTS, Decision, Lost};
 use self::directory::{Directory, DirectoryKind, Entry};
 use self::listed::Nameless;
 use self::table::Made;
-use crate::config::Config;
 use crate::effects::Effects;
 use crate::handle::ServiceHandle;
 use crate::host::{Host, define};
 use crate::instances::{Instance, Instances, Number, Shown};
 use crate::store::{self, Gauged, Update};
 use crate::tenure::{AGAIN, Held, Slot, Tenure, Turn};
+use config::Config;
 use config::naming::shortened;
 
 /// Who has a slot that a name was to take.

@@ -9,7 +9,6 @@ use crate::admin::warn_without_token;
 use crate::budget;
 use crate::callbacks::Callbacks;
 use crate::command::CommandError;
-use crate::config::Config;
 use crate::config_warnings;
 use crate::effects::Effects;
 use crate::exchange::{
@@ -23,6 +22,7 @@ use crate::response::reply::Reply;
 use crate::services::Services;
 use crate::status::ServiceStatus;
 use crate::timer::{Callout, CalloutAnswer, PendingCallout};
+use config::Config;
 
 /// The longest time between two ticks: half of what `last_success_time` may lag.
 const LONGEST_TICK: Duration = Duration::from_millis(500);

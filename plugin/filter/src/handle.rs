@@ -4,7 +4,6 @@ use breaker::{Breaker, Clean, Ended, Impact, Permit, StateName, Transition};
 use shared::Lost;
 
 use crate::bulkhead::Permits;
-use crate::config::Service;
 use crate::effects::Effects;
 use crate::events::Event;
 use crate::host::Host;
@@ -12,6 +11,7 @@ use crate::instances::Shown;
 use crate::stale::Answers;
 use crate::store::{self, Update, is_counted};
 use crate::telemetry::{Metric, ServiceMetric};
+use config::Service;
 
 /// A breaker, its rules, and what this worker keeps of it.
 #[derive(Clone)]

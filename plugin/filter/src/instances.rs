@@ -12,13 +12,13 @@ use std::rc::Rc;
 use breaker::Policy;
 
 use crate::bulkhead::{self, LocalPermits};
-use crate::config::{Config, Service};
 use crate::dynamic::table::{ClientNames, Tenant};
 use crate::events::Unwritten;
 use crate::stale::Copied;
 use crate::store::{self, LocalState};
 use crate::tenure::{Tenure, Turn};
 use crate::warning::Warned;
+use config::{Config, Service};
 
 /// Which breaker: for all that is under way. One that has made room is no other's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -51,8 +51,6 @@ mod tenure;
 mod timer;
 mod warning;
 
-pub(crate) use ::config::{self, matching};
-
 pub use breaker::{Command, Mode, Now, Reason, StateName, Timestamp, UnixTime};
 pub use callout::CalloutRequest;
 pub use callout::waiting::{TimedOut, WaitingCallers};

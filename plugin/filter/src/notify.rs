@@ -12,11 +12,11 @@ use shared::{Cell, Decision, Lost, Watch};
 pub(crate) use self::outbox::OutboxKind;
 use self::outbox::{Outbox, Taken};
 use crate::callout::CalloutRequest;
-use crate::config::Notify;
 use crate::effects::Effects;
 use crate::events::{self, Ring, View};
 use crate::host::Host;
 use crate::telemetry::{ModuleMetric, NotificationResult};
+use config::Notify;
 
 /// No service's name has a slash.
 const KEY: &str = "edge-breaker/v1/events/outbox";

@@ -1,17 +1,17 @@
 //! The services of one configuration, and their breakers.
 
 use crate::clusters::UnknownClusters;
-use crate::config::{Config, Service};
 use crate::dynamic::ClientNamed;
 use crate::dynamic::listed::{Listed, Nameless, Seen};
 use crate::effects::Effects;
 use crate::handle::ServiceHandle;
 use crate::host::{Host, define};
 use crate::instances::{Instances, Number, Shown};
-use crate::matching::Index;
 use crate::notify::Notifier;
 use crate::request::subject::Subject;
 use crate::telemetry::ModuleMetric;
+use config::matching::Index;
+use config::{Config, Service};
 
 /// The services of one configuration on one worker.
 ///

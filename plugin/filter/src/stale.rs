@@ -21,11 +21,11 @@ use breaker::Timestamp;
 use shared::{Clock, Decision, Decoded, Kind, Report, Store, Watch};
 
 use crate::budget::Claim;
-use crate::config::{MOST_STALE_ENTRIES, Stale};
 use crate::headers::{Facts, Headers};
 use crate::host::Host;
 use crate::response::reply::Reply;
 use crate::tenure::Tenure;
+use config::{MOST_STALE_ENTRIES, Stale};
 
 pub(crate) use copy::Copy;
 use copy::Ended;

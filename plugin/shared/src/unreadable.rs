@@ -85,7 +85,7 @@ impl Watch {
 }
 
 #[cfg(test)]
-#[allow(clippy::arithmetic_side_effects, reason = "a test that overflows has failed, as it should")]
+#[allow(clippy::arithmetic_side_effects, reason = "a test that panics has failed, as it should")]
 mod tests {
     use super::*;
 

@@ -8,11 +8,11 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str;
 
-use crate::config::Admin;
 use crate::effects::Effects;
 use crate::headers::{Facts, Headers};
 use crate::host::{Host, Peer, SwapError};
-use crate::matching::without_port;
+use config::Admin;
+use config::matching::without_port;
 
 /// Written by the first worker that says that there is no token, so that no other says it again. No
 /// service's name has a slash.

@@ -10,13 +10,13 @@ use breaker::Now;
 use shared::{Decision, Decoded, Kind, Lost, Version, Watch};
 
 use super::texts::{FORMAT, Texts};
-use crate::config::{Config, Service};
 use crate::effects::Effects;
 use crate::handle::ServiceHandle;
 use crate::host::{Host, define};
 use crate::instances::{Instances, Number};
 use crate::telemetry::ModuleMetric;
 use config::naming::is_name_byte;
+use config::{Config, Service};
 
 /// No service's name has a slash.
 const KEY: &str = "edge-breaker/v1/names/list";

@@ -5,11 +5,11 @@ use std::rc::Rc;
 
 use shared::{Version, VersionGauge, Watch};
 
-use crate::config::Config;
 use crate::host::Host;
 use crate::store::is_counted;
 use crate::telemetry::Metric;
 use crate::tenure::{Tenure, Turn};
+use config::Config;
 
 /// A breaker that may have a slot.
 pub(crate) trait Tenant {

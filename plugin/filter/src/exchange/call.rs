@@ -3,7 +3,6 @@
 use breaker::{Permit, Timestamp};
 
 use super::replay::Capture;
-use crate::config::Service;
 use crate::headers::{Facts, Headers};
 use crate::host::Host;
 use crate::instances::Number;
@@ -11,6 +10,7 @@ use crate::request::protocol::Protocol;
 use crate::response::flow::BodyFlow;
 use crate::response::head::AnswerHead;
 use crate::stale::{Copy, Wanted};
+use config::Service;
 
 /// An admitted call.
 #[derive(Debug)]

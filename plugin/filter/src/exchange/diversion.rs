@@ -3,7 +3,6 @@
 use breaker::DivertReason;
 
 use super::verdict::ResponseVerdict;
-use crate::config::{ExposeState, OnFull, Service};
 use crate::effects::Effects;
 use crate::handle::ServiceHandle;
 use crate::headers::{CLUSTER_HEADER, ReservedResponseHeaders, STATE_HEADER};
@@ -16,6 +15,7 @@ use crate::services::Services;
 use crate::stale::Wanted;
 use crate::telemetry::{FallbackKind, ModuleMetric, Unprotected};
 use crate::warning::Warning;
+use config::{ExposeState, OnFull, Service};
 
 /// A call that the fallback cluster is to answer, through the route.
 #[derive(Clone, Copy, Debug)]

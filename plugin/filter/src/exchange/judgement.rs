@@ -3,12 +3,12 @@
 use breaker::Outcome;
 
 use super::call::Call;
-use crate::config::Service;
 use crate::host::{Host, Origin};
 use crate::request::protocol::Protocol;
 use crate::response::classify::{CallProgress, CallStatus, Rules};
 use crate::response::head::{self, AnswerHead, Form, GRPC_STATUS};
 use crate::response::retry_after;
+use config::Service;
 
 impl Call {
     /// Whether the head says all that there is to know of an answer, if all of it comes: what

@@ -6,7 +6,6 @@ use breaker::StateName;
 use super::verdict::FallbackVerdict;
 use crate::budget::{Body, Claim, FinishedCopy, Head, PendingCopy, Taken};
 use crate::callout::CalloutRequest;
-use crate::config::{ExposeState, FallbackCluster};
 use crate::effects::Effects;
 use crate::headers::{
     CLUSTER_HEADER, FALLBACK_HEADER, Headers, NOT_FORWARDED, REASON_HEADER,
@@ -15,6 +14,7 @@ use crate::headers::{
 use crate::response::replacement::{FailedResponse, Substitute};
 use crate::response::reply::{Reply, ResponseAnnotations};
 use crate::telemetry::{FallbackKind, ServiceMetric};
+use config::{ExposeState, FallbackCluster};
 
 /// A copy of a request, taken as it streams by.
 #[derive(Debug)]

@@ -3,10 +3,10 @@
 use breaker::StateName;
 
 use crate::callout::CalloutRequest;
-use crate::config::ExposeState;
 use crate::headers::{ReservedHeaders, ReservedResponseHeaders};
 use crate::response::replacement::Substitute;
 use crate::response::reply::{Reply, ResponseAnnotations};
+use config::ExposeState;
 
 /// What becomes of a request.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -9,8 +9,8 @@ use std::time::Duration;
 use breaker::Timestamp;
 use shared::{Decoded, Kind, Reader};
 
-use crate::config::Notify;
 use crate::events::Ring;
+use config::Notify;
 
 /// How many events are under way at a time.
 const BATCH: u8 = 16;

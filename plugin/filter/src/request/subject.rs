@@ -1,7 +1,7 @@
 //! A request as configurations match it.
 
 use crate::headers::{Facts, Headers};
-use crate::matching::Request;
+use config::matching::Request;
 
 /// What a request is matched by.
 pub(crate) struct Subject<'a> {

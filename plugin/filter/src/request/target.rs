@@ -6,10 +6,10 @@ use crate::handle::ServiceHandle;
 use crate::headers::{Facts, Headers};
 use crate::host::Host;
 use crate::instances::Number;
-use crate::matching::name_of;
 use crate::request::subject::Subject;
 use crate::services::Services;
 use crate::telemetry::{ModuleMetric, Unprotected};
+use config::matching::name_of;
 use config::naming::Placeholder;
 use shared::Lost;
 

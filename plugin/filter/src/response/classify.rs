@@ -9,9 +9,9 @@
 
 use breaker::Outcome;
 
-use crate::config::{Classify, Overflow, UNKNOWN_TO_SERVICE};
 use crate::host::Origin;
 use crate::response::flow::Flow;
+use config::{Classify, Overflow, UNKNOWN_TO_SERVICE};
 
 /// gRPC's codes that matter here beside the configured ones.
 const GRPC_DEADLINE_EXCEEDED: u8 = 4;

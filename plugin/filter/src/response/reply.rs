@@ -4,9 +4,9 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use breaker::{DivertReason, Now, StateName, Timestamp, UnixTime};
 
-use crate::config::{ExposeState, StaticResponse};
 use crate::headers::{FALLBACK_HEADER, ReservedResponseHeaders, STATE_HEADER};
 use crate::telemetry::FallbackKind;
+use config::{ExposeState, StaticResponse};
 
 /// What is said of the breaker in an answer that goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,8 +5,8 @@ use breaker::Timestamp;
 use super::entry::Entry;
 use super::rules::{self, Allowed};
 use crate::budget::{Body, Claim, FinishedCopy, Head, PendingCopy, Taken};
-use crate::config::Stale;
 use crate::headers::Headers;
+use config::Stale;
 
 /// Headers that belong to a connection or to the framing of a message, and those that are made anew.
 const NOT_KEPT: [&[u8]; 11] = [

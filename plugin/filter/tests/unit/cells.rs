@@ -17,7 +17,6 @@ use shared::{
 
 use crate::bulkhead::LeasesKind;
 use crate::clusters::NoteKind;
-use crate::config::Config;
 use crate::config_warnings::WarnedKind;
 use crate::dynamic::directory::DirectoryKind;
 use crate::dynamic::listed::ListKind;
@@ -27,6 +26,7 @@ use crate::notify::OutboxKind;
 use crate::stale::{AnswerKind, SlotsKind};
 use crate::store::RecordKind;
 use crate::tenure::{Slot, Tenure, Turn};
+use config::Config;
 
 const KEY: &str = "key";
 
