@@ -1,11 +1,11 @@
-//! Who is who by the proxy's numbers: configurations at work, streams under way, and the calls
-//! that both wait for.
+//! Who is who by the proxy's numbers: configurations at work and streams under way.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use breaker_filter::{Effects, PendingCallout, TimedOut, WaitingCallers};
+use breaker_filter::{Effects, TimedOut};
 
+use crate::callers::{self, Caller};
 use crate::host::{self, LogLevel};
 use crate::root::Worker;
 use crate::stream::Stream;
@@ -21,12 +21,6 @@ struct Contexts {
     effects: Effects,
 }
 
-/// Who waits for a call.
-pub(crate) enum Caller {
-    Stream(u32),
-    Callout { root: u32, pending: PendingCallout },
-}
-
 impl Contexts {
     const fn new() -> Self {
         Self { roots: Vec::new(), streams: Streams::new(), warned: false, effects: Effects::new() }
@@ -39,17 +33,12 @@ impl Contexts {
 
 thread_local! {
     static CONTEXTS: RefCell<Contexts> = const { RefCell::new(Contexts::new()) };
-    static CALLS: RefCell<WaitingCallers<Caller>> = const { RefCell::new(WaitingCallers::new()) };
 }
 
 /// Works on the contexts. The proxy does not call in while it is called, but for memory, so they
 /// are always there; if ever they were not, nothing would happen.
 fn with_contexts<R>(f: impl FnOnce(&mut Contexts) -> R) -> Option<R> {
     CONTEXTS.try_with(|contexts| Some(f(&mut *contexts.try_borrow_mut().ok()?))).ok().flatten()
-}
-
-fn with_calls<R>(f: impl FnOnce(&mut WaitingCallers<Caller>) -> R) -> Option<R> {
-    CALLS.try_with(|calls| Some(f(&mut *calls.try_borrow_mut().ok()?))).ok().flatten()
 }
 
 /// One of the plugin's contexts is there.
@@ -66,7 +55,7 @@ pub(crate) fn end_root(root: u32) {
         contexts.roots.len() < before
     });
     if forgotten == Some(true) {
-        with_calls(|calls| calls.forget(root));
+        callers::forget(root);
     }
 }
 
@@ -84,6 +73,16 @@ pub(crate) fn configure(root: u32, size: usize) -> bool {
 
 fn worker(root: u32) -> Option<Rc<Worker>> {
     with_contexts(|contexts| contexts.root_mut(root)?.clone()).flatten()
+}
+
+/// Has a configuration do something, and does what its filter wants done besides.
+fn with_worker<R>(root: u32, f: impl FnOnce(&Worker, &mut Effects) -> R) -> Option<R> {
+    let worker = worker(root)?;
+    with_contexts(|Contexts { effects, .. }| {
+        let result = f(&worker, effects);
+        worker.metrics.apply(effects);
+        result
+    })
 }
 
 /// A stream begins. Without a configuration there is nothing to do for it.
@@ -135,23 +134,17 @@ pub(crate) fn end_stream(stream: u32) -> bool {
     with_contexts(end).flatten().is_some()
 }
 
-/// Lends what a callback of one of the plugin's contexts collects in.
-pub(crate) fn with_effects<R>(f: impl FnOnce(&mut Effects) -> R) -> Option<R> {
-    with_contexts(|contexts| f(&mut contexts.effects))
-}
-
 /// The timer has ticked. Calls whose answers are overdue are given up last: that is done for
 /// streams, and what follows in this callback would be done for them as well.
 pub(crate) fn on_tick(root: u32) {
-    let Some(worker) = worker(root) else {
+    if with_worker(root, Worker::on_tick).is_none() {
         return;
-    };
-    worker.on_tick();
-    let Some(TimedOut { callers, never_answered }) = with_calls(|calls| calls.on_tick(root)) else {
+    }
+    let Some(TimedOut { callers, never_answered }) = callers::on_tick(root) else {
         return;
     };
     if never_answered {
-        worker.on_callouts_unanswered();
+        with_worker(root, |worker, effects| worker.filter.on_callouts_unanswered(effects));
     }
     for caller in callers {
         // A call of the timer's has a lease in the record, which ends by itself.
@@ -161,19 +154,9 @@ pub(crate) fn on_tick(root: u32) {
     }
 }
 
-/// Whether a stream may be made to wait for a call.
-pub(crate) fn may_wait() -> bool {
-    with_calls(|calls| calls.may_wait()).unwrap_or(false)
-}
-
-/// Somebody waits for a call, for so many ticks of a context.
-pub(crate) fn await_call(call: u32, root: u32, ticks: u32, caller: Caller) {
-    with_calls(|calls| calls.begin(call, root, ticks, caller));
-}
-
 /// The answer to a call is there.
 pub(crate) fn on_call_answer(call: u32, headers: usize, body: usize) {
-    if let Some(caller) = with_calls(|calls| calls.answered(call)).flatten() {
+    if let Some(caller) = callers::answered(call) {
         answer(caller, headers, body);
     }
 }
@@ -189,9 +172,9 @@ fn answer(caller: Caller, headers: usize, body: usize) {
             });
         }
         Caller::Callout { root, pending } => {
-            if let Some(worker) = worker(root) {
-                worker.on_callout_answer(pending, headers);
-            }
+            with_worker(root, |worker, effects| {
+                worker.on_callout_answer(pending, headers, effects)
+            });
         }
     }
 }

@@ -11,11 +11,13 @@
 #![deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
 mod callbacks;
+mod callers;
 mod contexts;
 mod host;
 mod memory;
 mod metrics;
 mod probe;
+mod proxy;
 mod root;
 mod stream;
 mod streams;

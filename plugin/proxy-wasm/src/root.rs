@@ -2,10 +2,11 @@
 
 use breaker_filter::{CalloutAnswer, Capability, Config, Effects, Filter, PendingCallout};
 
-use crate::contexts::{self, Caller};
-use crate::host::{self, Buffer, LogLevel, Map, NotMade, Proxy};
+use crate::callers::{self, Caller};
+use crate::host::{self, Buffer, LogLevel, Map, NotMade};
 use crate::metrics::MetricIds;
 use crate::probe;
+use crate::proxy::Proxy;
 
 /// What the streams of a configuration share on a worker.
 pub(crate) struct Worker {
@@ -47,51 +48,39 @@ impl Worker {
         Proxy { metrics: &self.metrics }
     }
 
-    /// Runs the filter, and applies what it wants done besides what it returns.
-    fn run<R>(&self, f: impl FnOnce(&mut Effects) -> R) -> Option<R> {
-        contexts::with_effects(|effects| {
-            let result = f(effects);
-            self.metrics.apply(effects);
-            result
-        })
-    }
-
-    pub(crate) fn on_tick(&self) {
-        self.run(|effects| {
-            for callout in self.filter.on_tick(&self.proxy(), effects) {
-                let (pending, request) = callout.into_parts();
-                match host::call(&request) {
-                    Ok(call) => {
-                        let ticks = self.filter.callout_ticks(request.timeout);
-                        let caller = Caller::Callout { root: self.root, pending };
-                        contexts::await_call(call, self.root, ticks, caller);
-                    }
-                    Err(not_made) => {
-                        let answer = match not_made {
-                            NotMade::Failed => CalloutAnswer::Failed,
-                            NotMade::UnknownCluster => CalloutAnswer::UnknownCluster,
-                        };
-                        self.filter.on_callout_answer(pending, &answer, &self.proxy(), effects);
-                    }
+    /// Makes the calls that are due.
+    pub(crate) fn on_tick(&self, effects: &mut Effects) {
+        for callout in self.filter.on_tick(&self.proxy(), effects) {
+            let (pending, request) = callout.into_parts();
+            match host::call(&request) {
+                Ok(call) => {
+                    let ticks = self.filter.callout_ticks(request.timeout);
+                    let caller = Caller::Callout { root: self.root, pending };
+                    callers::await_call(call, self.root, ticks, caller);
+                }
+                Err(not_made) => {
+                    let answer = match not_made {
+                        NotMade::Failed => CalloutAnswer::Failed,
+                        NotMade::UnknownCluster => CalloutAnswer::UnknownCluster,
+                    };
+                    self.filter.on_callout_answer(pending, &answer, &self.proxy(), effects);
                 }
             }
-        });
-    }
-
-    /// No answer to a call comes.
-    pub(crate) fn on_callouts_unanswered(&self) {
-        self.run(|effects| self.filter.on_callouts_unanswered(effects));
+        }
     }
 
     /// The answer to a call of the timer's is there. No headers: the call was reset, its answer too
     /// large, or given up.
-    pub(crate) fn on_callout_answer(&self, pending: PendingCallout, headers: usize) {
+    pub(crate) fn on_callout_answer(
+        &self,
+        pending: PendingCallout,
+        headers: usize,
+        effects: &mut Effects,
+    ) {
         let answer = match headers {
             0 => CalloutAnswer::Failed,
             _ => CalloutAnswer::Answered(host::headers(Map::CallResponse)),
         };
-        self.run(|effects| {
-            self.filter.on_callout_answer(pending, &answer, &self.proxy(), effects);
-        });
+        self.filter.on_callout_answer(pending, &answer, &self.proxy(), effects);
     }
 }

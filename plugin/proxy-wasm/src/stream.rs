@@ -8,7 +8,7 @@ use breaker_filter::{
     ResponseVerdict, Substitute, TrailersVerdict,
 };
 
-use crate::contexts::{self, Caller};
+use crate::callers::{self, Caller};
 use crate::host::{self, Action, Buffer, Map, NotMade};
 use crate::root::Worker;
 
@@ -97,7 +97,7 @@ impl Stream {
                     let worker = &self.worker;
                     let ticks = worker.filter.callout_ticks(callout.timeout);
                     let caller = Caller::Stream(self.number);
-                    contexts::await_call(call, worker.root, ticks, caller);
+                    callers::await_call(call, worker.root, ticks, caller);
                     return Action::Pause;
                 }
                 None => {
@@ -135,7 +135,7 @@ impl Stream {
 
     /// Makes the call that an answer is held back for, if one may be.
     fn ask(&self, callout: &CalloutRequest, effects: &mut Effects) -> Option<u32> {
-        if !contexts::may_wait() {
+        if !callers::may_wait() {
             return None;
         }
         match host::call(callout) {
