@@ -5,7 +5,7 @@
 //!
 //! Each template has `max_services` slots of its own, so that those who may send what one service
 //! takes push nobody out of another's. A shared [directory] says which slot has which name; each slot's
-//! own value has the name once more and the record of its breaker ([`slot`]). Nothing is ever added
+//! own value has the name once more and the record of its breaker. Nothing is ever added
 //! beyond these: a name that is new when all slots are taken has one make room for it, whose slot it
 //! gets. Each that was let in has a number, its *turn*, which no other ever had.
 //!

@@ -63,7 +63,7 @@ impl ServiceStatus {
 }
 
 impl Services {
-    /// All breakers there are now, in the order of their names ([`names`](Self::names)). To look changes
+    /// All breakers there are now, in the order of `Filter::names`. To look changes
     /// nothing: a damaged record shows a new breaker, as it will be taken for one, and is left as it is.
     ///
     /// # Errors
