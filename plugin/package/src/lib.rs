@@ -1,7 +1,8 @@
-//! Makes of the built modules what is handed out: the module and its names, the component, and the
-//! OCI image.
+//! Makes of the built modules what is handed out: the module and its names, the component, the schema
+//! of the configuration, and the OCI image.
 
 pub mod component;
 pub mod image;
 pub mod names;
+pub mod schema;
 pub mod trim;

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use package::component::componentize;
 use package::trim::trim;
-use package::{image, names};
+use package::{image, names, schema};
 
 const USAGE: &str = "\
 usage: package trim BUILT MODULE NAMED
@@ -29,7 +29,7 @@ fn main() -> Result<()> {
             write(component, componentize(&trimmed.module)?)?;
             write(named, componentize(&trimmed.named)?)
         }
-        ["schema", file] => write(file, config_schema::text()),
+        ["schema", file] => write(file, schema::text()),
         ["image", module, folder] => {
             print(folder, &image::write(&read(module)?, Path::new(folder))?)
         }

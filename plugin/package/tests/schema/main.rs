@@ -12,7 +12,7 @@ use config::Config;
 use jsonschema::Validator;
 use serde_json::Value;
 
-static SCHEMA: LazyLock<Value> = LazyLock::new(config_schema::document);
+static SCHEMA: LazyLock<Value> = LazyLock::new(config::schema);
 static VALIDATOR: LazyLock<Validator> =
     LazyLock::new(|| jsonschema::draft202012::new(&SCHEMA).unwrap());
 
@@ -43,11 +43,11 @@ fn the_schema_is_a_valid_json_schema() {
 fn the_file_is_what_the_types_say() {
     let file = repository().join(FILE);
     if std::env::var_os("UPDATE_SCHEMA").is_some() {
-        std::fs::write(&file, config_schema::text()).unwrap();
+        std::fs::write(&file, package::schema::text()).unwrap();
     }
     let written = std::fs::read_to_string(&file).unwrap_or_default();
     assert!(
-        written == config_schema::text(),
+        written == package::schema::text(),
         "{FILE} is not up to date: UPDATE_SCHEMA=1 cargo test --workspace --test schema writes it"
     );
 }
