@@ -31,7 +31,7 @@ const MUTANTS: [Mutant; 14] = [
     Mutant {
         does: "it writes unconditionally, with a version of 0",
         patches: &[(
-            "plugin/proxy-wasm/src/host.rs",
+            "plugin/proxy-wasm/src/proxy.rs",
             "expected.map_or(ABSENT, Version::get)",
             "expected.map_or(ABSENT, |_| 0)",
         )],
@@ -118,9 +118,10 @@ const MUTANTS: [Mutant; 14] = [
         does: "it forgets to write trips",
         patches: &[(
             "plugin/filter/src/store.rs",
-            "match self.swap(host, &bytes, loaded.version) {",
-            "let trips = transition.is_some_and(|t| t.to == StateName::Open);\n            \
-             match if trips { Ok(()) } else { self.swap(host, &bytes, loaded.version) } {",
+            "Update::Changed(result, transition) => Decision::Store((result, transition)),",
+            "Update::Changed(result, Some(Transition { to: breaker::StateName::Open, .. })) => \
+             {\n                    Decision::Keep((result, None))\n                }\n                \
+             Update::Changed(result, transition) => Decision::Store((result, transition)),",
         )],
         shows: anywhere,
     },
@@ -128,8 +129,8 @@ const MUTANTS: [Mutant; 14] = [
         does: "it remembers a clean record for as long as it may, whoever writes",
         patches: &[(
             "plugin/filter/src/store.rs",
-            "(host.metric(self.gauge()) == Some(version)).then_some(clean)",
-            "(host.metric(self.gauge()) >= Some(version)).then_some(clean)",
+            "(host.gauges()?.read(gauge()) == Some(version)).then_some(clean)",
+            "(host.gauges()?.read(gauge()) >= Some(version)).then_some(clean)",
         )],
         shows: anywhere,
     },
