@@ -8,7 +8,8 @@ use anyhow::{Context, Result, bail, ensure};
 use super::Mutant;
 
 /// The packages that the module is made of.
-const PACKAGES: [&str; 3] = ["plugin/breaker", "plugin/filter", "plugin/proxy-wasm"];
+const PACKAGES: [&str; 5] =
+    ["plugin/breaker", "plugin/config", "plugin/shared", "plugin/filter", "plugin/proxy-wasm"];
 /// Built quickly rather than well, and a panic traps as it does in what is shipped.
 const PROFILE: &str = "\n[profile.mutant]\ninherits = \"dev\"\nopt-level = 1\ndebug = false\n\
                        panic = \"abort\"\nincremental = true\n";
