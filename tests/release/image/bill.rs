@@ -15,8 +15,10 @@ use crate::image::image;
 const ALLOWED: &[&str] = &["Apache-2.0", "BSD-2-Clause", "CC0-1.0", "MIT", "Unicode-3.0"];
 
 /// What comes with the compiler, and the crates of which it is made.
-const COMPILER: &[(&str, &[&str])] =
-    &[("rust-std", &["__rustc", "alloc", "compiler_builtins", "core", "std"]), ("wasi-libc", &[])];
+const COMPILER: &[(&str, &[&str])] = &[
+    ("rust-std", &["__rustc", "alloc", "compiler_builtins", "core", "rustc_demangle", "std"]),
+    ("wasi-libc", &[]),
+];
 
 /// Name, version and licence of each component.
 fn bill() -> Vec<(String, String, String)> {
