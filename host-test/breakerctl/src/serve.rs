@@ -114,18 +114,18 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Answer> {
         // From here on a signal is not the end at once.
         let signals = Signals::new()?;
         let sockets = listen(&settings.plan).await?;
-        let (mut seats, mut threads) = (Vec::new(), Vec::new());
+        let (mut queues, mut threads) = (Vec::new(), Vec::new());
         for workers in vms {
-            let (seat, connections) = mpsc::unbounded_channel();
+            let (queue, connections) = mpsc::unbounded_channel();
             let (settings, phase) = (Arc::clone(&settings), phases.clone());
-            seats.push(seat);
+            queues.push(queue);
             threads.push(thread::spawn(move || {
                 connection::serve(&settings, workers, connections, phase)
             }));
         }
         worker::run(&settings, of_main_thread, &phases)?;
         tell(args, &settings.plan, &sockets, &module, began.elapsed())?;
-        let served = drain::serve(sockets, seats, &phase, signals, args.drain_time).await;
+        let served = drain::serve(sockets, queues, &phase, signals, args.drain_time).await;
         phase.send_replace(Phase::Over);
         for thread in threads {
             thread.join().map_err(|_| anyhow::anyhow!("a worker has panicked"))??;

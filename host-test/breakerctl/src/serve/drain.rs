@@ -69,7 +69,7 @@ impl Signals {
 /// If a worker is gone.
 pub(super) async fn serve(
     listeners: Vec<TcpListener>,
-    seats: Vec<mpsc::UnboundedSender<Accepted>>,
+    queues: Vec<mpsc::UnboundedSender<Accepted>>,
     phase: &watch::Sender<Phase>,
     mut signals: Signals,
     drain_time: Duration,
@@ -79,11 +79,11 @@ pub(super) async fn serve(
         .into_iter()
         .enumerate()
         .map(|(listener, socket)| {
-            let (seats, alive) = (seats.clone(), alive.clone());
-            tokio::task::spawn_local(accept(listener, socket, seats, alive, phase.subscribe()))
+            let (queues, alive) = (queues.clone(), alive.clone());
+            tokio::task::spawn_local(accept(listener, socket, queues, alive, phase.subscribe()))
         })
         .collect();
-    drop((seats, alive));
+    drop((queues, alive));
     signals.next().await;
     phase.send_replace(Phase::Draining);
     for task in tasks {
@@ -109,15 +109,15 @@ pub(super) async fn serve(
 async fn accept(
     listener: usize,
     socket: TcpListener,
-    seats: Vec<mpsc::UnboundedSender<Accepted>>,
+    queues: Vec<mpsc::UnboundedSender<Accepted>>,
     alive: Alive,
     mut phase: watch::Receiver<Phase>,
 ) -> anyhow::Result<()> {
-    let mut seats = seats.iter().cycle();
+    let mut queues = queues.iter().cycle();
     let mut hand_over = |connection| {
         let accepted = Accepted { listener, connection, alive: alive.clone() };
-        let seat = seats.next().context("no worker")?;
-        seat.send(accepted).ok().context("a worker is gone")
+        let queue = queues.next().context("no worker")?;
+        queue.send(accepted).ok().context("a worker is gone")
     };
     loop {
         let connection = tokio::select! {
