@@ -202,12 +202,14 @@ impl Seed<'_> {
         while let Some(name) = map.next_key::<String>()? {
             let path = Path::Field(&self.path, &name);
             let value = map.next_value_seed(self.inner(Kind::Text(Form::Any), false, path))?;
-            let Some(Value::Text(value)) = value else { continue };
-            match pairs.binary_search_by(|(known, _)| known.cmp(&name)) {
-                Ok(at) => pairs.get_mut(at).into_iter().for_each(|pair| pair.1.clone_from(&value)),
-                Err(at) => pairs.insert(at, (name, value)),
+            if let Some(Value::Text(value)) = value {
+                pairs.push((name, value));
             }
         }
+        // The last of a name is the first of them now, and stays.
+        pairs.reverse();
+        pairs.sort_by(|(one, _), (other, _)| one.cmp(other));
+        pairs.dedup_by(|(one, _), (other, _)| one == other);
         Ok(Some(Value::Pairs(pairs)))
     }
 }

@@ -46,6 +46,8 @@ pub(super) fn checked(given: Given<'_>, kind: Kind) -> Result<Value, Refusal> {
         }
         (Kind::Status, Given::Text(text)) => StatusSet::parse(text).map(Value::Statuses),
         (Kind::GrpcStatus, Given::Text(text)) => GrpcSet::named(text).map(Value::GrpcStatuses),
+        (Kind::Count | Kind::Number(_) | Kind::Window, Given::Signed(_))
+        | (Kind::Window, Given::Float(_)) => None,
         _ => return Err(invalid("type", given, kind)),
     };
     value.ok_or_else(|| invalid("value", given, kind))

@@ -867,3 +867,23 @@ fn an_admin_host_is_one_host_and_no_pattern() {
         parse(&json!({"services": [{"name": "a"}], "admin": none}).to_string()).unwrap();
     }
 }
+
+#[test]
+fn a_number_that_is_out_of_range_is_a_wrong_value_of_the_right_type() {
+    for config in
+        [json!({"max_services": -1}), json!({"services": [{"trip": {"sliding_window_size": 2.5}}]})]
+    {
+        let refusal = Config::parse(config.to_string().as_bytes()).unwrap_err().to_string();
+        assert!(refusal.contains("invalid value: "), "{refusal}");
+    }
+}
+
+#[test]
+fn of_a_header_that_is_given_twice_the_last_counts() {
+    let headers = r#"{"b": "1", "c": "2", "b": "3", "a": "4"}"#;
+    let check = format!(r#"{{"cluster": "c", "path": "/", "headers": {headers}}}"#);
+    let config = format!(r#"{{"services": [{{"name": "s", "health_check": {check}}}]}}"#);
+    let config = Config::parse(config.as_bytes()).unwrap();
+    let headers = format!("{:?}", config.services[0].probe.as_ref().unwrap().headers);
+    assert!(headers.contains(r#"("a", "4"), ("b", "3"), ("c", "2")"#), "{headers}");
+}
