@@ -208,7 +208,8 @@ impl<'a> Permits<'a> {
         let granted = self.cell().update(host, effects, |leases, effects| {
             let now = host.now().monotonic;
             let leases = leases.get_or_insert_with(|| begun(now));
-            self.write(leases, now);
+            let worker = self.local.number(leases);
+            self.write(worker, leases, now);
             let had = had.filter(|had| !had.is_over(|| now));
             let full = had.is_none()
                 && !self.bulkhead.has_place(class, |class| match class {
@@ -222,7 +223,7 @@ impl<'a> Permits<'a> {
             let limit = self.bulkhead.max_request_duration;
             let permit = self.local.with(|calls| calls.permit(class, complete, limit, now));
             self.count(&permit, had);
-            let told = self.write(leases, now);
+            let told = self.write(worker, leases, now);
             self.uncount(&permit, had);
             let exchanged = had.is_some();
             Decision::Store(Some(Granted { permit, full, exchanged, told }))
@@ -293,7 +294,8 @@ impl<'a> Permits<'a> {
     fn write_all(&self, host: &impl Host, effects: &mut Effects) {
         let told = self.cell().update(host, effects, |leases, _| {
             let now = host.now().monotonic;
-            Decision::Store(self.write(leases.get_or_insert_with(|| begun(now)), now))
+            let leases = leases.get_or_insert_with(|| begun(now));
+            Decision::Store(self.write(self.local.number(leases), leases, now))
         });
         match told {
             Ok(told) => self.written(told, effects),
@@ -303,9 +305,8 @@ impl<'a> Permits<'a> {
     }
 
     /// Brings leases up to date, with this worker's calls in them.
-    fn write(&self, leases: &mut Leases, at: Timestamp) -> Told {
+    fn write(&self, worker: u32, leases: &mut Leases, at: Timestamp) -> Told {
         leases.expire(at);
-        let worker = self.local.number(leases);
         self.local.with(|calls| calls.write(self.bulkhead, worker, leases, at));
         Told { worker, total: leases.total(), at }
     }

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use breaker::Timestamp;
-use shared::{Clock, Decision, Decoded, Kind, Report, Store, Watch};
+use shared::{Clock, Decision, Decoded, Kind, Lost, Report, Store, Watch};
 
 use crate::budget::Claim;
 use crate::headers::{Facts, Headers};
@@ -281,10 +281,13 @@ impl Answers<'_> {
         let (key, watch) = (self.slot_key(slot), watches.remove(&slot).unwrap_or_default());
         let service = Some(self.service);
         let cell = shared::Cell { key: &key, kind: AnswerKind, watch: &watch, service };
-        if let Ok(at) = cell.load(host, report, &mut None)
-            && (at.version.is_some() || !bytes.is_empty())
-        {
-            let _ = cell.swap(&bytes, &at, host);
+        match cell.load(host, report, &mut None) {
+            Ok(at) if at.version.is_some() || !bytes.is_empty() => {
+                let _ = cell.swap(&bytes, &at, host);
+            }
+            // Or nobody would look again for a tenth of its time.
+            Err(Lost::Newer) => self.forget_slot(slot),
+            _ => {}
         }
         if watch.is_in_use() {
             watches.insert(slot, watch);

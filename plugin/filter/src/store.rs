@@ -230,6 +230,9 @@ impl LocalState {
     /// Takes note that these are all there are.
     pub(crate) fn set_tally(&self, tally: Tally) {
         self.tally.set(tally);
+        if self.good_call.get() == Impact::Write {
+            self.good_call.set(Impact::TallyOnly);
+        }
     }
 
     /// Adds a good call to them, if there is a window that it belongs in.

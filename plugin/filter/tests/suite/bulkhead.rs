@@ -589,3 +589,13 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn each_worker_takes_the_next_number() {
+    let world = World::configured(2, &config(&json!({"max_concurrent_calls": 5})));
+    let _calls = [world.call(), world.request(PAYMENT).on(1).send()];
+    let leases = world.store().get(CALLS).unwrap();
+    let number = |at: usize| u32::from_le_bytes(leases[at..at + 4].try_into().unwrap());
+    let (last, first, second) = (number(4), number(8), number(32));
+    assert_eq!((second, last), (first.wrapping_add(1), second));
+}
