@@ -5,7 +5,7 @@
 CARGO ?= cargo
 WASM_TARGET := wasm32-wasip1
 WASM := target/wasm/edge_breaker.wasm
-SHELLS := -p breaker-proxy-wasm -p empty-filter
+SHELLS := -p plugin-proxy-wasm -p empty-filter
 COMPONENT_TARGET := wasm32-unknown-unknown
 # Makes of what was built what is handed out.
 PACKAGE := $(CARGO) run --quiet -p package --
@@ -46,7 +46,7 @@ lint: ## Checks format, lints (native and wasm), docs and the direction of depen
 	@$(ADD_TARGET)
 	$(CARGO) clippy $(SHELLS) --target $(WASM_TARGET) -- -D warnings
 	@$(ADD_COMPONENT_TARGET)
-	$(CARGO) clippy -p breaker-component --target $(COMPONENT_TARGET) -- -D warnings
+	$(CARGO) clippy -p plugin-component --target $(COMPONENT_TARGET) -- -D warnings
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" $(CARGO) doc --workspace --no-deps --document-private-items
 	$(CARGO) test --quiet --workspace --test architecture
 	$(told)
@@ -84,10 +84,10 @@ soak: wasm ## Simulates worlds of random seeds; SOAK=30s, 2h or a number of requ
 bench: wasm setup ## Counts and measures what the filter costs per request
 	-$(CARGO) test --quiet --workspace --test costs -- --exact each_path_costs_what_the_table_says --nocapture
 	$(CARGO) bench -p breaker
-	$(CARGO) run --release -p edge-breaker-bench
+	$(CARGO) run --release -p bench
 
 demo: wasm ## Drives the recipe's four scenarios through Envoy, or breakerctl serve where there is none; DEMO_EXIT=1 exits after them
-	$(CARGO) run --quiet -p recipe-demo
+	$(CARGO) run --quiet -p demo
 
 clean: ## Removes all that was built
 	$(CARGO) clean

@@ -38,12 +38,12 @@ const PLACES: &[Place] = &[
     plugin("shared", &["breaker"], &[]),
     plugin("config", &["breaker"], &["serde", "serde_json", "siphasher"]),
     plugin(
-        "breaker-filter",
+        "filter",
         &["breaker", "config", "shared"],
         &["httpdate", "humantime", "serde", "serde_json"],
     ),
-    plugin("breaker-proxy-wasm", &["breaker-filter"], &[]),
-    plugin("breaker-component", &["breaker-filter"], &["wit-bindgen"]),
+    plugin("plugin-proxy-wasm", &["filter"], &[]),
+    plugin("plugin-component", &["filter"], &["wit-bindgen"]),
     tool("package", &["config"]),
     tool("artifacts", &[]),
     tool("host-test-proxy-wasm", &["artifacts"]),
@@ -55,7 +55,7 @@ const PLACES: &[Place] = &[
         &[
             "artifacts",
             "breaker",
-            "breaker-filter",
+            "filter",
             "host-test-component",
             "envoy-harness",
             "scenario",
@@ -64,24 +64,24 @@ const PLACES: &[Place] = &[
     ),
     tool(
         "breakerctl",
-        &["artifacts", "host-test-proxy-wasm", "hosts", "recipe-services", "scenario"],
+        &["artifacts", "host-test-proxy-wasm", "hosts", "services", "scenario"],
     ),
     plugin("empty-filter", &[], &["proxy-wasm"]),
-    tool("recipe-services", &[]),
+    tool("services", &[]),
     tool("envoy-harness", &["artifacts"]),
-    tool("recipe-demo", &["envoy-harness", "recipe-services"]),
-    tool("edge-breaker-bench", &["artifacts", "envoy-harness"]),
+    tool("demo", &["envoy-harness", "services"]),
+    tool("bench", &["artifacts", "envoy-harness"]),
     tool(
-        "edge-breaker-tests",
+        "tests",
         &[
             "artifacts",
             "breaker",
-            "breaker-filter",
+            "filter",
             "host-test-component",
             "envoy-harness",
             "hosts",
             "package",
-            "recipe-services",
+            "services",
             "scenario",
             "world",
             "host-test-proxy-wasm",
@@ -131,6 +131,20 @@ fn every_place_is_taken() {
     let (members, _) = workspace();
     let places: BTreeSet<_> = PLACES.iter().map(|place| place.package.to_owned()).collect();
     assert_eq!(places, members);
+}
+
+#[test]
+fn a_package_is_named_for_its_folder_or_the_path_to_it() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().expect("the root");
+    let (_, packages) = workspace();
+    for package in packages {
+        let folder = package.manifest_path.parent().expect("a folder").as_std_path();
+        let path: Vec<_> = folder.strip_prefix(&root).expect("inside").iter().collect();
+        let path: Vec<_> = path.iter().map(|it| it.to_string_lossy()).collect();
+        let name = package.name.as_str();
+        let fits = name == path.join("-") || path.last().is_some_and(|last| last == name);
+        assert!(fits, "{name} is in {}", path.join("/"));
+    }
 }
 
 #[test]

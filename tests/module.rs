@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::Path;
 
-use edge_breaker_tests::rights::rights;
+use tests::rights::rights;
 use wasmparser::{
     ElementItems, ExternalKind, FunctionBody, Operator, Parser, Payload, TypeRef, Validator,
 };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use anyhow::{Context, Result, ensure};
-use edge_breaker_tests::{Edge, PAYMENT, module};
+use tests::{Edge, PAYMENT, module};
 use envoy_harness::config::{Bootstrap, Listener, Route, Wasm};
 use envoy_harness::{Envoy, EnvoyOptions};
 use serde_json::{Value, json};

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use edge_breaker_tests::{Edge, PAYMENT, answered_by};
+use tests::{Edge, PAYMENT, answered_by};
 use envoy_harness::client::Client;
-use recipe_services::Mode;
+use services::Mode;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use edge_breaker_tests::load::{Load, WITHIN, patient_fallback, patient_route};
+use tests::load::{Load, WITHIN, patient_fallback, patient_route};
 
 const WORKERS: u32 = 4;
 const CLIENTS: usize = 200;

@@ -7,10 +7,10 @@ mod timers;
 use std::time::Duration;
 
 use anyhow::Result;
-use edge_breaker_tests::{Edge, Outcomes, PATIENCE, PAYMENT, clusters, primary_route};
+use tests::{Edge, Outcomes, PATIENCE, PAYMENT, clusters, primary_route};
 use envoy_harness::client::empty;
 use envoy_harness::config::{Route, cluster, http2_cluster, lua};
-use recipe_services::Mode;
+use services::Mode;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 

@@ -3,13 +3,13 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use edge_breaker_tests::{Breaker, Edge, PAYMENT, answered_by, clusters};
+use tests::{Breaker, Edge, PAYMENT, answered_by, clusters};
 use envoy_harness::Stats;
 use envoy_harness::client::Client;
-use recipe_services::{Counts, Downstream, Mode};
+use services::{Counts, Downstream, Mode};
 use serde_json::{Value, json};
 
-use edge_breaker_tests::load::{Load, WITHIN, patient_fallback, patient_route, until};
+use tests::load::{Load, WITHIN, patient_fallback, patient_route, until};
 
 const WORKERS: u32 = 4;
 const CLIENTS: usize = 200;

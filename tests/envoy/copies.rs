@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use edge_breaker_tests::{Edge, PATIENCE, PAYMENT, answered_by};
+use tests::{Edge, PATIENCE, PAYMENT, answered_by};
 use envoy_harness::client::{Client, chunks, full};
 use envoy_harness::config::cluster;
 use http_body_util::BodyExt;

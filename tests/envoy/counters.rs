@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use anyhow::{Context, Result, bail};
-use edge_breaker_tests::{Edge, Outcomes, PAYMENT};
+use tests::{Edge, Outcomes, PAYMENT};
 use envoy_harness::client::RawConnection;
-use recipe_services::{Downstream, Mode};
+use services::{Downstream, Mode};
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use edge_breaker_tests::load::{Load, WITHIN, patient_fallback, patient_route};
+use tests::load::{Load, WITHIN, patient_fallback, patient_route};
 
 const INVENTORY: &str = "inventory-service";
 const WORKERS: u32 = 4;
@@ -85,7 +85,7 @@ async fn counters_at_rest_are_what_service_fallback_and_clients_counted_themselv
     let (left, diverted) =
         (leavers.left.load(Ordering::SeqCst), leavers.diverted.load(Ordering::SeqCst));
 
-    let received = |by: &str, status: &str, tally: &edge_breaker_tests::load::Tally| {
+    let received = |by: &str, status: &str, tally: &tests::load::Tally| {
         tally.count(|answer| answer.by == by && answer.status == status)
     };
     let paid = Outcomes {

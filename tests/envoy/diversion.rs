@@ -7,9 +7,9 @@ mod replay;
 mod upgrade;
 
 use anyhow::Result;
-use edge_breaker_tests::{Edge, PATIENCE, PAYMENT, answered_by};
+use tests::{Edge, PATIENCE, PAYMENT, answered_by};
 use envoy_harness::client::Response;
-use recipe_services::{Health, Mode};
+use services::{Health, Mode};
 use serde_json::{Value, json};
 
 const PATH: &str = "/payment-service/charge";

@@ -4,13 +4,13 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use edge_breaker_tests::{Edge, clusters};
+use tests::{Edge, clusters};
 use envoy_harness::client::Client;
-use recipe_services::{Health, Mode};
+use services::{Health, Mode};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use edge_breaker_tests::load::{WITHIN, patient_fallback, patient_route};
+use tests::load::{WITHIN, patient_fallback, patient_route};
 
 /// Eight seconds of 80 requests a second.
 const PACE: Duration = Duration::from_micros(12_500);

@@ -1,10 +1,10 @@
 //! Clients that want to steer, and clients that send what no proper client would.
 
 use anyhow::{Context, Result, ensure};
-use edge_breaker_tests::{Edge, Outcomes, PAYMENT};
+use tests::{Edge, Outcomes, PAYMENT};
 use envoy_harness::client::RawConnection;
 use envoy_harness::config::{Route, cluster};
-use recipe_services::Mode;
+use services::Mode;
 use serde_json::{Value, json};
 
 use crate::upstream::RawUpstream;

@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use edge_breaker_tests::{Edge, PATIENCE, PAYMENT, bootstrap, primary_route, protected};
+use tests::{Edge, PATIENCE, PAYMENT, bootstrap, primary_route, protected};
 use envoy_harness::client::Client;
 use envoy_harness::{Envoy, EnvoyOptions};
-use recipe_services::{Ports, Services};
+use services::{Ports, Services};
 use serde_json::json;
 
 /// How long the old process lives on.

@@ -1,10 +1,10 @@
 //! Two services at once: what befalls the one is nothing to the other.
 
 use anyhow::Result;
-use edge_breaker_tests::{Breaker, Edge, Outcomes, PAYMENT};
+use tests::{Breaker, Edge, Outcomes, PAYMENT};
 use serde_json::json;
 
-use edge_breaker_tests::load::{Load, patient_fallback, patient_route};
+use tests::load::{Load, patient_fallback, patient_route};
 
 const INVENTORY: &str = "inventory-service";
 const CLIENTS: usize = 50;

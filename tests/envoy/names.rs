@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use edge_breaker_tests::{Edge, PATIENCE, PAYMENT, answered_by, clusters, primary_route};
+use tests::{Edge, PATIENCE, PAYMENT, answered_by, clusters, primary_route};
 use envoy_harness::client::{Client, empty};
 use envoy_harness::config::Route;
 use serde_json::json;
 
-fn routes(edge: edge_breaker_tests::Setup) -> edge_breaker_tests::Setup {
+fn routes(edge: tests::Setup) -> tests::Setup {
     let other = Route::prefix("/other").name("the other/one").cluster(clusters::FALLBACK);
     edge.route(other.timeout(PATIENCE)).route(primary_route().name("main"))
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use edge_breaker_tests::{Edge, PATIENCE, PAYMENT};
+use tests::{Edge, PATIENCE, PAYMENT};
 use envoy_harness::config::cluster;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;

@@ -1,7 +1,7 @@
 //! Where the breaker stands among other filters, and what it sees there.
 
 use anyhow::Result;
-use edge_breaker_tests::{Edge, Outcomes, PATIENCE, PAYMENT, answered_by, clusters, primary_route};
+use tests::{Edge, Outcomes, PATIENCE, PAYMENT, answered_by, clusters, primary_route};
 use envoy_harness::client::{Response, empty};
 use http::Request;
 use serde_json::{Value, json};

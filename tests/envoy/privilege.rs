@@ -4,12 +4,12 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use edge_breaker_tests::rights::{Right, rights};
-use edge_breaker_tests::{PATIENCE, PAYMENT, clusters, module};
+use tests::rights::{Right, rights};
+use tests::{PATIENCE, PAYMENT, clusters, module};
 use envoy_harness::client::{Client, Response, empty, full};
 use envoy_harness::config::{Bootstrap, LdsFile, Listener, Place, Route, Wasm, cluster};
 use envoy_harness::{Envoy, EnvoyOptions};
-use recipe_services::{Mode, Ports, Services};
+use services::{Mode, Ports, Services};
 use serde_json::{Value, json};
 
 const PATH: &str = "/payment-service/charge";

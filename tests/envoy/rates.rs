@@ -4,12 +4,12 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use edge_breaker_tests::{Edge, answered_by};
+use tests::{Edge, answered_by};
 use envoy_harness::client::Client;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use edge_breaker_tests::load::{WITHIN, patient_fallback, patient_route};
+use tests::load::{WITHIN, patient_fallback, patient_route};
 
 const WORKERS: u32 = 4;
 const RUNS: usize = 20;

@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use edge_breaker_tests::{Breaker, Edge, Outcomes, PATIENCE, PAYMENT, primary_route};
+use tests::{Breaker, Edge, Outcomes, PATIENCE, PAYMENT, primary_route};
 use envoy_harness::client::{Response, empty};
 use envoy_harness::config::cluster;
 use http::StatusCode;
-use recipe_services::{Downstream, Health, Mode};
+use services::{Downstream, Health, Mode};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 

@@ -5,16 +5,16 @@ mod under_load;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use edge_breaker_tests::{
+use tests::{
     Breaker, Edge, Outcomes, PAYMENT, bootstrap, clusters, module, protected,
 };
 use envoy_harness::EnvoyOptions;
 use envoy_harness::client::{Client, Response};
 use envoy_harness::config::{LdsFile, Listener, Wasm};
-use recipe_services::{Health, Ports, Services};
+use services::{Health, Ports, Services};
 use serde_json::{Value, json};
 
-use edge_breaker_tests::load::{Load, Tally, WITHIN, patient_route, until};
+use tests::load::{Load, Tally, WITHIN, patient_route, until};
 
 const UPDATED: &str = "listener_manager.lds.update_success";
 /// A check's interval and a timer's, and time for a busy machine.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use edge_breaker_tests::{Edge, PAYMENT, answered_by};
+use tests::{Edge, PAYMENT, answered_by};
 use envoy_harness::client::Client;
 use envoy_harness::config::cluster;
 use http::Response;
@@ -102,7 +102,7 @@ async fn a_good_answer_is_given_again_by_every_worker_while_the_service_is_down(
         let answer = edge.get("/goods").await?;
         ensure!((answer.status.as_u16(), answered_by(&answer)) == (200, "stale"), "{answer:?}");
     }
-    edge.wait_for(PAYMENT, "OPEN", edge_breaker_tests::PATIENCE).await?;
+    edge.wait_for(PAYMENT, "OPEN", tests::PATIENCE).await?;
     let calls = shop.service.calls().len();
     // Each on a connection of its own, so that all workers have some.
     for number in 0..40 {

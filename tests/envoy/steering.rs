@@ -2,8 +2,8 @@
 //! removes it only when it is its turn. Each test shows that, and that the sample's removal ends it.
 
 use anyhow::{Context, Result};
-use edge_breaker_tests::steering::{EARLY, early_removal};
-use edge_breaker_tests::{Edge, Setup};
+use tests::steering::{EARLY, early_removal};
+use tests::{Edge, Setup};
 use envoy_harness::client::RawConnection;
 use serde_json::{Value, json};
 

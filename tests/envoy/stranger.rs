@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Result;
-use edge_breaker_tests::{Edge, PAYMENT, answered_by, primary_route};
+use tests::{Edge, PAYMENT, answered_by, primary_route};
 use envoy_harness::client::RawConnection;
 use envoy_harness::config::cluster;
 use fastrand::Rng;

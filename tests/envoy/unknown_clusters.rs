@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use edge_breaker_tests::{
+use tests::{
     Edge, Outcomes, PATIENCE, PAYMENT, bootstrap, clusters, primary_route, protected,
 };
 use envoy_harness::EnvoyOptions;
 use envoy_harness::client::{Client, Response, empty, full};
 use envoy_harness::config::{CdsFile, cluster};
-use recipe_services::{Mode, Ports, Services};
+use services::{Mode, Ports, Services};
 use serde_json::{Value, json};
 
 const PATH: &str = "/payment-service/charge";

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use edge_breaker_tests::{Edge, PATIENCE, PAYMENT};
+use tests::{Edge, PATIENCE, PAYMENT};
 use envoy_harness::client::{Client, RawConnection};
-use recipe_services::{Downstream, Mode};
+use services::{Downstream, Mode};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 

@@ -7,7 +7,7 @@ mod security;
 mod style;
 
 use anyhow::{Context, Result, ensure};
-use edge_breaker_tests::pages::{Page, pages};
+use tests::pages::{Page, pages};
 use envoy_harness::{parse_yaml, parse_yaml_documents, repo_root};
 
 #[test]

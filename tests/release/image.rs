@@ -40,7 +40,7 @@ fn image() -> &'static Image {
 }
 
 fn module() -> Vec<u8> {
-    std::fs::read(edge_breaker_tests::module().unwrap()).unwrap()
+    std::fs::read(tests::module().unwrap()).unwrap()
 }
 
 /// The content of a blob of the image's layout.

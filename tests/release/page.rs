@@ -8,13 +8,13 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
-use edge_breaker_tests::{Edge, PAYMENT};
+use tests::{Edge, PAYMENT};
 use envoy_harness::client::empty;
 use envoy_harness::repo_root;
 use host_test_component::node::Project;
 use serde_json::json;
 
-use edge_breaker_tests::load::{Load, patient_fallback, patient_route};
+use tests::load::{Load, patient_fallback, patient_route};
 
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/release/page/browser");
 

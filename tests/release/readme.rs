@@ -5,12 +5,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use edge_breaker_tests::pages::Page;
-use edge_breaker_tests::{answered_by, protected};
+use tests::pages::Page;
+use tests::{answered_by, protected};
 use envoy_harness::client::Client;
 use envoy_harness::config::{Bootstrap, Route, cluster};
 use envoy_harness::{EnvoyOptions, parse_yaml, repo_root};
-use recipe_services::{Ports, Services};
+use services::{Ports, Services};
 use serde_json::Value;
 
 fn readme() -> Result<Page> {

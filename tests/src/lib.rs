@@ -17,7 +17,7 @@ use anyhow::{Context, Result, bail};
 use envoy_harness::client::{Body, Client, Response, empty, full};
 use envoy_harness::config::{Bootstrap, Listener, Route, Wasm, cluster};
 use envoy_harness::{EnvoyOptions, Sample};
-use recipe_services::{Ports, Services};
+use services::{Ports, Services};
 use serde_json::Value;
 
 pub use crate::lease::Lease;

@@ -10,7 +10,7 @@ use crate::{answered_by, clusters, primary_route};
 use anyhow::{Context, Result, bail};
 use envoy_harness::client::{Client, Response};
 use envoy_harness::config::Route;
-use recipe_services::{Counts, Downstream};
+use services::{Counts, Downstream};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinSet;

@@ -6,7 +6,7 @@ use anyhow::Result;
 use envoy_harness::EnvoyOptions;
 use envoy_harness::client::Client;
 use envoy_harness::config::{Bootstrap, Listener, Route, Wasm};
-use recipe_services::{Ports, Services};
+use services::{Ports, Services};
 use serde_json::{Value, json};
 
 use crate::lease::{Lease, vm_id};

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, ensure};
-use breaker_filter::Config;
+use filter::Config;
 use libtest_mimic::Trial;
 use scenario::{Event, Scenario};
 use serde_json::{Value, json};

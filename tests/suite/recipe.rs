@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use libtest_mimic::Trial;
-use recipe_services::trace::{Row, Seen, TRACE};
+use services::trace::{Row, Seen, TRACE};
 use scenario::{Answer, CalloutAnswer, Event, Scenario};
 
 use crate::files::named;

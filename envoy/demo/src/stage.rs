@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use envoy_harness::Sample;
 use envoy_harness::client::{self, Client};
 use http::Request;
-use recipe_services::{Downstream, Ports, Services};
+use services::{Downstream, Ports, Services};
 
 use crate::observed::{Answerer, Breaker, Observed};
 use crate::proxy::Proxy;

@@ -15,7 +15,7 @@
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> std::io::Result<()> {
-//! use recipe_services::{Health, Ports, Services};
+//! use services::{Health, Ports, Services};
 //!
 //! let services = Services::start(Ports::default()).await?;
 //! let payments = services.service("payment-service");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
-use recipe_services::{Initial, Ports, Services};
+use services::{Initial, Ports, Services};
 
 /// The recipe's downstream services, their health checks and the fallback, on the loopback
 /// interface. The ports are the ones that envoy/recipe.yaml sends to.

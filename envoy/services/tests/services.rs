@@ -8,7 +8,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::{Request, Response};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
-use recipe_services::{Health, Initial, Mode, Ports, Services};
+use services::{Health, Initial, Mode, Ports, Services};
 use serde_json::{Value, json};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;

@@ -23,7 +23,7 @@ pub const PROXY_WASM: &str = "target/wasm/edge_breaker.wasm";
 /// When it cannot be built, here and below: the message has what cargo says.
 pub fn proxy_wasm() -> Result<PathBuf> {
     static MODULE: Module =
-        Module::new("breaker-proxy-wasm", "wasm32-wasip1", PROXY_WASM).packed_by("trim");
+        Module::new("plugin-proxy-wasm", "wasm32-wasip1", PROXY_WASM).packed_by("trim");
     MODULE.path()
 }
 
@@ -40,7 +40,7 @@ pub fn named(module: &Path) -> PathBuf {
 pub fn component() -> Result<PathBuf> {
     const PATH: &str = "target/wasm/edge_breaker_component.wasm";
     static MODULE: Module =
-        Module::new("breaker-component", "wasm32-unknown-unknown", PATH).packed_by("componentize");
+        Module::new("plugin-component", "wasm32-unknown-unknown", PATH).packed_by("componentize");
     MODULE.path()
 }
 

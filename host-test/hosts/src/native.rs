@@ -8,7 +8,7 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use breaker_filter::{CalloutRequest, Config, Filter, PendingCallout};
+use filter::{CalloutRequest, Config, Filter, PendingCallout};
 use scenario::{
     Answer, CallId, CalloutAnswer, Callouts, Configured, Due, Event, GARBAGE, Host, Late, Made,
     NEWER, Received, Request, Sent, Status, Store, Thread, Worker, configured_mode, stored_record,
@@ -138,12 +138,12 @@ impl Native {
                 };
                 let answer = match answer {
                     CalloutAnswer::Status(status) => {
-                        breaker_filter::CalloutAnswer::Answered(status_only(status))
+                        filter::CalloutAnswer::Answered(status_only(status))
                     }
                     CalloutAnswer::Refused | CalloutAnswer::Held => {
-                        breaker_filter::CalloutAnswer::Failed
+                        filter::CalloutAnswer::Failed
                     }
-                    CalloutAnswer::Unknown => breaker_filter::CalloutAnswer::UnknownCluster,
+                    CalloutAnswer::Unknown => filter::CalloutAnswer::UnknownCluster,
                 };
                 self.proxy.run(&plugin.metrics, &Facts::default(), |host, effects| {
                     plugin.filter.on_callout_answer(pending, &answer, host, effects);

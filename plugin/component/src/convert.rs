@@ -3,7 +3,7 @@
 use std::iter;
 use std::time::Duration;
 
-use breaker_filter::{
+use filter::{
     CalloutRequest, Change, Command, CommandError, ConfigError, FallbackVerdict, Headers, Level,
     MetricKind, Mode, Reason, Reply, RequestAction, ResponseAnnotations, ResponseVerdict,
     ServiceStatus, StateName, UnixTime,

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use breaker_filter::{
+use filter::{
     AnswerHead, CalloutAnswer, Config, Effects, Exchange, FallbackAnswer, Filter, Origin, Piece,
     RequestVerdict,
 };

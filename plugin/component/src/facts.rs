@@ -1,6 +1,6 @@
 //! What the filter asks: the imported store, and what the host said in the call at hand.
 
-use breaker_filter::{
+use filter::{
     Clock, Headers, Host, Metric, NoGauges, Now, Origin, Peer, Store, StoreFault, Stream,
     SwapError, Timestamp, UnixTime, Version,
 };

@@ -1,7 +1,7 @@
 //! The component's shell around the filter: what `wit/` exports, and the store that it imports.
 //!
 //! Nothing is decided here. [`exports`] turns the calls of a host into calls of
-//! [`breaker_filter::Filter`] and hands back what comes of them, [`convert`] says one side's
+//! [`filter::Filter`] and hands back what comes of them, [`convert`] says one side's
 //! values in the other's types, and [`facts`] answers what the filter asks in between: from
 //! the arguments of the call at hand, or from the imported store.
 //!

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use breaker_filter::{Config, Effects, Exchange, Filter, Metric, PendingCallout, ServiceMetric};
+use filter::{Config, Effects, Exchange, Filter, Metric, PendingCallout, ServiceMetric};
 
 use crate::bindings::exports::edge_breaker::guard::breaker as wit;
 use crate::convert;

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use breaker_filter::{PendingCallout, TimedOut, WaitingCallers};
+use filter::{PendingCallout, TimedOut, WaitingCallers};
 
 /// Who waits for a call.
 pub(crate) enum Caller {

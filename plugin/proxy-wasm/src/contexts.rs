@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use breaker_filter::{Effects, TimedOut};
+use filter::{Effects, TimedOut};
 
 use crate::callers::{self, Caller};
 use crate::host::{self, LogLevel};

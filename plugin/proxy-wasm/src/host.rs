@@ -11,7 +11,7 @@ pub(crate) mod functions;
 use std::ptr;
 use std::time::Duration;
 
-use breaker_filter::{CalloutRequest, Headers, Reply};
+use filter::{CalloutRequest, Headers, Reply};
 
 use self::functions::*;
 use crate::memory;

@@ -1,7 +1,7 @@
 //! The proxy-wasm shell around the filter: what the proxy calls, and what is called in it.
 //!
 //! Nothing is decided here. [`callbacks`] is what the proxy calls, [`contexts`] finds whom it means;
-//! [`root`] and [`stream`] turn that into calls of [`breaker_filter::Filter`], and do what comes
+//! [`root`] and [`stream`] turn that into calls of [`filter::Filter`], and do what comes
 //! back; [`host`] holds every function of the proxy that is used, and [`probe`] finds out which of
 //! them it withholds.
 //!

@@ -4,7 +4,7 @@
 
 use std::cell::Cell;
 
-use breaker_filter::Headers;
+use filter::Headers;
 
 thread_local! {
     /// What the proxy was given last. It asks once for each thing that it hands over, and that is

@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 
-use breaker_filter::{Change, Effects, Level, Metric, MetricKind};
+use filter::{Change, Effects, Level, Metric, MetricKind};
 
 use crate::host::{self, LogLevel, MetricType};
 

@@ -8,7 +8,7 @@
 
 use std::ptr;
 
-use breaker_filter::Capability;
+use filter::Capability;
 
 use crate::host::{self, functions};
 

@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code, reason = "the proxy's functions are C functions")]
 
-use breaker_filter::{
+use filter::{
     Clock, Headers, Host, Metric, Now, Origin, Peer, Store, StoreFault, Stream, SwapError,
     Timestamp, UnixTime, Version, VersionGauge,
 };

@@ -1,6 +1,6 @@
 //! One plugin configuration on one worker: configured once, ticking from then on.
 
-use breaker_filter::{CalloutAnswer, Capability, Config, Effects, Filter, PendingCallout};
+use filter::{CalloutAnswer, Capability, Config, Effects, Filter, PendingCallout};
 
 use crate::callers::{self, Caller};
 use crate::host::{self, Buffer, LogLevel, Map, NotMade};

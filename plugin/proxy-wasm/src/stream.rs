@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use breaker_filter::{
+use filter::{
     AnswerHead, CalloutRequest, Effects, Exchange, FallbackAnswer, FallbackVerdict, Headers, Piece,
     REPLACED_STATUS, ReplaceBy, Replacement, RequestAction, RequestVerdict, ResponseAnnotations,
     ResponseVerdict, Substitute, TrailersVerdict,

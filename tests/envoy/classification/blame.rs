@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use edge_breaker_tests::{Edge, Outcomes, PAYMENT, primary_route};
+use tests::{Edge, Outcomes, PAYMENT, primary_route};
 use envoy_harness::client::{Client, RawConnection, full};
 use envoy_harness::config::{cluster, http2_cluster};
-use recipe_services::Mode;
+use services::Mode;
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
 

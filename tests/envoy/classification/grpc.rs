@@ -1,7 +1,7 @@
 //! gRPC: HTTP/2, and the outcome of a call in `grpc-status`, which comes last.
 
 use anyhow::{Context, Result};
-use edge_breaker_tests::{Edge, Outcomes, PAYMENT};
+use tests::{Edge, Outcomes, PAYMENT};
 use envoy_harness::client::{Client, Response, full};
 use envoy_harness::config::{Route, http2_cluster};
 

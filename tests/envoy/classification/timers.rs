@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use edge_breaker_tests::{Edge, Outcomes, PAYMENT, Setup, primary_route};
+use tests::{Edge, Outcomes, PAYMENT, Setup, primary_route};
 use envoy_harness::client::{Client, chunks, empty, full};
 use envoy_harness::config::{cluster, http2_cluster};
 use http::Response;

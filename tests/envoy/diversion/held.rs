@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use edge_breaker_tests::{Edge, Outcomes, PATIENCE, PAYMENT, answered_by};
+use tests::{Edge, Outcomes, PATIENCE, PAYMENT, answered_by};
 use envoy_harness::client::Response;
 use envoy_harness::config::{Route, cluster, http2_cluster};
 use http_body_util::BodyExt;

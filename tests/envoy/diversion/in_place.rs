@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use edge_breaker_tests::pages::Page;
-use edge_breaker_tests::{Edge, PATIENCE, PAYMENT, answered_by, primary_route};
+use tests::pages::Page;
+use tests::{Edge, PATIENCE, PAYMENT, answered_by, primary_route};
 use envoy_harness::client::{Client, Response, empty, full};
 use envoy_harness::config::{cluster, http2_cluster};
 use envoy_harness::parse_yaml;

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use edge_breaker_tests::{Edge, Outcomes, PATIENCE, PAYMENT, answered_by, primary_route};
+use tests::{Edge, Outcomes, PATIENCE, PAYMENT, answered_by, primary_route};
 use envoy_harness::client::{Client, chunks, empty, full};
 use envoy_harness::config::{Route, cluster};
 use http_body_util::BodyExt;

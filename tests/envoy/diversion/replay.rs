@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use edge_breaker_tests::{Edge, Outcomes, PATIENCE, PAYMENT, answered_by, primary_route};
+use tests::{Edge, Outcomes, PATIENCE, PAYMENT, answered_by, primary_route};
 use envoy_harness::client::{Client, Response, chunks, empty, full};
 use envoy_harness::config::{cluster, http2_cluster};
 use http_body_util::BodyExt;
-use recipe_services::Mode;
+use services::Mode;
 use serde_json::{Value, json};
 
 use super::{PATH, plugin, values};

@@ -1,7 +1,7 @@
 //! Requests that change the protocol of their connection.
 
 use anyhow::Result;
-use edge_breaker_tests::{Edge, Outcomes, PAYMENT};
+use tests::{Edge, Outcomes, PAYMENT};
 use envoy_harness::client::RawConnection;
 use envoy_harness::config::cluster;
 use serde_json::json;

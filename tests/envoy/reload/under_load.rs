@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use edge_breaker_tests::{Breaker, Edge, Outcomes, PAYMENT, answered_by};
+use tests::{Breaker, Edge, Outcomes, PAYMENT, answered_by};
 use envoy_harness::client::Client;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
 use super::Changing;
-use edge_breaker_tests::load::WITHIN;
+use tests::load::WITHIN;
 
 const UPDATES: u32 = 20;
 const BETWEEN: Duration = Duration::from_secs(1);

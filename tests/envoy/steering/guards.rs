@@ -1,7 +1,7 @@
 //! Filters before the breaker whose rules hang on the route.
 
-use edge_breaker_tests::clusters;
-use edge_breaker_tests::steering::{RBAC, rbac, rbac_refusing_all};
+use tests::clusters;
+use tests::steering::{RBAC, rbac, rbac_refusing_all};
 use envoy_harness::config::{Route, cluster};
 
 use super::*;

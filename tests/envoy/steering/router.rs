@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use edge_breaker_tests::PAYMENT;
-use edge_breaker_tests::steering::{OWN_HEADERS, ROUTER_HEADERS};
-use edge_breaker_tests::steering::{manager, removed};
+use tests::PAYMENT;
+use tests::steering::{OWN_HEADERS, ROUTER_HEADERS};
+use tests::steering::{manager, removed};
 use envoy_harness::client::Client;
 use envoy_harness::{EnvoyOptions, Sample};
-use recipe_services::{Ports, Services};
+use services::{Ports, Services};
 
 use super::*;
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result, ensure};
-use edge_breaker_tests::Edge;
+use tests::Edge;
 use envoy_harness::client::empty;
 use http::Request;
 

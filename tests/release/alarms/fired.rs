@@ -1,8 +1,8 @@
 //! Alarms that are seen to fire, and to clear.
 
 use anyhow::Result;
-use edge_breaker_tests::{PATIENCE, PAYMENT};
-use recipe_services::Health;
+use tests::{PATIENCE, PAYMENT};
+use services::Health;
 
 use crate::alarms::promql::scaled;
 use crate::alarms::server::Alert;

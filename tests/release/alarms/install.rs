@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use anyhow::{Context, Result, ensure};
-use edge_breaker_tests::debian::{Tool, run};
+use tests::debian::{Tool, run};
 
 /// The server's program.
 pub(crate) fn prometheus() -> PathBuf {

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use anyhow::Result;
-use edge_breaker_tests::debian::run;
+use tests::debian::run;
 use envoy_harness::repo_root;
 
 use crate::alarms::install::promtool;

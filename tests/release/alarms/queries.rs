@@ -3,9 +3,9 @@
 use std::fs;
 
 use anyhow::{Context, Result, ensure};
-use edge_breaker_tests::{PATIENCE, PAYMENT};
+use tests::{PATIENCE, PAYMENT};
 use envoy_harness::{parse_yaml, repo_root};
-use recipe_services::Health;
+use services::Health;
 use serde_json::Value;
 
 use crate::alarms::promql::{names, scaled};

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail, ensure};
-use edge_breaker_tests::PATIENCE;
+use tests::PATIENCE;
 use envoy_harness::client::Client;
 use envoy_harness::{Watchdog, parse_yaml, repo_root};
 use serde_json::{Value, json};

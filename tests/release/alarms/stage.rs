@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use edge_breaker_tests::{Edge, PAYMENT};
+use tests::{Edge, PAYMENT};
 use envoy_harness::client::empty;
 use http::Request;
-use recipe_services::trace::PATH;
+use services::trace::PATH;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 

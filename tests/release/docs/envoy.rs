@@ -1,13 +1,13 @@
 //! What is there to copy into an Envoy is run in one.
 
 use anyhow::{Context, Result};
-use edge_breaker_tests::pages::Page;
-use edge_breaker_tests::steering::{EARLY, early_removal};
-use edge_breaker_tests::{Edge, PATIENCE, PAYMENT, clusters, module};
+use tests::pages::Page;
+use tests::steering::{EARLY, early_removal};
+use tests::{Edge, PATIENCE, PAYMENT, clusters, module};
 use envoy_harness::client::RawConnection;
 use envoy_harness::config::{Bootstrap, Listener, Route, Wasm, cluster};
 use envoy_harness::{EnvoyOptions, parse_yaml};
-use recipe_services::{Ports, Services};
+use services::{Ports, Services};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;

@@ -1,8 +1,8 @@
 //! What the page on operations says of events is what there is.
 
 use anyhow::{Context, Result};
-use edge_breaker_tests::pages::Page;
-use edge_breaker_tests::{Edge, PAYMENT};
+use tests::pages::Page;
+use tests::{Edge, PAYMENT};
 use serde_json::{Map, Value, json};
 
 fn kinds(object: &Map<String, Value>) -> Vec<(&str, &'static str)> {

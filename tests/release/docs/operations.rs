@@ -6,8 +6,8 @@ use std::process::Command;
 use std::{fs, io};
 
 use anyhow::{Context, Result, ensure};
-use edge_breaker_tests::pages::Page;
-use edge_breaker_tests::{Edge, PAYMENT};
+use tests::pages::Page;
+use tests::{Edge, PAYMENT};
 use envoy_harness::repo_root;
 use serde_json::json;
 

@@ -4,8 +4,8 @@
 use std::fs;
 
 use anyhow::{Context, Result, ensure};
-use edge_breaker_tests::pages::Page;
-use edge_breaker_tests::rights::rights;
+use tests::pages::Page;
+use tests::rights::rights;
 use envoy_harness::{parse_yaml, repo_root};
 use serde_json::Value;
 

@@ -1,7 +1,7 @@
 //! How the pages are written: their width, and words that they do without.
 
 use anyhow::{Result, ensure};
-use edge_breaker_tests::pages::{Page, pages};
+use tests::pages::{Page, pages};
 
 const WIDTH: usize = 100;
 

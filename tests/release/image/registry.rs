@@ -7,8 +7,8 @@ use std::process::Child;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use edge_breaker_tests::PATIENCE;
-use edge_breaker_tests::debian::{Tool, run};
+use tests::PATIENCE;
+use tests::debian::{Tool, run};
 use envoy_harness::client::{Client, Response, empty};
 use package::image::Digest;
 use serde_json::Value;

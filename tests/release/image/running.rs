@@ -1,12 +1,12 @@
 //! From a real registry into a real Envoy.
 
 use anyhow::Result;
-use edge_breaker_tests::{answered_by, bootstrap, clusters, primary_route};
+use tests::{answered_by, bootstrap, clusters, primary_route};
 use envoy_harness::EnvoyOptions;
 use envoy_harness::client::Client;
 use envoy_harness::config::{Listener, Route, Wasm, cluster};
 use package::image::Digest;
-use recipe_services::{Mode, Ports, Services};
+use services::{Mode, Ports, Services};
 use serde_json::{Value, json};
 
 use crate::image::registry::Registry;
@@ -56,7 +56,7 @@ async fn envoy_loads_the_layer_straight_from_a_registry() -> Result<()> {
     let layer = puller::layer(&registry.manifest("0.1.0").await?.1)?.digest;
     let uri = format!("http://{}/v2/edge-breaker/blobs/{layer}", registry.address());
     let mut filter =
-        Wasm::new("edge-breaker", &edge_breaker_tests::module()?).configuration(&plugin()).build();
+        Wasm::new("edge-breaker", &tests::module()?).configuration(&plugin()).build();
     filter["typed_config"]["config"]["vm_config"]["code"] = json!({ "remote": {
         "http_uri": { "uri": uri, "cluster": "registry", "timeout": "60s" },
         "sha256": Digest::of(&module()).hex(),

@@ -3,8 +3,8 @@
 use std::fs;
 
 use anyhow::{Context, Result, anyhow, ensure};
-use breaker_filter::Config;
-use edge_breaker_tests::pages::Page;
+use filter::Config;
+use tests::pages::Page;
 use envoy_harness::{parse_yaml, parse_yaml_documents, repo_root};
 use serde_json::{Value, json};
 

@@ -4,8 +4,8 @@ mod fields;
 mod translate;
 
 use anyhow::{Context, Result};
-use edge_breaker_tests::steering::{guard_routes, tell_what_comes};
-use recipe_services::Services;
+use tests::steering::{guard_routes, tell_what_comes};
+use services::Services;
 use serde_json::{Value, json};
 
 use crate::kubernetes::objects::Objects;

@@ -6,9 +6,9 @@ mod translate;
 use std::net::SocketAddr;
 
 use anyhow::Result;
-use edge_breaker_tests::answered_by;
-use edge_breaker_tests::steering::{ROUTER_HEADERS, guard_routes, tell_what_comes};
-use recipe_services::{Mode, Services};
+use tests::answered_by;
+use tests::steering::{ROUTER_HEADERS, guard_routes, tell_what_comes};
+use services::{Mode, Services};
 use serde_json::{Value, json};
 
 use self::translate::{Context, Workload};

@@ -2,8 +2,8 @@
 //! the fallback's route away.
 
 use anyhow::{Context, Result, bail, ensure};
-use edge_breaker_tests::pages::Page;
-use edge_breaker_tests::steering::OWN_HEADERS;
+use tests::pages::Page;
+use tests::steering::OWN_HEADERS;
 use serde_json::Value;
 
 use crate::kubernetes::objects::Objects;

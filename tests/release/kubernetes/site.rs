@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use edge_breaker_tests::steering::{OWN_HEADERS, ROUTER_HEADERS};
-use edge_breaker_tests::{PATIENCE, answered_by};
+use tests::steering::{OWN_HEADERS, ROUTER_HEADERS};
+use tests::{PATIENCE, answered_by};
 use envoy_harness::client::{Client, Response, empty};
 use envoy_harness::{Envoy, EnvoyOptions};
 use http::{Method, Request, StatusCode};
-use recipe_services::{Downstream, Mode, Ports, Services};
+use services::{Downstream, Mode, Ports, Services};
 use serde_json::Value;
 
 /// The services behind the samples' proxies. The first segment of a path names the service that it calls: `/payments`

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use edge_breaker_tests::debian::run;
+use tests::debian::run;
 use envoy_harness::repo_root;
 
 /// `$CHROMIUM`, else `chromium` on the PATH, else Debian's package, installed by whoever may.

@@ -64,7 +64,7 @@ impl Workshop {
     fn cargo(&self) -> Result<Vec<u8>> {
         let target = self.copy.with_file_name("build");
         let output = artifacts::cargo(&self.copy, "wasm32-wasip1")
-            .args(["--offline", "--quiet", "-p", "breaker-proxy-wasm"])
+            .args(["--offline", "--quiet", "-p", "plugin-proxy-wasm"])
             .args(["--profile", "mutant", "--target-dir"])
             .arg(&target)
             .env("CARGO_INCREMENTAL", "1")

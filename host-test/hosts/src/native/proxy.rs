@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use breaker_filter::{
+use filter::{
     Change, Effects, Headers, Metric, Now, Origin, Peer, Reply, StoreFault, SwapError, Timestamp,
     UnixTime, Version,
 };
@@ -126,7 +126,7 @@ impl Store {
     }
 }
 
-impl breaker_filter::Store for At<'_> {
+impl filter::Store for At<'_> {
     fn load(&self, key: &str) -> Result<Option<(Vec<u8>, Version)>, StoreFault> {
         let store = &self.proxy.store;
         if store.unreadable.get() {
@@ -153,7 +153,7 @@ impl breaker_filter::Store for At<'_> {
     }
 }
 
-impl breaker_filter::Clock for At<'_> {
+impl filter::Clock for At<'_> {
     fn now(&self) -> Now {
         let passed = self.proxy.now.get().as_nanos() as u64;
         let wall = (WALL_START + passed).saturating_add_signed(self.proxy.wall_offset.get());
@@ -164,7 +164,7 @@ impl breaker_filter::Clock for At<'_> {
     }
 }
 
-impl breaker_filter::Host for At<'_> {
+impl filter::Host for At<'_> {
     type Gauges = Self;
 
     fn gauges(&self) -> Option<&Self> {
@@ -172,7 +172,7 @@ impl breaker_filter::Host for At<'_> {
     }
 }
 
-impl breaker_filter::Stream for At<'_> {
+impl filter::Stream for At<'_> {
     fn cluster(&self) -> Option<Vec<u8>> {
         self.facts.cluster.as_deref().map(|name| name.as_bytes().to_vec())
     }
@@ -215,7 +215,7 @@ impl breaker_filter::Stream for At<'_> {
     }
 }
 
-impl breaker_filter::VersionGauge for At<'_> {
+impl filter::VersionGauge for At<'_> {
     type Id = Metric;
 
     fn define(&self, metric: Metric, name: &str) {

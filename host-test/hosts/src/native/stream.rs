@@ -2,7 +2,7 @@
 
 use std::rc::{Rc, Weak};
 
-use breaker_filter::{
+use filter::{
     AnswerHead, CalloutRequest, Exchange, FallbackAnswer, FallbackVerdict, Headers, Piece,
     RequestAction, ResponseAnnotations, ResponseVerdict,
 };

@@ -1,6 +1,6 @@
 //! Who may read from the admin API, and who may steer.
 
-use breaker_filter::Peer;
+use filter::Peer;
 use serde_json::{Value, json};
 
 use crate::world::{Answer, Gauges, PAYMENT, Request, World, service};

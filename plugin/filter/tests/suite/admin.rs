@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use breaker_filter::{Reason, StateName};
+use filter::{Reason, StateName};
 use serde_json::{Value, json};
 
 use crate::world::{Gauges, PAYMENT, World, key, service};

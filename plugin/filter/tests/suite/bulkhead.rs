@@ -490,7 +490,7 @@ fn an_error_in_a_bulkhead_is_reported() {
     ];
     for (bulkhead, expected) in cases {
         let config = json!({"services": [{"name": "a", "bulkhead": bulkhead}]}).to_string();
-        let refusal = breaker_filter::Config::parse(config.as_bytes()).unwrap_err().to_string();
+        let refusal = filter::Config::parse(config.as_bytes()).unwrap_err().to_string();
         assert!(refusal.starts_with(&format!("services[0].bulkhead.{expected}")), "{refusal}");
     }
 }

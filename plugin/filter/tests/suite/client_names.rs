@@ -138,7 +138,7 @@ fn a_host_shares_no_record_with_a_service_of_another_configuration() {
 fn a_name_of_hosts_says_which_are_meant() {
     let parse = |service: &Value| {
         let config = json!({"services": [service]}).to_string();
-        breaker_filter::Config::parse(config.as_bytes()).map_err(|error| error.to_string())
+        filter::Config::parse(config.as_bytes()).map_err(|error| error.to_string())
     };
     for name in ["{host}", "x-{host}", "{cluster}-{host}"] {
         for matches in [json!(null), json!({}), json!({"path_prefixes": ["/"]})] {
@@ -156,7 +156,7 @@ fn a_name_of_hosts_says_which_are_meant() {
         of_hosts(&json!({"name": "{host}-{cluster}"}))
     ]);
     let config = json!({"services": pair}).to_string();
-    let refused = breaker_filter::Config::parse(config.as_bytes()).unwrap_err().to_string();
+    let refused = filter::Config::parse(config.as_bytes()).unwrap_err().to_string();
     assert!(
         refused.contains("services[1].name") && refused.contains("without braces"),
         "{refused}"

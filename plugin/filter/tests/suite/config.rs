@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use breaker_filter::{Config, Effects, Filter};
+use filter::{Config, Effects, Filter};
 use serde_json::{Value, json};
 
 use crate::world::{By, PAYMENT, World, flag, service};

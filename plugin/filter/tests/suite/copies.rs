@@ -1,6 +1,6 @@
 //! One budget for all that is copied: whoever sends what never ends makes room for everybody else.
 
-use breaker_filter::ResponseVerdict;
+use filter::ResponseVerdict;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -292,7 +292,7 @@ fn an_error_in_the_limits_is_reported() {
         (json!({"max_bytes": 1}), "limits.max_bytes: unknown field"),
     ] {
         let config = json!({"limits": limits}).to_string();
-        let refusal = breaker_filter::Config::parse(config.as_bytes()).unwrap_err().to_string();
+        let refusal = filter::Config::parse(config.as_bytes()).unwrap_err().to_string();
         assert!(refusal.starts_with(expected), "{refusal}");
     }
 }

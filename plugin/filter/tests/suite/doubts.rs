@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use breaker_filter::Config;
+use filter::Config;
 use serde_json::{Value, json};
 
 use crate::world::{PAYMENT, World, service};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use breaker_filter::{CalloutAnswer, Headers};
+use filter::{CalloutAnswer, Headers};
 use serde_json::{Value, json};
 
 use crate::world::{PAYMENT, World, service};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use breaker_filter::{CalloutAnswer, Config, FallbackAnswer, Headers};
+use filter::{CalloutAnswer, Config, FallbackAnswer, Headers};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

@@ -1,6 +1,6 @@
 //! The page on operations lists each metric.
 
-use breaker_filter::{MetricKind, MetricRow, ModuleMetric, ServiceMetric};
+use filter::{MetricKind, MetricRow, ModuleMetric, ServiceMetric};
 
 #[test]
 fn the_page_on_operations_has_each_metric_as_it_is_declared() {

@@ -250,7 +250,7 @@ fn a_command_that_cannot_be_written_is_answered_by_an_error_and_changes_nothing(
 #[test]
 fn an_unknown_mode_is_refused_with_those_that_are_known() {
     let config = json!({"services": [{"name": PAYMENT, "mode": "open"}]}).to_string();
-    let refusal = breaker_filter::Config::parse(config.as_bytes()).unwrap_err().to_string();
+    let refusal = filter::Config::parse(config.as_bytes()).unwrap_err().to_string();
     let known = "`enabled`, `disabled`, `forced_open`, `metrics_only`";
     assert!(refusal.starts_with("services[0].mode: unknown variant `open`"), "{refusal}");
     assert!(refusal.contains(known), "{refusal}");

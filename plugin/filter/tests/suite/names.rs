@@ -244,7 +244,7 @@ fn plain_names_never_ask_for_the_list() {
 fn max_services_has_bounds() {
     let refusal = |max: Value| {
         let config = json!({"max_services": max}).to_string();
-        breaker_filter::Config::parse(config.as_bytes()).unwrap_err().to_string()
+        filter::Config::parse(config.as_bytes()).unwrap_err().to_string()
     };
     assert_eq!(refusal(json!(0)), "max_services: 0: give 1 to 4096");
     assert_eq!(refusal(json!(4097)), "max_services: 4097: give 1 to 4096");

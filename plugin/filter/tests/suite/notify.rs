@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use breaker_filter::{CalloutAnswer, Config};
+use filter::{CalloutAnswer, Config};
 use serde_json::{Value, json};
 
 use crate::world::{PAYMENT, World, service};

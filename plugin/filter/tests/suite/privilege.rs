@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use breaker_filter::{AnswerHead, Capability, Config, Effects, Exchange, WaitingCallers};
+use filter::{AnswerHead, Capability, Config, Effects, Exchange, WaitingCallers};
 use serde_json::{Value, json};
 
 use crate::world::{PAYMENT, World, recipe, service};

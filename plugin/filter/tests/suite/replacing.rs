@@ -1,6 +1,6 @@
 //! An answer in the place of one that failed is written into that, if it has a body.
 
-use breaker_filter::{
+use filter::{
     FallbackAnswer, FallbackVerdict, Headers, ReplaceBy, Reply, ResponseVerdict, Substitute,
     TrailersVerdict,
 };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use breaker_filter::{
+use filter::{
     FallbackVerdict, ResponseAnnotations, ResponseVerdict, StateName, Substitute,
 };
 use serde_json::{Value, json};

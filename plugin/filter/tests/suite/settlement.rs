@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use breaker_filter::{Clock, ResponseAnnotations, ResponseVerdict};
+use filter::{Clock, ResponseAnnotations, ResponseVerdict};
 use serde_json::{Value, json};
 
 use crate::world::{Call, PAYMENT, World, flag};

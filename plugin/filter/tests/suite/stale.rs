@@ -529,7 +529,7 @@ fn an_error_in_stale_answers_is_reported() {
         (json!({"max_size": 1}), "max_size: unknown field"),
     ] {
         let config = config(&stale).to_string();
-        let refusal = breaker_filter::Config::parse(config.as_bytes()).unwrap_err().to_string();
+        let refusal = filter::Config::parse(config.as_bytes()).unwrap_err().to_string();
         let start = format!("services[0].fallback.stale.{expected}");
         assert!(refusal.starts_with(&start), "{refusal}");
     }
@@ -544,7 +544,7 @@ fn all_names_of_a_service_together_keep_no_more_than_one_may() {
             true => config["defaults"] = stale,
             false => config["services"][0]["fallback"] = stale["fallback"].clone(),
         }
-        breaker_filter::Config::parse(config.to_string().as_bytes())
+        filter::Config::parse(config.to_string().as_bytes())
     };
     assert!(config(1_000, false).is_ok());
     for (defaults, place) in [(false, "services[0]"), (true, "defaults")] {

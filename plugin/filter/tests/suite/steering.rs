@@ -1,7 +1,7 @@
 //! A client cannot steer: the filter's own request headers are removed before anything reads
 //! them.
 
-use breaker_filter::RequestAction;
+use filter::RequestAction;
 use serde_json::json;
 
 use crate::world::{PAYMENT, World, recipe};

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use breaker_filter::{CalloutAnswer, ResponseVerdict, Substitute};
+use filter::{CalloutAnswer, ResponseVerdict, Substitute};
 use serde_json::{Value, json};
 
 use crate::world::{Call, PAYMENT, World, flag, service};

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use breaker_filter::ResponseVerdict;
+use filter::ResponseVerdict;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -67,7 +67,7 @@ fn the_time_of_a_request_is_configured() {
     assert!(world.call().is_admitted());
     for (duration, ok) in [("9ms", false), ("10ms", true), ("24h", true), ("25h", false)] {
         let bulkhead = json!({"max_concurrent_calls": 1, "max_request_duration": duration});
-        let config = breaker_filter::Config::parse(config(&bulkhead).to_string().as_bytes());
+        let config = filter::Config::parse(config(&bulkhead).to_string().as_bytes());
         assert_eq!(config.is_ok(), ok, "{duration}");
     }
 }

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use breaker::{Breaker, Mode, Status};
-use breaker_filter::{
+use filter::{
     CalloutAnswer, CalloutRequest, Change, Clock, Config, Effects, Filter, Headers, Host, Level,
     Metric, Now, Origin, Peer, PendingCallout, StoreFault, Stream, SwapError, Timestamp, UnixTime,
     Version, VersionGauge,
@@ -128,7 +128,7 @@ impl Inner {
     }
 }
 
-impl breaker_filter::Store for At<'_> {
+impl filter::Store for At<'_> {
     fn load(&self, key: &str) -> Result<Option<(Vec<u8>, Version)>, StoreFault> {
         self.world.ask("load");
         self.world.store.load(key)

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use cargo_metadata::{CargoOpt, Message, MetadataCommand};
 
 const TARGET: &str = "wasm32-wasip1";
-const PACKAGE: &str = "breaker-proxy-wasm";
+const PACKAGE: &str = "plugin-proxy-wasm";
 
 /// A package, or what comes with the compiler.
 #[derive(Debug)]

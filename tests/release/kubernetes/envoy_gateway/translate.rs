@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result, bail, ensure};
-use edge_breaker_tests::module;
-use edge_breaker_tests::steering::EARLY;
+use tests::module;
+use tests::steering::EARLY;
 use envoy_harness::config::{Bootstrap, Listener, cluster};
 use envoy_harness::parse_yaml;
 use serde_json::{Map, Value, json};

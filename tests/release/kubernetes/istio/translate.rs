@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use edge_breaker_tests::module;
+use tests::module;
 use envoy_harness::config::{Bootstrap, Listener, cluster};
 use serde_json::{Map, Value, json};
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use recipe_services::{Mode, Ports, Services};
+use services::{Mode, Ports, Services};
 
 use super::{Proxy, background, eventually, receive};
 

@@ -1,7 +1,7 @@
 //! The recipe's trace, row by row, on the configuration that people copy, as in Envoy.
 
-use recipe_services::trace::{BODY, PATH, Row, SERVICE, Seen, TRACE, who_answered};
-use recipe_services::{Ports, Services};
+use services::trace::{BODY, PATH, Row, SERVICE, Seen, TRACE, who_answered};
+use services::{Ports, Services};
 
 use super::{Proxy, Service, background, eventually};
 use crate::support::repository;

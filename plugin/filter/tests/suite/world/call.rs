@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use breaker_filter::{
+use filter::{
     AnswerHead, CalloutRequest, Exchange, FallbackAnswer, FallbackVerdict, Filter, Headers, Peer,
     Piece, Replacement, Reply, RequestAction, RequestVerdict, ResponseAnnotations, ResponseVerdict,
     Substitute, TrailersVerdict,

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 
-use breaker_filter::{StoreFault, SwapError, Version};
+use filter::{StoreFault, SwapError, Version};
 
 /// Envoy's status for "the module may not do this".
 const INTERNAL_FAILURE: StoreFault = StoreFault { status: 10 };
