@@ -44,6 +44,7 @@ const PLACES: &[Place] = &[
     ),
     plugin("plugin-proxy-wasm", &["filter"], &[]),
     plugin("plugin-component", &["filter"], &["wit-bindgen"]),
+    plugin("plugin-dynamic-module", &["filter"], &["libc"]),
     tool("package", &["config"]),
     tool("artifacts", &[]),
     tool("host-test-proxy-wasm", &["artifacts"]),
