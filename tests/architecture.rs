@@ -49,6 +49,7 @@ const PLACES: &[Place] = &[
     tool("artifacts", &[]),
     tool("host-test-proxy-wasm", &["artifacts"]),
     tool("host-test-component", &["artifacts"]),
+    tool("host-test-dynamic-module", &["plugin-dynamic-module"]),
     tool("scenario", &[]),
     tool("world", &["artifacts", "host-test-proxy-wasm"]),
     tool(

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::admin::Admin;
 use crate::watchdog::Watchdog;
-use crate::{EnvoyOptions, Prometheus, Stats, cpu};
+use crate::{EnvoyOptions, Prometheus, Stats, cpu, form};
 
 const POLL: Duration = Duration::from_millis(10);
 
@@ -183,7 +183,8 @@ impl Process {
         let directory = options.directory.clone();
         let directory = directory.map_or_else(EnvoyOptions::new_directory, Ok)?;
         let config = directory.path().join("envoy.json");
-        fs::write(&config, serde_json::to_vec_pretty(&options.config)?)?;
+        let text = serde_json::to_string_pretty(&options.config)?;
+        fs::write(&config, &text)?;
         // A file never fills up and needs nobody to read it, as a pipe does.
         let log = File::create(directory.path().join("log"))?;
         let mut command = options.command(binary, &config, &directory.path().join("admin-address"));
@@ -192,6 +193,9 @@ impl Process {
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log);
+        if let Some(modules) = form::search_path(&text)? {
+            command.env("ENVOY_DYNAMIC_MODULES_SEARCH_PATH", modules);
+        }
         let child = in_own_process_group(&mut command)
             .spawn()
             .with_context(|| format!("cannot run {command:?}"))?;

@@ -15,6 +15,7 @@ pub mod config;
 mod admin;
 mod cpu;
 mod envoy;
+mod form;
 mod install;
 mod locate;
 mod options;
@@ -25,6 +26,7 @@ mod stats;
 mod watchdog;
 
 pub use crate::envoy::Envoy;
+pub use crate::form::is_native;
 pub use crate::install::ENVOY_VERSION;
 pub use crate::locate::{locate, version};
 pub use crate::options::EnvoyOptions;

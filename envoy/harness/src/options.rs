@@ -10,7 +10,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{Envoy, Sample};
+use crate::{Envoy, Sample, form};
 
 /// How long Envoy may take to be ready. Compiling a module takes a debug build's largest part of it.
 const STARTUP: Duration = Duration::from_secs(180);
@@ -31,17 +31,17 @@ pub struct EnvoyOptions {
 
 impl EnvoyOptions {
     /// An Envoy with this bootstrap configuration, one worker, and a log that holds warnings and
-    /// whatever wasm modules log at `info` or above.
+    /// whatever modules log at `info` or above.
     ///
     /// The address of the admin interface is replaced by a free port of the loopback interface.
     #[must_use]
     pub fn new(config: Value) -> Self {
         Self {
-            config: with_admin_port(config, 0),
+            config: with_admin_port(form::adapted(config), 0),
             startup: STARTUP,
             concurrency: 1,
             log_level: "warning".to_owned(),
-            component_log_level: "wasm:info".to_owned(),
+            component_log_level: "wasm:info,dynamic_modules:info".to_owned(),
             cpu: None,
             hot_restart: None,
             arguments: Vec::new(),

@@ -33,6 +33,16 @@ pub fn named(module: &Path) -> PathBuf {
     module.with_extension("named.wasm")
 }
 
+/// The shared object that Envoy loads as a dynamic module, for this machine and its C library.
+///
+/// # Errors
+/// See [`proxy_wasm`].
+pub fn dynamic_module() -> Result<PathBuf> {
+    static MODULE: Module =
+        Module::native("plugin-dynamic-module", "target/native/libedge_breaker.so");
+    MODULE.path()
+}
+
 /// The component. It is built without a system, and so asks for none.
 ///
 /// # Errors

@@ -14,7 +14,17 @@ use crate::timer::Timer;
 use crate::worker::{Common, Worker};
 
 /// The name of the filter. A module may have several: this one has one.
-const NAME: &[u8] = b"edge_breaker";
+const NAME: &str = "edge_breaker";
+
+/// Configurations share their breakers with those of the same name: what follows the filter's own, after
+/// a slash. `None`: it is another filter's.
+fn space(name: &[u8]) -> Option<&str> {
+    let name = std::str::from_utf8(name).ok()?;
+    match name.strip_prefix(NAME).unwrap_or(name) {
+        "" => Some(""),
+        rest => rest.strip_prefix('/').filter(|_| name.starts_with(NAME)),
+    }
+}
 
 /// A configuration at work.
 #[derive(Debug)]
@@ -55,19 +65,20 @@ impl Configuration {
     }
 
     fn try_new(name: &[u8], text: &[u8], main: OnMain) -> Result<Self, String> {
-        if !name.is_empty() && name != NAME {
-            return Err(format!(
-                "filter_name: \"{}\" is none of this module's: say \"edge_breaker\", or nothing",
+        let space = space(name).ok_or_else(|| {
+            format!(
+                "filter_name: \"{}\" is none of this module's: say \"edge_breaker\", nothing, or \
+                 \"edge_breaker/NAME\" for breakers of its own",
                 String::from_utf8_lossy(name)
-            ));
-        }
+            )
+        })?;
         let config = read(text)?;
-        let process = Process { store: Shared::find()?, clock: ProcessClock::find() };
+        let process = Process { store: Shared::find(space)?, clock: ProcessClock::find() };
         let plain = config.services.iter().filter(|service| service.name.is_plain());
         let names = plain.map(|service| service.name.text());
         let defined = Defined::new(names, config.has_templates(), main);
-        let worker = Worker::new(config, Common { process, defined: &defined }, Caller::Main(main));
-        let common = Common { process, defined: &defined };
+        let worker = Worker::new(config, Common { process: &process, defined: &defined }, Caller::Main(main));
+        let common = Common { process: &process, defined: &defined };
         let period = worker.step(common, Caller::Main(main), |filter, _, _| filter.tick_period());
         let timer = Timer::start(period, main).map_err(|error| {
             format!("no timer ({error}): without one no health check is made and no breaker closes")
@@ -84,7 +95,7 @@ impl Configuration {
     }
 
     pub(crate) const fn common(&self) -> Common<'_> {
-        Common { process: self.process, defined: &self.defined }
+        Common { process: &self.process, defined: &self.defined }
     }
 
     /// The worker that a stream is on. It is put to work with its first stream. `None`: the stream is

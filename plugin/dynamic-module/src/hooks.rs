@@ -16,9 +16,10 @@ use filter::{FallbackAnswer, Headers};
 use crate::abi::{
     BodyStatus, Bytes, CALL_ANSWERED, EnvoyConfig, EnvoyFilter, HeadersStatus, LogLevel, Pair,
 };
-use crate::configuration::Configuration;
+pub use crate::configuration::Configuration;
 use crate::envoy::{self, HeadersOf, OnMain, OnStream, body_of};
-use crate::stream::{Stream, Verdict};
+pub use crate::stream::Stream;
+use crate::stream::Verdict;
 use crate::version;
 
 /// A stream that there is nothing to do for. Envoy wants an address, or it closes the stream.

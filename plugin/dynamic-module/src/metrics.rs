@@ -132,7 +132,7 @@ enum Id {
 
 impl Metrics {
     /// Those of the module, which are there from the start.
-    pub(crate) fn of_module(defined: &Defined, shared: Shared) -> Self {
+    pub(crate) fn of_module(defined: &Defined, shared: &Shared) -> Self {
         let metrics = Self::default();
         for metric in Metric::of_module() {
             metrics.put(metric, Row { id: defined.id(metric, ""), number: number(metric, "", shared) });
@@ -145,7 +145,7 @@ impl Metrics {
         &self,
         (metric, name): (Metric, &str),
         defined: &Defined,
-        shared: Shared,
+        shared: &Shared,
         caller: Caller,
     ) {
         let row = Row { id: defined.id(metric, name), number: number(metric, name, shared) };
@@ -245,7 +245,7 @@ impl Row {
 }
 
 /// The number of a metric that is read again.
-fn number(metric: Metric, name: &str, shared: Shared) -> Option<SharedNumber> {
+fn number(metric: Metric, name: &str, shared: &Shared) -> Option<SharedNumber> {
     let is_read = !is_shown(metric) || metric.kind() == MetricKind::Counter;
     is_read.then(|| shared.number(&metric.stat_name(name))).flatten()
 }

@@ -12,7 +12,7 @@ use crate::metrics::{Caller, Defined, Metrics};
 use crate::store::Shared;
 
 /// What a process has one of.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Process {
     pub(crate) store: Shared,
     pub(crate) clock: ProcessClock,
@@ -20,7 +20,7 @@ pub(crate) struct Process {
 
 /// Envoy, while a hook is at work.
 pub(crate) struct Proxy<'a> {
-    pub(crate) process: Process,
+    pub(crate) process: &'a Process,
     pub(crate) defined: &'a Defined,
     pub(crate) metrics: &'a Metrics,
     pub(crate) caller: Caller,
@@ -102,7 +102,7 @@ impl VersionGauge for Proxy<'_> {
     type Id = Metric;
 
     fn define(&self, metric: Metric, name: &str) {
-        self.metrics.define((metric, name), self.defined, self.process.store, self.caller);
+        self.metrics.define((metric, name), self.defined, &self.process.store, self.caller);
     }
 
     #[inline(always)]

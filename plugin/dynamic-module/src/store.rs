@@ -11,6 +11,7 @@ mod memory;
 mod pin;
 pub mod table;
 
+use std::borrow::Cow;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -25,9 +26,13 @@ pub const KEY: &str = "edge_breaker.store";
 /// How much of a value is read at the first go: most records, and bulkheads.
 const ROOM: usize = 1024;
 
-/// The store of this process.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Shared(NonNull<Table>);
+/// The store of this process, or a part of it.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    table: NonNull<Table>,
+    /// What all keys and names begin with; empty: nothing.
+    space: String,
+}
 
 // SAFETY: its functions may be called on any thread, and it stays until the process ends.
 unsafe impl Send for Shared {}
@@ -42,20 +47,22 @@ pub(crate) struct SharedNumber(NonNull<AtomicU64>);
 unsafe impl Send for SharedNumber {}
 
 impl Shared {
-    /// That which is there, or a new one. On the main thread only, or there might be two.
+    /// That which is there, or a new one: the part of it that has this name. On the main thread only, or
+    /// there might be two.
     ///
     /// # Errors
     ///
     /// In one line, if what is there is another version's.
-    pub(crate) fn find() -> Result<Self, String> {
+    pub(crate) fn find(space: &str) -> Result<Self, String> {
         if envoy::published(KEY).is_null() {
             pin::pin();
             envoy::publish(KEY, memory::new().cast());
         }
-        let table = envoy::published(KEY).cast::<Table>();
-        let Some(shared) = NonNull::new(table).map(Self) else {
+        let Some(table) = NonNull::new(envoy::published(KEY).cast()) else {
             return Err("Envoy keeps no shared data".to_owned());
         };
+        let space = if space.is_empty() { String::new() } else { [space, "/"].concat() };
+        let shared = Self { table, space };
         let Table { size, version, .. } = *shared.table();
         if version != VERSION || (size as usize) < size_of::<Table>() {
             return Err(format!(
@@ -70,12 +77,20 @@ impl Shared {
 
     const fn table(&self) -> &Table {
         // SAFETY: what was published under the key is a table, and stays until the process ends.
-        unsafe { self.0.as_ref() }
+        unsafe { self.table.as_ref() }
+    }
+
+    /// A key or a name, as it is in the store.
+    fn within<'a>(&self, key: &'a str) -> Cow<'a, str> {
+        if self.space.is_empty() {
+            return Cow::Borrowed(key);
+        }
+        Cow::Owned([&self.space, key].concat())
     }
 
     /// The number of a name.
-    pub(crate) fn number(self, name: &str) -> Option<SharedNumber> {
-        let table = self.table();
+    pub(crate) fn number(&self, name: &str) -> Option<SharedNumber> {
+        let (table, name) = (self.table(), self.within(name));
         // SAFETY: the name lives until the call returns.
         let number = unsafe { (table.number)(table.state, name.as_ptr(), name.len()) };
         NonNull::new(number.cast_mut()).map(SharedNumber)
@@ -102,7 +117,7 @@ impl SharedNumber {
 
 impl Store for Shared {
     fn load(&self, key: &str) -> Result<Option<(Vec<u8>, Version)>, StoreFault> {
-        let table = self.table();
+        let (table, key) = (self.table(), self.within(key));
         let mut value = Vec::with_capacity(ROOM);
         loop {
             let (place, mut found) = (value.as_mut_ptr(), Found::default());
@@ -132,7 +147,7 @@ impl Store for Shared {
     }
 
     fn swap(&self, key: &str, value: &[u8], expected: Option<Version>) -> Result<(), SwapError> {
-        let table = self.table();
+        let (table, key) = (self.table(), self.within(key));
         let expected = expected.map_or(0, Version::get);
         // SAFETY: key and value live until the call returns.
         let status = unsafe {

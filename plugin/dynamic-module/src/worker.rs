@@ -16,7 +16,7 @@ use crate::proxy::{Process, Proxy};
 /// What all threads of a configuration have in common.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Common<'a> {
-    pub(crate) process: Process,
+    pub(crate) process: &'a Process,
     pub(crate) defined: &'a Defined,
 }
 
@@ -42,7 +42,7 @@ impl Worker {
     /// Puts a configuration to work.
     pub(crate) fn new(config: Config, common: Common<'_>, caller: Caller) -> Self {
         let Common { process, defined } = common;
-        let metrics = Metrics::of_module(defined, process.store);
+        let metrics = Metrics::of_module(defined, &process.store);
         let mut effects = Effects::new();
         let proxy = Proxy { process, defined, metrics: &metrics, caller };
         let filter = Filter::new(config, &proxy, &mut effects);
