@@ -1,6 +1,6 @@
 # The one command surface: CI runs these very commands. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup wasm image lint check test test-deep test-matrix soak bench demo clean
+.PHONY: help setup wasm native image lint check test test-deep test-matrix soak bench demo clean
 
 CARGO ?= cargo
 WASM_TARGET := wasm32-wasip1
@@ -36,6 +36,9 @@ wasm: ## Builds the proxy-wasm module and the component into target/wasm
 	@$(ADD_TARGET)
 	@$(ADD_COMPONENT_TARGET)
 	$(CARGO) run --quiet -p artifacts
+
+native: ## Builds the dynamic module into target/native, for glibc 2.28; ARCH=all for x86_64 and aarch64
+	$(CARGO) run --quiet -p artifacts --bin portable -- $(ARCH)
 
 image: wasm ## Makes an OCI image of the module in target/image, with a bill of materials and the licences
 	@$(PACKAGE) image $(WASM) target/image

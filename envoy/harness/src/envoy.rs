@@ -37,7 +37,12 @@ impl Envoy {
     /// When no Envoy is found, or when it ends or is not ready in time. The message then holds the
     /// end of its log, which says what was wrong with the configuration.
     pub async fn start(options: EnvoyOptions) -> Result<Self> {
-        let binary = tokio::task::spawn_blocking(crate::locate).await??;
+        let version = options.version.clone();
+        let binary = tokio::task::spawn_blocking(|| match version {
+            Some(version) => crate::install::installed(&version),
+            None => crate::locate(),
+        });
+        let binary = binary.await??;
         let mut process = Process::spawn(&binary, &options)?;
         let watchdog = Watchdog::over(process.child.id(), process.directory.path())?;
         let ready = timeout(options.startup, process.wait_until_ready()).await;
@@ -193,7 +198,8 @@ impl Process {
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log);
-        if let Some(modules) = form::search_path(&text)? {
+        let modules = options.modules.clone();
+        if let Some(modules) = modules.map_or_else(|| form::search_path(&text), |it| Ok(Some(it)))? {
             command.env("ENVOY_DYNAMIC_MODULES_SEARCH_PATH", modules);
         }
         let child = in_own_process_group(&mut command)

@@ -4,10 +4,12 @@
 //! the other: the same JSON goes to it, and what has another name there is translated back.
 
 use std::env;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
+
+use crate::config::DYNAMIC_MODULE;
 
 /// Whether the environment asks for the dynamic module.
 #[must_use]
@@ -16,7 +18,7 @@ pub fn is_native() -> bool {
 }
 
 /// Where Envoy looks for dynamic modules, if a configuration names any. The module is built first.
-pub(crate) fn search_path(config: &str) -> Result<Option<std::path::PathBuf>> {
+pub(crate) fn search_path(config: &str) -> Result<Option<PathBuf>> {
     // Listeners that come later may name it.
     if !is_native() && !config.contains(DYNAMIC_MODULE) {
         return Ok(None);
@@ -26,20 +28,20 @@ pub(crate) fn search_path(config: &str) -> Result<Option<std::path::PathBuf>> {
 }
 
 /// A configuration in the form that the environment asks for.
-pub(crate) fn adapted(mut config: Value) -> Value {
-    if is_native() {
-        if let Some(bootstrap) = config.as_object_mut()
-            && bootstrap.contains_key("static_resources")
-        {
-            bootstrap.insert("layered_runtime".to_owned(), runtime());
-        }
-        visit(&mut config);
-    }
-    config
+pub(crate) fn adapted(config: Value) -> Value {
+    if is_native() { on_native(config) } else { config }
 }
 
-const DYNAMIC_MODULE: &str =
-    "type.googleapis.com/envoy.extensions.filters.http.dynamic_modules.v3.DynamicModuleFilter";
+/// A configuration that runs the dynamic module wherever it has run the module.
+pub(crate) fn on_native(mut config: Value) -> Value {
+    if let Some(bootstrap) = config.as_object_mut()
+        && bootstrap.contains_key("static_resources")
+    {
+        bootstrap.insert("layered_runtime".to_owned(), runtime());
+    }
+    visit(&mut config);
+    config
+}
 
 /// Has Prometheus show the names of metrics as they are.
 fn runtime() -> Value {

@@ -1,7 +1,7 @@
 //! How an Envoy is started.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +26,8 @@ pub struct EnvoyOptions {
     cpu: Option<usize>,
     hot_restart: Option<(u32, u32)>,
     arguments: Vec<OsString>,
+    pub(crate) version: Option<String>,
+    pub(crate) modules: Option<PathBuf>,
     pub(crate) directory: Option<Arc<TempDir>>,
 }
 
@@ -45,6 +47,8 @@ impl EnvoyOptions {
             cpu: None,
             hot_restart: None,
             arguments: Vec::new(),
+            version: None,
+            modules: None,
             directory: None,
         }
     }
@@ -111,6 +115,27 @@ impl EnvoyOptions {
     /// A directory that one may have for itself.
     pub(crate) fn new_directory() -> Result<Arc<TempDir>> {
         Ok(Arc::new(tempfile::Builder::new().prefix("envoy-").tempdir()?))
+    }
+
+    /// Runs the dynamic module wherever it is configured to run the module for proxies.
+    #[must_use]
+    pub fn native(mut self) -> Self {
+        self.config = form::on_native(self.config);
+        self
+    }
+
+    /// This version of Envoy, whatever the environment says; it is installed if it is not there yet.
+    #[must_use]
+    pub fn version(mut self, version: &str) -> Self {
+        self.version = Some(version.to_owned());
+        self
+    }
+
+    /// Has it look for dynamic modules in this directory, rather than where the breaker's is built.
+    #[must_use]
+    pub fn modules(mut self, directory: &Path) -> Self {
+        self.modules = Some(directory.to_owned());
+        self
     }
 
     /// One more argument of the command line.

@@ -11,6 +11,11 @@ use serde_json::Value;
 /// bound leaves alone what is built for size; it holds at the profile's `opt-level` only.
 const SMALL: &str = "llvm-args=-inlinedefault-threshold=170";
 
+/// What the proxy offers is looked up when it is called for the first time: so what it lacks is found by
+/// the module, which can say so.
+pub(crate) const LAZILY: [&str; 4] =
+    ["-C", "relro-level=partial", "-C", "link-arg=-Wl,-z,lazy"];
+
 /// Cargo in a workspace, told to build for a target with the flags of the module and with none of
 /// the caller's, who may be a test that cargo runs: what is built is the same, whoever asks.
 #[must_use]
@@ -40,13 +45,10 @@ pub fn build(workspace: &Path, package: &str, target: &str) -> Result<PathBuf> {
 pub(crate) fn shared_object(workspace: &Path, package: &str) -> Result<PathBuf> {
     let mut cargo = command("rustc", workspace);
     let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-    // What the proxy offers is looked up when it is called for the first time: what it lacks is found by
-    // the module, which can say so.
-    let lazily = ["-C", "relro-level=partial", "-C", "link-arg=-Wl,-z,lazy"];
     cargo
         .args(["--lib", "--crate-type", "cdylib", "--profile", "native"])
         .args(["-p", package, "--target", &target])
-        .env("CARGO_ENCODED_RUSTFLAGS", flags(&lazily))
+        .env("CARGO_ENCODED_RUSTFLAGS", flags(&LAZILY))
         .env("CARGO_INCREMENTAL", "0");
     made(&mut cargo, |path| path.ends_with(".so"))
 }
@@ -70,7 +72,7 @@ fn command(command: &str, workspace: &Path) -> Command {
 }
 
 /// No folder of this machine is named in what is built: the same bytes come of it everywhere.
-fn flags(more: &[&str]) -> OsString {
+pub(crate) fn flags(more: &[&str]) -> OsString {
     let home = std::env::home_dir().unwrap_or_default().join(".cargo");
     let packages = std::env::var_os("CARGO_HOME").map_or(home, PathBuf::from);
     let mut flags = OsString::from("--remap-path-prefix=");
