@@ -11,12 +11,13 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use host_test_component::types::{self, Callout, ErrandId};
 use host_test_component::{Artefact, Guard, Shared};
 use scenario::{
-    Answer, CallId, CalloutAnswer, Callouts, Configured, Due, Event, GARBAGE, Host, Late, Made,
-    NEWER, Received, Request, Sent, Status, Store, Thread, Worker, configured_mode, stored_record,
+    Answer, CallId, CalloutAnswer, Configured, Event, GARBAGE, Host, Late, Made, NEWER, Received,
+    Request, Sent, Status, Store, Thread, Worker, configured_mode, stored_record,
 };
 use serde_json::Value;
 
 use self::stream::{Next, Stream};
+use crate::driver::{Callouts, Due};
 use crate::record;
 
 /// Compiled once for all scenarios.

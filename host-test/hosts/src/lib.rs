@@ -10,6 +10,7 @@
 
 #[cfg(feature = "all")]
 mod component;
+mod driver;
 #[cfg(feature = "all")]
 mod envoy;
 #[cfg(feature = "all")]

@@ -9,12 +9,14 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use host_test_proxy_wasm::{Call, CallAnswer, CallToken, LogLevel, Module, Plugin, Process};
 use scenario::{
-    Answer, CallId, CalloutAnswer, Callouts, Configured, Due, Event, GARBAGE, Host, Late, Made,
-    NEWER, Received, Request, Sent, Status, Store, Thread, WALL_START, Worker,
+    Answer, CallId, CalloutAnswer, Configured, Event, GARBAGE, Host, Late, Made, NEWER, Received,
+    Request, Sent, Status, Store, Thread, WALL_START, Worker,
 };
 use serde_json::Value;
 
 use self::stream::{Next, Stream};
+use crate::driver::{Callouts, Due};
+
 /// The monotonic clock of a proxy that has been up for a while.
 const MONOTONIC_START: Duration = Duration::from_secs(1_000);
 

@@ -10,13 +10,14 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use filter::{CalloutRequest, Config, Filter, PendingCallout};
 use scenario::{
-    Answer, CallId, CalloutAnswer, Callouts, Configured, Due, Event, GARBAGE, Host, Late, Made,
-    NEWER, Received, Request, Sent, Status, Store, Thread, Worker, configured_mode, stored_record,
+    Answer, CallId, CalloutAnswer, Configured, Event, GARBAGE, Host, Late, Made, NEWER, Received,
+    Request, Sent, Status, Store, Thread, Worker, configured_mode, stored_record,
 };
 use serde_json::Value;
 
 use self::proxy::{Facts, Metrics, Proxy, status_only};
 use self::stream::{Next, Stream};
+use crate::driver::{Callouts, Due};
 use crate::record;
 
 /// Workers with a filter each, and the main thread, which ticks but sees no request.
@@ -140,9 +141,7 @@ impl Native {
                     CalloutAnswer::Status(status) => {
                         filter::CalloutAnswer::Answered(status_only(status))
                     }
-                    CalloutAnswer::Refused | CalloutAnswer::Held => {
-                        filter::CalloutAnswer::Failed
-                    }
+                    CalloutAnswer::Refused | CalloutAnswer::Held => filter::CalloutAnswer::Failed,
                     CalloutAnswer::Unknown => filter::CalloutAnswer::UnknownCluster,
                 };
                 self.proxy.run(&plugin.metrics, &Facts::default(), |host, effects| {

@@ -6,9 +6,9 @@ use host_test_component::types::{
     ResponseVerdict,
 };
 use host_test_component::{Guard, field};
-use scenario::{
-    Answer, CalloutAnswer, Fault, Grpc, Head, Received, Reply, Request, Worker, diverted,
-};
+use scenario::{Answer, CalloutAnswer, Fault, Grpc, Head, Received, Reply, Request, Worker};
+
+use crate::driver::diverted;
 
 pub(super) struct Stream {
     pub(super) worker: Worker,

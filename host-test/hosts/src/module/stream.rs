@@ -6,8 +6,9 @@ use anyhow::{Context, Result};
 use host_test_proxy_wasm::{Call, Event, Headers, LocalReply, Part, StreamId};
 use scenario::{
     Answer, CLIENT_GONE, CallId, CalloutAnswer, Grpc, Head, Received, Reply, Request, Worker,
-    diverted,
 };
+
+use crate::driver::diverted;
 
 /// Set by Envoy's router on what a service answers.
 const SERVICE_TIME: &str = "x-envoy-upstream-service-time";

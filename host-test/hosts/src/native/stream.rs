@@ -8,11 +8,11 @@ use filter::{
 };
 use scenario::{
     Answer, CLIENT_GONE, CallId, CalloutAnswer, Grpc, Head, Received, Reply, Request, Worker,
-    diverted,
 };
 
 use super::Plugin;
 use super::proxy::{Facts, Proxy, reply_of, status_only};
+use crate::driver::diverted;
 
 pub(super) struct Stream {
     pub(super) worker: Worker,

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use super::Outcome;
-use crate::callouts::Made;
 use crate::format::{Expect, Scenario, Step};
-use crate::host::{Received, Status};
+use crate::host::{Made, Received, Status};
 use crate::metric;
 use crate::report::{Mismatch, Report};
 
