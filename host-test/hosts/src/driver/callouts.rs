@@ -2,12 +2,11 @@
 //! back until they are released, or too late.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
 
 use anyhow::{Context, Result};
-
 use scenario::{Answer, CalloutAnswer, Fault, Head, Made};
 
+use super::proxy::Callout;
 use super::timers::Timers;
 
 /// The clusters, the calls that they hold back, and the time. `O` is whoever waits for an answer.
@@ -52,23 +51,18 @@ impl<O> Callouts<O> {
 
     /// Makes a call, if there is such a cluster. Gives the owner back with the answer, unless the cluster
     /// holds it back.
-    pub(crate) fn make(
-        &mut self,
-        cluster: &str,
-        headers: BTreeMap<String, String>,
-        timeout: Duration,
-        owner: O,
-    ) -> Option<(O, CalloutAnswer)> {
-        let answer = self.answer_of(cluster);
+    pub(crate) fn make(&mut self, callout: Callout, owner: O) -> Option<(O, CalloutAnswer)> {
+        let Callout { cluster, headers, timeout } = callout;
+        let answer = self.answer_of(&cluster);
         if answer != CalloutAnswer::Unknown {
-            self.made.entry(cluster.to_owned()).or_default().once_more(headers);
+            self.made.entry(cluster.clone()).or_default().once_more(headers);
         }
         match answer {
             CalloutAnswer::Held => {
                 let number = self.next;
                 self.next += 1;
                 self.timers.set_deadline(timeout, number);
-                self.held.push_back(Held { number, cluster: cluster.to_owned(), owner });
+                self.held.push_back(Held { number, cluster, owner });
                 None
             }
             answer => Some((owner, answer)),
@@ -88,7 +82,7 @@ impl<O> Callouts<O> {
     pub(crate) fn release(&mut self, cluster: &str) -> Result<O> {
         let oldest = self.held.iter().position(|held| held.cluster == cluster);
         let held = oldest.and_then(|at| self.held.remove(at));
-        let held = held.with_context(|| format!("{cluster} holds no call-out back"))?;
+        let held = held.with_context(|| format!("{cluster} holds no callout back"))?;
         self.timers.forget(|number| *number == held.number);
         Ok(held.owner)
     }
@@ -119,7 +113,7 @@ pub(crate) fn diverted(answer: CalloutAnswer) -> Answer {
         CalloutAnswer::Status(status) => whole(status),
         CalloutAnswer::Refused => Answer::Fault(Fault::Refused),
         CalloutAnswer::Unknown => Answer::Fault(Fault::NoCluster),
-        // Held back are call-outs only.
+        // Held back are callouts only.
         CalloutAnswer::Held => whole(200),
     }
 }
