@@ -1,7 +1,8 @@
 //! The direction of dependencies: inward, and nothing else.
 //!
 //! `breaker <- {config, shared} <- filter <- proxy-wasm`; hosts and demos know the built module, never the
-//! plugin's code, but for the native host. A new package has to be given its place here.
+//! plugin's code, but for the native host and for how durations are written. A new package has to be given
+//! its place here.
 
 mod imports;
 
@@ -48,8 +49,8 @@ const PLACES: &[Place] = &[
     tool("artifacts", &[]),
     tool("host-test-proxy-wasm", &["artifacts"]),
     tool("host-test-component", &["artifacts"]),
-    tool("scenario", &[]),
-    tool("world", &["artifacts", "host-test-proxy-wasm"]),
+    tool("scenario", &["config"]),
+    tool("world", &["artifacts", "config", "host-test-proxy-wasm"]),
     tool(
         "hosts",
         &[
@@ -64,7 +65,7 @@ const PLACES: &[Place] = &[
     ),
     tool(
         "breakerctl",
-        &["artifacts", "host-test-proxy-wasm", "hosts", "services", "scenario"],
+        &["artifacts", "config", "host-test-proxy-wasm", "hosts", "services", "scenario"],
     ),
     plugin("empty-filter", &[], &["proxy-wasm"]),
     tool("services", &[]),

@@ -9,8 +9,8 @@
 //! [`generate()`] makes scenarios up from a seed. They expect nothing: what is compared are their
 //! timelines.
 //!
-//! Nothing here knows the plugin's code. What is known is what its users know: the configuration
-//! as JSON, the names of states, headers and metrics.
+//! Nothing here knows the plugin's code, but for how durations are written. What is known is what its
+//! users know: the configuration as JSON, the names of states, headers and metrics.
 
 mod event;
 mod format;
