@@ -1,5 +1,5 @@
-//! What is odd about the place where a configuration stands, which the module cannot know: what
-//! comes to it, from where, and where calls go from there. And what the module itself doubts.
+//! Warnings: about the place where a configuration stands, which the module cannot know (what comes to
+//! it, from where, and where calls go from there), and the module's own.
 
 mod admin;
 mod chain;
@@ -16,11 +16,11 @@ use serde::Serialize;
 use super::envoy;
 use super::finding::{Finding, Found};
 use crate::document::Position;
-use crate::module::Refusal;
+use crate::module::Remark;
 
 /// Something that works, and should not be so.
 #[derive(Debug, Serialize)]
-pub(crate) struct Caution {
+pub(crate) struct Warning {
     pub(crate) place: String,
     pub(crate) line: usize,
     pub(crate) column: usize,
@@ -28,7 +28,7 @@ pub(crate) struct Caution {
     pub(crate) remedy: String,
 }
 
-impl Caution {
+impl Warning {
     fn new(place: impl Into<String>, at: Position, what: String, remedy: &str) -> Self {
         let Position { line, column } = at;
         Self { place: place.into(), line, column, what, remedy: remedy.to_owned() }
@@ -36,32 +36,32 @@ impl Caution {
 }
 
 /// Finds all that is odd about a file, as far as it is about plugins of these names, or any if there are none.
-pub(crate) fn find(found: &Found, only: &[String]) -> Vec<Caution> {
-    let mut cautions = client_headers::find(found, only);
+pub(crate) fn find(found: &Found, only: &[String]) -> Vec<Warning> {
+    let mut warnings = client_headers::find(found, only);
     for document in &found.documents {
         let managers = envoy::managers(document, only);
-        cautions.extend(managers.iter().flat_map(chain::find));
-        cautions.extend(managers.iter().flat_map(|manager| routes::of_envoy(manager, document)));
-        cautions.extend(labels::of_envoy(document, &managers));
+        warnings.extend(managers.iter().flat_map(chain::find));
+        warnings.extend(managers.iter().flat_map(|manager| routes::of_envoy(manager, document)));
+        warnings.extend(labels::of_envoy(document, &managers));
     }
-    cautions.extend(routes::of_kubernetes(found));
-    cautions.extend(labels::of_gateway(found));
-    cautions.extend(clusters::find(found));
-    cautions.extend(sharing::find(found));
-    cautions.extend(shown::find(found));
+    warnings.extend(routes::of_kubernetes(found));
+    warnings.extend(labels::of_gateway(found));
+    warnings.extend(clusters::find(found));
+    warnings.extend(sharing::find(found));
+    warnings.extend(shown::find(found));
     for plugin in &found.plugins {
-        cautions.extend(admin::find(plugin));
-        cautions.extend(rules::find(plugin));
+        warnings.extend(admin::find(plugin));
+        warnings.extend(rules::find(plugin));
     }
-    cautions
+    warnings
 }
 
-/// What the module takes, and doubts.
-pub(super) fn doubt(finding: &Finding, mut doubt: Refusal) -> Caution {
-    let at = finding.text.locate(&mut doubt);
-    let what = match &doubt.value {
-        Some(value) => format!("{}: {value}", doubt.path),
-        None => doubt.path.clone(),
+/// A warning of the module's own.
+pub(super) fn of_module(finding: &Finding, mut remark: Remark) -> Warning {
+    let at = finding.text.locate(&mut remark);
+    let what = match &remark.value {
+        Some(value) => format!("{}: {value}", remark.path),
+        None => remark.path.clone(),
     };
-    Caution::new(finding.place.clone(), at, what, &doubt.remedy)
+    Warning::new(finding.place.clone(), at, what, &remark.remedy)
 }
