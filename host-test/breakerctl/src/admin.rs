@@ -64,7 +64,7 @@ pub(crate) struct Admin {
     token: Option<String>,
 }
 
-/// An answer that is neither a yes nor told apart from others here.
+/// An answer that is neither a yes nor distinguished from others here.
 #[derive(Deserialize)]
 struct Error {
     error: String,

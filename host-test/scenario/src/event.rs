@@ -39,7 +39,7 @@ pub enum Event {
         /// How it answers health checks, replayed and diverted calls.
         answers: CalloutAnswer,
     },
-    /// A cluster answers the oldest call-out that it has held back.
+    /// A cluster answers the oldest callout that it has held back.
     Release {
         /// The cluster.
         cluster: String,

@@ -24,7 +24,7 @@ pub type Worker = usize;
 ///
 /// It passes only in [`advance`](Self::advance). In a host with virtual time, each thread ticks as often
 /// as the plugin asks for, counted from its (re)configuration, the workers in order and then the
-/// main one. A call-out is answered right after the callback that made it, unless its cluster holds
+/// main one. A callout is answered right after the callback that made it, unless its cluster holds
 /// it back: then it fails when its time is over, before any tick of the same moment.
 pub trait Host {
     /// Gives all workers a configuration. One that is refused changes nothing.
@@ -58,7 +58,7 @@ pub trait Host {
     /// See [`configure`](Self::configure).
     fn upstream(&mut self, cluster: &str, answers: CalloutAnswer) -> Result<()>;
 
-    /// Has a cluster answer the oldest call-out that it holds back. Returns what clients got by
+    /// Has a cluster answer the oldest callout that it holds back. Returns what clients got by
     /// that.
     ///
     /// # Errors
@@ -89,7 +89,7 @@ pub trait Host {
     /// See [`configure`](Self::configure).
     fn log(&mut self) -> Result<Option<Vec<String>>>;
 
-    /// The call-outs that were made to each cluster since this was last asked; `None`: the host does
+    /// The callouts that were made to each cluster since this was last asked; `None`: the host does
     /// not see them.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Ticks of threads and deadlines of call-outs, in the one order that all hosts keep: by time, then
+/// Ticks of threads and deadlines of callouts, in the one order that all hosts keep: by time, then
 /// deadlines in the order in which they were set, then ticks by thread.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Timers<T> {

@@ -239,7 +239,7 @@ pub(super) fn reply_of(reply: &Reply) -> scenario::Reply {
     scenario::Reply { status: reply.status, headers: headers.collect() }
 }
 
-/// Headers with nothing but a status, as a call-out's answer has.
+/// Headers with nothing but a status, as a callout's answer has.
 pub(super) fn status_only(status: u16) -> Headers {
     Headers::from_pairs(&[(":status", status.to_string())])
 }

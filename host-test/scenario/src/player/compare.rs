@@ -148,7 +148,7 @@ impl Comparison<'_> {
         };
         for (cluster, expected) in &expect.callouts {
             let times = got.get(cluster).map(|asked| asked.times).unwrap_or_default();
-            self.equal(&format!("call-outs to {cluster}"), Some(expected), Some(&times));
+            self.equal(&format!("callouts to {cluster}"), Some(expected), Some(&times));
         }
         for (cluster, headers) in &expect.asked {
             for (name, expected) in headers {
