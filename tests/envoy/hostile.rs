@@ -132,7 +132,7 @@ mod steering {
 mod bytes {
     use super::*;
 
-    /// A call-out of the proxy carries 1,024 headers, of which some are the filter's.
+    /// A callout of the proxy carries 1,024 headers, of which some are the filter's.
     const MOST_REPLAYED: usize = 1_010;
 
     /// Name and value.

@@ -163,8 +163,8 @@ unsafe fn change(
         return FAILED;
     }
     let labels = defined.labels.iter().zip(values);
-    let labels: String = labels.map(|(label, value)| format!(".{label}.{value}")).collect();
-    change(config.process.metrics.borrow_mut().entry(defined.name.clone() + &labels).or_default());
+    let labels: String = labels.map(|(label, value)| format!("{label}=.={value};.;")).collect();
+    change(config.process.metrics.borrow_mut().entry(labels + &defined.name).or_default());
     METRIC_DONE
 }
 

@@ -89,6 +89,19 @@ impl Process {
 }
 
 impl Configuration {
+    /// How often its timer ticks.
+    #[must_use]
+    pub fn tick_period(&self) -> Duration {
+        // SAFETY: the configuration is there.
+        unsafe { (*self.0.module.get()).tick_period() }
+    }
+
+    /// Whether anybody else has it: a stream, or its owner.
+    #[must_use]
+    pub fn is_in_use(&self) -> bool {
+        Rc::strong_count(&self.0) > 1
+    }
+
     /// Its timer has ticked. Returns the calls that it made.
     #[must_use]
     pub fn tick(&self) -> Vec<Call> {

@@ -100,7 +100,8 @@ impl Process {
         self.0.log.take()
     }
 
-    /// All metrics, by their names; those with labels as `name.label.value`.
+    /// All metrics, by their names. Labels are written before them, as the module itself does where it
+    /// has a metric for each.
     #[must_use]
     pub fn metrics(&self) -> BTreeMap<String, u64> {
         self.0.metrics.borrow().clone()

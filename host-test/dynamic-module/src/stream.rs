@@ -260,6 +260,11 @@ impl Stream {
         }
     }
 
+    /// It is over. Nothing comes of it any more.
+    pub fn end(&self) {
+        self.0.config.process.run(|| self.0.end());
+    }
+
     /// The headers as they are now.
     #[must_use]
     pub fn map(&self, map: Map) -> Headers {
@@ -330,7 +335,6 @@ impl Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        let process = Rc::clone(&self.0.config.process);
-        process.run(|| self.0.end());
+        Self::end(self);
     }
 }

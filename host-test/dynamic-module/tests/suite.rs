@@ -226,7 +226,8 @@ fn names_that_are_made_at_run_time_have_metrics_with_labels() {
     }
     let metrics = process.metrics();
     let calls = |outcome: &str| {
-        metrics[&format!("edge_breaker_calls_total.cb_service.in_voice.cb_outcome.{outcome}")]
+        let labels = format!("cb_service=.=in_voice;.;cb_outcome=.={outcome};.;");
+        metrics[&format!("{labels}edge_breaker_calls_total")]
     };
     assert_eq!((calls("success"), calls("failure")), (2, 0));
 }

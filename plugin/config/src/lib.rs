@@ -13,7 +13,7 @@
 
 pub mod about;
 mod capability;
-mod duration;
+pub mod duration;
 mod error;
 pub mod field;
 mod fields;

@@ -1,6 +1,7 @@
 //! One configuration of the filter, with a worker for each of Envoy's threads.
 
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use filter::{CalloutAnswer, Config, Headers, PendingCallout};
 
@@ -94,6 +95,12 @@ impl Configuration {
         })
     }
 
+    /// How often its timer ticks.
+    #[must_use]
+    pub const fn tick_period(&self) -> Duration {
+        self.timer.period
+    }
+
     pub(crate) const fn common(&self) -> Common<'_> {
         Common { process: &self.process, defined: &self.defined }
     }
@@ -123,8 +130,8 @@ impl Configuration {
     /// The timer has ticked: on the main thread, for all of them.
     pub(crate) fn on_tick(&self, main: OnMain) {
         self.timer.called();
-        self.tick(None, main);
         (0..self.workers.len()).for_each(|number| self.tick(Some(number), main));
+        self.tick(None, main);
     }
 
     fn tick(&self, number: Option<usize>, main: OnMain) {

@@ -18,6 +18,8 @@ use crate::envoy::OnMain;
 /// Ticks until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Timer {
+    /// How often.
+    pub(crate) period: Duration,
     state: Arc<State>,
     thread: Option<JoinHandle<()>>,
 }
@@ -56,7 +58,7 @@ impl Timer {
         let ticking = Arc::clone(&state);
         let thread = thread::Builder::new().name("edge_breaker".to_owned());
         let thread = thread.spawn(move || ticking.run(period))?;
-        Ok(Self { state, thread: Some(thread) })
+        Ok(Self { period, state, thread: Some(thread) })
     }
 
     /// The main thread has called back.

@@ -5,7 +5,7 @@ use services::Mode;
 
 use super::*;
 
-/// Services that know a request by its route, told apart by the first segment of the path.
+/// Services that know a request by its route, distinguished by the first segment of the path.
 fn services() -> Value {
     let service = |segment: &str, name: &str| {
         let prefix = format!("/{segment}/");
