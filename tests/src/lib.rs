@@ -263,6 +263,17 @@ impl Edge {
     }
 }
 
+/// Whether a test, or a part of one, is left to the module for proxies, and why: the environment asks for
+/// the dynamic module.
+#[must_use]
+pub fn is_left_to_wasm(why: &str) -> bool {
+    let is_left = envoy_harness::is_native();
+    if is_left {
+        eprintln!("left to the module for proxies: {why}");
+    }
+    is_left
+}
+
 /// Who gave an answer: `downstream`, or the `x-circuit-breaker-fallback` that says how the fallback did.
 #[must_use]
 pub fn answered_by(response: &Response) -> &str {

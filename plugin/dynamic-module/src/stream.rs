@@ -80,6 +80,7 @@ impl<'a> Stream<'a> {
         let bytes = || stream.body(Body::Request);
         let reply = self.step(stream, |exchange, filter, proxy, effects| {
             filter.on_request_body(exchange, size, end_of_stream, bytes);
+            filter.count_skipped(effects);
             end_of_stream.then(|| filter.on_request_end(exchange, proxy, effects)).flatten()
         });
         reply.flatten().map_or(Verdict::Continue, |reply| Verdict::Stop(Last::Reply(reply)))
@@ -143,6 +144,7 @@ impl<'a> Stream<'a> {
         self.step(stream, |exchange, filter, proxy, effects| {
             let piece = Piece { len, end_of_stream, bytes, put };
             filter.on_response_body(exchange, piece, proxy, effects);
+            filter.count_skipped(effects);
             if end_of_stream {
                 filter.on_answer_end(exchange, proxy, effects);
             }
