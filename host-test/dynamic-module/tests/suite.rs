@@ -233,6 +233,16 @@ fn names_that_are_made_at_run_time_have_metrics_with_labels() {
 }
 
 #[test]
+fn names_that_clients_choose_have_metrics_with_labels() {
+    let process = process();
+    let text = r#"{ "services": [{ "name": "{host}", "match": { "hosts": ["*"] } }] }"#;
+    let configuration = process.configure("edge_breaker", text).expect("a configuration");
+    assert_eq!(call(&configuration, 0, "200"), Verdict::Continue);
+    let all = "cb_service=.={host};.;cb_outcome=.=success;.;edge_breaker_calls_total";
+    assert_eq!(process.metrics()[all], 1);
+}
+
+#[test]
 fn a_store_that_fails_lets_calls_pass_and_says_so() {
     let process = process();
     let configuration = guarding(&process, "");

@@ -76,8 +76,9 @@ impl Configuration {
         let config = read(text)?;
         let process = Process { store: Shared::find(space)?, clock: ProcessClock::find() };
         let plain = config.services.iter().filter(|service| service.name.is_plain());
+        let is_all_known = plain.clone().count() == config.services.len();
         let names = plain.map(|service| service.name.text());
-        let defined = Defined::new(names, config.has_templates(), main);
+        let defined = Defined::new(names, is_all_known, main);
         let worker = Worker::new(config, Common { process: &process, defined: &defined }, Caller::Main(main));
         let common = Common { process: &process, defined: &defined };
         let period = worker.step(common, Caller::Main(main), |filter, _, _| filter.tick_period());

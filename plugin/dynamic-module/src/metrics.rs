@@ -45,10 +45,10 @@ pub(crate) struct Defined {
 }
 
 impl Defined {
-    /// Defines the metrics of a configuration with these services, and of names that are made.
+    /// Defines the metrics of services with these names, and if not all are known, those of the others.
     pub(crate) fn new<'a>(
         names: impl Iterator<Item = &'a str>,
-        has_templates: bool,
+        is_all_known: bool,
         main: OnMain,
     ) -> Self {
         let mut defined = Self::default();
@@ -56,7 +56,7 @@ impl Defined {
         for (series, name) in names.enumerate() {
             Metric::of_service(series).for_each(|metric| defined.define(metric, name, main));
         }
-        if has_templates {
+        if !is_all_known {
             defined.labelled = ServiceMetric::ROWS
                 .iter()
                 .map(|row| {
