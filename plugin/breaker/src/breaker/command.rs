@@ -8,7 +8,7 @@ use crate::reason::Reason;
 use crate::state::{Closed, State};
 use crate::state_name::StateName;
 use crate::transition::Transition;
-use crate::window::Window;
+use crate::trip::Evidence;
 
 impl Breaker {
     /// The mode in force: the operator's, or else the configured one.
@@ -60,7 +60,7 @@ impl Breaker {
     /// Begins a period in which it is closed and has seen nothing.
     fn start_over(&mut self) {
         self.generation = self.generation.next();
-        let window = Window::new(self.window);
-        self.state = State::Closed(Closed { window, ..Closed::default() });
+        let evidence = Evidence::new(self.window);
+        self.state = State::Closed(Closed { evidence, ..Closed::default() });
     }
 }
