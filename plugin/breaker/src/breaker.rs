@@ -3,7 +3,7 @@
 
 pub(crate) mod admission;
 mod checks;
-mod command;
+pub(crate) mod command;
 mod moves;
 pub(crate) mod settlement;
 pub(crate) mod status;

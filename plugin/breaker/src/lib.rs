@@ -56,11 +56,12 @@ mod window;
 
 pub use breaker::Breaker;
 pub use breaker::admission::{Admission, Clean};
+pub use breaker::command::Command;
 pub use breaker::settlement::Settled;
 pub use breaker::status::Status;
 pub use check::{CheckReport, CheckResult, CheckTicket};
 pub use counts::Counts;
-pub use mode::{Command, Mode};
+pub use mode::Mode;
 pub use outcome::{Ended, Impact, Outcome};
 pub use permit::{Generation, Permit, Settlement};
 pub use policy::{
