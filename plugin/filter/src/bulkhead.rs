@@ -322,7 +322,7 @@ impl<'a> Permits<'a> {
     /// What the gauge shows of the calls that are under way.
     fn show(&self, in_flight: u32, effects: &mut Effects) {
         if let Some(series) = self.series {
-            effects.set_of(series, ServiceMetric::InFlight, in_flight);
+            effects.set_of(series, ServiceMetric::InFlight, in_flight.into());
         }
     }
 }

@@ -176,8 +176,7 @@ impl ServiceHandle<'_> {
         let Some(transition) = transition else {
             return;
         };
-        let Transition { to, reason, .. } = transition;
-        effects.count_of(self.number, ServiceMetric::Transitions(to, reason));
+        ServiceMetric::of_transition(&transition, |metric| effects.count_of(self.number, metric));
         let mode = breaker.mode(self.service.policy.mode);
         let event = Event::new(host.now().wall, self.instance.name.clone(), mode, transition);
         self.instance.unwritten.publish(event, host, effects);
@@ -188,9 +187,11 @@ impl ServiceHandle<'_> {
         if !self.instance.is_told_apart() {
             return;
         }
-        let rates = self.service.policy.trip.rates;
-        let counts = rates.map(|_| breaker.counts(host.now().monotonic));
-        effects.gauges(self.number, &breaker.status(self.service.policy.mode), counts);
+        let policy = &self.service.policy;
+        let counts = policy.trip.window().map(|_| breaker.counts(host.now().monotonic));
+        ServiceMetric::of_status(&breaker.status(policy.mode), counts, |metric, value| {
+            effects.set_of(self.number, metric, value);
+        });
     }
 
     /// The gauge of the record's version.
