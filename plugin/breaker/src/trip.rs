@@ -24,6 +24,22 @@ impl TripPolicy {
         self.rates.map(|rates| rates.window)
     }
 
+    /// Counts a call that ends now, as far as a rule asks for it: the first rule that is reached.
+    pub(crate) fn count(
+        &self,
+        evidence: &mut Evidence,
+        call: Counts,
+        now: Timestamp,
+    ) -> Option<Reason> {
+        evidence.failures = row_after(evidence.failures, call.failures);
+        if evidence.window != Window::None {
+            let bad = call.failures > 0 || call.slow > 0;
+            evidence.bad = evidence.bad.saturating_add(bad.into());
+            evidence.window.add(call, now, now);
+        }
+        self.reached(evidence, call, now)
+    }
+
     /// The first rule that is reached, if any is. `call` is the one that has just been counted: a
     /// rule about calls in a row is reached only by one that makes the row longer.
     pub(crate) fn reached(
@@ -58,16 +74,6 @@ impl Evidence {
     /// That of no calls, in a window of this kind.
     pub(crate) fn new(window: Option<WindowPolicy>) -> Self {
         Self { window: Window::new(window), ..Self::default() }
-    }
-
-    /// Counts a call that ends now.
-    pub(crate) fn count(&mut self, call: Counts, now: Timestamp) {
-        self.failures = row_after(self.failures, call.failures);
-        if self.window != Window::None {
-            let bad = call.failures > 0 || call.slow > 0;
-            self.bad = self.bad.saturating_add(bad.into());
-            self.window.add(call, now, now);
-        }
     }
 
     /// Whether a good call would change nothing besides the window, and reach no rule by that.

@@ -99,23 +99,11 @@ impl Breaker {
     /// Opens a closed breaker if a rate has been reached: calls that were
     /// [merged](Self::merge) may have made them enough.
     pub fn evaluate(&mut self, policy: &Policy, now: Now, random: u32) -> Option<Transition> {
-        self.trip_if_reached(policy, Counts::NONE, None, now, random)
-    }
-
-    /// Opens a closed breaker if a rule has been reached by this call.
-    fn trip_if_reached(
-        &mut self,
-        policy: &Policy,
-        call: Counts,
-        retry_after: Option<Duration>,
-        now: Now,
-        random: u32,
-    ) -> Option<Transition> {
         let State::Closed(closed) = &self.state else {
             return None;
         };
-        let reason = policy.trip.reached(&closed.evidence, call, now.monotonic)?;
-        Some(self.trip(policy, reason, retry_after, now, random))
+        let reason = policy.trip.reached(&closed.evidence, Counts::NONE, now.monotonic)?;
+        Some(self.trip(policy, reason, None, now, random))
     }
 
     fn succeed(
@@ -134,8 +122,8 @@ impl Breaker {
                     closed.trips = 0;
                 }
                 let call = Counts::one(false, slow);
-                closed.evidence.count(call, now.monotonic);
-                self.trip_if_reached(policy, call, None, now, random)
+                let reason = policy.trip.count(&mut closed.evidence, call, now.monotonic)?;
+                Some(self.trip(policy, reason, None, now, random))
             }
             // What is too slow for a closed breaker is too slow to close one.
             State::HalfOpen(_) if slow => {
@@ -164,8 +152,8 @@ impl Breaker {
         match &mut self.state {
             State::Closed(closed) => {
                 let call = Counts::one(true, slow);
-                closed.evidence.count(call, now.monotonic);
-                self.trip_if_reached(policy, call, retry_after, now, random)
+                let reason = policy.trip.count(&mut closed.evidence, call, now.monotonic)?;
+                Some(self.trip(policy, reason, retry_after, now, random))
             }
             State::HalfOpen(half_open) => {
                 half_open.failures = half_open.failures.saturating_add(1);
