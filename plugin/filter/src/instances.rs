@@ -14,10 +14,10 @@ use breaker::Policy;
 use crate::bulkhead::{self, LocalPermits};
 use crate::dynamic::table::{ClientNames, Tenant};
 use crate::events::Unwritten;
+use crate::request_warnings::Warned;
 use crate::stale::Copied;
 use crate::store::{self, LocalState};
 use crate::tenure::{Tenure, Turn};
-use crate::warning::Warned;
 use config::{Config, Service};
 
 /// Which breaker: for all that is under way. One that has made room is no other's.
