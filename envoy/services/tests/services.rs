@@ -88,7 +88,7 @@ async fn a_call_takes_as_long_as_it_was_told_to() {
 }
 
 #[tokio::test]
-async fn services_are_told_apart_by_the_first_segment_of_the_path() {
+async fn services_are_distinguished_by_the_first_segment_of_the_path() {
     let services = start().await;
     services.service("payment-service").set_mode(Mode::Status(503));
     assert_eq!(get(services.downstream(), "/payment-service/a/b?c").await.0, 503);
