@@ -8,8 +8,8 @@ use http_body_util::{BodyExt, Full};
 use hyper::{Request, Response};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
-use services::{Health, Initial, Mode, Ports, Services};
 use serde_json::{Value, json};
+use services::{Health, Initial, Mode, Ports, Services};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
