@@ -14,7 +14,7 @@
 pub mod about;
 mod capability;
 mod columns;
-mod duration;
+pub mod duration;
 mod error;
 pub mod field;
 mod fields;

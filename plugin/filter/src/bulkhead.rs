@@ -25,9 +25,9 @@ use shared::{Decision, Decoded, Kind, Lost, StoreFault, Watch};
 use crate::effects::Effects;
 use crate::host::Host;
 use crate::random::scrambled;
+use crate::request_warnings::Warned;
 use crate::telemetry::{ModuleMetric, ServiceMetric, Unprotected};
 use crate::tenure::{Tenure, decode_part};
-use crate::warning::Warned;
 use config::Bulkhead;
 
 use leases::{FORMAT, LEASE, Leases};

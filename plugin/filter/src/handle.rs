@@ -50,7 +50,7 @@ impl ServiceHandle<'_> {
             bulkhead: self.service.bulkhead.as_ref()?,
             key: &self.instance.calls_key,
             tenure: self.instance.tenure.as_ref(),
-            series: self.instance.is_told_apart().then_some(self.number),
+            series: self.instance.has_own_series().then_some(self.number),
             service: &self.instance.name,
             warned: &self.instance.warned,
         })
@@ -184,7 +184,7 @@ impl ServiceHandle<'_> {
 
     /// What the gauges show of the breaker.
     pub(crate) fn gauges(&self, breaker: &Breaker, host: &impl Host, effects: &mut Effects) {
-        if !self.instance.is_told_apart() {
+        if !self.instance.has_own_series() {
             return;
         }
         let policy = &self.service.policy;
