@@ -34,7 +34,8 @@ impl Changing {
         }
         let services = Services::start(Ports::default()).await?;
         let file = LdsFile::new(vec![listener(first)])?;
-        let bootstrap = clusters_of(&services).into_iter().fold(Bootstrap::new(), Bootstrap::cluster);
+        let bootstrap =
+            clusters_of(&services).into_iter().fold(Bootstrap::new(), Bootstrap::cluster);
         let options = EnvoyOptions::new(bootstrap.lds(&file).build()).modules(modules.path());
         let envoy = options.concurrency(2).start().await?;
         let changing = Self { envoy, services, file, _modules: modules };
@@ -94,14 +95,17 @@ impl Changing {
 
 /// A listener whose breaker is of this module, which tells its name where the breaker is open.
 fn listener(module: &str) -> Listener {
-    let filter = DynamicModule::new(module, &json!({
-        "admin": {},
-        "services": [{
-            "name": PAYMENT,
-            "open": { "wait_duration": "1h" },
-            "fallback": { "response": { "status": 503, "body": module } },
-        }],
-    }));
+    let filter = DynamicModule::new(
+        module,
+        &json!({
+            "admin": {},
+            "services": [{
+                "name": PAYMENT,
+                "open": { "wait_duration": "1h" },
+                "fallback": { "response": { "status": 503, "body": module } },
+            }],
+        }),
+    );
     Listener::new("edge").balanced().filter(filter).route(Route::diverted()).route(primary_route())
 }
 

@@ -1,11 +1,11 @@
 //! Clients that want to steer, and clients that send what no proper client would.
 
 use anyhow::{Context, Result, ensure};
-use tests::{Edge, Outcomes, PAYMENT, is_left_to_wasm};
 use envoy_harness::client::RawConnection;
 use envoy_harness::config::{Route, cluster};
-use services::Mode;
 use serde_json::{Value, json};
+use services::Mode;
+use tests::{Edge, Outcomes, PAYMENT, is_left_to_wasm};
 
 use crate::upstream::RawUpstream;
 

@@ -4,13 +4,13 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use tests::rights::{Right, rights};
-use tests::{PATIENCE, PAYMENT, clusters, is_left_to_wasm, module};
 use envoy_harness::client::{Client, Response, empty, full};
 use envoy_harness::config::{Bootstrap, LdsFile, Listener, RightsIn, Route, Wasm, cluster};
 use envoy_harness::{Envoy, EnvoyOptions};
-use services::{Mode, Ports, Services};
 use serde_json::{Value, json};
+use services::{Mode, Ports, Services};
+use tests::rights::{Right, rights};
+use tests::{PATIENCE, PAYMENT, clusters, is_left_to_wasm, module};
 
 const PATH: &str = "/payment-service/charge";
 

@@ -17,8 +17,8 @@ use anyhow::{Context, Result, bail};
 use envoy_harness::client::{Body, Client, Response, empty, full};
 use envoy_harness::config::{Bootstrap, Listener, Route, Wasm, cluster};
 use envoy_harness::{EnvoyOptions, Sample};
-use services::{Ports, Services};
 use serde_json::Value;
+use services::{Ports, Services};
 
 pub use crate::lease::Lease;
 pub use crate::setup::Setup;
@@ -138,9 +138,7 @@ impl Edge {
     ///
     /// # Errors
     /// When either cannot be started.
-    pub async fn recipe_on(
-        options: impl FnOnce(EnvoyOptions) -> EnvoyOptions,
-    ) -> Result<Self> {
+    pub async fn recipe_on(options: impl FnOnce(EnvoyOptions) -> EnvoyOptions) -> Result<Self> {
         let services = Services::start(Ports::default()).await?;
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let sample = Sample::load("envoy/recipe.yaml")?

@@ -199,7 +199,9 @@ impl Process {
             .stdout(log.try_clone()?)
             .stderr(log);
         let modules = options.modules.clone();
-        if let Some(modules) = modules.map_or_else(|| form::search_path(&text), |it| Ok(Some(it)))? {
+        if let Some(modules) =
+            modules.map_or_else(|| form::search_path(&text), |it| Ok(Some(it)))?
+        {
             command.env("ENVOY_DYNAMIC_MODULES_SEARCH_PATH", modules);
         }
         let child = in_own_process_group(&mut command)

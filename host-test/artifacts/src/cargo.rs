@@ -13,8 +13,7 @@ const SMALL: &str = "llvm-args=-inlinedefault-threshold=170";
 
 /// What the proxy offers is looked up when it is called for the first time: so what it lacks is found by
 /// the module, which can say so.
-pub(crate) const LAZILY: [&str; 4] =
-    ["-C", "relro-level=partial", "-C", "link-arg=-Wl,-z,lazy"];
+pub(crate) const LAZILY: [&str; 4] = ["-C", "relro-level=partial", "-C", "link-arg=-Wl,-z,lazy"];
 
 /// Cargo in a workspace, told to build for a target with the flags of the module and with none of
 /// the caller's, who may be a test that cargo runs: what is built is the same, whoever asks.

@@ -8,8 +8,9 @@ use std::rc::Rc;
 
 use dynamic_module::abi::{BodyStatus, EnvoyFilter, HeadersStatus};
 use dynamic_module::hooks::{
-    envoy_dynamic_module_on_http_filter_destroy, envoy_dynamic_module_on_http_filter_http_callout_done,
-    envoy_dynamic_module_on_http_filter_new, envoy_dynamic_module_on_http_filter_request_body,
+    envoy_dynamic_module_on_http_filter_destroy,
+    envoy_dynamic_module_on_http_filter_http_callout_done, envoy_dynamic_module_on_http_filter_new,
+    envoy_dynamic_module_on_http_filter_request_body,
     envoy_dynamic_module_on_http_filter_request_headers,
     envoy_dynamic_module_on_http_filter_request_trailers,
     envoy_dynamic_module_on_http_filter_response_body,

@@ -4,10 +4,14 @@ use std::time::Duration;
 
 use host_test_dynamic_module::{Configuration, Fault, Headers, Map, Process, Stream, Verdict};
 
-const OPEN_FOR_LONG: &str = r#""open": { "wait_duration": "1h" }, "trip": { "consecutive_failures": 2 }"#;
+const OPEN_FOR_LONG: &str =
+    r#""open": { "wait_duration": "1h" }, "trip": { "consecutive_failures": 2 }"#;
 
 fn headers(pairs: &[(&str, &str)]) -> Headers {
-    pairs.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())).collect()
+    pairs
+        .iter()
+        .map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()))
+        .collect()
 }
 
 fn get(more: &[(&str, &str)]) -> Headers {
@@ -29,7 +33,10 @@ fn guarding(process: &Process, rules: &str) -> Configuration {
 
 fn answered(stream: &Stream, status: &str) -> Verdict {
     stream.set_origin("via_upstream", 0);
-    stream.response_headers(headers(&[(":status", status), ("x-envoy-upstream-service-time", "1")]), true)
+    stream.response_headers(
+        headers(&[(":status", status), ("x-envoy-upstream-service-time", "1")]),
+        true,
+    )
 }
 
 /// A call that the service answers so.
@@ -62,7 +69,9 @@ fn failures_on_two_workers_open_the_breaker_for_both_and_a_reply_ends_the_stream
             panic!("worker {worker} lets it pass");
         };
         assert_eq!(reply.status, 503);
-        assert!(reply.headers.iter().any(|(name, value)| name == b"retry-after" && value.len() == 4));
+        assert!(
+            reply.headers.iter().any(|(name, value)| name == b"retry-after" && value.len() == 4)
+        );
         assert!(reply.body.starts_with(b"{"));
     }
     let log = process.take_log();
@@ -78,7 +87,8 @@ fn failures_on_two_workers_open_the_breaker_for_both_and_a_reply_ends_the_stream
 #[test]
 fn a_diverted_request_has_its_route_chosen_anew_and_none_of_its_clients_headers() {
     let process = process();
-    let configuration = guarding(&process, r#", "fallback": { "cluster": "spare", "on_failure": false }"#);
+    let configuration =
+        guarding(&process, r#", "fallback": { "cluster": "spare", "on_failure": false }"#);
     trip(&configuration);
     let stream = configuration.stream(1);
     let own = [("x-circuit-breaker-cluster", "elsewhere"), ("x-circuit-breaker-state", "CLOSED")];
@@ -89,7 +99,10 @@ fn a_diverted_request_has_its_route_chosen_anew_and_none_of_its_clients_headers(
     assert_eq!(header("x-circuit-breaker-state").as_deref(), Some("OPEN"));
     stream.set_cluster(Some("spare"));
     assert_eq!(answered(&stream, "200"), Verdict::Continue);
-    assert_eq!(stream.header(Map::Response, "x-circuit-breaker-fallback").as_deref(), Some("cluster"));
+    assert_eq!(
+        stream.header(Map::Response, "x-circuit-breaker-fallback").as_deref(),
+        Some("cluster")
+    );
 }
 
 #[test]
@@ -188,7 +201,8 @@ fn breakers_outlive_configurations_and_those_of_another_name_or_process_are_othe
 #[test]
 fn what_is_wrong_is_refused_with_the_reason_in_the_log() {
     let process = process();
-    let refused = |name: &str, text: &str| process.configure(name, text).expect_err("taken").0.concat();
+    let refused =
+        |name: &str, text: &str| process.configure(name, text).expect_err("taken").0.concat();
     let said = refused("other", "{}");
     assert!(said.contains("filter_name: \"other\""), "{said}");
     let said = refused("edge_breaker", r#"{ "services": [{ "name": "a", "trip": 3 }] }"#);

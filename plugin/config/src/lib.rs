@@ -13,6 +13,7 @@
 
 pub mod about;
 mod capability;
+mod columns;
 pub mod duration;
 mod error;
 pub mod field;
@@ -33,6 +34,7 @@ mod value;
 mod warning;
 
 pub use capability::{Capability, Withheld};
+pub use columns::columns;
 pub use error::ConfigError;
 pub use form::Form;
 pub use hash::Hash;

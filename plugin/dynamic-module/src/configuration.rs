@@ -79,7 +79,11 @@ impl Configuration {
         let is_all_known = plain.clone().count() == config.services.len();
         let names = plain.map(|service| service.name.text());
         let defined = Defined::new(names, is_all_known, main);
-        let worker = Worker::new(config, Common { process: &process, defined: &defined }, Caller::Main(main));
+        let worker = Worker::new(
+            config,
+            Common { process: &process, defined: &defined },
+            Caller::Main(main),
+        );
         let common = Common { process: &process, defined: &defined };
         let period = worker.step(common, Caller::Main(main), |filter, _, _| filter.tick_period());
         let timer = Timer::start(period, main).map_err(|error| {
@@ -140,14 +144,15 @@ impl Configuration {
             return;
         };
         let caller = Caller::Main(main);
-        let callouts = worker.step(self.common(), caller, |filter, proxy, effects| {
-            filter.on_tick(proxy, effects)
-        });
+        let callouts = worker
+            .step(self.common(), caller, |filter, proxy, effects| filter.on_tick(proxy, effects));
         for callout in callouts {
             let (pending, request) = callout.into_parts();
             let answer = match main.call(&request) {
                 Ok(call) => {
-                    self.with_calls(|calls| calls.push(Call { number: call, worker: number, pending }));
+                    self.with_calls(|calls| {
+                        calls.push(Call { number: call, worker: number, pending })
+                    });
                     continue;
                 }
                 Err(NotMade::Failed) => CalloutAnswer::Failed,

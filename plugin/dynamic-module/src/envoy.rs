@@ -316,8 +316,7 @@ impl OnStream {
         let mut name = Bytes::NONE;
         // SAFETY: it writes to where the pointer points, and the name is there until the route changes.
         unsafe {
-            let found =
-                envoy_dynamic_module_callback_http_get_cluster_name(self.0, &raw mut name);
+            let found = envoy_dynamic_module_callback_http_get_cluster_name(self.0, &raw mut name);
             found.then(|| name.as_slice().to_vec())
         }
     }

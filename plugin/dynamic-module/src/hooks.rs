@@ -44,9 +44,8 @@ pub unsafe extern "C" fn envoy_dynamic_module_on_http_filter_config_new(
 ) -> *const Configuration {
     guarded(ptr::null(), || {
         // SAFETY: this is a hook on the main thread, and both texts are there until it returns.
-        let configuration = unsafe {
-            Configuration::new(name.as_slice(), text.as_slice(), OnMain::new(config))
-        };
+        let configuration =
+            unsafe { Configuration::new(name.as_slice(), text.as_slice(), OnMain::new(config)) };
         configuration.map_or(ptr::null(), |it| Box::into_raw(Box::new(it)).cast_const())
     })
 }

@@ -135,7 +135,10 @@ impl Metrics {
     pub(crate) fn of_module(defined: &Defined, shared: &Shared) -> Self {
         let metrics = Self::default();
         for metric in Metric::of_module() {
-            metrics.put(metric, Row { id: defined.id(metric, ""), number: number(metric, "", shared) });
+            metrics.put(
+                metric,
+                Row { id: defined.id(metric, ""), number: number(metric, "", shared) },
+            );
         }
         metrics
     }

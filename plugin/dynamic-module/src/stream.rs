@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 
 use filter::{
-    AnswerHead, CalloutRequest, Effects, Exchange, FallbackAnswer, FallbackVerdict, Filter, Headers,
-    Piece, REPLACED_STATUS, ReplaceBy, Replacement, RequestAction, RequestVerdict,
+    AnswerHead, CalloutRequest, Effects, Exchange, FallbackAnswer, FallbackVerdict, Filter,
+    Headers, Piece, REPLACED_STATUS, ReplaceBy, Replacement, RequestAction, RequestVerdict,
     ResponseAnnotations, ResponseVerdict, Substitute, TrailersVerdict,
 };
 

@@ -82,10 +82,8 @@ impl State {
         block_signals();
         let mut stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
         while !*stopped {
-            let (guard, wait) = self
-                .stop
-                .wait_timeout(stopped, period)
-                .unwrap_or_else(PoisonError::into_inner);
+            let (guard, wait) =
+                self.stop.wait_timeout(stopped, period).unwrap_or_else(PoisonError::into_inner);
             stopped = guard;
             if wait.timed_out() && !*stopped && !self.asked.swap(true, Ordering::Relaxed) {
                 // SAFETY: the scheduler is given back when this is dropped.

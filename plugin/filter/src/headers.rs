@@ -155,7 +155,9 @@ impl Headers {
         let (mut count, mut size) = (0_usize, size_of::<u32>());
         for (name, value) in pairs.clone() {
             count = count.saturating_add(1);
-            size = [name.len(), value.len(), NUMBERS_AND_NULS].iter().fold(size, |sum, more| sum.saturating_add(*more));
+            size = [name.len(), value.len(), NUMBERS_AND_NULS]
+                .iter()
+                .fold(size, |sum, more| sum.saturating_add(*more));
         }
         let mut bytes = Self::buffer(size);
         bytes.extend_from_slice(&number(count));

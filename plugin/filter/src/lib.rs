@@ -41,6 +41,7 @@ mod instances;
 mod notify;
 mod random;
 mod request;
+mod request_warnings;
 mod response;
 mod services;
 mod stale;
@@ -49,7 +50,6 @@ mod store;
 mod telemetry;
 mod tenure;
 mod timer;
-mod warning;
 
 pub use breaker::{Command, Mode, Now, Reason, StateName, Timestamp, UnixTime};
 pub use callout::CalloutRequest;
@@ -72,7 +72,7 @@ pub use response::reply::{Reply, ResponseAnnotations};
 pub use shared::{Clock, NoGauges, Store, StoreFault, SwapError, Version, VersionGauge};
 pub use status::ServiceStatus;
 pub use telemetry::{
-    FallbackKind, LABEL_PREFIX, Metric, MetricKind, MetricRow, ModuleMetric, NotificationResult, ServiceMetric,
-    SkipReason, Unprotected,
+    FallbackKind, LABEL_PREFIX, Metric, MetricKind, MetricRow, ModuleMetric, NotificationResult,
+    ServiceMetric, SkipReason, Unprotected,
 };
 pub use timer::{Callout, CalloutAnswer, PendingCallout};

@@ -1,7 +1,7 @@
 //! Breakers that a request comes to by the route that was chosen for it.
 
-use tests::primary_route;
 use services::Mode;
+use tests::primary_route;
 
 use super::*;
 

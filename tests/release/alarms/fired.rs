@@ -1,8 +1,8 @@
 //! Alarms that are seen to fire, and to clear.
 
 use anyhow::Result;
-use tests::{PATIENCE, PAYMENT};
 use services::Health;
+use tests::{PATIENCE, PAYMENT};
 
 use crate::alarms::promql::scaled;
 use crate::alarms::server::Alert;

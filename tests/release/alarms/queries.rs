@@ -3,10 +3,10 @@
 use std::fs;
 
 use anyhow::{Context, Result, ensure};
-use tests::{PATIENCE, PAYMENT};
 use envoy_harness::{parse_yaml, repo_root};
-use services::Health;
 use serde_json::Value;
+use services::Health;
+use tests::{PATIENCE, PAYMENT};
 
 use crate::alarms::promql::{names, scaled};
 use crate::alarms::server::Server;

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use tests::{Edge, PAYMENT};
 use envoy_harness::client::empty;
 use http::Request;
 use services::trace::PATH;
+use tests::{Edge, PAYMENT};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 

@@ -85,7 +85,11 @@ impl Wasm {
 
     /// Withholds all but these functions and callbacks from the module.
     #[must_use]
-    pub fn rights<'a>(mut self, within: RightsIn, names: impl IntoIterator<Item = &'a str>) -> Self {
+    pub fn rights<'a>(
+        mut self,
+        within: RightsIn,
+        names: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
         let allowed = names.into_iter().map(|name| (name.to_owned(), json!({})));
         let allowed = allowed.collect::<serde_json::Map<_, _>>();
         self.rights = Some((within, json!({ "allowed_capabilities": allowed })));
