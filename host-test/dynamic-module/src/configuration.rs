@@ -102,13 +102,18 @@ impl Configuration {
         Rc::strong_count(&self.0) > 1
     }
 
-    /// Its timer has ticked. Returns the calls that it made.
+    /// Its timer has ticked for a worker; `None`: for the main thread. Returns the calls that it made.
     #[must_use]
-    pub fn tick(&self) -> Vec<Call> {
+    pub fn tick(&self, worker: Option<u32>) -> Vec<Call> {
+        let event = u64::from(worker.unwrap_or(self.0.process.workers));
         let Inner { process, module, calls, .. } = &*self.0;
         // SAFETY: the configuration is there.
         process.run(|| unsafe {
-            envoy_dynamic_module_on_http_filter_config_scheduled(self.0.envoy(), module.get(), 0);
+            envoy_dynamic_module_on_http_filter_config_scheduled(
+                self.0.envoy(),
+                module.get(),
+                event,
+            );
         });
         calls.take()
     }

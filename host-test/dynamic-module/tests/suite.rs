@@ -217,12 +217,12 @@ fn a_health_check_is_made_by_one_thread_and_closes_the_breaker() {
     assert_eq!(call(&configuration, 1, "200"), Verdict::Continue);
     trip(&configuration);
     process.set_clocks(Duration::from_secs(5_000), Duration::from_secs(1_700_004_000));
-    let calls = configuration.tick();
+    let calls = configuration.tick(None);
     let [check] = calls.as_slice() else {
         panic!("{calls:?}");
     };
     assert_eq!((check.cluster.as_str(), check.timeout), ("health", Duration::from_secs(1)));
-    assert_eq!(configuration.tick(), []);
+    assert_eq!(configuration.tick(None), []);
     configuration.answer(check.number, Some((&headers(&[(":status", "200")]), b"")));
     assert_eq!(call(&configuration, 0, "200"), Verdict::Continue);
 }

@@ -1,5 +1,5 @@
 //! The dynamic module in an Envoy that is made up, as a host of scenarios: one configuration for all
-//! threads, whose timer ticks for all of them on the main one.
+//! threads.
 
 mod stream;
 
@@ -128,14 +128,15 @@ impl Instance for Thread {
             let replaced = at_work.current.replace(made);
             at_work.replaced.extend(replaced);
         }
-        Ok(if self.is_main { self.configuration()?.tick_period() } else { Duration::ZERO })
+        Ok(self.configuration()?.tick_period())
     }
 
     fn tick(&mut self) -> Result<Vec<(u64, Callout)>> {
         let mut at_work = self.at_work.borrow_mut();
         at_work.replaced.retain(Configuration::is_in_use);
+        let worker = u32::try_from(self.number).ok().filter(|_| !self.is_main);
         let ticking = at_work.replaced.iter().chain(&at_work.current);
-        let calls = ticking.flat_map(Configuration::tick);
+        let calls = ticking.flat_map(|configuration| configuration.tick(worker));
         Ok(calls.map(|call| (call.number, callout(&call))).collect())
     }
 

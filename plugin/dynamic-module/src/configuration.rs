@@ -1,6 +1,6 @@
 //! One configuration of the filter, with a worker for each of Envoy's threads.
 
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use filter::{CalloutAnswer, Config, Headers, PendingCallout};
@@ -30,14 +30,12 @@ fn space(name: &[u8]) -> Option<&str> {
 /// A configuration at work.
 #[derive(Debug)]
 pub struct Configuration {
-    /// As it was given: each worker reads it for itself.
-    text: Vec<u8>,
     process: Process,
     defined: Defined,
+    /// By their numbers.
+    workers: Box<[Worker]>,
     /// The main thread's, which sees no request.
     main: Worker,
-    /// By their numbers. `None`: no stream has come there yet.
-    workers: Box<[OnceLock<Option<Worker>>]>,
     /// Calls that were made and are not answered, by Envoy's numbers.
     calls: Mutex<Vec<Call>>,
     timer: Timer,
@@ -79,25 +77,17 @@ impl Configuration {
         let is_all_known = plain.clone().count() == config.services.len();
         let names = plain.map(|service| service.name.text());
         let defined = Defined::new(names, is_all_known, main);
-        let worker = Worker::new(
-            config,
-            Common { process: &process, defined: &defined },
-            Caller::Main(main),
-        );
         let common = Common { process: &process, defined: &defined };
-        let period = worker.step(common, Caller::Main(main), |filter, _, _| filter.tick_period());
-        let timer = Timer::start(period, main).map_err(|error| {
+        let caller = Caller::Main(main);
+        // Each reads it for itself, and now: the first request of a worker takes no longer than others.
+        let workers = (0..main.workers()).map(|_| Ok(Worker::new(read(text)?, common, caller)));
+        let workers = workers.collect::<Result<Box<[_]>, String>>()?;
+        let of_main = Worker::new(config, common, caller);
+        let period = of_main.step(common, caller, |filter, _, _| filter.tick_period());
+        let timer = Timer::start(period, workers.len(), main).map_err(|error| {
             format!("no timer ({error}): without one no health check is made and no breaker closes")
         })?;
-        Ok(Self {
-            text: text.to_vec(),
-            process,
-            defined,
-            main: worker,
-            workers: (0..main.workers()).map(|_| OnceLock::new()).collect(),
-            calls: Mutex::default(),
-            timer,
-        })
+        Ok(Self { process, defined, workers, main: of_main, calls: Mutex::default(), timer })
     }
 
     /// How often its timer ticks.
@@ -110,37 +100,22 @@ impl Configuration {
         Common { process: &self.process, defined: &self.defined }
     }
 
-    /// The worker that a stream is on. It is put to work with its first stream. `None`: the stream is
-    /// left alone.
+    /// The worker that a stream is on. `None`: Envoy has never told of it.
     pub(crate) fn worker(&self, stream: OnStream) -> Option<&Worker> {
-        let place = self.workers.get(stream.worker())?;
-        place.get_or_init(|| self.begin(stream)).as_ref()
+        self.workers.get(stream.worker())
     }
 
-    #[cold]
-    fn begin(&self, stream: OnStream) -> Option<Worker> {
-        // It was taken before, on the main thread.
-        let config = read(&self.text).ok()?;
-        Some(Worker::new(config, self.common(), Caller::Stream(stream)))
+    /// The worker of this number; `None`: the main thread's.
+    fn thread(&self, number: Option<usize>) -> Option<&Worker> {
+        number.map_or(Some(&self.main), |number| self.workers.get(number))
     }
 
-    /// The worker of this number, if it is at work; `None`: the main thread's.
-    fn at_work(&self, number: Option<usize>) -> Option<&Worker> {
-        match number {
-            None => Some(&self.main),
-            Some(number) => self.workers.get(number)?.get()?.as_ref(),
-        }
-    }
-
-    /// The timer has ticked: on the main thread, for all of them.
-    pub(crate) fn on_tick(&self, main: OnMain) {
-        self.timer.called();
-        (0..self.workers.len()).for_each(|number| self.tick(Some(number), main));
-        self.tick(None, main);
-    }
-
-    fn tick(&self, number: Option<usize>, main: OnMain) {
-        let Some(worker) = self.at_work(number) else {
+    /// The timer has ticked for a thread. All of this is done on the main one.
+    pub(crate) fn on_tick(&self, event: u64, main: OnMain) {
+        self.timer.called(event);
+        let number = usize::try_from(event).unwrap_or(usize::MAX);
+        let number = Some(number).filter(|number| *number != self.workers.len());
+        let Some(worker) = self.thread(number) else {
             return;
         };
         let caller = Caller::Main(main);
@@ -173,7 +148,7 @@ impl Configuration {
         let Some(Call { worker, pending, .. }) = call else {
             return;
         };
-        let Some(worker) = self.at_work(worker) else {
+        let Some(worker) = self.thread(worker) else {
             return;
         };
         let answer = match headers {

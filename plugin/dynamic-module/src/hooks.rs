@@ -68,10 +68,10 @@ pub unsafe extern "C" fn envoy_dynamic_module_on_http_filter_config_destroy(
 pub unsafe extern "C" fn envoy_dynamic_module_on_http_filter_config_scheduled(
     config: *mut EnvoyConfig,
     configuration: *const Configuration,
-    _: u64,
+    event: u64,
 ) {
     // SAFETY: the configuration was made above, and this is a hook on the main thread.
-    guarded((), || unsafe { (*configuration).on_tick(OnMain::new(config)) });
+    guarded((), || unsafe { (*configuration).on_tick(event, OnMain::new(config)) });
 }
 
 /// A call of a configuration is answered, or has failed.

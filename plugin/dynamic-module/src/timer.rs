@@ -1,4 +1,6 @@
-//! What Envoy has not: a timer. A thread of a configuration's own has the main thread call back.
+//! What Envoy has not: a timer. A thread of a configuration's own has the main thread call back: once
+//! for each of Envoy's threads, so that whatever else the main one has to do waits for none longer than
+//! one of them takes.
 
 #![allow(unsafe_code, reason = "Envoy's functions are C functions")]
 
@@ -27,6 +29,8 @@ pub(crate) struct Timer {
 #[derive(Debug)]
 struct State {
     scheduler: *mut EnvoyScheduler,
+    /// The last of the events, which are the numbers of the workers, and then that of the main thread.
+    last: u64,
     /// Whether the main thread was asked, and has not called back: it is not asked again.
     asked: AtomicBool,
     stopped: Mutex<bool>,
@@ -44,13 +48,14 @@ impl Timer {
     /// # Errors
     ///
     /// If the system has no thread to give, or Envoy no scheduler.
-    pub(crate) fn start(period: Duration, main: OnMain) -> io::Result<Self> {
+    pub(crate) fn start(period: Duration, workers: usize, main: OnMain) -> io::Result<Self> {
         let scheduler = main.scheduler();
         if scheduler.is_null() {
             return Err(io::ErrorKind::Unsupported.into());
         }
         let state = Arc::new(State {
             scheduler,
+            last: workers as u64,
             asked: AtomicBool::new(false),
             stopped: Mutex::new(false),
             stop: Condvar::new(),
@@ -62,8 +67,10 @@ impl Timer {
     }
 
     /// The main thread has called back.
-    pub(crate) fn called(&self) {
-        self.state.asked.store(false, Ordering::Relaxed);
+    pub(crate) fn called(&self, event: u64) {
+        if event == self.state.last {
+            self.state.asked.store(false, Ordering::Relaxed);
+        }
     }
 }
 
@@ -86,14 +93,18 @@ impl State {
                 self.stop.wait_timeout(stopped, period).unwrap_or_else(PoisonError::into_inner);
             stopped = guard;
             if wait.timed_out() && !*stopped && !self.asked.swap(true, Ordering::Relaxed) {
-                // SAFETY: the scheduler is given back when this is dropped.
-                unsafe {
-                    envoy_dynamic_module_callback_http_filter_config_scheduler_commit(
-                        self.scheduler,
-                        0,
-                    );
-                }
+                (0..=self.last).for_each(|event| self.commit(event));
             }
+        }
+    }
+
+    fn commit(&self, event: u64) {
+        // SAFETY: the scheduler is given back when this is dropped.
+        unsafe {
+            envoy_dynamic_module_callback_http_filter_config_scheduler_commit(
+                self.scheduler,
+                event,
+            );
         }
     }
 }
