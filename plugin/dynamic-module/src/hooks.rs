@@ -3,6 +3,7 @@
 //! A panic that left a hook would end Envoy, so it ends here, and whatever was at hand goes on.
 
 #![allow(unsafe_code, reason = "the hooks are C functions under names that Envoy knows")]
+#![allow(clippy::missing_safety_doc, reason = "each is safe to call as Envoy's header says")]
 
 pub mod unused;
 
@@ -32,10 +33,6 @@ pub extern "C" fn envoy_dynamic_module_on_program_init() -> *const c_char {
 }
 
 /// A configuration is made, on the main thread; null: it is refused.
-///
-/// # Safety
-///
-/// As Envoy calls it, here and below.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn envoy_dynamic_module_on_http_filter_config_new(
     config: *mut EnvoyConfig,
@@ -103,7 +100,7 @@ pub unsafe extern "C" fn envoy_dynamic_module_on_http_filter_new(
     guarded(idle(), || {
         // SAFETY: the configuration was made above, and outlives its streams.
         let stream = unsafe { Stream::new(&*configuration, OnStream::new(filter)) };
-        stream.map_or(idle(), |stream| Box::into_raw(Box::new(stream)).cast_const())
+        stream.map_or_else(idle, |stream| Box::into_raw(Box::new(stream)).cast_const())
     })
 }
 
