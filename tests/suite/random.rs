@@ -160,9 +160,9 @@ fn agrees(host: &'static HostKind, like: &'static HostKind, needs: &BTreeSet<Nee
     })
 }
 
-/// Updates that ticks lose, and records that they cannot read, are as many as there are ticks. A configuration of the dynamic module
-/// that was replaced ticks on all threads until its last stream has ended, and that of other hosts on
-/// each thread until the last one there has.
+/// Updates that ticks lose, and records that they cannot read, are as many as there are ticks. A
+/// configuration of the dynamic module that was replaced ticks on all threads until its last stream has
+/// ended, and that of other hosts on each thread until the last one there has.
 fn is_compared(metric: &str, host: &HostKind) -> bool {
     let by_ticks = ["lost_updates_total", "unreadable_records_total"].contains(&metric);
     host.name != "dynamic_module" || !by_ticks
