@@ -146,11 +146,19 @@ impl Headers {
 
     /// From pairs of names, in lower case, and values.
     pub fn from_pairs<N: AsRef<[u8]>, V: AsRef<[u8]>>(pairs: &[(N, V)]) -> Self {
-        Self::collect(pairs.iter().map(|(name, value)| (name.as_ref(), value.as_ref())))
+        let pairs = pairs.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
+        Self::serialized(pairs, Vec::with_capacity)
     }
 
-    /// The same, of what is gone through twice.
+    /// Those of a message that has come, in the memory that other headers have left.
     pub fn collect<'a>(pairs: impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone) -> Self {
+        Self::serialized(pairs, Self::buffer)
+    }
+
+    fn serialized<'a>(
+        pairs: impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone,
+        buffer: impl FnOnce(usize) -> Vec<u8>,
+    ) -> Self {
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).to_le_bytes();
         let (mut count, mut size) = (0_usize, size_of::<u32>());
         for (name, value) in pairs.clone() {
@@ -159,7 +167,7 @@ impl Headers {
                 .iter()
                 .fold(size, |sum, more| sum.saturating_add(*more));
         }
-        let mut bytes = Self::buffer(size);
+        let mut bytes = buffer(size);
         bytes.extend_from_slice(&number(count));
         for (name, value) in pairs.clone() {
             bytes.extend_from_slice(&number(name.len()));
