@@ -12,7 +12,7 @@ async fn refusal(version: &str) -> Result<String> {
     let listener = Listener::new("edge").filter(module).route(route);
     let options = EnvoyOptions::new(Bootstrap::new().listener(listener).build());
     let started = options.version(version).start().await;
-    Ok(format!("{:#}", started.err().expect("it starts")))
+    Ok(format!("{:#}", started.expect_err("it starts")))
 }
 
 #[tokio::test]
