@@ -8,6 +8,7 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use lz4_flex::compress_prepend_size;
 use sha2::{Digest, Sha256};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -17,7 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let page = read("page.html")?;
     let page = page.replace("/*page.css*/", &style).replace("/*page.js*/", &script);
     let out = env::var("OUT_DIR")?;
-    fs::write(Path::new(&out).join("page.html"), page)?;
+    fs::write(Path::new(&out).join("page.lz4"), compress_prepend_size(page.as_bytes()))?;
     println!(
         "cargo::rustc-env=PAGE_POLICY=default-src 'none'; script-src '{}'; style-src '{}'; \
          connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
