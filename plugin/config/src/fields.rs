@@ -129,7 +129,7 @@ objects! {
             ];
         /// How many breakers [dynamic services](#dynamic-services) may have: all that `{cluster}` and
         /// `{route}` name together, and each service with `{host}`.
-        max_services: count(1, 4096).number(1024).remedy(Remedy::Both("give "));
+        max_services: count(1, 4096).number(1024).remedy(Remedy::Both(&"give "));
         /// How much a worker may [copy](#limits).
         limits: any(Kind::Object(&LIMITS)), &[("page default", "see there")];
         /// Where [transitions are posted](#notify), as CloudEvents. Left out, nowhere.
@@ -419,7 +419,7 @@ objects! {
     pub struct Stale STALE {
         /// How long an answer may have been kept when it is given: as old as your users would rather have
         /// than none.
-        pub max_age: Duration = span(1_000).seconds(300).remedy(Remedy::Both("give from ")),
+        pub max_age: Duration = span(1_000).seconds(300).remedy(Remedy::Both(&"give from ")),
             &[("examples", r#"["5m", "1h"]"#)];
         /// Bytes. Longer bodies are not kept.
         pub max_response_bytes: usize = count(1, 16 * MIB).number(64 * 1024)
@@ -434,7 +434,7 @@ objects! {
     /// A static answer.
     pub struct StaticResponse RESPONSE as "Response" {
         /// The status.
-        pub status: u16 = count(200, 599).number(503).remedy(Remedy::Both("give a status from ")),
+        pub status: u16 = count(200, 599).number(503).remedy(Remedy::Both(&"give a status from ")),
             &[("page type", "status")];
         /// The headers.
         pub headers: Headers = any(Kind::Pairs).default(Default::Empty),
@@ -500,11 +500,11 @@ objects! {
         pub headers: Headers = any(Kind::Pairs);
         /// How long the answer may take.
         pub timeout: Duration = span_to(1, Duration::from_secs(60)).seconds(2)
-            .remedy(Remedy::Both("give from ")),
+            .remedy(Remedy::Both(&"give from ")),
             &[("examples", r#"["500ms", "2s"]"#)];
         /// How often to try again, after 1 s, 2 s, 4 s and so on, up to a minute, when it does not answer or
         /// not with a 2xx.
-        pub num_retries: u32 = count(0, 10).number(3).remedy(Remedy::Both("give "));
+        pub num_retries: u32 = count(0, 10).number(3).remedy(Remedy::Both(&"give "));
     }
 
     /// Where the admin API answers.

@@ -3,6 +3,8 @@
 
 #![allow(clippy::indexing_slicing, reason = "it is a tool's, and in no module")]
 
+use std::time::Duration;
+
 use serde_json::{Map, Value, json};
 
 use crate::about::{Described, Remarks};
@@ -215,7 +217,9 @@ pub(crate) fn default_of(field: &Field) -> Option<Value> {
             Kind::Number(number) if number.steps > 1.0 => json!(f64::from(parts) / number.steps),
             _ => json!(parts),
         },
-        Default::Span(span) => json!(written(span).trim_matches('"')),
+        Default::Span(millis) => {
+            json!(written(Duration::from_millis(millis.into())).trim_matches('"'))
+        }
         Default::Text(text) => json!(text),
         Default::Word(word) => match field.kind {
             Kind::Word(words) => json!(words.words.get(usize::from(word))),
