@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use filter::{
-    FallbackVerdict, ResponseAnnotations, ResponseVerdict, StateName, Substitute,
-};
+use filter::{FallbackVerdict, ResponseAnnotations, ResponseVerdict, StateName, Substitute};
 use serde_json::{Value, json};
 
 use crate::world::{By, Call, PAYMENT, World, flag, recipe, service};
