@@ -165,7 +165,7 @@ impl filter::Clock for At<'_> {
 }
 
 impl filter::Host for At<'_> {
-    fn gauges(&self) -> Option<&dyn filter::VersionGauge<Id = filter::Metric>> {
+    fn gauges(&self) -> Option<&dyn filter::VersionGauge<Id = Metric>> {
         Some(self)
     }
 }
