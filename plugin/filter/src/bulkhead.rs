@@ -163,7 +163,7 @@ impl<'a> Permits<'a> {
     }
 
     /// How many calls are under way, over all workers. To look changes nothing.
-    pub(crate) fn in_flight(&self, host: &impl Host) -> Result<u32, StoreFault> {
+    pub(crate) fn in_flight(&self, host: &dyn Host) -> Result<u32, StoreFault> {
         let stored = host.load(self.key)?;
         let decoded = stored.map(|(bytes, _)| self.cell().kind.decode(&bytes));
         let Some(Decoded::Value(mut leases)) = decoded else {
@@ -178,7 +178,7 @@ impl<'a> Permits<'a> {
     pub(crate) fn acquire(
         &self,
         wanted: Wanted,
-        host: &impl Host,
+        host: &dyn Host,
         effects: &mut Effects,
     ) -> Acquired {
         self.exchange(wanted, None, host, effects)
@@ -190,7 +190,7 @@ impl<'a> Permits<'a> {
         &self,
         permit: &BulkheadPermit,
         heeded: bool,
-        host: &impl Host,
+        host: &dyn Host,
         effects: &mut Effects,
     ) -> Acquired {
         let wanted = Wanted { class: permit.class(), complete: true, heeded };
@@ -202,7 +202,7 @@ impl<'a> Permits<'a> {
         &self,
         Wanted { class, complete, heeded }: Wanted,
         had: Option<&BulkheadPermit>,
-        host: &impl Host,
+        host: &dyn Host,
         effects: &mut Effects,
     ) -> Acquired {
         let granted = self.cell().update(host, effects, |leases, effects| {
@@ -264,7 +264,7 @@ impl<'a> Permits<'a> {
     }
 
     /// Releases a permit.
-    pub(crate) fn release(&self, permit: &BulkheadPermit, host: &impl Host, effects: &mut Effects) {
+    pub(crate) fn release(&self, permit: &BulkheadPermit, host: &dyn Host, effects: &mut Effects) {
         self.local.with(|calls| calls.remove(permit));
         if !permit.is_over(|| host.now().monotonic) {
             self.local.unwritten.set(true);
@@ -273,7 +273,7 @@ impl<'a> Permits<'a> {
     }
 
     /// Renews the leases of this worker, if need be, and shows how many calls are under way.
-    pub(crate) fn renew(&self, host: &impl Host, effects: &mut Effects) {
+    pub(crate) fn renew(&self, host: &dyn Host, effects: &mut Effects) {
         let local = self.local;
         let left = local.until.get().since(host.now().monotonic);
         let is_idle = local.with(|calls| calls.is_idle());
@@ -291,7 +291,7 @@ impl<'a> Permits<'a> {
 
     /// Writes how many calls this worker has under way. What cannot be written now is written with the
     /// next call, or by the timer.
-    fn write_all(&self, host: &impl Host, effects: &mut Effects) {
+    fn write_all(&self, host: &dyn Host, effects: &mut Effects) {
         let told = self.cell().update(host, effects, |leases, _| {
             let now = host.now().monotonic;
             let leases = leases.get_or_insert_with(|| begun(now));

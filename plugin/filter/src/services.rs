@@ -33,7 +33,7 @@ pub(crate) struct Services {
 impl Services {
     /// Puts a configuration to work, and creates the records that do not exist yet. Those that do
     /// are left as they are: every worker, and every update of the configuration, comes here.
-    pub(crate) fn new(config: Config, host: &impl Host, effects: &mut Effects) -> Self {
+    pub(crate) fn new(config: Config, host: &dyn Host, effects: &mut Effects) -> Self {
         let services = Self {
             needs_cluster: config.services.iter().any(Service::needs_cluster),
             index: Index::new(config.services.iter().map(|service| &service.matches)),
@@ -74,7 +74,7 @@ impl Services {
     }
 
     /// Learns which of them there are now. It costs nothing where there are none.
-    pub(crate) fn learn_client_named(&self, host: &impl Host, effects: &mut Effects) {
+    pub(crate) fn learn_client_named(&self, host: &dyn Host, effects: &mut Effects) {
         for named in self.client_named() {
             if named.learn(host, effects).is_err() {
                 effects.count(ModuleMetric::LostUpdates);
@@ -86,7 +86,7 @@ impl Services {
     pub(crate) fn forget_if_gone(
         &self,
         record: &ServiceHandle<'_>,
-        host: &impl Host,
+        host: &dyn Host,
         effects: &mut Effects,
     ) -> bool {
         if let Shown::Slot(instance) = &record.instance
@@ -103,7 +103,7 @@ impl Services {
         &self,
         service: usize,
         name: &str,
-        host: &impl Host,
+        host: &dyn Host,
         effects: &mut Effects,
     ) -> Result<Number, Nameless> {
         match self.client_named_by(service) {
@@ -113,12 +113,7 @@ impl Services {
     }
 
     /// The proxy has no such cluster, though this configuration names it.
-    pub(crate) fn on_unknown_cluster(
-        &self,
-        cluster: &str,
-        host: &impl Host,
-        effects: &mut Effects,
-    ) {
+    pub(crate) fn on_unknown_cluster(&self, cluster: &str, host: &dyn Host, effects: &mut Effects) {
         self.unknown_clusters.note(cluster, &self.config.services, host, effects);
     }
 
@@ -139,6 +134,7 @@ impl Services {
     }
 
     /// The number of the first service that a request matches.
+    #[inline]
     pub(crate) fn service_of(&self, subject: &Subject<'_>) -> Option<usize> {
         let services = &self.config.services;
         let matches = |number: &usize| {

@@ -141,6 +141,7 @@ impl Metric {
 
     /// The name under which Envoy keeps it, given the name of its service, or of its slot.
     #[must_use]
+    #[inline(never)]
     pub fn stat_name(self, service: &str) -> String {
         let mut stat = String::new();
         let metric = match self {

@@ -71,7 +71,7 @@ impl CalloutAnswer {
 
 impl Services {
     /// Takes the calls that are due, and writes down what may lag.
-    pub(crate) fn on_tick(&self, host: &impl Host, effects: &mut Effects) -> Vec<Callout> {
+    pub(crate) fn on_tick(&self, host: &dyn Host, effects: &mut Effects) -> Vec<Callout> {
         self.listed().learn(host, effects);
         self.learn_client_named(host, effects);
         let mut callouts = Vec::new();
@@ -111,7 +111,7 @@ impl Services {
         &self,
         pending: PendingCallout,
         answer: &CalloutAnswer,
-        host: &impl Host,
+        host: &dyn Host,
         effects: &mut Effects,
     ) {
         let status = answer.status();
@@ -144,7 +144,7 @@ impl Services {
 fn write_success(
     handle: &ServiceHandle<'_>,
     seen: &Breaker,
-    host: &impl Host,
+    host: &dyn Host,
     effects: &mut Effects,
 ) {
     let now = host.now().wall;
@@ -159,12 +159,7 @@ fn write_success(
 }
 
 /// Waits that are longer than any may be are cut short, though nobody calls.
-fn bound_waits(
-    handle: &ServiceHandle<'_>,
-    seen: &Breaker,
-    host: &impl Host,
-    effects: &mut Effects,
-) {
+fn bound_waits(handle: &ServiceHandle<'_>, seen: &Breaker, host: &dyn Host, effects: &mut Effects) {
     match seen.state() {
         // Its ramp is for calls alone.
         StateName::Closed => return,
@@ -184,7 +179,7 @@ fn bound_waits(
 }
 
 /// Good calls that this worker has kept to itself.
-fn write_tally(handle: &ServiceHandle<'_>, host: &impl Host, effects: &mut Effects) {
+fn write_tally(handle: &ServiceHandle<'_>, host: &dyn Host, effects: &mut Effects) {
     let tally = handle.instance.local.tally();
     if tally.is_empty() {
         return;
