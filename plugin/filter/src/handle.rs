@@ -8,6 +8,7 @@ use crate::effects::Effects;
 use crate::events::Event;
 use crate::host::Host;
 use crate::instances::Shown;
+use crate::rounds;
 use crate::stale::Answers;
 use crate::store::{self, Update, is_counted};
 use crate::telemetry::{Metric, ServiceMetric};
@@ -141,7 +142,6 @@ impl ServiceHandle<'_> {
     /// The same, forgetting what is remembered.
     pub(crate) fn reload(&self, host: &impl Host, effects: &mut Effects) -> Result<Breaker, Lost> {
         self.instance.local.forget();
-        self.instance.warned.reset();
         self.load(host, effects)
     }
 
@@ -172,10 +172,11 @@ impl ServiceHandle<'_> {
         host: &impl Host,
         effects: &mut Effects,
     ) {
-        self.gauges(breaker, host, effects);
+        let _ = self.gauges(breaker, host, effects);
         let Some(transition) = transition else {
             return;
         };
+        rounds::on_transition(host);
         let Transition { to, reason, .. } = transition;
         effects.count_of(self.number, ServiceMetric::Transitions(to, reason));
         let mode = breaker.mode(self.service.policy.mode);
@@ -183,14 +184,25 @@ impl ServiceHandle<'_> {
         self.instance.unwritten.publish(event, host, effects);
     }
 
-    /// What the gauges show of the breaker.
-    pub(crate) fn gauges(&self, breaker: &Breaker, host: &impl Host, effects: &mut Effects) {
+    /// What the gauges show of the breaker; whether time alone does not change that.
+    pub(crate) fn gauges(
+        &self,
+        breaker: &Breaker,
+        host: &impl Host,
+        effects: &mut Effects,
+    ) -> bool {
         if !self.instance.is_told_apart() {
-            return;
+            return true;
         }
         let rates = self.service.policy.trip.rates;
         let counts = rates.map(|_| breaker.counts(host.now().monotonic));
         effects.gauges(self.number, &breaker.status(self.service.policy.mode), counts);
+        counts.is_none_or(|counts| counts.failures == 0 && counts.slow == 0)
+    }
+
+    /// Whether the timer's next look at the record would find nothing to do.
+    pub(crate) fn is_at_rest(&self, host: &impl Host) -> bool {
+        self.instance.local.is_at_rest(self.gauge(), host)
     }
 
     /// The gauge of the record's version.

@@ -42,6 +42,7 @@ mod notify;
 mod random;
 mod request;
 mod response;
+mod rounds;
 mod services;
 mod stale;
 mod status;

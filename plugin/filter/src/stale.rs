@@ -234,7 +234,9 @@ impl Answers<'_> {
     pub(crate) fn keep(&self, copy: Copy, host: &impl Host, report: &mut impl Report) {
         let slot = copy.slot();
         match copy.end(host.now().monotonic) {
-            Ended::Whole(entry, body, _claim) => self.put(slot, entry.encode(&body), host, report),
+            Ended::Whole(entry, body, _claim) => {
+                self.put(slot, entry.encode(&body), host, report);
+            }
             Ended::Cut => {}
             Ended::Skipped => self.forget_slot(slot),
         }
@@ -251,7 +253,8 @@ impl Answers<'_> {
         }
     }
 
-    /// Empties slots beyond those that there are to be: a configuration before may have had more.
+    /// Empties slots beyond those that there are to be: a configuration before may have had more. One
+    /// that is left alone, as it may be a newer module's, stays one of those that there are.
     pub(crate) fn bound(&self, host: &(impl Store + Clock), report: &mut impl Report) {
         let (key, wanted, watch) = (slots_key(self.key), self.stale.max_entries, Watch::default());
         let cell = shared::Cell { key: &key, kind: SlotsKind, watch: &watch, service: None };
@@ -261,27 +264,39 @@ impl Answers<'_> {
             if before == wanted {
                 return Decision::Keep(());
             }
-            (wanted..before).for_each(|slot| self.put(slot, Vec::new(), host, report));
-            *slots = Some(wanted);
+            let left = (wanted..before).filter(|slot| !self.put(*slot, Vec::new(), host, report));
+            *slots = Some(left.max().map_or(wanted, |slot| slot.saturating_add(1)));
             Decision::Store(())
         });
     }
 
-    /// Puts bytes into a slot, in place of what is there. Lost, another was faster: let it be.
+    /// Tries again to empty those that were left alone.
+    pub(crate) fn bound_again(&self, host: &(impl Store + Clock), report: &mut impl Report) {
+        let is_left = |slot: &u32| *slot >= self.stale.max_entries;
+        let left = self.local.watches.try_borrow().is_ok_and(|it| it.keys().any(is_left));
+        if left {
+            self.bound(host, report);
+        }
+    }
+
+    /// Puts bytes into a slot, in place of what is there. Lost, another was faster: let it be. `false`: what is there
+    /// is left alone.
     fn put(
         &self,
         slot: u32,
         bytes: Vec<u8>,
         host: &(impl Store + Clock),
         report: &mut impl Report,
-    ) {
+    ) -> bool {
         let Ok(mut watches) = self.local.watches.try_borrow_mut() else {
-            return;
+            return true;
         };
         let (key, watch) = (self.slot_key(slot), watches.remove(&slot).unwrap_or_default());
         let service = Some(self.service);
         let cell = shared::Cell { key: &key, kind: AnswerKind, watch: &watch, service };
-        match cell.load(host, report, &mut None) {
+        let at = cell.load(host, report, &mut None);
+        let is_left = matches!(at, Err(Lost::Newer));
+        match at {
             Ok(at) if at.version.is_some() || !bytes.is_empty() => {
                 let _ = cell.swap(&bytes, &at, host);
             }
@@ -289,9 +304,10 @@ impl Answers<'_> {
             Err(Lost::Newer) => self.forget_slot(slot),
             _ => {}
         }
-        if watch.is_in_use() {
+        if is_left {
             watches.insert(slot, watch);
         }
+        !is_left
     }
 
     fn slot_key(&self, slot: u32) -> String {

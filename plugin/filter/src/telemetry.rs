@@ -59,6 +59,8 @@ metrics! {
         Counter UnreadableRecords = "unreadable_records_total",
         /// calls that the breaker could not protect, by [reason](#outcomes-and-reasons)
         Counter Unprotected(reason: Unprotected) = "unprotected_total",
+        /// for the filter's own use: it moves after each transition of any service
+        Gauge Transitions = "record_version",
     }
 }
 
@@ -136,6 +138,18 @@ impl Metric {
         }
     }
 
+    /// Whether it is a gauge that the filter asks for and never sets: a host that keeps no gauges has
+    /// nothing to show of it.
+    #[must_use]
+    pub const fn is_for_own_use(self) -> bool {
+        matches!(
+            self,
+            Self::Module(ModuleMetric::Transitions)
+                | Self::Of(_, ServiceMetric::RecordVersion)
+                | Self::Slot(_)
+        )
+    }
+
     /// The name under which Envoy keeps it, given the name of its service, or of its slot.
     #[must_use]
     pub fn stat_name(self, service: &str) -> String {
@@ -179,7 +193,7 @@ mod tests {
         let metrics: Vec<_> = Metric::all(2).chain(slots).collect();
         let unique = metrics.len();
         assert_eq!(Metric::of_service(0).count(), 36);
-        assert_eq!(Metric::of_module().count(), 13);
+        assert_eq!(Metric::of_module().count(), 14);
         let numbers: BTreeSet<_> = metrics.iter().map(|metric| metric.index()).collect();
         assert_eq!(numbers.len(), unique);
         assert!(numbers.iter().all(|number| *number < Metric::count(2)));

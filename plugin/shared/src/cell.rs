@@ -101,7 +101,8 @@ pub enum Decision<R> {
 pub struct At {
     /// `None`: there was nothing.
     pub version: Option<Version>,
-    bytes: Vec<u8>,
+    /// `None`: there was nothing, or nothing that can be read.
+    bytes: Option<Vec<u8>>,
 }
 
 /// Where a value is, and what one worker remembers of it.
@@ -152,32 +153,29 @@ impl<K: Kind> Cell<'_, K> {
             return Ok(At::default());
         };
         let decoded = self.kind.decode(&bytes);
-        let mut at = At { version: Some(version), bytes };
         match decoded {
             Decoded::Value(read) => *value = Some(read),
             Decoded::Former => {}
             Decoded::Latter => return Err(Lost::Gone),
             Decoded::Unreadable { newer, problem } => {
-                self.replace(&at, newer, &problem, host, report)?;
-                at.bytes.clear();
+                self.replace(version, newer, &problem, host, report)?;
+                return Ok(At { version: Some(version), bytes: None });
             }
         }
-        Ok(at)
+        Ok(At { version: Some(version), bytes: Some(bytes) })
     }
 
     /// Replaces bytes that cannot be read, unless they may be a newer module's.
     #[inline(never)]
     fn replace(
         &self,
-        at: &At,
+        version: Version,
         newer: bool,
         problem: &str,
         host: &(impl Store + Clock),
         report: &mut impl Report,
     ) -> Result<(), Lost> {
-        let (Some(version), now) = (at.version, host.now()) else {
-            return Ok(());
-        };
+        let now = host.now();
         let (replaced, warn) = self.watch.look(newer, version, now.monotonic);
         report.unreadable(Unreadable { service: self.service, problem, replaced, warn });
         if !replaced {
@@ -185,7 +183,7 @@ impl<K: Kind> Cell<'_, K> {
         }
         if let Some(value) = self.kind.replacement(now) {
             // Lost, another was faster.
-            let _ = host.swap(self.key, self.kind.encode(&value).as_ref(), at.version);
+            let _ = host.swap(self.key, self.kind.encode(&value).as_ref(), Some(version));
         }
         Ok(())
     }
@@ -200,7 +198,7 @@ impl<K: Kind> Cell<'_, K> {
     pub fn swap(&self, value: &K::Value, at: &At, host: &impl Store) -> Result<bool, SwapError> {
         let bytes = self.kind.encode(value);
         let bytes = bytes.as_ref();
-        if at.version.is_some() && bytes == at.bytes && !bytes.is_empty() {
+        if at.bytes.as_deref() == Some(bytes) {
             return Ok(false);
         }
         host.swap(self.key, bytes, at.version).map(|()| true)

@@ -27,6 +27,7 @@ mod doubts;
 mod events;
 mod health;
 mod hostile;
+mod idle;
 mod matching;
 mod memory;
 mod metrics;
