@@ -25,8 +25,12 @@ const VERSION: u8 = RECORD_FORMAT;
 /// The version before: it had no window.
 const VERSION_1: u8 = 1;
 
-/// The size of a record of version 1, in bytes.
-const RECORD_LEN_1: usize = 88 + SLOTS * 8;
+/// The size of a record of version 1, in bytes, and of what it has before its trials.
+const RECORD_LEN_1: usize = HEAD_LEN_1 + SLOTS * 8;
+const HEAD_LEN_1: usize = 88;
+
+/// Where a record of either version says when its breaker opened.
+const OPENED_AT: usize = 40;
 
 /// Bytes before what is there for one state only.
 const HEAD_LEN: usize = 112;
@@ -86,16 +90,23 @@ impl Breaker {
     ///
     /// If the bytes were not written by [`encode`](Self::encode) of this format version.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let expected = match bytes.first() {
-            Some(&VERSION) | None => RECORD_LEN,
-            Some(&VERSION_1) => RECORD_LEN_1,
-            Some(&found) => return Err(DecodeError::Version { found }),
-        };
-        if bytes.len() != expected {
-            return Err(DecodeError::Length { found: bytes.len(), expected });
+        let wrong = |expected| DecodeError::Length { found: bytes.len(), expected };
+        match bytes.first() {
+            Some(&VERSION) | None => {
+                Self::decode_whole(bytes.try_into().map_err(|_| wrong(RECORD_LEN))?)
+            }
+            Some(&VERSION_1) => {
+                let bytes = bytes.try_into().map_err(|_| wrong(RECORD_LEN_1))?;
+                Self::decode_whole(&of_version_1(bytes)?)
+            }
+            Some(&found) => Err(DecodeError::Version { found }),
         }
+    }
+
+    /// All of it is known to be there, so that no field is looked for beyond the end.
+    fn decode_whole(bytes: &[u8; RECORD_LEN]) -> Result<Self, DecodeError> {
         let mut input = Reader(bytes);
-        let [version, state, reason, mode] = input.array()?;
+        let [_, state, reason, mode] = input.array()?;
         let failures = input.number_u32()?;
         let generation = generation_of(input.number_u64()?)?;
         let last_failure = unix_time(input.number_u64()?);
@@ -112,38 +123,22 @@ impl Breaker {
             passed: input.number_u32()?,
         };
         let check_settings = input.number_u32()?;
-        let window = match version {
-            VERSION_1 => None,
-            _ => window::of_code(input.number_u64()?)?,
-        };
+        let window = window::of_code(input.number_u64()?)?;
         let state = match state {
-            CLOSED if version == VERSION_1 => {
-                let ramp_began = Timestamp::default();
-                let window = Window::None;
-                let check_due = check.due;
-                State::Closed(Closed { failures, trips, bad: 0, window, ramp_began, check_due })
-            }
             CLOSED => {
                 let (bad, window) = window::read(window, &mut input)?;
                 let (ramp_began, check_due) = (opened_at, check.due);
                 State::Closed(Closed { failures, trips, bad, window, ramp_began, check_due })
             }
             OPEN => {
-                let connection = match version {
-                    VERSION_1 => 0,
-                    _ => {
-                        input.array::<BEFORE_CONNECTION>()?;
-                        input.number_u64()?
-                    }
-                };
+                input.array::<BEFORE_CONNECTION>()?;
+                let connection = input.number_u64()?;
                 let reason = reason_of(reason)?;
                 let open = Open { failures, trips, reason, opened_at, retry_at, check, connection };
                 State::Open(open)
             }
             HALF_OPEN => {
-                if version != VERSION_1 {
-                    input.array::<{ window::HEAD_LEN }>()?;
-                }
+                input.array::<{ window::HEAD_LEN }>()?;
                 let mut trials = Trials { successes, ..Trials::NONE };
                 for deadline in &mut trials.deadlines {
                     *deadline = input.timestamp()?;
@@ -164,6 +159,22 @@ impl Breaker {
         let mode = mode_of(mode)?;
         Ok(Self { generation, state, last_failure, last_success, check_settings, window, mode })
     }
+}
+
+/// A record of version 1 as one of this version: a closed one had no ramp, and none had a window.
+#[cold]
+fn of_version_1(before: &[u8; RECORD_LEN_1]) -> Result<[u8; RECORD_LEN], DecodeError> {
+    let (mut input, mut bytes) = (Reader(before), [0; RECORD_LEN]);
+    let mut out = Writer(&mut bytes);
+    let head: [u8; OPENED_AT] = input.array()?;
+    let opened_at: [u8; 8] = input.array()?;
+    let [_, state, ..] = head;
+    out.put(&head);
+    out.put(&if state == CLOSED { [0; 8] } else { opened_at });
+    out.put(&input.array::<{ HEAD_LEN_1 - OPENED_AT - 8 }>()?);
+    out.put(&[0; HEAD_LEN - HEAD_LEN_1]);
+    out.put(&input.array::<{ SLOTS * 8 }>()?);
+    Ok(bytes)
 }
 
 /// The fields that every record has, whatever its state makes of them.

@@ -96,6 +96,11 @@ impl ServiceHandle<'_> {
         self.instance.local.keep(&self.service.policy, permit, host);
     }
 
+    /// Whether this worker has good calls that are not in the record yet.
+    pub(crate) fn has_tally(&self) -> bool {
+        self.service.policy.trip.rates.is_some() && !self.instance.local.tally().is_empty()
+    }
+
     /// The breaker, if it is known to be clean without reading it. In line: it is all that most
     /// calls want to know.
     #[inline(always)]

@@ -116,7 +116,7 @@ impl Services {
         if let Some(answers) = handle.answers() {
             answers.bound_again(host, effects);
         }
-        let kept = instance.succeeded.get() || !instance.local.tally().is_empty();
+        let kept = instance.succeeded.get() || handle.has_tally();
         if !read && !kept && handle.is_at_rest(host) {
             return None;
         }
@@ -235,11 +235,10 @@ fn bound_waits(
 
 /// Good calls that this worker has kept to itself.
 fn write_tally(handle: &ServiceHandle<'_>, host: &impl Host, effects: &mut Effects) {
-    let tally = handle.instance.local.tally();
-    if tally.is_empty() {
+    if !handle.has_tally() {
         return;
     }
-    let policy = &handle.service.policy;
+    let (policy, tally) = (&handle.service.policy, handle.instance.local.tally());
     let written = handle.update(host, effects, |breaker| {
         let now = host.now();
         breaker.merge(policy, &tally, now.monotonic);

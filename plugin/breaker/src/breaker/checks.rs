@@ -53,8 +53,8 @@ impl Breaker {
             return None;
         };
         Some(match self.check_settings {
-            0 => Timestamp::default(),
             settings if settings == check.settings => open.check.free_at(),
+            0 => Timestamp::default(),
             _ => open.check.abandoned_at(check),
         })
     }
