@@ -18,7 +18,6 @@ use crate::state::{Closed, HalfOpen, Open, State};
 use crate::state_name::StateName;
 use crate::time::{Timestamp, UnixTime};
 use crate::trials::{SLOTS, Trials};
-use crate::window::Window;
 
 const VERSION: u8 = RECORD_FORMAT;
 

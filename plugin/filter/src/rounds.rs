@@ -1,8 +1,8 @@
 //! Which breakers a tick looks at.
 //!
 //! A look at a breaker is dear: it reads the record. So each look remembers in which version of the
-//! record it had nothing left to do, and until when ([`LocalState`](crate::store::LocalState)); while the gauge of that
-//! version stands still, there is nothing to look at again.
+//! record it left nothing to do, and until when ([`LocalState`](crate::store::LocalState)). While the
+//! gauge of that version stands still, there is nothing to look at again.
 //!
 //! Two kinds of tick ask for that. A *round* asks of every breaker, each half a second. A tick in
 //! between, as a short interval of health checks wants it, asks of those alone that are open and have

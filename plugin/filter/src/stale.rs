@@ -279,8 +279,8 @@ impl Answers<'_> {
         }
     }
 
-    /// Puts bytes into a slot, in place of what is there. Lost, another was faster: let it be. `false`: what is there
-    /// is left alone.
+    /// Puts bytes into a slot, in place of what is there. Lost, another was faster: let it be. `false`:
+    /// what is there is left alone.
     fn put(
         &self,
         slot: u32,

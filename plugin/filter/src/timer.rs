@@ -143,10 +143,7 @@ impl Services {
         // Whoever stored a record has set the gauges, but the last to set them need not be the
         // last to have stored. This is what makes them agree once all is at rest.
         let still = handle.gauges(&breaker, host, effects);
-        instance.local.rest(
-            version.filter(|_| still),
-            breaker.next_check(&handle.service.policy),
-        );
+        instance.local.rest(version.filter(|_| still), breaker.next_check(&handle.service.policy));
         if instance.succeeded.replace(false) {
             write_success(handle, &breaker, host, effects);
         }
