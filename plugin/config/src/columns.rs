@@ -111,7 +111,9 @@ pub(crate) fn default_of(field: &Field, remarks: Remarks) -> Option<Value> {
             Kind::Number(number) if number.steps > 1.0 => json!(f64::from(parts) / number.steps),
             _ => json!(parts),
         },
-        Default::Span(millis) => json!(written(Duration::from_millis(millis.into())).trim_matches('"')),
+        Default::Span(millis) => {
+            json!(written(Duration::from_millis(millis.into())).trim_matches('"'))
+        }
         Default::Text(text) => json!(text),
         Default::Word(word) => match field.kind {
             Kind::Word(words) => json!(words.words.get(usize::from(word))),

@@ -51,6 +51,8 @@ pub(crate) struct LocalPermits {
     until: Cell<Timestamp>,
     /// Whether its leases say another number.
     unwritten: Cell<bool>,
+    /// Whether the gauge shows that nobody has calls under way, as the leases say.
+    none_shown: Cell<bool>,
     watch: Watch,
 }
 
@@ -272,13 +274,17 @@ impl<'a> Permits<'a> {
         }
     }
 
-    /// Renews the leases of this worker, if need be, and shows how many calls are under way.
-    pub(crate) fn renew(&self, host: &dyn Host, effects: &mut Effects) {
+    /// Renews the leases of this worker, if need be, and shows how many calls are under way: by the
+    /// leases, unless they said none. Then whoever gets a permit shows it. `read`: in any case.
+    pub(crate) fn renew(&self, read: bool, host: &dyn Host, effects: &mut Effects) {
         let local = self.local;
-        let left = local.until.get().since(host.now().monotonic);
         let is_idle = local.with(|calls| calls.is_idle());
-        if local.unwritten.get() || (!is_idle && left < LEASE / 2) {
+        let lags = || local.until.get().since(host.now().monotonic) < LEASE / 2;
+        if local.unwritten.get() || (!is_idle && lags()) {
             return self.write_all(host, effects);
+        }
+        if local.none_shown.get() && !read {
+            return;
         }
         let mut leases = None;
         if self.cell().load(host, effects, &mut leases).is_ok() {
@@ -286,6 +292,7 @@ impl<'a> Permits<'a> {
             let mut leases = leases.unwrap_or_else(|| begun(now));
             leases.expire(now);
             self.show(leases.total(), effects);
+            local.none_shown.set(leases.total() == 0);
         }
     }
 
@@ -321,6 +328,7 @@ impl<'a> Permits<'a> {
 
     /// What the gauge shows of the calls that are under way.
     fn show(&self, in_flight: u32, effects: &mut Effects) {
+        self.local.none_shown.set(false);
         if let Some(series) = self.series {
             effects.set_of(series, ServiceMetric::InFlight, in_flight.into());
         }

@@ -364,6 +364,8 @@ impl ClientNamed<'_> {
         tenure.written.set(entry.visits);
         if entry.has_own_series && !tenure.has_own_series.replace(true) {
             instance.series.set(self.own_series(&instance.name, host));
+            // Its gauges are to be set.
+            instance.local.look_again();
         }
     }
 

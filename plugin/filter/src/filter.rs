@@ -19,14 +19,11 @@ use crate::host::{Host, StoreFault};
 use crate::response::head::AnswerHead;
 use crate::response::replacement::{Replacement, Substitute, TrailersVerdict};
 use crate::response::reply::Reply;
+use crate::rounds::tick_period;
 use crate::services::Services;
 use crate::status::ServiceStatus;
 use crate::timer::{Callout, CalloutAnswer, PendingCallout};
 use config::Config;
-
-/// The longest time between two ticks: half of what `last_success_time` may lag.
-const LONGEST_TICK: Duration = Duration::from_millis(500);
-const SHORTEST_TICK: Duration = Duration::from_millis(5);
 
 /// One configuration at work on one worker.
 #[derive(Debug)]
@@ -250,13 +247,4 @@ impl Filter {
     pub fn series_name(&self, series: usize) -> Option<Rc<str>> {
         self.services.instances.series_name(series)
     }
-}
-
-/// How often a configuration wants the timer to tick: four times in the shortest of its waits.
-fn tick_period(config: &Config) -> Duration {
-    let checks = config.services.iter().filter_map(|s| s.policy.health_check.as_ref());
-    let waits =
-        checks.flat_map(|check| [Some(check.interval), check.retry.as_ref().map(|it| it.interval)]);
-    let shortest = waits.flatten().min();
-    shortest.map_or(LONGEST_TICK, |wait| (wait / 4).clamp(SHORTEST_TICK, LONGEST_TICK))
 }

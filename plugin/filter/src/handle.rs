@@ -8,6 +8,7 @@ use crate::effects::Effects;
 use crate::events::Event;
 use crate::host::Host;
 use crate::instances::Shown;
+use crate::rounds;
 use crate::stale::Answers;
 use crate::store::{self, Update, is_counted};
 use crate::telemetry::{Metric, ServiceMetric};
@@ -96,6 +97,11 @@ impl ServiceHandle<'_> {
         self.instance.local.keep(&self.service.policy, permit, host);
     }
 
+    /// Whether this worker has good calls that are not in the record yet.
+    pub(crate) fn has_tally(&self) -> bool {
+        self.service.policy.trip.rates.is_some() && !self.instance.local.tally().is_empty()
+    }
+
     /// The breaker, if it is known to be clean without reading it. In line: it is all that most
     /// calls want to know.
     #[inline(always)]
@@ -142,7 +148,6 @@ impl ServiceHandle<'_> {
     /// The same, forgetting what is remembered.
     pub(crate) fn reload(&self, host: &dyn Host, effects: &mut Effects) -> Result<Breaker, Lost> {
         self.instance.local.forget();
-        self.instance.warned.reset();
         self.load(host, effects)
     }
 
@@ -196,26 +201,33 @@ impl ServiceHandle<'_> {
         host: &dyn Host,
         effects: &mut Effects,
     ) {
-        self.gauges(breaker, host, effects);
+        let _ = self.gauges(breaker, host, effects);
         let Some(transition) = transition else {
             return;
         };
+        rounds::on_transition(host);
         ServiceMetric::of_transition(&transition, |metric| effects.count_of(self.number, metric));
         let mode = breaker.mode(self.service.policy.mode);
         let event = Event::new(host.now().wall, self.instance.name.clone(), mode, transition);
         self.instance.unwritten.publish(event, host, effects);
     }
 
-    /// What the gauges show of the breaker.
-    pub(crate) fn gauges(&self, breaker: &Breaker, host: &dyn Host, effects: &mut Effects) {
+    /// What the gauges show of the breaker; whether time alone does not change that.
+    pub(crate) fn gauges(&self, breaker: &Breaker, host: &dyn Host, effects: &mut Effects) -> bool {
         if !self.instance.has_own_series() {
-            return;
+            return true;
         }
         let policy = &self.service.policy;
         let counts = policy.trip.window().map(|_| breaker.counts(host.now().monotonic));
         ServiceMetric::of_status(&breaker.status(policy.mode), counts, |metric, value| {
             effects.set_of(self.number, metric, value);
         });
+        counts.is_none_or(|counts| counts.failures == 0 && counts.slow == 0)
+    }
+
+    /// Whether the timer's next look at the record would find nothing to do.
+    pub(crate) fn is_at_rest(&self, host: &dyn Host) -> bool {
+        self.instance.local.is_at_rest(self.gauge(), host)
     }
 
     /// The gauge of the record's version.

@@ -45,6 +45,7 @@ mod random;
 mod request;
 mod request_warnings;
 mod response;
+mod rounds;
 mod services;
 mod sorted;
 mod stale;

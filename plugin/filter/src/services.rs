@@ -9,6 +9,7 @@ use crate::host::{Host, define};
 use crate::instances::{Instances, Number, Shown};
 use crate::notify::Notifier;
 use crate::request::subject::Subject;
+use crate::rounds::Rounds;
 use crate::telemetry::ModuleMetric;
 use config::matching::Index;
 use config::{Config, Service};
@@ -25,6 +26,7 @@ pub(crate) struct Services {
     /// `None`: there are few services.
     index: Option<Index>,
     pub(crate) instances: Instances,
+    pub(crate) rounds: Rounds,
     seen: Seen,
     pub(crate) notifier: Notifier,
     unknown_clusters: UnknownClusters,
@@ -38,6 +40,7 @@ impl Services {
             needs_cluster: config.services.iter().any(Service::needs_cluster),
             index: Index::new(config.services.iter().map(|service| &service.matches)),
             instances: Instances::new(&config),
+            rounds: Rounds::new(&config, host),
             seen: Seen::default(),
             notifier: Notifier::default(),
             unknown_clusters: UnknownClusters::default(),

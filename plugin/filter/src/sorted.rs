@@ -45,6 +45,10 @@ impl<K: Copy + Ord, V> SortedMap<K, V> {
         Some(self.0.remove(place).1)
     }
 
+    pub(crate) fn last_key(&self) -> Option<K> {
+        self.0.last().map(|(key, _)| *key)
+    }
+
     pub(crate) fn first_key(&self) -> Option<K> {
         self.0.first().map(|(key, _)| *key)
     }

@@ -235,7 +235,9 @@ impl Answers<'_> {
     pub(crate) fn keep(&self, copy: Copy, host: &dyn Host, effects: &mut Effects) {
         let slot = copy.slot();
         match copy.end(host.now().monotonic) {
-            Ended::Whole(entry, body, _claim) => self.put(slot, entry.encode(&body), host, effects),
+            Ended::Whole(entry, body, _claim) => {
+                self.put(slot, entry.encode(&body), host, effects);
+            }
             Ended::Cut => {}
             Ended::Skipped => self.forget_slot(slot),
         }
@@ -252,7 +254,8 @@ impl Answers<'_> {
         }
     }
 
-    /// Empties slots beyond those that there are to be: a configuration before may have had more.
+    /// Empties slots beyond those that there are to be: a configuration before may have had more. One
+    /// that is left alone, as it may be a newer module's, stays one of those that there are.
     pub(crate) fn bound(&self, host: &dyn Host, effects: &mut Effects) {
         let (key, wanted, watch) = (slots_key(self.key), self.stale.max_entries, Watch::default());
         let cell = shared::Cell { key: &key, kind: SlotsKind, watch: &watch, service: None };
@@ -262,21 +265,32 @@ impl Answers<'_> {
             if before == wanted {
                 return Decision::Keep(());
             }
-            (wanted..before).for_each(|slot| self.put(slot, Vec::new(), host, effects));
-            *slots = Some(wanted);
+            let left = (wanted..before).filter(|slot| !self.put(*slot, Vec::new(), host, effects));
+            *slots = Some(left.max().map_or(wanted, |slot| slot.saturating_add(1)));
             Decision::Store(())
         });
     }
 
-    /// Puts bytes into a slot, in place of what is there. Lost, another was faster: let it be.
-    fn put(&self, slot: u32, bytes: Vec<u8>, host: &dyn Host, effects: &mut Effects) {
+    /// Tries again to empty those that were left alone.
+    pub(crate) fn bound_again(&self, host: &dyn Host, effects: &mut Effects) {
+        let last = self.local.watches.try_borrow().ok().and_then(|it| it.last_key());
+        if last.is_some_and(|slot| slot >= self.stale.max_entries) {
+            self.bound(host, effects);
+        }
+    }
+
+    /// Puts bytes into a slot, in place of what is there. Lost, another was faster: let it be. `false`:
+    /// what is there is left alone.
+    fn put(&self, slot: u32, bytes: Vec<u8>, host: &dyn Host, effects: &mut Effects) -> bool {
         let Ok(mut watches) = self.local.watches.try_borrow_mut() else {
-            return;
+            return true;
         };
         let (key, watch) = (self.slot_key(slot), watches.remove(slot).unwrap_or_default());
         let service = Some(self.service);
         let cell = shared::Cell { key: &key, kind: AnswerKind, watch: &watch, service };
-        match cell.load(host, effects, &mut None) {
+        let at = cell.load(host, effects, &mut None);
+        let is_left = matches!(at, Err(Lost::Newer));
+        match at {
             Ok(at) if at.version.is_some() || !bytes.is_empty() => {
                 let _ = cell.swap(&bytes, &at, host);
             }
@@ -284,9 +298,10 @@ impl Answers<'_> {
             Err(Lost::Newer) => self.forget_slot(slot),
             _ => {}
         }
-        if watch.is_in_use() {
+        if is_left {
             watches.insert(slot, watch);
         }
+        !is_left
     }
 
     fn slot_key(&self, slot: u32) -> String {

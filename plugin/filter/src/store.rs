@@ -15,8 +15,8 @@
 //!
 //! What could go wrong with the gauge goes the slow way. A proxy that keeps none, or whose
 //! configuration drops it, is found out at the start, and a worker that crashed in mid-write leaves
-//! a write in progress for good: both mean that records are read each time. And each tick reads
-//! them anew in any case.
+//! a write in progress for good: both mean that records are read each time. And the timer reads all
+//! of them anew in any case, in turn ([`crate::rounds`]).
 
 use std::cell::Cell;
 
@@ -65,6 +65,17 @@ pub(crate) struct LocalState {
     watch: Watch,
     /// Good calls that are not in the record yet.
     tally: Cell<Tally>,
+    version: Cell<Option<u64>>,
+    rest: Cell<Rest>,
+}
+
+/// What the timer's last look at a record left to be done.
+#[derive(Clone, Copy, Debug, Default)]
+struct Rest {
+    /// The version in which there was nothing left; `None`: look again.
+    version: Option<u64>,
+    /// When a health check may be due in it; `None`: never.
+    next_check: Option<Timestamp>,
 }
 
 /// A record, as one worker knows it.
@@ -201,7 +212,38 @@ impl LocalState {
             synced: Cell::default(),
             watch: Watch::default(),
             tally: Cell::new(Tally::new(policy)),
+            version: Cell::default(),
+            rest: Cell::default(),
         }
+    }
+
+    /// The version of the record that was read last; `None`: it is not known, or nothing could be read.
+    pub(crate) const fn version(&self) -> Option<u64> {
+        self.version.get()
+    }
+
+    /// The timer has looked at the record, and in this version there is nothing left to do before
+    /// `next_check`; `None`: it has to look again.
+    pub(crate) fn rest(&self, version: Option<u64>, next_check: Option<Timestamp>) {
+        self.rest.set(Rest { version, next_check });
+    }
+
+    /// There is something else to do than it left.
+    pub(crate) fn look_again(&self) {
+        self.rest.set(Rest { version: None, ..self.rest.get() });
+    }
+
+    /// Whether another look would find nothing to do.
+    pub(crate) fn is_at_rest(&self, gauge: Metric, host: &dyn Host) -> bool {
+        let Rest { version, next_check } = self.rest.get();
+        version.is_some()
+            && next_check.is_none_or(|at| host.now().monotonic < at)
+            && host.gauges().and_then(|gauges| gauges.read(gauge)) == version
+    }
+
+    /// Whether a health check may have to be made, as far as the last look knew.
+    pub(crate) fn is_checked(&self) -> bool {
+        self.rest.get().next_check.is_some()
     }
 
     /// Takes note of whether the gauge of the record's version can be relied on.
@@ -293,6 +335,7 @@ impl<'a> Record<'a> {
     /// Remembers of the breaker that was read what there is to remember.
     #[inline(never)]
     fn remember(&self, read: &Option<Breaker>, gauged: &Gauged<'_>) {
+        self.local.version.set(gauged.settled.get().filter(|_| read.is_some()));
         if let Some(breaker) = read {
             let tally = self.local.tally();
             self.local.good_call.set(breaker.impact_where_clean(self.policy, &tally));

@@ -101,7 +101,8 @@ pub enum Decision<R> {
 pub struct At {
     /// `None`: there was nothing.
     pub version: Option<Version>,
-    bytes: Vec<u8>,
+    /// `None`: there was nothing, or nothing that can be read.
+    bytes: Option<Vec<u8>>,
 }
 
 /// Where a value is, and what one worker remembers of it.
@@ -152,7 +153,6 @@ impl<K: Kind> Cell<'_, K> {
             return Ok(At::default());
         };
         let decoded = self.kind.decode(&bytes);
-        let mut at = At { version: Some(version), bytes };
         match decoded {
             Decoded::Value(read) => *value = Some(read),
             Decoded::Former => {}
@@ -162,12 +162,12 @@ impl<K: Kind> Cell<'_, K> {
                 judge(place, (version, newer, &problem), now, report)?;
                 if let Some(value) = self.kind.replacement(now) {
                     // Lost, another was faster.
-                    let _ = host.swap(self.key, self.kind.encode(&value).as_ref(), at.version);
+                    let _ = host.swap(self.key, self.kind.encode(&value).as_ref(), Some(version));
                 }
-                at.bytes.clear();
+                return Ok(At { version: Some(version), bytes: None });
             }
         }
-        Ok(at)
+        Ok(At { version: Some(version), bytes: Some(bytes) })
     }
 
     /// Stores a value if nobody has written since the last one was read. One that is there already is
@@ -185,7 +185,7 @@ impl<K: Kind> Cell<'_, K> {
     ) -> Result<bool, SwapError> {
         let bytes = self.kind.encode(value);
         let bytes = bytes.as_ref();
-        if at.version.is_some() && bytes == at.bytes && !bytes.is_empty() {
+        if at.bytes.as_deref() == Some(bytes) {
             return Ok(false);
         }
         host.swap(self.key, bytes, at.version).map(|()| true)
