@@ -5,6 +5,7 @@ pub mod debian;
 mod lease;
 pub mod load;
 pub mod pages;
+pub mod registry;
 pub mod rights;
 
 mod setup;
