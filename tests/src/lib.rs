@@ -4,6 +4,7 @@
 pub mod debian;
 mod lease;
 pub mod load;
+pub mod objects;
 pub mod pages;
 pub mod registry;
 pub mod rights;
@@ -18,8 +19,8 @@ use anyhow::{Context, Result, bail};
 use envoy_harness::client::{Body, Client, Response, empty, full};
 use envoy_harness::config::{Bootstrap, Listener, Route, Wasm, cluster};
 use envoy_harness::{EnvoyOptions, Sample};
-use services::{Ports, Services};
 use serde_json::Value;
+use services::{Ports, Services};
 
 pub use crate::lease::Lease;
 pub use crate::setup::Setup;
