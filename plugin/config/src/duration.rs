@@ -15,8 +15,10 @@ const UNITS: [(&str, u64); 6] = [
     ("s", 1_000_000_000),
 ];
 
-/// Reads one or more numbers with units, each unit shorter than the one before.
-pub(crate) fn parse(text: &str) -> Option<Duration> {
+/// Reads one or more numbers with units, each unit shorter than the one before; `None`: it is no
+/// duration, or one of more than 584 years.
+#[must_use]
+pub fn parse(text: &str) -> Option<Duration> {
     let mut rest = text;
     let mut total: u64 = 0;
     let mut shortest = u64::MAX;
@@ -56,6 +58,12 @@ fn scaled(number: &str, unit: u64) -> Option<u64> {
 
 /// A duration in quotes, as one would write it.
 pub(crate) fn written(duration: Duration) -> String {
+    format!("\"{}\"", text(duration))
+}
+
+/// A duration as one would write it.
+#[must_use]
+pub fn text(duration: Duration) -> String {
     const FROM_LONGEST: [(&str, u128); 6] = [
         ("h", 3_600_000_000_000),
         ("m", 60_000_000_000),
@@ -72,7 +80,7 @@ pub(crate) fn written(duration: Duration) -> String {
             rest %= nanos;
         }
     }
-    if text.is_empty() { "\"0s\"".to_owned() } else { format!("\"{text}\"") }
+    if text.is_empty() { "0s".to_owned() } else { text }
 }
 
 #[cfg(test)]

@@ -13,7 +13,8 @@
 
 pub mod about;
 mod capability;
-mod duration;
+mod columns;
+pub mod duration;
 mod error;
 pub mod field;
 mod fields;
@@ -33,6 +34,7 @@ mod value;
 mod warning;
 
 pub use capability::{Capability, Withheld};
+pub use columns::columns;
 pub use error::ConfigError;
 pub use form::Form;
 pub use hash::Hash;

@@ -229,7 +229,7 @@ fn view(
     let in_flight = handle.permits().map(|permits| permits.in_flight(host)).transpose()?;
     let status = ServiceStatus::of(handle, breaker, in_flight, now);
     // What is counted together with others' calls is not shown as its own.
-    let series = handle.instance.is_told_apart().then_some(handle.number);
+    let series = handle.instance.has_own_series().then_some(handle.number);
     let unknown = clusters::unknown_clusters(handle.service, host)?;
     Ok(View::of(status, &unknown, series, host))
 }

@@ -25,9 +25,9 @@ use shared::{Decision, Decoded, Kind, Lost, StoreFault, Watch};
 use crate::effects::Effects;
 use crate::host::Host;
 use crate::random::scrambled;
+use crate::request_warnings::Warned;
 use crate::telemetry::{ModuleMetric, ServiceMetric, Unprotected};
 use crate::tenure::{Tenure, decode_part};
-use crate::warning::Warned;
 use config::Bulkhead;
 
 use leases::{FORMAT, LEASE, Leases};
@@ -322,7 +322,7 @@ impl<'a> Permits<'a> {
     /// What the gauge shows of the calls that are under way.
     fn show(&self, in_flight: u32, effects: &mut Effects) {
         if let Some(series) = self.series {
-            effects.set_of(series, ServiceMetric::InFlight, in_flight);
+            effects.set_of(series, ServiceMetric::InFlight, in_flight.into());
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Names that clients have a say in, such as those of `{host}`: as many breakers as the configuration
+//! Client-named services, such as those of `{host}`: as many breakers as the configuration
 //! allows, whatever clients think of.
 //!
 //! # Layout
@@ -203,15 +203,15 @@ impl ClientNamed<'_> {
             _ => Entry {
                 hash: directory.hash(&tenure.name),
                 visits: tenure.written.get().max(1),
-                is_told_apart: tenure.is_told_apart.get(),
+                has_own_series: tenure.has_own_series.get(),
                 seen: now,
                 turn: tenure.turn,
             },
         };
         entry.note(tenure.visits.get(), now);
-        if entry.visits >= AGAIN && !entry.is_told_apart {
+        if entry.visits >= AGAIN && !entry.has_own_series {
             let (most, watch) = (self.config.max_services, &self.instances.clients.series_watch);
-            entry.is_told_apart = series::has_own(&instance.name, most, watch, host, effects);
+            entry.has_own_series = series::has_own(&instance.name, most, watch, host, effects);
         }
         directory.put(&entry);
         Some(entry)
@@ -349,7 +349,7 @@ impl ClientNamed<'_> {
             tenure.is_gone.set(true);
         }
         instance.unwritten.write(host, effects);
-        if instance.is_told_apart() && self.instances.clients.named(&instance.name).is_none() {
+        if instance.has_own_series() && self.instances.clients.named(&instance.name).is_none() {
             effects.clear_gauges(instance.series.get());
         }
     }
@@ -362,7 +362,7 @@ impl ClientNamed<'_> {
             return;
         };
         tenure.written.set(entry.visits);
-        if entry.is_told_apart && !tenure.is_told_apart.replace(true) {
+        if entry.has_own_series && !tenure.has_own_series.replace(true) {
             instance.series.set(self.own_series(&instance.name, host));
         }
     }

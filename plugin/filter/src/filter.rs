@@ -224,7 +224,7 @@ impl Filter {
     }
 
     /// The names of the breakers there are, in the order in which they came to be; then those that clients
-    /// have a say in. More may follow, and these make room for each other.
+    /// choose. More may follow, and these evict each other.
     pub fn names(&self) -> impl Iterator<Item = String> {
         self.services.instances.all().map(|instance| instance.name.clone())
     }

@@ -50,7 +50,7 @@ impl ServiceHandle<'_> {
             bulkhead: self.service.bulkhead.as_ref()?,
             key: &self.instance.calls_key,
             tenure: self.instance.tenure.as_ref(),
-            series: self.instance.is_told_apart().then_some(self.number),
+            series: self.instance.has_own_series().then_some(self.number),
             service: &self.instance.name,
             warned: &self.instance.warned,
         })
@@ -176,8 +176,7 @@ impl ServiceHandle<'_> {
         let Some(transition) = transition else {
             return;
         };
-        let Transition { to, reason, .. } = transition;
-        effects.count_of(self.number, ServiceMetric::Transitions(to, reason));
+        ServiceMetric::of_transition(&transition, |metric| effects.count_of(self.number, metric));
         let mode = breaker.mode(self.service.policy.mode);
         let event = Event::new(host.now().wall, self.instance.name.clone(), mode, transition);
         self.instance.unwritten.publish(event, host, effects);
@@ -185,12 +184,14 @@ impl ServiceHandle<'_> {
 
     /// What the gauges show of the breaker.
     pub(crate) fn gauges(&self, breaker: &Breaker, host: &impl Host, effects: &mut Effects) {
-        if !self.instance.is_told_apart() {
+        if !self.instance.has_own_series() {
             return;
         }
-        let rates = self.service.policy.trip.rates;
-        let counts = rates.map(|_| breaker.counts(host.now().monotonic));
-        effects.gauges(self.number, &breaker.status(self.service.policy.mode), counts);
+        let policy = &self.service.policy;
+        let counts = policy.trip.window().map(|_| breaker.counts(host.now().monotonic));
+        ServiceMetric::of_status(&breaker.status(policy.mode), counts, |metric, value| {
+            effects.set_of(self.number, metric, value);
+        });
     }
 
     /// The gauge of the record's version.

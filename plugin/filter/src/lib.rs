@@ -41,6 +41,7 @@ mod instances;
 mod notify;
 mod random;
 mod request;
+mod request_warnings;
 mod response;
 mod services;
 mod stale;
@@ -49,7 +50,6 @@ mod store;
 mod telemetry;
 mod tenure;
 mod timer;
-mod warning;
 
 pub use breaker::{Command, Mode, Now, Reason, StateName, Timestamp, UnixTime};
 pub use callout::CalloutRequest;

@@ -64,7 +64,7 @@ impl Services {
         Listed { config: &self.config, instances: &self.instances, seen: &self.seen }
     }
 
-    /// The dynamic services that clients have a say in naming, by their templates.
+    /// The client-named services, by their templates.
     fn client_named(&self) -> impl Iterator<Item = ClientNamed<'_>> {
         (0..self.config.services.len()).filter_map(|service| self.client_named_by(service))
     }

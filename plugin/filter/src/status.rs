@@ -52,7 +52,7 @@ impl ServiceStatus {
             failure_count: status.failures,
             generation: status.generation.number(),
             trip_reason: status.trip_reason,
-            counts: service.policy.trip.rates.map(|_| breaker.counts(now.monotonic)),
+            counts: service.policy.trip.window().map(|_| breaker.counts(now.monotonic)),
             in_flight,
             last_failure: status.last_failure,
             last_success: status.last_success,

@@ -237,7 +237,7 @@ impl LocalState {
 
     /// Adds a good call to them, if there is a window that it belongs in.
     pub(crate) fn keep(&self, policy: &Policy, permit: &Permit, host: &impl Clock) {
-        let now = match policy.trip.rates.map(|rates| rates.window) {
+        let now = match policy.trip.window() {
             None => return,
             Some(WindowPolicy::Calls(_)) => Timestamp::default(),
             Some(WindowPolicy::Time(_)) => host.now().monotonic,

@@ -248,7 +248,7 @@ mod tests {
         configured(&(0..1000).map(matches).collect::<Vec<_>>())
     }
 
-    /// However a thousand services are told apart, a request is tested against the one it is for.
+    /// By whatever a thousand services are distinguished, a request is tested against the one it is for.
     #[test]
     fn of_a_thousand_services_one_is_tested() {
         let ways: [(&str, Way); 6] = [

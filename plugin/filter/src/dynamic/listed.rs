@@ -222,7 +222,7 @@ pub(crate) fn of_template(template: &str, host: &impl Host) -> Vec<String> {
 }
 
 /// Whether the names of a service are in the list. Older versions had those in it as well that clients
-/// have a say in.
+/// choose.
 fn is_listed(service: &Service) -> bool {
     !service.name.is_plain() && !service.name.is_of_clients()
 }

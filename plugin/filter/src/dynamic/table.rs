@@ -23,7 +23,7 @@ pub(crate) trait Tenant {
 /// All of them.
 #[derive(Debug)]
 pub(crate) struct ClientNames<T> {
-    /// By service: the names that its template has made, if clients have a say in them.
+    /// By service: the names that its template has made, if clients choose them.
     made: Vec<Option<Made<T>>>,
     /// How many slots have a gauge here.
     gauges: Cell<usize>,

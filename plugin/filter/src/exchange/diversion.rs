@@ -9,12 +9,12 @@ use crate::headers::{CLUSTER_HEADER, ReservedResponseHeaders, STATE_HEADER};
 use crate::host::{Host, Origin};
 use crate::instances::Number;
 use crate::request::admission::Snapshot;
+use crate::request_warnings::RequestWarning;
 use crate::response::replacement::{FailedResponse, Substitute};
 use crate::response::reply::{Reply, ResponseAnnotations};
 use crate::services::Services;
 use crate::stale::Wanted;
 use crate::telemetry::{FallbackKind, ModuleMetric, Unprotected};
-use crate::warning::Warning;
 use config::{ExposeState, OnFull, Service};
 
 /// A call that the fallback cluster is to answer, through the route.
@@ -123,7 +123,7 @@ impl Diverted {
             _ => {}
         }
         effects.count(ModuleMetric::Unprotected(Unprotected::FallbackRoute));
-        if handle.instance.warned.is_first(Warning::Misrouted) {
+        if handle.instance.warned.is_first(RequestWarning::Misrouted) {
             effects.warn(format!(
                 "service={} event=misrouted fallback={} cluster={} remedy=\"add a route that \
                  matches on the header {CLUSTER_HEADER}\"",

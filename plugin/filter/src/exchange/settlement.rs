@@ -25,7 +25,7 @@ impl ServiceHandle<'_> {
             return false;
         };
         self.instance.succeeded.set(true);
-        gauges.adjust(Metric::Of(self.number, ServiceMetric::Calls(ended.outcome)), 1);
+        ServiceMetric::of_call(ended, |metric| gauges.adjust(Metric::Of(self.number, metric), 1));
         true
     }
 
@@ -95,10 +95,7 @@ impl ServiceHandle<'_> {
 
     /// Counts what became of a call.
     fn count(&self, ended: Ended, effects: &mut Effects) {
-        effects.count_of(self.number, ServiceMetric::Calls(ended.outcome));
-        if ended.slow {
-            effects.count_of(self.number, ServiceMetric::SlowCalls);
-        }
+        ServiceMetric::of_call(ended, |metric| effects.count_of(self.number, metric));
         if ended.outcome == Outcome::Success {
             self.instance.succeeded.set(true);
         }

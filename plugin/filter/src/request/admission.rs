@@ -173,7 +173,7 @@ impl ServiceHandle<'_> {
         }
     }
 
-    /// A call that found no place was none: it is not counted, and a trial's place returns at once.
+    /// A call that found no place was none: it is not counted, and a trial slot is free again at once.
     pub(crate) fn give_permit_back(&self, permit: Permit, host: &impl Host, effects: &mut Effects) {
         if !permit.is_trial() {
             return;
