@@ -23,7 +23,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         gateway::a_wrong_configuration_leaves_the_breaker_as_it_was_and_is_seen,
         gateway::without_an_image_requests_pass_and_it_is_seen,
         gateway::two_pods_have_breakers_of_their_own,
-        gateway::without_the_registry_a_restarted_container_is_guarded_and_a_new_pod_is_not,
+        gateway::while_the_registry_is_away_who_starts_lets_requests_pass,
         gateway::outlier_detection_leaves_a_services_last_host_to_the_breaker,
         sidecar::the_breaker_goes_its_whole_round,
         sidecar::the_admin_api_of_an_istio_sidecar_is_on_loopback_only,

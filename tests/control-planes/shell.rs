@@ -1,14 +1,17 @@
 //! The commands of a page, run one after the other in a shell, as a reader does who copies them.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
 use anyhow::{Context, Result, bail, ensure};
+use envoy_harness::repo_root;
 use tests::pages::Page;
 
 use crate::cluster::Cluster;
@@ -39,6 +42,12 @@ impl Shell {
     ) -> Result<Self> {
         let mut command = Command::new("bash");
         cluster.environment(&mut command);
+        // `breakerctl`, as make has built it.
+        let built = [repo_root().join("target/debug")];
+        let path = command.get_envs().find_map(|(name, value)| (name == "PATH").then_some(value?));
+        let path = path.context("no PATH")?.to_owned();
+        let path = std::env::join_paths(built.into_iter().chain(std::env::split_paths(&path)))?;
+        command.env("PATH", path);
         command
             .envs(variables.iter().copied())
             .current_dir(folder)
@@ -137,6 +146,15 @@ impl Drop for Shell {
         let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
         let _ = self.process.wait();
     }
+}
+
+/// A folder that is to commands what a clone is in which a reader has a copy of a sample.
+pub(crate) fn clone_with(cluster: &Cluster, sample: &str) -> Result<PathBuf> {
+    let folder = cluster.folder().join("page");
+    fs::create_dir_all(&folder)?;
+    symlink(repo_root().join("target"), folder.join("target"))?;
+    fs::copy(repo_root().join(sample), folder.join("gateway.yaml"))?;
+    Ok(folder)
 }
 
 /// The lines of a block, those that go on in the next put together.

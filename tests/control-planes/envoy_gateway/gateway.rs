@@ -54,7 +54,7 @@ impl Gateway {
     }
 
     fn ways(&self) -> Ways<'_> {
-        Ways { ports: PORTS, host: "shop.example.com", token: Some(&self.token) }
+        Ways { ports: PORTS, host: "shop.example.com", token: Some(&self.token), attempts: 3 }
     }
 }
 
@@ -73,7 +73,7 @@ pub(super) async fn the_breaker_goes_its_whole_round() -> Result<()> {
 pub(super) async fn the_admin_api_wants_its_token() -> Result<()> {
     let gateway = Gateway::start(&Objects::load(SAMPLE)?).await?;
     let site = gateway.site().await?;
-    site.assert_admin_is_not_public().await?;
+    site.assert_admin_is_not_public(404).await?;
     site.assert_admin_wants_its_token(gateway.pod.at(ADMIN)).await
 }
 

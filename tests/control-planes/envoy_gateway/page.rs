@@ -1,9 +1,6 @@
 //! docs/envoy-gateway.md, taken at its word: each command on it is run, in the order in which a reader comes to it.
 
-use std::fs;
-
 use anyhow::Result;
-use envoy_harness::repo_root;
 use tests::objects::Objects;
 
 use super::control_plane::EnvoyGateway;
@@ -11,7 +8,7 @@ use super::gateway::{SAMPLE, token};
 use super::proxy::{self, PORTS};
 use crate::applied::Applied;
 use crate::removal;
-use crate::shell::Shell;
+use crate::shell::{Shell, clone_with};
 use crate::site::{Site, Ways};
 
 const PAGE: &str = "docs/envoy-gateway.md";
@@ -19,9 +16,7 @@ const PAGE: &str = "docs/envoy-gateway.md";
 pub(super) async fn each_command_on_the_page_does_what_it_says() -> Result<()> {
     let eg = EnvoyGateway::get().await?;
     let services = eg.cluster.services()?;
-    let home = eg.cluster.folder().join("page");
-    fs::create_dir_all(&home)?;
-    fs::copy(repo_root().join(SAMPLE), home.join("gateway.yaml"))?;
+    let home = clone_with(eg.cluster, SAMPLE)?;
     let objects = Objects::load(SAMPLE)?;
     // The reader has a pod from the step before; here it is made when the sample has been applied.
     let sample = Applied::apply(eg.cluster, &objects)?;
@@ -45,7 +40,7 @@ pub(super) async fn each_command_on_the_page_does_what_it_says() -> Result<()> {
     let shown = page.inline("curl -X POST", &[])?;
     assert!(shown.contains(r#""state":"DISABLED""#), "{shown}");
 
-    let ways = Ways { ports: PORTS, host: "shop.example.com", token: Some(&token) };
+    let ways = Ways { ports: PORTS, host: "shop.example.com", token: Some(&token), attempts: 3 };
     let site = Site::unguarded(eg.cluster, &pod, &services, ways).await?;
     removal::follow(PAGE, &mut page, SAMPLE, &sample, &site).await?;
     page.assert_all_were_run();

@@ -64,7 +64,7 @@ impl Gateway {
 
     pub(super) async fn site(&self) -> Result<Site<'_>> {
         let token = Some(self.token.as_str());
-        let ways = Ways { ports: GATEWAY_PORTS, host: "shop.example.com", token };
+        let ways = Ways { ports: GATEWAY_PORTS, host: "shop.example.com", token, attempts: 1 };
         Site::of(self.istio.cluster, &self.pod, &self.services, ways).await
     }
 }
@@ -77,6 +77,6 @@ pub(super) async fn the_breaker_goes_its_whole_round() -> Result<()> {
 pub(super) async fn the_admin_api_wants_its_token() -> Result<()> {
     let gateway = Gateway::start().await?;
     let site = gateway.site().await?;
-    site.assert_admin_is_not_public().await?;
+    site.assert_admin_is_not_public(404).await?;
     site.assert_admin_wants_its_token(gateway.pod.at(ADMIN)).await
 }

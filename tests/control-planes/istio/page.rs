@@ -1,7 +1,5 @@
 //! docs/istio.md, taken at its word: each command on it is run, in the order in which a reader comes to it.
 
-use std::fs;
-
 use anyhow::Result;
 use envoy_harness::repo_root;
 use tests::objects::Objects;
@@ -12,7 +10,7 @@ use super::gateway::WAYS;
 use super::gateway_api::{self, Gateway};
 use crate::applied::Applied;
 use crate::removal;
-use crate::shell::Shell;
+use crate::shell::{Shell, clone_with};
 use crate::site::{Site, Ways};
 
 const PAGE: &str = "docs/istio.md";
@@ -20,10 +18,8 @@ const PAGE: &str = "docs/istio.md";
 pub(super) async fn each_command_on_the_page_does_what_it_says() -> Result<()> {
     let istio = Istio::get().await?;
     let services = istio.cluster.services()?;
-    let home = istio.cluster.folder().join("page");
-    fs::create_dir_all(&home)?;
     let sample = "envoy/istio/gateway.yaml";
-    fs::copy(repo_root().join(sample), home.join("gateway.yaml"))?;
+    let home = clone_with(istio.cluster, sample)?;
     let deployment = Objects(vec![GATEWAY.deployment()]);
     let _deployment = Applied::apply(istio.cluster, &deployment)?;
     let pod = GATEWAY.pod(istio, 1)?;
@@ -57,7 +53,7 @@ pub(super) async fn each_command_on_the_page_does_what_it_says() -> Result<()> {
     let sample = "envoy/istio/sidecar.yaml";
     let applied = Applied::apply(istio.cluster, &Objects::load(sample)?)?;
     let pod = SHOP.pod(istio, 1)?;
-    let ways = Ways { ports: SIDECAR_PORTS, host: "payments", token: None };
+    let ways = Ways { ports: SIDECAR_PORTS, host: "payments", token: None, attempts: 3 };
     let site = Site::of(istio.cluster, &pod, &services, ways).await?;
     removal::follow(PAGE, &mut page, sample, &applied, &site).await?;
     drop((site, pod, applied));

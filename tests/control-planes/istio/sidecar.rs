@@ -37,7 +37,7 @@ impl Sidecar {
     }
 
     async fn site(&self, host: &'static str) -> Result<Site<'_>> {
-        let ways = Ways { ports: SIDECAR_PORTS, host, token: None };
+        let ways = Ways { ports: SIDECAR_PORTS, host, token: None, attempts: 3 };
         Site::of(self.istio.cluster, &self.pod, &self.services, ways).await
     }
 }
@@ -49,7 +49,7 @@ pub(super) async fn the_breaker_goes_its_whole_round() -> Result<()> {
 
 pub(super) async fn the_admin_api_of_an_istio_sidecar_is_on_loopback_only() -> Result<()> {
     let sidecar = Sidecar::of(SHOP, &Objects::load(SAMPLE)?).await?;
-    sidecar.site("payments").await?.assert_admin_is_not_public().await?;
+    sidecar.site("payments").await?.assert_admin_is_not_public(503).await?;
     assert_admin_is_on_loopback(&sidecar.pod)
 }
 
@@ -62,7 +62,7 @@ pub(super) async fn the_admin_listener_of_an_istio_sidecar_goes_by_the_connectio
 
 pub(super) async fn another_workloads_calls_are_left_alone() -> Result<()> {
     let sidecar = Sidecar::of(OTHER, &Objects::load(SAMPLE)?).await?;
-    let ways = Ways { ports: SIDECAR_PORTS, host: "payments", token: None };
+    let ways = Ways { ports: SIDECAR_PORTS, host: "payments", token: None, attempts: 3 };
     let site =
         Site::unguarded(sidecar.istio.cluster, &sidecar.pod, &sidecar.services, ways).await?;
     site.assert_serves_unguarded().await
