@@ -9,16 +9,19 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use envoy_harness::repo_root;
 use tests::pages::Page;
 
 use crate::cluster::Cluster;
-use crate::process::PATIENCE;
 
 /// The programs whose every call on a page has to be run.
 const PROGRAMS: [&str; 4] = ["kubectl", "istioctl", "egctl", "curl"];
+
+/// How long a block may take: the first builds the module, if make has not done so before.
+const LONGEST: Duration = Duration::from_secs(600);
 
 /// What ends what a command says.
 const END: &str = "-- end of the command:";
@@ -114,7 +117,7 @@ impl Shell {
         writeln!(self.input, "failed=0\n{{ {text}\n}} </dev/null\necho \"{END} $failed\"")?;
         let mut said = String::new();
         loop {
-            let line = self.output.recv_timeout(PATIENCE);
+            let line = self.output.recv_timeout(LONGEST);
             let line = line.with_context(|| format!("{text}\n{said}\ndoes not end"))?;
             match line.split_once(END) {
                 Some((rest, code)) => {
