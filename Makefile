@@ -1,6 +1,6 @@
 # The one command surface: CI runs these very commands. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup wasm image lint check test test-deep test-matrix soak bench demo clean
+.PHONY: help setup wasm image lint check test test-deep test-control-planes test-matrix soak bench demo clean
 
 CARGO ?= cargo
 WASM_TARGET := wasm32-unknown-unknown
@@ -24,7 +24,7 @@ BEGUN := $(shell date +%s)
 told = @echo "make $@: $$(($$(date +%s) - $(BEGUN))) s"
 
 help: ## Lists the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Installs what is missing: the wasm targets, and Envoy where $ENVOY and PATH have none
 	@$(ADD_TARGET)
@@ -64,6 +64,11 @@ test: ## Runs all that a change can break, real Envoy included
 test-deep: wasm ## Runs what takes long or takes tools: seeded bugs, a million requests, Prometheus, a registry, a browser, the oldest Envoy
 	$(CARGO) test --workspace --test release --test world -- --ignored
 	@$(call on_envoy,$(OLDEST_ENVOY))
+	$(told)
+
+test-control-planes: image ## Runs the samples on a real Kubernetes API with Istio and Envoy Gateway, which Go builds first; as root
+	$(CARGO) build --quiet --workspace --bin breakerctl
+	$(CARGO) test --workspace --test control-planes -- --ignored
 	$(told)
 
 test-matrix: wasm ## Runs the tests in a real Envoy on each version that is supported
