@@ -40,10 +40,10 @@ impl core::fmt::Display for DecodeError {
 impl core::error::Error for DecodeError {}
 
 /// What is left to write of the record.
-pub(super) struct Writer<'a>(pub(super) &'a mut [u8]);
+pub(crate) struct Writer<'a>(pub(crate) &'a mut [u8]);
 
 impl Writer<'_> {
-    pub(super) fn put(&mut self, bytes: &[u8]) {
+    pub(crate) fn put(&mut self, bytes: &[u8]) {
         let rest = core::mem::take(&mut self.0);
         if let Some((here, rest)) = rest.split_at_mut_checked(bytes.len()) {
             here.copy_from_slice(bytes);
@@ -53,10 +53,10 @@ impl Writer<'_> {
 }
 
 /// What is left to read of the record.
-pub(super) struct Reader<'a>(pub(super) &'a [u8]);
+pub(crate) struct Reader<'a>(pub(crate) &'a [u8]);
 
 impl Reader<'_> {
-    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
         let (here, rest) = self
             .0
             .split_first_chunk::<N>()
@@ -65,19 +65,19 @@ impl Reader<'_> {
         Ok(*here)
     }
 
-    pub(super) fn number_u16(&mut self) -> Result<u16, DecodeError> {
+    pub(crate) fn number_u16(&mut self) -> Result<u16, DecodeError> {
         self.array().map(u16::from_le_bytes)
     }
 
-    pub(super) fn number_u32(&mut self) -> Result<u32, DecodeError> {
+    pub(crate) fn number_u32(&mut self) -> Result<u32, DecodeError> {
         self.array().map(u32::from_le_bytes)
     }
 
-    pub(super) fn number_u64(&mut self) -> Result<u64, DecodeError> {
+    pub(crate) fn number_u64(&mut self) -> Result<u64, DecodeError> {
         self.array().map(u64::from_le_bytes)
     }
 
-    pub(super) fn timestamp(&mut self) -> Result<Timestamp, DecodeError> {
+    pub(crate) fn timestamp(&mut self) -> Result<Timestamp, DecodeError> {
         self.number_u64().map(Timestamp::from_nanos)
     }
 }
