@@ -62,15 +62,13 @@ const PLACES: &[Place] = &[
             "host-test-proxy-wasm",
         ],
     ),
-    tool(
-        "breakerctl",
-        &["artifacts", "host-test-proxy-wasm", "hosts", "services", "scenario"],
-    ),
+    tool("breakerctl", &["artifacts", "host-test-proxy-wasm", "hosts", "services", "scenario"]),
     plugin("empty-filter", &[], &["proxy-wasm"]),
     tool("services", &[]),
     tool("envoy-harness", &["artifacts"]),
     tool("demo", &["envoy-harness", "services"]),
     tool("bench", &["artifacts", "envoy-harness"]),
+    tool("decisions", &["breaker"]),
     tool(
         "tests",
         &[
