@@ -3,16 +3,15 @@
 .PHONY: help setup wasm image lint check test test-deep test-matrix soak bench bench-decisions demo clean
 
 CARGO ?= cargo
-WASM_TARGET := wasm32-wasip1
+WASM_TARGET := wasm32-unknown-unknown
 WASM := target/wasm/edge_breaker.wasm
-SHELLS := -p plugin-proxy-wasm -p empty-filter
-COMPONENT_TARGET := wasm32-unknown-unknown
+SHELLS := -p plugin-proxy-wasm -p plugin-component -p empty-filter
 # Makes of what was built what is handed out.
 PACKAGE := $(CARGO) run --quiet -p package --
 # A machine that is offline has the target already, or cannot get it.
-add_target = rustup target add $(1) 2>/dev/null || rustup target list --installed | grep -qx $(1)
-ADD_TARGET := $(call add_target,$(WASM_TARGET))
-ADD_COMPONENT_TARGET := $(call add_target,$(COMPONENT_TARGET))
+add_target = (rustup target add $(1) 2>/dev/null || rustup target list --installed | grep -qx $(1))
+# What the SDK for proxy-wasm builds is built as its own documentation says.
+ADD_TARGET := $(call add_target,$(WASM_TARGET)) && $(call add_target,wasm32-wasip1)
 
 # The versions that the module is tried on: `make test` takes the newest, `make test-deep` the oldest.
 OLDEST_ENVOY := 1.36.4
@@ -29,12 +28,10 @@ help: ## Lists the commands
 
 setup: ## Installs what is missing: the wasm targets, and Envoy where $ENVOY and PATH have none
 	@$(ADD_TARGET)
-	@$(ADD_COMPONENT_TARGET)
 	@$(CARGO) run --quiet -p envoy-harness --bin envoy-path
 
 wasm: ## Builds the proxy-wasm module and the component into target/wasm
 	@$(ADD_TARGET)
-	@$(ADD_COMPONENT_TARGET)
 	$(CARGO) run --quiet -p artifacts
 
 image: wasm ## Makes an OCI image of the module in target/image, with a bill of materials and the licences
@@ -45,8 +42,6 @@ lint: ## Checks format, lints (native and wasm), docs and the direction of depen
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	@$(ADD_TARGET)
 	$(CARGO) clippy $(SHELLS) --target $(WASM_TARGET) -- -D warnings
-	@$(ADD_COMPONENT_TARGET)
-	$(CARGO) clippy -p plugin-component --target $(COMPONENT_TARGET) -- -D warnings
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" $(CARGO) doc --workspace --no-deps --document-private-items
 	$(CARGO) test --quiet --workspace --test architecture
 	$(told)
@@ -58,7 +53,6 @@ check: wasm ## Tests core, filter and hosts, and plays the scenarios in virtual 
 
 test: ## Runs all that a change can break, real Envoy included
 	@$(ADD_TARGET)
-	@$(ADD_COMPONENT_TARGET)
 	@# Modules and tests side by side: each has stretches in which it keeps but one core busy. Who builds the
 	@# modules is built first, or it would wait for cargo to have built the tests.
 	@$(CARGO) build --quiet --workspace --bin artifacts

@@ -1,7 +1,8 @@
 //! The direction of dependencies: inward, and nothing else.
 //!
 //! `breaker <- {config, shared} <- filter <- proxy-wasm`; hosts and demos know the built module, never the
-//! plugin's code, but for the native host. A new package has to be given its place here.
+//! plugin's code, but for the native host and for how durations are written. A new package has to be given
+//! its place here.
 
 mod imports;
 
@@ -12,7 +13,7 @@ use std::path::Path;
 use cargo_metadata::{CargoOpt, DependencyKind, MetadataCommand, Package};
 
 /// What a package may depend on.
-struct Place {
+struct Rule {
     package: &'static str,
     /// Packages of the workspace.
     inside: &'static [&'static str],
@@ -24,16 +25,16 @@ const fn plugin(
     package: &'static str,
     inside: &'static [&'static str],
     outside: &'static [&'static str],
-) -> Place {
-    Place { package, inside, outside: Some(outside) }
+) -> Rule {
+    Rule { package, inside, outside: Some(outside) }
 }
 
-const fn tool(package: &'static str, inside: &'static [&'static str]) -> Place {
-    Place { package, inside, outside: None }
+const fn tool(package: &'static str, inside: &'static [&'static str]) -> Rule {
+    Rule { package, inside, outside: None }
 }
 
 /// Every package of the workspace.
-const PLACES: &[Place] = &[
+const RULES: &[Rule] = &[
     plugin("breaker", &[], &[]),
     plugin("shared", &["breaker"], &[]),
     plugin("config", &["breaker"], &["serde", "serde_json", "siphasher"]),
@@ -48,8 +49,8 @@ const PLACES: &[Place] = &[
     tool("artifacts", &[]),
     tool("host-test-proxy-wasm", &["artifacts"]),
     tool("host-test-component", &["artifacts"]),
-    tool("scenario", &[]),
-    tool("world", &["artifacts", "host-test-proxy-wasm"]),
+    tool("scenario", &["config"]),
+    tool("world", &["artifacts", "config", "host-test-proxy-wasm"]),
     tool(
         "hosts",
         &[
@@ -62,7 +63,10 @@ const PLACES: &[Place] = &[
             "host-test-proxy-wasm",
         ],
     ),
-    tool("breakerctl", &["artifacts", "host-test-proxy-wasm", "hosts", "services", "scenario"]),
+    tool(
+        "breakerctl",
+        &["artifacts", "config", "host-test-proxy-wasm", "hosts", "services", "scenario"],
+    ),
     plugin("empty-filter", &[], &["proxy-wasm"]),
     tool("services", &[]),
     tool("envoy-harness", &["artifacts"]),
@@ -104,8 +108,8 @@ fn dependencies_point_inward() {
     let (members, packages) = workspace();
     for package in packages {
         let name = package.name.as_str();
-        let place = PLACES.iter().find(|place| place.package == name).unwrap_or_else(|| {
-            panic!("{name} has no place: say in tests/architecture.rs what it may depend on")
+        let rule = RULES.iter().find(|rule| rule.package == name).unwrap_or_else(|| {
+            panic!("{name} has no rule: say in tests/architecture.rs what it may depend on")
         });
         for dependency in &package.dependencies {
             let needed = dependency.name.as_str();
@@ -114,8 +118,8 @@ fn dependencies_point_inward() {
             if dependency.kind != DependencyKind::Normal && !of_workspace {
                 continue;
             }
-            let allowed = match place.outside {
-                _ if of_workspace => place.inside.contains(&needed),
+            let allowed = match rule.outside {
+                _ if of_workspace => rule.inside.contains(&needed),
                 Some(outside) => outside.contains(&needed),
                 None => true,
             };
@@ -125,10 +129,10 @@ fn dependencies_point_inward() {
 }
 
 #[test]
-fn every_place_is_taken() {
+fn every_rule_is_about_a_package() {
     let (members, _) = workspace();
-    let places: BTreeSet<_> = PLACES.iter().map(|place| place.package.to_owned()).collect();
-    assert_eq!(places, members);
+    let ruled: BTreeSet<_> = RULES.iter().map(|rule| rule.package.to_owned()).collect();
+    assert_eq!(ruled, members);
 }
 
 #[test]

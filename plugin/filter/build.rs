@@ -1,5 +1,5 @@
-//! Makes one file of the admin API's page, and says in a policy that nothing but its own script and
-//! style may run on it.
+//! Makes one file of the admin API's page, with all commands, and says in a policy that nothing but
+//! its own script and style may run on it.
 
 use std::env;
 use std::error::Error;
@@ -8,16 +8,26 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use breaker::Command;
+use lz4_flex::compress_prepend_size;
 use sha2::{Digest, Sha256};
+
+/// What has a button of its own: the others are in a list.
+const BUTTONS: [Command; 3] = [Command::ForceOpen, Command::Close, Command::Reset];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=page");
     let read = |name: &str| fs::read_to_string(Path::new("page").join(name));
     let (style, script) = (read("page.css")?, read("page.js")?);
     let page = read("page.html")?;
-    let page = page.replace("/*page.css*/", &style).replace("/*page.js*/", &script);
+    let options = Command::ALL.into_iter().filter(|it| !BUTTONS.contains(it));
+    let page = page
+        .replace("/*page.css*/", &style)
+        .replace("/*page.js*/", &script)
+        .replace("<!--buttons-->", &choices("button", BUTTONS))
+        .replace("<!--options-->", &choices("option", options));
     let out = env::var("OUT_DIR")?;
-    fs::write(Path::new(&out).join("page.html"), page)?;
+    fs::write(Path::new(&out).join("page.lz4"), compress_prepend_size(page.as_bytes()))?;
     println!(
         "cargo::rustc-env=PAGE_POLICY=default-src 'none'; script-src '{}'; style-src '{}'; \
          connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -25,6 +35,17 @@ fn main() -> Result<(), Box<dyn Error>> {
         hash(&style)
     );
     Ok(())
+}
+
+/// An element for each command: what it is called, and what it leads to.
+fn choices(element: &str, commands: impl IntoIterator<Item = Command>) -> String {
+    let choice = |command: Command| {
+        let (value, [title, consequence]) = (command.name(), command.question());
+        format!(
+            r#"<{element} value="{value}" data-consequence="{consequence}">{title}</{element}>"#
+        )
+    };
+    commands.into_iter().map(choice).collect()
 }
 
 /// As a content security policy names what it allows.

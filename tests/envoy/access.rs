@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use anyhow::{Context, Result, ensure};
-use tests::{Edge, PAYMENT, module};
 use envoy_harness::config::{Bootstrap, Listener, Route, Wasm};
 use envoy_harness::{Envoy, EnvoyOptions};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tests::{Edge, PAYMENT, module};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream, UnixStream};
 

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use tests::{Edge, PAYMENT, answered_by};
 use envoy_harness::client::Client;
-use services::Mode;
 use serde_json::{Value, json};
+use services::Mode;
+use tests::{Edge, PAYMENT, answered_by};
 use tokio::task::JoinSet;
 
 use tests::load::{Load, WITHIN, patient_fallback, patient_route};

@@ -7,11 +7,11 @@ mod timers;
 use std::time::Duration;
 
 use anyhow::Result;
-use tests::{Edge, Outcomes, PATIENCE, PAYMENT, clusters, primary_route};
 use envoy_harness::client::empty;
 use envoy_harness::config::{Route, cluster, http2_cluster, lua};
-use services::Mode;
 use serde_json::{Value, json};
+use services::Mode;
+use tests::{Edge, Outcomes, PATIENCE, PAYMENT, clusters, primary_route};
 use tokio::io::AsyncWriteExt;
 
 use crate::upstream::{RawUpstream, Refusing, Upstream};

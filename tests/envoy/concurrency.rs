@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use tests::{Breaker, Edge, PAYMENT, answered_by, clusters};
 use envoy_harness::Stats;
 use envoy_harness::client::Client;
-use services::{Counts, Downstream, Mode};
 use serde_json::{Value, json};
+use services::{Counts, Downstream, Mode};
+use tests::{Breaker, Edge, PAYMENT, answered_by, clusters};
 
 use tests::load::{Load, WITHIN, patient_fallback, patient_route, until};
 

@@ -2,11 +2,11 @@
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use tests::{Edge, PATIENCE, PAYMENT, answered_by};
 use envoy_harness::client::{Client, chunks, full};
 use envoy_harness::config::cluster;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
+use tests::{Edge, PATIENCE, PAYMENT, answered_by};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use anyhow::{Context, Result, bail};
-use tests::{Edge, Outcomes, PAYMENT};
 use envoy_harness::client::RawConnection;
-use services::{Downstream, Mode};
 use serde_json::json;
+use services::{Downstream, Mode};
+use tests::{Edge, Outcomes, PAYMENT};
 use tokio::task::JoinSet;
 
 use tests::load::{Load, WITHIN, patient_fallback, patient_route};

@@ -7,10 +7,10 @@ mod replay;
 mod upgrade;
 
 use anyhow::Result;
-use tests::{Edge, PATIENCE, PAYMENT, answered_by};
 use envoy_harness::client::Response;
-use services::{Health, Mode};
 use serde_json::{Value, json};
+use services::{Health, Mode};
+use tests::{Edge, PATIENCE, PAYMENT, answered_by};
 
 const PATH: &str = "/payment-service/charge";
 

@@ -4,10 +4,10 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use tests::{Edge, clusters};
 use envoy_harness::client::Client;
-use services::{Health, Mode};
 use serde_json::{Value, json};
+use services::{Health, Mode};
+use tests::{Edge, clusters};
 use tokio::task::JoinSet;
 
 use tests::load::{WITHIN, patient_fallback, patient_route};

@@ -1,11 +1,11 @@
 //! Clients that want to steer, and clients that send what no proper client would.
 
 use anyhow::{Context, Result, ensure};
-use tests::{Edge, Outcomes, PAYMENT};
 use envoy_harness::client::RawConnection;
 use envoy_harness::config::{Route, cluster};
-use services::Mode;
 use serde_json::{Value, json};
+use services::Mode;
+use tests::{Edge, Outcomes, PAYMENT};
 
 use crate::upstream::RawUpstream;
 
@@ -132,7 +132,7 @@ mod steering {
 mod bytes {
     use super::*;
 
-    /// A call-out of the proxy carries 1,024 headers, of which some are the filter's.
+    /// A callout of the proxy carries 1,024 headers, of which some are the filter's.
     const MOST_REPLAYED: usize = 1_010;
 
     /// Name and value.

@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use tests::{Edge, PATIENCE, PAYMENT, bootstrap, primary_route, protected};
 use envoy_harness::client::Client;
 use envoy_harness::{Envoy, EnvoyOptions};
-use services::{Ports, Services};
 use serde_json::json;
+use services::{Ports, Services};
+use tests::{Edge, PATIENCE, PAYMENT, bootstrap, primary_route, protected};
 
 /// How long the old process lives on.
 const OLD: Duration = Duration::from_secs(15);

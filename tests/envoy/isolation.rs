@@ -1,8 +1,8 @@
 //! Two services at once: what befalls the one is nothing to the other.
 
 use anyhow::Result;
-use tests::{Breaker, Edge, Outcomes, PAYMENT};
 use serde_json::json;
+use tests::{Breaker, Edge, Outcomes, PAYMENT};
 
 use tests::load::{Load, patient_fallback, patient_route};
 

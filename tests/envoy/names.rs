@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use tests::{Edge, PATIENCE, PAYMENT, answered_by, clusters, primary_route};
 use envoy_harness::client::{Client, empty};
 use envoy_harness::config::Route;
 use serde_json::json;
+use tests::{Edge, PATIENCE, PAYMENT, answered_by, clusters, primary_route};
 
 fn routes(edge: tests::Setup) -> tests::Setup {
     let other = Route::prefix("/other").name("the other/one").cluster(clusters::FALLBACK);

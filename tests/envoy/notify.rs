@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use tests::{Edge, PATIENCE, PAYMENT};
 use envoy_harness::config::cluster;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::{Request, Response};
 use serde_json::{Value, json};
+use tests::{Edge, PATIENCE, PAYMENT};
 
 use crate::upstream::{self, Upstream};
 

@@ -1,10 +1,10 @@
 //! Where the breaker stands among other filters, and what it sees there.
 
 use anyhow::Result;
-use tests::{Edge, Outcomes, PATIENCE, PAYMENT, answered_by, clusters, primary_route};
 use envoy_harness::client::{Response, empty};
 use http::Request;
 use serde_json::{Value, json};
+use tests::{Edge, Outcomes, PATIENCE, PAYMENT, answered_by, clusters, primary_route};
 
 const DYNAMIC: &str = "dynamic";
 /// A name that leads nowhere, whoever is asked (RFC 2606).

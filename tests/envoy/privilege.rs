@@ -4,13 +4,13 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use envoy_harness::client::{Client, Response, empty, full};
+use envoy_harness::config::{Bootstrap, LdsFile, Listener, RightsIn, Route, Wasm, cluster};
+use envoy_harness::{Envoy, EnvoyOptions};
+use serde_json::{Value, json};
+use services::{Mode, Ports, Services};
 use tests::rights::{Right, rights};
 use tests::{PATIENCE, PAYMENT, clusters, module};
-use envoy_harness::client::{Client, Response, empty, full};
-use envoy_harness::config::{Bootstrap, LdsFile, Listener, Place, Route, Wasm, cluster};
-use envoy_harness::{Envoy, EnvoyOptions};
-use services::{Mode, Ports, Services};
-use serde_json::{Value, json};
 
 const PATH: &str = "/payment-service/charge";
 
@@ -31,25 +31,25 @@ fn plugin() -> Value {
 /// A listener whose module has these rights. Each has a VM of its own, and so breakers of its own.
 fn listener<'a>(
     name: &str,
-    place: Place,
+    within: RightsIn,
     plugin: &Value,
     rights: impl IntoIterator<Item = &'a str>,
 ) -> Result<Listener> {
-    let wasm = Wasm::new("edge-breaker", &module()?).vm_id(name).rights(place, rights);
+    let wasm = Wasm::new("edge-breaker", &module()?).vm_id(name).rights(within, rights);
     Ok(Listener::new(name)
         .filter(wasm.configuration(plugin))
         .route(Route::diverted())
         .route(Route::prefix("/").cluster(clusters::SERVICE)))
 }
 
-struct Stage {
+struct Proxy {
     envoy: Envoy,
     services: Services,
     client: Client,
     _file: LdsFile,
 }
 
-impl Stage {
+impl Proxy {
     /// A refused listener of a file does not end the proxy.
     async fn start(listeners: Vec<Listener>) -> Result<Self> {
         let services = Services::start(Ports::default()).await?;
@@ -113,29 +113,29 @@ fn without(right: &Right) -> String {
 async fn a_withheld_function_is_refused_or_done_without() -> Result<()> {
     let rights = rights()?;
     let names: Vec<&str> = rights.iter().map(|right| right.name.as_str()).collect();
-    let mut listeners = vec![listener("all", Place::Plugin, &plugin(), names.iter().copied())?];
+    let mut listeners = vec![listener("all", RightsIn::Plugin, &plugin(), names.iter().copied())?];
     for right in &rights {
         let others = names.iter().copied().filter(|name| *name != right.name);
-        listeners.push(listener(&without(right), Place::Plugin, &plugin(), others)?);
+        listeners.push(listener(&without(right), RightsIn::Plugin, &plugin(), others)?);
     }
-    let stage = Stage::start(listeners).await?;
-    stage.services.service(PAYMENT).set_mode(Mode::Status(500));
+    let proxy = Proxy::start(listeners).await?;
+    proxy.services.service(PAYMENT).set_mode(Mode::Status(500));
     let mut refused = 0;
     for right in &rights {
         let name = without(right);
         if right.is_needed() {
-            is_refused(&stage, &name, right).await.with_context(|| name.clone())?;
+            is_refused(&proxy, &name, right).await.with_context(|| name.clone())?;
             refused += 1;
         } else {
-            does_without(&stage, &name, right).await.with_context(|| name.clone())?;
+            does_without(&proxy, &name, right).await.with_context(|| name.clone())?;
         }
     }
     assert!(refused > 15, "{refused}");
     // With all that the page lists, and nothing else, all works.
-    assert_eq!(stage.statuses("all", 6).await?, [200; 6]);
-    let open = stage.get("all").await?;
+    assert_eq!(proxy.statuses("all", 6).await?, [200; 6]);
+    let open = proxy.get("all").await?;
     assert_eq!(open.header("x-circuit-breaker-fallback"), Some("cluster"), "{open:?}");
-    let log = stage.envoy.log();
+    let log = proxy.envoy.log();
     for trap in ["Uncaught", "panicked", "unreachable"] {
         let traps = log.lines().filter(|line| line.contains(trap));
         assert_eq!(traps.collect::<Vec<_>>(), Vec::<&str>::new(), "nothing traps");
@@ -144,79 +144,79 @@ async fn a_withheld_function_is_refused_or_done_without() -> Result<()> {
 }
 
 /// It is not taken, and one line says why; where there is no log, the proxy's own.
-async fn is_refused(stage: &Stage, name: &str, right: &Right) -> Result<()> {
+async fn is_refused(proxy: &Proxy, name: &str, right: &Right) -> Result<()> {
     let line = match right.name.as_str() {
         "proxy_log" => {
             let line = "restricted proxy-wasm capability: proxy_log";
-            stage.envoy.wait_for_log(line, PATIENCE).await?;
+            proxy.envoy.wait_for_log(line, PATIENCE).await?;
             return Ok(());
         }
         right => format!("configuration refused: the proxy withholds {right}: name it in"),
     };
-    stage.logged(name, &line).await?;
-    ensure!(stage.envoy.listener_addr(name).await.is_err(), "the listener is there");
+    proxy.logged(name, &line).await?;
+    ensure!(proxy.envoy.listener_addr(name).await.is_err(), "the listener is there");
     Ok(())
 }
 
 /// What the page says of callbacks.
-async fn does_without(stage: &Stage, name: &str, right: &Right) -> Result<()> {
+async fn does_without(proxy: &Proxy, name: &str, right: &Right) -> Result<()> {
     let missing = format!("callback=proxy_on_{}", right.name.trim_start_matches("proxy_on_"));
     match right.name.as_str() {
         // Nothing is guarded.
         "proxy_on_configure" => {
-            assert_eq!(stage.statuses(name, 6).await?, [500; 6]);
-            stage.logged(name, &missing).await?;
+            assert_eq!(proxy.statuses(name, 6).await?, [500; 6]);
+            proxy.logged(name, &missing).await?;
         }
         "proxy_on_request_headers" => {
-            assert_eq!(stage.statuses(name, 101).await?, [500; 101]);
-            stage.logged(name, &missing).await?;
+            assert_eq!(proxy.statuses(name, 101).await?, [500; 101]);
+            proxy.logged(name, &missing).await?;
         }
         // What the service answers is not seen.
-        "proxy_on_response_headers" => assert_eq!(stage.statuses(name, 6).await?, [500; 6]),
+        "proxy_on_response_headers" => assert_eq!(proxy.statuses(name, 6).await?, [500; 6]),
         // Without the timer, no health check would close it.
         "proxy_on_tick" => {
             let began = Instant::now();
             while began.elapsed() < Duration::from_secs(2) {
-                assert_eq!(stage.statuses(name, 10).await?, [200; 10]);
+                assert_eq!(proxy.statuses(name, 10).await?, [200; 10]);
             }
-            stage.logged(name, &missing).await?;
+            proxy.logged(name, &missing).await?;
         }
         // The failed answer goes on when the fallback's is overdue; from then on at once.
         "proxy_on_http_call_response" => {
-            assert_eq!(stage.statuses(name, 1).await?, [500]);
-            stage.logged(name, &missing).await?;
+            assert_eq!(proxy.statuses(name, 1).await?, [500]);
+            proxy.logged(name, &missing).await?;
             let began = Instant::now();
-            assert_eq!(stage.statuses(name, 1).await?, [500]);
+            assert_eq!(proxy.statuses(name, 1).await?, [500]);
             ensure!(began.elapsed() < Duration::from_millis(300), "{:?}", began.elapsed());
-            stage.statuses(name, 1).await?;
-            assert_eq!(stage.statuses(name, 3).await?, [200; 3], "open, and diverted");
+            proxy.statuses(name, 1).await?;
+            assert_eq!(proxy.statuses(name, 3).await?, [200; 3], "open, and diverted");
         }
         // The table of streams does not grow for ever.
         "proxy_on_delete" => {
             let mut seen = 0;
-            assert_eq!(stage.statuses(name, 6).await?, [200; 6]);
-            while !stage.envoy.log().contains(&missing) {
+            assert_eq!(proxy.statuses(name, 6).await?, [200; 6]);
+            while !proxy.envoy.log().contains(&missing) {
                 ensure!(seen < 10_000, "{seen} requests, and it says nothing");
                 seen += 100;
-                stage.statuses(name, 100).await?;
+                proxy.statuses(name, 100).await?;
             }
-            assert_eq!(stage.statuses(name, 1).await?, [500], "not guarded");
+            assert_eq!(proxy.statuses(name, 1).await?, [500], "not guarded");
         }
         // A request with a body is not sent again.
         "proxy_on_request_body" => {
-            assert_eq!(stage.post(name).await?.status, 500);
-            assert_eq!(stage.statuses(name, 3).await?, [200; 3]);
+            assert_eq!(proxy.post(name).await?.status, 500);
+            assert_eq!(proxy.statuses(name, 3).await?, [200; 3]);
         }
         // An answer that is written into a failed one misses its body, once.
         "proxy_on_response_body" => {
-            let url = stage.url(name).await?;
+            let url = proxy.url(name).await?;
             let _ = Client::new().timeout(Duration::from_secs(1)).get(&url).await;
-            stage.logged(name, &format!("callback={}", right.name)).await?;
-            assert_eq!(stage.statuses(name, 5).await?, [200; 5], "fallback, and open");
+            proxy.logged(name, &format!("callback={}", right.name)).await?;
+            assert_eq!(proxy.statuses(name, 5).await?, [200; 5], "fallback, and open");
         }
         // Calls are settled when their streams end.
         _ => {
-            assert_eq!(stage.statuses(name, 6).await?, [200; 6], "fallback, and open");
+            assert_eq!(proxy.statuses(name, 6).await?, [200; 6], "fallback, and open");
         }
     }
     Ok(())
@@ -239,11 +239,11 @@ async fn calls_may_be_withheld_where_none_are_made() -> Result<()> {
         "fallback": { "cluster": clusters::FALLBACK, "on_failure": false },
     });
     let plain = json!({ "services": [service] });
-    let listener = listener("no-calls", Place::Plugin, &plain, names)?;
-    let stage = Stage::start(vec![listener]).await?;
-    stage.services.service(PAYMENT).set_mode(Mode::Status(500));
-    assert_eq!(stage.statuses("no-calls", 5).await?, [500, 500, 500, 200, 200]);
-    ensure!(!stage.envoy.log().contains("restricted"), "{}", stage.envoy.log());
+    let listener = listener("no-calls", RightsIn::Plugin, &plain, names)?;
+    let proxy = Proxy::start(vec![listener]).await?;
+    proxy.services.service(PAYMENT).set_mode(Mode::Status(500));
+    assert_eq!(proxy.statuses("no-calls", 5).await?, [500, 500, 500, 200, 200]);
+    ensure!(!proxy.envoy.log().contains("restricted"), "{}", proxy.envoy.log());
     Ok(())
 }
 
@@ -254,27 +254,27 @@ async fn rights_may_stand_where_the_version_has_them() -> Result<()> {
     let names = || rights.iter().map(|right| right.name.as_str());
     let few = || names().filter(|name| *name != "proxy_get_shared_data");
     let [all, less] = ["rights-all", "rights-less"];
-    for place in [Place::Plugin, Place::Vm] {
+    for within in [RightsIn::Plugin, RightsIn::Vm] {
         let listeners = vec![
-            listener(all, place, &plugin(), names())?,
-            listener(less, place, &plugin(), few())?,
+            listener(all, within, &plugin(), names())?,
+            listener(less, within, &plugin(), few())?,
         ];
-        let stage = Stage::start(listeners).await?;
-        let version = stage.version().await?;
-        if place == Place::Vm && version < (1, 40) {
+        let proxy = Proxy::start(listeners).await?;
+        let version = proxy.version().await?;
+        if within == RightsIn::Vm && version < (1, 40) {
             let unknown = "capability_restriction_config";
-            ensure!(stage.envoy.log().contains(unknown), "{}", stage.envoy.log());
+            ensure!(proxy.envoy.log().contains(unknown), "{}", proxy.envoy.log());
             continue;
         }
-        assert_eq!(stage.get(all).await?.status, 200, "{place:?}");
-        stage.logged(less, "the proxy withholds proxy_get_shared_data").await?;
-        let deprecated = stage.envoy.log().contains("Using deprecated option");
-        assert_eq!(deprecated, place == Place::Plugin && version >= (1, 40), "{place:?}");
+        assert_eq!(proxy.get(all).await?.status, 200, "{within:?}");
+        proxy.logged(less, "the proxy withholds proxy_get_shared_data").await?;
+        let deprecated = proxy.envoy.log().contains("Using deprecated option");
+        assert_eq!(deprecated, within == RightsIn::Plugin && version >= (1, 40), "{within:?}");
     }
     Ok(())
 }
 
-impl Stage {
+impl Proxy {
     /// The proxy's major and minor version.
     async fn version(&self) -> Result<(u32, u32)> {
         let url = format!("http://{}/server_info", self.envoy.admin_addr());

@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use tests::{Edge, answered_by};
 use envoy_harness::client::Client;
 use serde_json::{Value, json};
+use tests::{Edge, answered_by};
 use tokio::task::JoinSet;
 
 use tests::load::{WITHIN, patient_fallback, patient_route};

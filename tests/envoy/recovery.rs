@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use tests::{Breaker, Edge, Outcomes, PATIENCE, PAYMENT, primary_route};
 use envoy_harness::client::{Response, empty};
 use envoy_harness::config::cluster;
 use http::StatusCode;
-use services::{Downstream, Health, Mode};
 use serde_json::{Value, json};
+use services::{Downstream, Health, Mode};
+use tests::{Breaker, Edge, Outcomes, PATIENCE, PAYMENT, primary_route};
 use tokio::io::AsyncWriteExt;
 
 use crate::upstream::RawUpstream;

@@ -5,14 +5,12 @@ mod under_load;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use tests::{
-    Breaker, Edge, Outcomes, PAYMENT, bootstrap, clusters, module, protected,
-};
 use envoy_harness::EnvoyOptions;
 use envoy_harness::client::{Client, Response};
 use envoy_harness::config::{LdsFile, Listener, Wasm};
-use services::{Health, Ports, Services};
 use serde_json::{Value, json};
+use services::{Health, Ports, Services};
+use tests::{Breaker, Edge, Outcomes, PAYMENT, bootstrap, clusters, module, protected};
 
 use tests::load::{Load, Tally, WITHIN, patient_route, until};
 

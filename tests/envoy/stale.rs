@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use tests::{Edge, PAYMENT, answered_by};
 use envoy_harness::client::Client;
 use envoy_harness::config::cluster;
 use http::Response;
 use http_body_util::BodyExt;
 use http_body_util::channel::Channel;
 use serde_json::json;
+use tests::{Edge, PAYMENT, answered_by};
 
 use crate::upstream::{Body, Upstream, full};
 

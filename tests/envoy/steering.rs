@@ -2,10 +2,10 @@
 //! removes it only when it is its turn. Each test shows that, and that the sample's removal ends it.
 
 use anyhow::{Context, Result};
-use tests::steering::{EARLY, early_removal};
-use tests::{Edge, Setup};
 use envoy_harness::client::RawConnection;
 use serde_json::{Value, json};
+use tests::steering::{EARLY, early_removal};
+use tests::{Edge, Setup};
 
 mod failed;
 mod guards;

@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Result;
-use tests::{Edge, PAYMENT, answered_by, primary_route};
 use envoy_harness::client::RawConnection;
 use envoy_harness::config::cluster;
 use fastrand::Rng;
 use http::{Method, Response};
 use http_body_util::BodyExt;
 use serde_json::json;
+use tests::{Edge, PAYMENT, answered_by, primary_route};
 use tokio::sync::Semaphore;
 
 use crate::upstream::{Upstream, empty, full};

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Error, Result};
-use tests::{Edge, PAYMENT};
 use services::trace::{BODY, PATH, Row, Seen, TRACE, who_answered};
+use tests::{Edge, PAYMENT};
 
 /// The retries of a failed check are 2, 4 and 8 seconds apart; the last may just have been missed.
 const UNTIL_CLOSED: Duration = Duration::from_secs(30);

@@ -3,14 +3,12 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use tests::{
-    Edge, Outcomes, PATIENCE, PAYMENT, bootstrap, clusters, primary_route, protected,
-};
 use envoy_harness::EnvoyOptions;
 use envoy_harness::client::{Client, Response, empty, full};
 use envoy_harness::config::{CdsFile, cluster};
-use services::{Mode, Ports, Services};
 use serde_json::{Value, json};
+use services::{Mode, Ports, Services};
+use tests::{Edge, Outcomes, PATIENCE, PAYMENT, bootstrap, clusters, primary_route, protected};
 
 const PATH: &str = "/payment-service/charge";
 const UNKNOWN: &str = "wasmcustom.cb_reason=.=unknown_cluster;.;edge_breaker_unprotected_total";

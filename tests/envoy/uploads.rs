@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use tests::{Edge, PATIENCE, PAYMENT};
 use envoy_harness::client::{Client, RawConnection};
-use services::{Downstream, Mode};
 use serde_json::{Value, json};
+use services::{Downstream, Mode};
+use tests::{Edge, PATIENCE, PAYMENT};
 use tokio::task::JoinSet;
 
 const PATH: &str = "/payment-service/charge";

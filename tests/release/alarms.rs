@@ -19,7 +19,7 @@ mod promtool;
 mod queries;
 mod runbooks;
 mod server;
-mod stage;
+mod watched;
 
 /// How much faster than in the files: 15 seconds between scrapes become 250 milliseconds, the recipe's
 /// period of 5 minutes becomes 5 seconds.

@@ -7,8 +7,8 @@ mod security;
 mod style;
 
 use anyhow::{Context, Result, ensure};
-use tests::pages::{Page, pages};
 use envoy_harness::{parse_yaml, parse_yaml_documents, repo_root};
+use tests::pages::{Page, pages};
 
 #[test]
 fn every_block_of_yaml_and_json_parses() -> Result<()> {

@@ -8,11 +8,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
-use tests::{Edge, PAYMENT};
 use envoy_harness::client::empty;
 use envoy_harness::repo_root;
 use host_test_component::node::Project;
 use serde_json::json;
+use tests::{Edge, PAYMENT};
 
 use tests::load::{Load, patient_fallback, patient_route};
 

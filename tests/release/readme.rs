@@ -5,13 +5,13 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use tests::pages::Page;
-use tests::{answered_by, protected};
 use envoy_harness::client::Client;
 use envoy_harness::config::{Bootstrap, Route, cluster};
 use envoy_harness::{EnvoyOptions, parse_yaml, repo_root};
-use services::{Ports, Services};
 use serde_json::Value;
+use services::{Ports, Services};
+use tests::pages::Page;
+use tests::{answered_by, protected};
 
 fn readme() -> Result<Page> {
     Page::read("README.md")

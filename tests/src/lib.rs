@@ -17,8 +17,8 @@ use anyhow::{Context, Result, bail};
 use envoy_harness::client::{Body, Client, Response, empty, full};
 use envoy_harness::config::{Bootstrap, Listener, Route, Wasm, cluster};
 use envoy_harness::{EnvoyOptions, Sample};
-use services::{Ports, Services};
 use serde_json::Value;
+use services::{Ports, Services};
 
 pub use crate::lease::Lease;
 pub use crate::setup::Setup;

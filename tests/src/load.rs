@@ -10,8 +10,8 @@ use crate::{answered_by, clusters, primary_route};
 use anyhow::{Context, Result, bail};
 use envoy_harness::client::{Client, Response};
 use envoy_harness::config::Route;
-use services::{Counts, Downstream};
 use serde_json::{Value, json};
+use services::{Counts, Downstream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 

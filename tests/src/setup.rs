@@ -6,8 +6,8 @@ use anyhow::Result;
 use envoy_harness::EnvoyOptions;
 use envoy_harness::client::Client;
 use envoy_harness::config::{Bootstrap, Listener, Route, Wasm};
-use services::{Ports, Services};
 use serde_json::{Value, json};
+use services::{Ports, Services};
 
 use crate::lease::{Lease, vm_id};
 use crate::{Edge, clusters_of, module, primary_route};

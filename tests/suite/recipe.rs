@@ -2,8 +2,8 @@
 
 use anyhow::{Result, ensure};
 use libtest_mimic::Trial;
-use services::trace::{Row, Seen, TRACE};
 use scenario::{Answer, CalloutAnswer, Event, Scenario};
+use services::trace::{Row, Seen, TRACE};
 
 use crate::files::named;
 use crate::trial;

@@ -4,6 +4,7 @@ mod defects;
 mod invariants;
 mod mutants;
 mod replay;
+mod soak;
 
 use std::sync::LazyLock;
 

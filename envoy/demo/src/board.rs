@@ -7,7 +7,7 @@ use anstream::println;
 use anstyle::{AnsiColor, Style};
 
 use crate::observed::{Answerer, Observed};
-use crate::stage::{PAYMENT, Stage};
+use crate::recipe::{PAYMENT, Recipe};
 
 const STRONG: Style = Style::new().bold();
 const FAINT: Style = Style::new().dimmed();
@@ -108,20 +108,20 @@ impl Board {
     }
 
     /// Says what is left running, and what can be done with it.
-    pub(crate) fn invite(&self, stage: &Stage) {
-        let (payment, breaker) = (stage.payment_url(), stage.breaker_url());
+    pub(crate) fn invite(&self, recipe: &Recipe) {
+        let (payment, breaker) = (recipe.payment_url(), recipe.breaker_url());
         println!("\n{STRONG}Left running until Ctrl-C{STRONG:#}");
         println!("   payments   {payment}");
-        println!("   page       {}", stage.page_url());
+        println!("   page       {}", recipe.page_url());
         println!("   breaker    {breaker}");
-        if let Some(metrics) = stage.proxy.metrics_url() {
+        if let Some(metrics) = recipe.proxy.metrics_url() {
             println!("   metrics    {metrics}");
         }
-        println!("   service    {}", stage.control_url());
+        println!("   service    {}", recipe.control_url());
         println!("\n{STRONG}To try{STRONG:#}");
         println!("   curl -i {payment} -d '{PAYMENT}'");
         println!("   curl -s {breaker}");
-        println!("   curl -X PUT {} -d '{{\"failure_rate\": 0.9}}'", stage.control_url());
+        println!("   curl -X PUT {} -d '{{\"failure_rate\": 0.9}}'", recipe.control_url());
     }
 }
 

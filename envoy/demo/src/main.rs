@@ -9,8 +9,8 @@
 mod board;
 mod observed;
 mod proxy;
+mod recipe;
 mod scenarios;
-mod stage;
 
 use std::process::ExitCode;
 
@@ -19,7 +19,7 @@ use clap::Parser;
 use clap::builder::FalseyValueParser;
 
 use crate::board::Board;
-use crate::stage::Stage;
+use crate::recipe::Recipe;
 
 /// Shows the recipe's four validation scenarios, each request as it happens.
 #[derive(Parser)]
@@ -41,21 +41,21 @@ async fn main() -> Result<ExitCode> {
 }
 
 async fn run(options: &Options) -> Result<ExitCode> {
-    let stage = Stage::set().await?;
+    let recipe = Recipe::start().await?;
     let mut board = Board::new();
-    board.title(&format!("The recipe's four scenarios on {}", stage.proxy));
-    if let Some(why) = stage.proxy.why_not_envoy() {
+    board.title(&format!("The recipe's four scenarios on {}", recipe.proxy));
+    if let Some(why) = recipe.proxy.why_not_envoy() {
         board.note(&format!("since there is no Envoy here: {why}"));
     }
-    board.note(&format!("the breakers in a browser: {}", stage.page_url()));
-    scenarios::closed(&stage, &mut board).await?;
-    scenarios::open(&stage, &mut board).await?;
-    scenarios::fallback(&stage, &mut board).await?;
-    scenarios::recovery(&stage, &mut board).await?;
+    board.note(&format!("the breakers in a browser: {}", recipe.page_url()));
+    scenarios::closed(&recipe, &mut board).await?;
+    scenarios::open(&recipe, &mut board).await?;
+    scenarios::fallback(&recipe, &mut board).await?;
+    scenarios::recovery(&recipe, &mut board).await?;
     let as_expected = board.close();
     if options.exit {
         return Ok(if as_expected { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
-    board.invite(&stage);
+    board.invite(&recipe);
     std::future::pending().await
 }

@@ -7,7 +7,7 @@ use tokio::time::sleep;
 
 use crate::board::Board;
 use crate::observed::{Answerer, Expected, difference};
-use crate::stage::Stage;
+use crate::recipe::Recipe;
 
 /// One call and two retries.
 const ATTEMPTS: u64 = 3;
@@ -36,15 +36,15 @@ const fn failed(state: &'static str, failures: u64) -> Expected {
 }
 
 /// "Circuit breaker should be in CLOSED state with low failure count."
-pub(crate) async fn closed(stage: &Stage, board: &mut Board) -> Result<()> {
+pub(crate) async fn closed(recipe: &Recipe, board: &mut Board) -> Result<()> {
     board.scenario("Closed", "The service works; three payments.");
-    play(stage, board, &[SERVED, SERVED, SERVED]).await
+    play(recipe, board, &[SERVED, SERVED, SERVED]).await
 }
 
 /// "Circuit breaker state should change to OPEN after threshold failures."
-pub(crate) async fn open(stage: &Stage, board: &mut Board) -> Result<()> {
-    stage.service().set_failure_rate(0.9);
-    stage.service().set_latency(Duration::from_millis(300));
+pub(crate) async fn open(recipe: &Recipe, board: &mut Board) -> Result<()> {
+    recipe.service().set_failure_rate(0.9);
+    recipe.service().set_latency(Duration::from_millis(300));
     board.scenario(
         "Open",
         "9 of 10 calls fail, each after 300 ms; five payments. Each failed call is tried twice \
@@ -52,18 +52,18 @@ pub(crate) async fn open(stage: &Stage, board: &mut Board) -> Result<()> {
     );
     let expected =
         [failed("CLOSED", 1), failed("CLOSED", 2), failed("OPEN", 3), DIVERTED, DIVERTED];
-    play(stage, board, &expected).await
+    play(recipe, board, &expected).await
 }
 
 /// "Execution should complete successfully using fallback service."
-pub(crate) async fn fallback(stage: &Stage, board: &mut Board) -> Result<()> {
+pub(crate) async fn fallback(recipe: &Recipe, board: &mut Board) -> Result<()> {
     board.scenario("Fallback", "A payment while the breaker is open.");
-    play(stage, board, &[DIVERTED]).await
+    play(recipe, board, &[DIVERTED]).await
 }
 
 /// "Health check should pass and reset circuit breaker to CLOSED."
-pub(crate) async fn recovery(stage: &Stage, board: &mut Board) -> Result<()> {
-    let service = stage.service();
+pub(crate) async fn recovery(recipe: &Recipe, board: &mut Board) -> Result<()> {
+    let service = recipe.service();
     service.set_failure_rate(0.1);
     service.set_latency(Duration::from_millis(100));
     board.scenario(
@@ -73,10 +73,10 @@ pub(crate) async fn recovery(stage: &Stage, board: &mut Board) -> Result<()> {
     );
     let start = Instant::now();
     let (calls, checks) = (service.calls(), service.health_calls());
-    let mut breaker = stage.breaker().await?;
+    let mut breaker = recipe.breaker().await?;
     while breaker.state != "CLOSED" && start.elapsed() < RECOVERY_LIMIT {
         sleep(POLL).await;
-        breaker = stage.breaker().await?;
+        breaker = recipe.breaker().await?;
     }
     let checks = service.health_calls() - checks;
     let waited = start.elapsed().as_secs_f64();
@@ -85,14 +85,14 @@ pub(crate) async fn recovery(stage: &Stage, board: &mut Board) -> Result<()> {
     board.check(difference("failures after the wait", &0, &breaker.failure_count));
     board.check(difference("calls to the service while waiting", &calls, &service.calls()));
     board.check((checks == 0).then(|| "no health check was made".to_owned()));
-    play(stage, board, &[SERVED]).await
+    play(recipe, board, &[SERVED]).await
 }
 
 /// Makes a payment for each of the expectations.
-async fn play(stage: &Stage, board: &mut Board, expected: &[Expected]) -> Result<()> {
+async fn play(recipe: &Recipe, board: &mut Board, expected: &[Expected]) -> Result<()> {
     board.head();
     for (number, expected) in (1..).zip(expected) {
-        let seen = stage.pay().await?;
+        let seen = recipe.pay().await?;
         board.row(number, &seen);
         let differences = expected.differences(&seen);
         board.check(differences.into_iter().map(|text| format!("payment {number}: {text}")));

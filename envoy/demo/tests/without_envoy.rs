@@ -4,7 +4,7 @@ use std::process::Command;
 
 #[test]
 fn without_envoy_the_scenarios_go_as_the_recipe_says_on_serve_and_it_says_so() {
-    let demo = Command::new(env!("CARGO_BIN_EXE_recipe-demo"))
+    let demo = Command::new(env!("CARGO_BIN_EXE_demo"))
         .env("ENVOY", "/nowhere/envoy")
         .env("DEMO_EXIT", "1")
         .env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"))

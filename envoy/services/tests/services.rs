@@ -8,8 +8,8 @@ use http_body_util::{BodyExt, Full};
 use hyper::{Request, Response};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
-use services::{Health, Initial, Mode, Ports, Services};
 use serde_json::{Value, json};
+use services::{Health, Initial, Mode, Ports, Services};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -88,7 +88,7 @@ async fn a_call_takes_as_long_as_it_was_told_to() {
 }
 
 #[tokio::test]
-async fn services_are_told_apart_by_the_first_segment_of_the_path() {
+async fn services_are_distinguished_by_the_first_segment_of_the_path() {
     let services = start().await;
     services.service("payment-service").set_mode(Mode::Status(503));
     assert_eq!(get(services.downstream(), "/payment-service/a/b?c").await.0, 503);

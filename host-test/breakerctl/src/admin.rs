@@ -64,7 +64,7 @@ pub(crate) struct Admin {
     token: Option<String>,
 }
 
-/// An answer that is neither a yes nor told apart from others here.
+/// An answer that is neither a yes nor distinguished from others here.
 #[derive(Deserialize)]
 struct Error {
     error: String,
@@ -125,12 +125,12 @@ impl Admin {
         self.ask(Method::GET, "/services").await
     }
 
-    /// Has a service steered, and gives what has become of it.
+    /// Gives a service a command. Returns what has become of it.
     ///
     /// # Errors
     ///
     /// As above.
-    pub(crate) async fn steer(&self, service: &str, command: &str) -> anyhow::Result<Service> {
+    pub(crate) async fn command(&self, service: &str, command: &str) -> anyhow::Result<Service> {
         let path = format!("/services/{}/{command}", encoded(service));
         self.ask(Method::POST, &path).await
     }

@@ -1,15 +1,15 @@
 //! `breakerctl check`: is this configuration one that the proxy will take?
 //!
 //! No configuration is judged here. The module that the proxy will load is asked, and what it says is
-//! brought to the line of the file it is about, what it refuses and what it doubts. What the module
+//! brought to the line of the file it is about, what it refuses and what it warns of. What the module
 //! cannot see, the place where its configuration stands, is looked at here, and warned of.
 
-mod caution;
 mod embedded;
 mod envoy;
 pub(crate) mod finding;
 mod services;
 mod text;
+mod warning;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -18,10 +18,10 @@ use serde::Serialize;
 
 use crate::document::Position;
 use crate::input;
-use crate::module::{Judgement, ModuleArgs, Refusal};
+use crate::module::{Judgement, ModuleArgs, Remark};
 use crate::output::{self, Answer, BAD, BETWEEN, FAINT, GOOD};
-use caution::Caution;
 use finding::Finding;
+use warning::Warning;
 
 /// Check a configuration before a proxy sees it
 ///
@@ -29,7 +29,7 @@ use finding::Finding;
 /// are found: Envoy (wasm HTTP filters), Istio (WasmPlugin, TrafficExtension, EnvoyFilter), Envoy
 /// Gateway (EnvoyExtensionPolicy), Higress (WasmPlugin), and any of these in a ConfigMap. Each is given to
 /// the module itself, in a sandbox. Warned of is what is odd around it: headers by which clients could
-/// steer, an admin API without a token, routes, clusters, filters and labels; and what works, but will
+/// choose a cluster, an admin API without a token, routes, clusters, filters and labels; and what works, but will
 /// hardly be meant so: rates below a percent, services that no request can reach.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -58,7 +58,7 @@ struct Report {
     file: String,
     ok: bool,
     configurations: Vec<Checked>,
-    warnings: Vec<Caution>,
+    warnings: Vec<Warning>,
 }
 
 #[derive(Debug, Serialize)]
@@ -76,27 +76,27 @@ struct Problem {
     line: usize,
     column: usize,
     #[serde(flatten)]
-    refusal: Refusal,
+    refusal: Remark,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Answer> {
     let (file, text) = input::read(&args.file)?;
     let found = finding::find_in(&file, &text, &args.only)?;
     let module = args.module.load()?;
-    let mut warnings = caution::find(&found, &args.only);
+    let mut warnings = warning::find(&found, &args.only);
     let configurations = found
         .plugins
         .iter()
         .map(|finding| {
-            let Judgement { refusal, doubts } = module.judge(finding.text.bytes())?;
-            warnings.extend(doubts.into_iter().map(|doubt| caution::doubt(finding, doubt)));
+            let Judgement { refusal, warnings: own } = module.judge(finding.text.bytes())?;
+            warnings.extend(own.into_iter().map(|remark| warning::of_module(finding, remark)));
             let error = refusal.map(|refusal| problem(finding, refusal));
             let Position { line, column } = finding.text.at();
             Ok(Checked { place: finding.place.clone(), line, column, ok: error.is_none(), error })
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
     let ok = configurations.iter().all(|c| c.ok);
-    warnings.sort_by_key(|caution| (caution.line, caution.column));
+    warnings.sort_by_key(|warning| (warning.line, warning.column));
     let report = Report { ok, file, configurations, warnings };
     if args.json {
         output::json(&report)?;
@@ -106,7 +106,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Answer> {
     Ok(Answer::from(report.ok))
 }
 
-fn problem(finding: &Finding, mut refusal: Refusal) -> Problem {
+fn problem(finding: &Finding, mut refusal: Remark) -> Problem {
     let Position { line, column } = finding.text.locate(&mut refusal);
     Problem { line, column, refusal }
 }
@@ -128,7 +128,7 @@ fn print(report: &Report) -> anyhow::Result<()> {
             }
         }
     }
-    for Caution { place, line, column, what, remedy } in &report.warnings {
+    for Warning { place, line, column, what, remedy } in &report.warnings {
         writeln!(
             out,
             "{file}:{line}:{column}: {BETWEEN}warning{BETWEEN:#} {FAINT}{place}{FAINT:#}"

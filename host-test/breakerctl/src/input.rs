@@ -1,7 +1,8 @@
-//! Files, as people have them: of whatever editor, and of whatever shell wrote them.
+//! What people give: files of whatever editor and shell, and durations as in a configuration.
 
 use std::io::Read as _;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context as _;
 
@@ -22,6 +23,16 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<(String, String)> {
     let bytes = std::fs::read(path).with_context(|| format!("reading {file}"))?;
     let text = decode(bytes).with_context(|| format!("reading {file}"))?;
     Ok((file, text))
+}
+
+/// A duration, as a configuration has them.
+///
+/// # Errors
+///
+/// If it is none.
+pub(crate) fn duration(text: &str) -> anyhow::Result<Duration> {
+    config::duration::parse(text)
+        .context("write it as a number with its unit, such as 250ms, 30s or 1m30s")
 }
 
 /// As UTF-8, or as the UTF-16 that a shell of Windows writes.

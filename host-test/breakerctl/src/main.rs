@@ -1,11 +1,12 @@
 //! The command line tool for people who run the breaker: check a configuration before a proxy
-//! sees it, look at the breakers while they work and steer them, and try both without a proxy.
+//! sees it, look at the breakers while they work and control them, and try both without a proxy.
 //!
 //! It knows what its users know: the module as a file, the configuration, the admin API. Whatever
 //! a breaker would do, the module is asked.
 
 mod admin;
 mod check;
+mod commands;
 mod document;
 mod input;
 mod module;
@@ -16,7 +17,6 @@ mod schema;
 mod serve;
 mod simulate;
 mod status;
-mod steer;
 mod table;
 mod watch;
 
@@ -26,7 +26,7 @@ use clap::{Parser, Subcommand};
 
 use output::BAD;
 
-/// Checks, tries, watches and steers circuit breakers
+/// Checks, tries, watches and controls circuit breakers
 #[derive(Debug, Parser)]
 #[command(
     name = "breakerctl",
@@ -46,17 +46,17 @@ enum Command {
     Status(status::Args),
     Watch(watch::Args),
     /// Divert every call of a service, until it is closed or reset
-    Open(steer::Args),
+    Open(commands::Args),
     /// Close a service's breaker now, forced open or not
-    Close(steer::Args),
+    Close(commands::Args),
     /// Leave all calls of a service alone
-    Disable(steer::Args),
+    Disable(commands::Args),
     /// Heed what a service's breaker decides
-    Enable(steer::Args),
+    Enable(commands::Args),
     /// Let a service's breaker decide and count, and divert nothing
-    MetricsOnly(steer::Args),
+    MetricsOnly(commands::Args),
     /// Put a service back to its configured mode, and to a closed breaker that has seen nothing
-    Reset(steer::Args),
+    Reset(commands::Args),
     Simulate(simulate::Args),
     Serve(serve::Args),
     Schema(schema::Args),
@@ -67,12 +67,12 @@ fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Watch(args) => watch::run(&args),
-        Command::Open(args) => steer::run(&args, "force-open"),
-        Command::Close(args) => steer::run(&args, "close"),
-        Command::Disable(args) => steer::run(&args, "disable"),
-        Command::Enable(args) => steer::run(&args, "enable"),
-        Command::MetricsOnly(args) => steer::run(&args, "metrics-only"),
-        Command::Reset(args) => steer::run(&args, "reset"),
+        Command::Open(args) => commands::run(&args, "force-open"),
+        Command::Close(args) => commands::run(&args, "close"),
+        Command::Disable(args) => commands::run(&args, "disable"),
+        Command::Enable(args) => commands::run(&args, "enable"),
+        Command::MetricsOnly(args) => commands::run(&args, "metrics-only"),
+        Command::Reset(args) => commands::run(&args, "reset"),
         Command::Simulate(args) => simulate::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Schema(args) => schema::run(&args),

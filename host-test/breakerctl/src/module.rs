@@ -13,8 +13,8 @@ const DEFAULT: &str = "target/wasm/edge_breaker.wasm";
 
 /// What the module's log says before the reason of a refusal.
 const REFUSED: &str = "configuration refused: ";
-/// And before what it takes, and doubts.
-const DOUBTED: &str = "event=doubtful_configuration path=";
+/// And before a warning.
+const WARNED: &str = "event=doubtful_configuration path=";
 
 /// Which module is run.
 #[derive(Debug, clap::Args)]
@@ -38,14 +38,14 @@ pub(crate) struct Loaded {
 /// What the module says of a configuration.
 #[derive(Debug, Default)]
 pub(crate) struct Judgement {
-    pub(crate) refusal: Option<Refusal>,
-    /// What it takes, and will hardly be meant so.
-    pub(crate) doubts: Vec<Refusal>,
+    pub(crate) refusal: Option<Remark>,
+    /// What is valid, and hardly meant.
+    pub(crate) warnings: Vec<Remark>,
 }
 
-/// Why the module refuses a configuration, in its own words.
+/// What the module says of a value: why it refuses or warns of it, in its own words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Refusal {
+pub(crate) struct Remark {
     /// Where in the configuration, such as `services[0].open.wait_duration`.
     pub(crate) path: String,
     /// What stands there, as JSON, if the module quotes it.
@@ -85,7 +85,7 @@ impl Loaded {
     /// # Errors
     ///
     /// If it does not get as far as having an opinion.
-    pub(crate) fn refusal(&self, configuration: &[u8]) -> anyhow::Result<Option<Refusal>> {
+    pub(crate) fn refusal(&self, configuration: &[u8]) -> anyhow::Result<Option<Remark>> {
         Ok(self.judge(configuration)?.refusal)
     }
 
@@ -101,21 +101,21 @@ impl Loaded {
         let mut messages = log.iter().map(|line| line.message.as_str());
         match started {
             Ok(()) => {
-                let doubts = messages.filter_map(Refusal::parse_doubt).collect();
-                Ok(Judgement { refusal: None, doubts })
+                let warnings = messages.filter_map(Remark::parse_warning).collect();
+                Ok(Judgement { refusal: None, warnings })
             }
             Err(StartError::ConfigurationRefused) => {
                 let reason = messages.find_map(|message| message.split_once(REFUSED));
-                let reason = reason.map(|(_, reason)| Refusal::parse(reason));
+                let reason = reason.map(|(_, reason)| Remark::parse(reason));
                 let reason = reason.context("the module refused, and did not log why")?;
-                Ok(Judgement { refusal: Some(reason), doubts: Vec::new() })
+                Ok(Judgement { refusal: Some(reason), warnings: Vec::new() })
             }
             Err(error) => Err(error.into()),
         }
     }
 }
 
-impl Refusal {
+impl Remark {
     /// Takes `path: value: remedy` apart. Messages of the JSON reader have no value of their own.
     fn parse(reason: &str) -> Self {
         let (path, problem) = reason.split_once(": ").unwrap_or(("configuration", reason));
@@ -134,10 +134,10 @@ impl Refusal {
         Self { path: path.to_owned(), value, remedy: remedy.to_owned() }
     }
 
-    /// Takes a line of the log apart, if it tells a doubt.
-    fn parse_doubt(line: &str) -> Option<Self> {
-        let (_, doubt) = line.split_once(DOUBTED)?;
-        let (path, rest) = doubt.split_once(" value=")?;
+    /// Takes a line of the log apart, if it is a warning.
+    fn parse_warning(line: &str) -> Option<Self> {
+        let (_, warning) = line.split_once(WARNED)?;
+        let (path, rest) = warning.split_once(" value=")?;
         let (value, remedy) = rest.split_once(" remedy=")?;
         let remedy = serde_json::from_str(remedy).ok()?;
         Some(Self { path: path.to_owned(), value: serde_json::from_str(value).ok(), remedy })
@@ -153,7 +153,7 @@ impl Refusal {
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for Remark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.value {
             Some(value) => write!(f, "{}: {value}: {}", self.path, self.remedy),
@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn a_reason_falls_into_path_value_and_remedy() {
         let reason = "services[0].name: \"a: b\": take letters: few";
-        let refusal = Refusal::parse(reason);
+        let refusal = Remark::parse(reason);
         assert_eq!(refusal.path, "services[0].name");
         assert_eq!(refusal.value, Some("a: b".into()));
         assert_eq!(refusal.remedy, "take letters: few");
@@ -177,17 +177,17 @@ mod tests {
     }
 
     #[test]
-    fn a_doubt_falls_into_path_value_and_remedy() {
+    fn a_warning_falls_into_path_value_and_remedy() {
         let line = r#"edge-breaker event=doubtful_configuration path=a.b value=0.5 remedy="that is \"low\"""#;
-        let doubt = Refusal::parse_doubt(line).unwrap();
-        assert_eq!((doubt.path.as_str(), doubt.value), ("a.b", Some(0.5.into())));
-        assert_eq!(doubt.remedy, "that is \"low\"");
-        assert_eq!(Refusal::parse_doubt("edge-breaker event=steered path=a value=1"), None);
+        let warning = Remark::parse_warning(line).unwrap();
+        assert_eq!((warning.path.as_str(), warning.value), ("a.b", Some(0.5.into())));
+        assert_eq!(warning.remedy, "that is \"low\"");
+        assert_eq!(Remark::parse_warning("edge-breaker event=steered path=a value=1"), None);
     }
 
     #[test]
     fn a_reason_of_the_json_reader_has_a_position_instead_of_a_value() {
-        let mut refusal = Refusal::parse("services: EOF while parsing at line 3 column 7");
+        let mut refusal = Remark::parse("services: EOF while parsing at line 3 column 7");
         assert_eq!(refusal.take_position(), Some(Position { line: 3, column: 7 }));
         assert_eq!((refusal.value, refusal.remedy), (None, "EOF while parsing".to_owned()));
     }

@@ -26,7 +26,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
 
-use crate::input;
+use crate::input::{self, duration};
 use crate::module::{Loaded, ModuleArgs};
 use crate::output::{Answer, BAD, FAINT};
 use drain::{Phase, Signals};
@@ -75,13 +75,13 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ADDR")]
     admin: Option<SocketAddr>,
     /// How long a service may take for all of its answer, 15s if nothing is said; 0s is for ever
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
     timeout: Option<Duration>,
     /// How many workers
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     workers: u16,
     /// How long after a signal what is under way may take; then it is cut off
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     drain_time: Duration,
     /// Tell where it listens as JSON
     #[arg(long)]

@@ -13,6 +13,7 @@ mod replay;
 mod report;
 mod scene;
 mod trace;
+mod transitions;
 mod unmatched;
 
 use std::io::Write as _;

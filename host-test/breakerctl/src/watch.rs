@@ -9,6 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 
 use crate::admin::{AdminArgs, Services};
+use crate::input::duration;
 use crate::output::{Answer, BAD, BETWEEN, FAINT};
 use crate::table;
 use screen::Screen;
@@ -27,7 +28,7 @@ Examples:
 Exit status: 0 ended by Ctrl-C, 2 no answer at the start.")]
 pub(crate) struct Args {
     /// How often to look
-    #[arg(long, default_value = "1s", value_parser = humantime::parse_duration)]
+    #[arg(long, default_value = "1s", value_parser = duration)]
     interval: Duration,
     /// Print JSON, one line for each change
     #[arg(long)]

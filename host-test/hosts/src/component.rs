@@ -1,5 +1,5 @@
-//! The component under wasmtime, as a gateway would run it: an instance for each worker and one more
-//! on the main thread, which ticks but sees no request. All of them share one store.
+//! The component under wasmtime, as a gateway would run it: an instance for each thread. All of them
+//! share one store.
 
 mod stream;
 
@@ -7,16 +7,15 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
-use host_test_component::types::{self, Callout, ErrandId};
+use anyhow::{Result, anyhow};
+use host_test_component::types::{self, ErrandId};
 use host_test_component::{Artefact, Guard, Shared};
-use scenario::{
-    Answer, CallId, CalloutAnswer, Callouts, Configured, Due, Event, GARBAGE, Host, Late, Made,
-    NEWER, Received, Request, Sent, Status, Store, Thread, Worker, configured_mode, stored_record,
-};
-use serde_json::Value;
+use scenario::{CallId, CalloutAnswer, Configured, Request, Status};
 
-use self::stream::{Next, Stream};
+use self::stream::ComponentStream;
+use crate::driver::{
+    Admission, Callout, Driver, Instance, MONOTONIC_START, Operation, VirtualProxy,
+};
 use crate::record;
 
 /// Compiled once for all scenarios.
@@ -25,244 +24,122 @@ static ARTEFACT: LazyLock<Result<Artefact, String>> = LazyLock::new(|| {
     load().map_err(|error| format!("{error:#}"))
 });
 
-/// A host with workers.
+/// A gateway that runs the component.
 pub(crate) struct Component {
     shared: Shared,
-    workers: usize,
-    /// The configuration at work.
-    config: String,
-    /// Those that requests come to, and the main thread's.
-    guards: Vec<Guard>,
-    streams: BTreeMap<CallId, Stream>,
-    callouts: Callouts<Owner>,
-}
-
-/// Who waits for a call-out.
-enum Owner {
-    /// The plugin itself: a health check, or a notification.
-    Plugin(Worker, ErrandId),
-    Replay(Worker, CallId),
-}
-
-impl Owner {
-    const fn thread(&self) -> Worker {
-        match self {
-            Self::Plugin(thread, _) | Self::Replay(thread, _) => *thread,
-        }
-    }
-
-    fn is_replay_of(&self, call: CallId) -> bool {
-        matches!(self, Self::Replay(_, of) if *of == call)
-    }
-}
-
-fn artefact() -> Result<&'static Artefact> {
-    ARTEFACT.as_ref().map_err(|error| anyhow!("{error}"))
 }
 
 impl Component {
-    pub(crate) fn new(workers: usize) -> Self {
-        Self {
-            shared: Shared::new(),
-            workers,
-            config: String::new(),
-            guards: Vec::new(),
-            streams: BTreeMap::new(),
-            callouts: Callouts::default(),
-        }
+    pub(crate) fn start(workers: usize) -> Driver<Self> {
+        Driver::new(Self { shared: Shared::new() }, workers, record::status)
     }
 
-    fn guard(&mut self, thread: Worker) -> Result<&mut Guard> {
-        self.guards.get_mut(thread).with_context(|| format!("there is no thread {thread}"))
-    }
-
-    fn new_guard(&mut self, thread: Worker) -> Result<Guard> {
-        let mut guard = Guard::new(artefact()?, &self.shared)?;
-        self.put_in_force(thread, &mut guard)?;
-        Ok(guard)
-    }
-
-    fn put_in_force(&mut self, thread: Worker, guard: &mut Guard) -> Result<()> {
-        let configured = guard.configure(&self.config)?.map_err(|e| anyhow!(e.message))?;
-        let period = Duration::from_nanos(configured.tick_period);
-        self.callouts.timers.tick_every(thread, period);
-        Ok(())
-    }
-
-    fn tick(&mut self, thread: Worker) -> Result<()> {
-        for errand in self.guard(thread)?.tick()? {
-            self.call(&errand.callout, Owner::Plugin(thread, errand.id))?;
-        }
-        Ok(())
-    }
-
-    /// Makes a call-out. Returns what its client got if it was answered at once.
-    fn call(&mut self, callout: &Callout, owner: Owner) -> Result<Option<Late>> {
-        let timeout = Duration::from_nanos(callout.timeout);
-        let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
-        let headers = callout.fields.iter().map(|it| (it.name.clone(), text(&it.value))).collect();
-        match self.callouts.make(&callout.cluster, headers, timeout, owner) {
-            None => Ok(None),
-            Some((owner, answer)) => self.finish_call(&owner, answer),
-        }
-    }
-
-    fn finish_call(&mut self, owner: &Owner, answer: CalloutAnswer) -> Result<Option<Late>> {
-        let status = match answer {
-            CalloutAnswer::Status(status) => Some(status),
-            CalloutAnswer::Refused | CalloutAnswer::Unknown | CalloutAnswer::Held => None,
-        };
-        match *owner {
-            Owner::Plugin(thread, errand) => {
-                self.guard(thread)?.reported(errand, status)?;
-                Ok(None)
-            }
-            Owner::Replay(thread, call) => {
-                let mut stream = self.streams.remove(&call).context("the stream is gone")?;
-                let received = stream.fallback_answers(self.guard(thread)?, status)?;
-                Ok(Some(Late { call, received }))
-            }
-        }
-    }
-
-    fn go_on(&mut self, call: CallId, stream: Stream, next: Next) -> Result<Option<Received>> {
-        let thread = stream.worker;
-        match next {
-            Next::Done(received) => Ok(Some(received)),
-            Next::Waiting => {
-                self.streams.insert(call, stream);
-                Ok(None)
-            }
-            Next::Ask(callout) => {
-                self.streams.insert(call, stream);
-                let owner = Owner::Replay(thread, call);
-                Ok(self.call(&callout, owner)?.map(|late| late.received))
-            }
-        }
+    fn guard(&self) -> Result<Guard> {
+        let artefact = ARTEFACT.as_ref().map_err(|error| anyhow!("{error}"))?;
+        Guard::new(artefact, &self.shared)
     }
 }
 
-impl Host for Component {
-    fn configure(&mut self, config: &Value) -> Result<Configured> {
-        let text = config.to_string();
-        // An instance of its own tries it before any worker sees it, as a proxy has one do.
-        if let Err(error) = Guard::new(artefact()?, &self.shared)?.configure(&text)? {
-            return Ok(Configured::Refused(error.message));
-        }
-        // Nor does a proxy wait for checks of a configuration that is not at work any more.
-        self.callouts.forget(|owner| matches!(owner, Owner::Plugin(..)));
-        self.config = text;
-        for thread in 0..=self.workers {
-            if thread == self.guards.len() {
-                let guard = self.new_guard(thread)?;
-                self.guards.push(guard);
-                continue;
-            }
-            let mut guard = self.guards.remove(thread);
-            let configured = self.put_in_force(thread, &mut guard);
-            self.guards.insert(thread, guard);
-            configured?;
-        }
-        Ok(Configured::Accepted)
+impl VirtualProxy for Component {
+    type Instance = Guard;
+
+    fn set_clocks(&mut self, monotonic: Duration, wall: Duration) {
+        self.shared.advance_to(monotonic.saturating_sub(MONOTONIC_START));
+        self.shared.set_wall(u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX));
     }
 
-    fn advance(&mut self, by: Duration) -> Result<Vec<Late>> {
-        let end = self.callouts.timers.now() + by;
-        let mut late = Vec::new();
-        while let Some(due) = self.callouts.timers.next(end) {
-            self.shared.advance_to(self.callouts.timers.now());
-            match due {
-                Due::Tick(thread) => self.tick(thread)?,
-                Due::Deadline(number) => {
-                    if let Some(owner) = self.callouts.expire(number) {
-                        late.extend(self.finish_call(&owner, CalloutAnswer::Refused)?);
-                    }
-                }
-            }
+    fn check(&mut self, config: &str) -> Result<Configured> {
+        // An instance of its own tries it, as a proxy has one do.
+        let configured = self.guard()?.configure(config)?;
+        Ok(configured.map_or_else(|e| Configured::Refused(e.message), |_| Configured::Accepted))
+    }
+
+    fn start(&mut self, config: &str) -> Result<(Guard, Duration)> {
+        let mut guard = self.guard()?;
+        let period = Instance::configure(&mut guard, config)?;
+        Ok((guard, period))
+    }
+
+    fn break_store(&mut self, operation: Operation) {
+        match operation {
+            Operation::Read => self.shared.break_reads(true),
+            Operation::Write => self.shared.break_writes(true),
         }
-        self.shared.advance_to(end);
-        Ok(late)
     }
 
-    fn request(&mut self, call: CallId, request: &Request) -> Result<Sent> {
-        let Self { guards, callouts, .. } = self;
-        let guard = guards.get_mut(request.worker).context("there is no such worker")?;
-        let (stream, next) = Stream::begin(guard, request, |cluster| callouts.answer_of(cluster))?;
-        let received = self.go_on(call, stream, next)?;
-        Ok(received.map_or(Sent::Forwarded, Sent::Answered))
+    fn mend_store(&mut self) {
+        self.shared.break_store(false);
     }
 
-    fn answer(&mut self, call: CallId, answer: &Answer) -> Result<Option<Received>> {
-        if self.callouts.any(|owner| owner.is_replay_of(call)) {
-            if *answer != Answer::ClientGone {
-                bail!("the service has answered already, and the fallback has not");
-            }
-            self.callouts.forget(|owner| owner.is_replay_of(call));
-        }
-        let mut stream = self.streams.remove(&call).context("there is no such stream")?;
-        let next = stream.answer(self.guard(stream.worker)?, answer)?;
-        self.go_on(call, stream, next)
+    fn lose_races(&mut self, count: u32) {
+        self.shared.lose_races(count as usize);
     }
 
-    fn upstream(&mut self, cluster: &str, answers: CalloutAnswer) -> Result<()> {
-        self.callouts.set_answer(cluster, answers);
+    fn stored(&self, key: &str) -> Option<Vec<u8>> {
+        self.shared.value(key)
+    }
+
+    fn store(&mut self, key: &str, value: &[u8]) -> Result<()> {
+        self.shared.put(key, value);
         Ok(())
     }
 
-    fn release(&mut self, cluster: &str, answer: CalloutAnswer) -> Result<Vec<Late>> {
-        let owner = self.callouts.release(cluster)?;
-        Ok(self.finish_call(&owner, answer)?.into_iter().collect())
+    fn metrics(&self) -> BTreeMap<String, u64> {
+        self.shared.all_metrics()
     }
 
-    fn disturb(&mut self, event: &Event) -> Result<()> {
-        match event {
-            Event::Crash { worker } => {
-                self.streams.retain(|_, stream| stream.worker != *worker);
-                self.callouts.forget(|owner| owner.thread() == *worker);
-                let guard = self.new_guard(*worker)?;
-                *self.guard(*worker)? = guard;
-            }
-            Event::Tick(Thread::Worker(worker)) => self.tick(*worker)?,
-            Event::Tick(Thread::Main) => self.tick(self.workers)?,
-            Event::WallClock { nanos } => self.shared.shift_wall(*nanos),
-            Event::LostRaces(count) => self.shared.lose_races(usize::try_from(*count)?),
-            Event::Store(Store::Well) => self.shared.break_store(false),
-            Event::Store(Store::Unreadable) => self.shared.break_reads(true),
-            Event::Store(Store::Unwritable) => self.shared.break_writes(true),
-            Event::Store(Store::Garbage(service)) => {
-                self.shared.put(&record::key(service), GARBAGE);
-            }
-            Event::Store(Store::Newer(service)) => {
-                self.shared.put(&record::key(service), NEWER);
-            }
-            other => bail!("not a disturbance: {other:?}"),
-        }
-        Ok(())
+    fn take_log(&mut self) -> Vec<String> {
+        self.shared.take_log().into_iter().map(|(_, line)| line).collect()
+    }
+}
+
+impl Instance for Guard {
+    type Stream = ComponentStream;
+    type Token = ErrandId;
+
+    fn configure(&mut self, config: &str) -> Result<Duration> {
+        let configured = Self::configure(self, config)?.map_err(|e| anyhow!(e.message))?;
+        Ok(Duration::from_nanos(configured.tick_period))
     }
 
-    fn status(&mut self, service: &str) -> Result<Status> {
-        let bytes = stored_record(&self.config, service, |key| self.shared.value(key));
-        let status = record::status(bytes.as_deref(), &configured_mode(&self.config, service));
-        // An instance tells the same of the services that it guards, if it can read the store.
-        let shown = self.guard(0)?.status()?.unwrap_or_default();
-        if let Some(shown) = shown.into_iter().find(|it| it.service_name == service) {
-            let shown = status_of(&shown);
-            ensure!(shown == status, "{service}: shown {shown:?}, stored {status:?}");
-        }
-        Ok(status)
+    fn tick(&mut self) -> Result<Vec<(ErrandId, Callout)>> {
+        let errands = Self::tick(self)?.into_iter();
+        Ok(errands.map(|errand| (errand.id, callout(&errand.callout))).collect())
     }
 
-    fn metrics(&mut self) -> Result<Option<BTreeMap<String, u64>>> {
-        Ok(Some(self.shared.all_metrics()))
+    fn on_callout_answer(&mut self, errand: ErrandId, answer: CalloutAnswer) -> Result<()> {
+        self.reported(errand, status_in(answer))
     }
 
-    fn log(&mut self) -> Result<Option<Vec<String>>> {
-        let lines = self.shared.take_log().into_iter();
-        Ok(Some(lines.map(|(_, line)| line).collect()))
+    fn on_request(&mut self, _: CallId, request: &Request) -> Result<(ComponentStream, Admission)> {
+        ComponentStream::begin(self, request)
     }
 
-    fn callouts(&mut self) -> Result<Option<Made>> {
-        Ok(Some(self.callouts.take_made()))
+    fn shown(&mut self, service: &str) -> Result<Option<Status>> {
+        let shown = self.status()?.unwrap_or_default();
+        Ok(shown.iter().find(|it| it.service_name == service).map(status_of))
+    }
+}
+
+/// A callout as the component wants it made.
+fn callout(callout: &types::Callout) -> Callout {
+    Callout {
+        cluster: callout.cluster.clone(),
+        headers: callout.fields.iter().map(pair).collect(),
+        timeout: Duration::from_nanos(callout.timeout),
+    }
+}
+
+/// A header's name and value.
+fn pair(field: &types::Field) -> (String, String) {
+    (field.name.clone(), String::from_utf8_lossy(&field.value).into_owned())
+}
+
+/// The status that a cluster answers with, if it does.
+const fn status_in(answer: CalloutAnswer) -> Option<u16> {
+    match answer {
+        CalloutAnswer::Status(status) => Some(status),
+        CalloutAnswer::Refused | CalloutAnswer::Unknown | CalloutAnswer::Held => None,
     }
 }
 

@@ -133,7 +133,7 @@ impl RealEnvoy {
         format!("{}-{}", self.names.scenario(), self.configured)
     }
 
-    /// Waits until the client has all that it gets, or until it waits for a call-out.
+    /// Waits until the client has all that it gets, or until it waits for a callout.
     async fn outcome(&self, call: CallId) -> Result<Option<Received>> {
         let outcome = self.scene.until("an answer, or a replay that is held back", |state| {
             let (is_held, call) = (state.is_held(call), state.calls.get_mut(&call)?);
@@ -153,7 +153,7 @@ impl RealEnvoy {
         Ok(outcome)
     }
 
-    /// What clients got that waited for a call-out, in the order in which they got it.
+    /// What clients got that waited for a callout, in the order in which they got it.
     fn late(&self) -> Vec<Late> {
         self.scene.change(|state| {
             let over = state.calls.iter().filter(|(_, call)| call.is_over());

@@ -8,7 +8,7 @@ use scenario::{Host, Need, Report, Scenario, play};
 
 use crate::component::Component;
 use crate::envoy::{self, TooLate};
-use crate::module::ModuleHost;
+use crate::module::module_host;
 use crate::native::Native;
 use crate::record;
 
@@ -25,11 +25,11 @@ pub struct HostKind {
 
 /// All of them.
 pub const HOSTS: &[HostKind] = &[
-    HostKind { name: "native", lacks: &[], start: |s| Ok(Box::new(Native::new(s.workers))) },
+    HostKind { name: "native", lacks: &[], start: |s| Ok(Box::new(Native::start(s.workers))) },
     HostKind {
         name: "module",
         lacks: &[],
-        start: |s| Ok(Box::new(ModuleHost::new(module()?, s.workers, record::status))),
+        start: |s| Ok(Box::new(module_host(module()?, s.workers, record::status))),
     },
     HostKind {
         name: "component",
@@ -38,7 +38,7 @@ pub const HOSTS: &[HostKind] = &[
             (Need::UnknownClusters, "it makes the calls itself, and knows"),
             (Need::LateAnswers, "a host is not told to answer what it was told to let pass"),
         ],
-        start: |s| Ok(Box::new(Component::new(s.workers))),
+        start: |s| Ok(Box::new(Component::start(s.workers))),
     },
     HostKind { name: "envoy", lacks: envoy::LACKS, start: envoy::start },
 ];
@@ -47,7 +47,7 @@ pub const HOSTS: &[HostKind] = &[
 pub static NATIVE_AS_A_COMPONENT: HostKind = HostKind {
     name: "native_as_a_component",
     lacks: &[],
-    start: |s| Ok(Box::new(Native::as_a_component(s.workers))),
+    start: |s| Ok(Box::new(Native::start_as_a_component(s.workers))),
 };
 
 /// The module, compiled once for all scenarios.

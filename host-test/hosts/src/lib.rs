@@ -5,11 +5,13 @@
 //! * component: the component, in a host as gateways have it.
 //! * envoy: the module in a real Envoy, in real time.
 //!
-//! The player knows them as a [`scenario::Host`] each. All but the module are there with the feature
+//! The first three pass virtual time, and share one [driver]: a host of that kind is what the driver
+//! asks of it. The player knows them all as a [`scenario::Host`] each. All but the module are there with the feature
 //! `all` only, so that a tool that plays scenarios carries no proxy along.
 
 #[cfg(feature = "all")]
 mod component;
+mod driver;
 #[cfg(feature = "all")]
 mod envoy;
 #[cfg(feature = "all")]
@@ -25,4 +27,5 @@ pub use crate::{
     envoy::stop,
     kinds::{HOSTS, HostKind, NATIVE_AS_A_COMPONENT},
 };
-pub use module::{ModuleHost, ReadRecord};
+pub use driver::ReadRecord;
+pub use module::module_host;

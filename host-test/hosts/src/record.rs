@@ -3,11 +3,6 @@
 use breaker::{Breaker, Mode};
 use scenario::Status;
 
-/// The key of a service's record.
-pub(crate) fn key(service: &str) -> String {
-    format!("edge-breaker/v1/{service}")
-}
-
 /// What a record says of a service that is configured to be in this mode; one that is absent or
 /// unreadable is that of a new breaker.
 pub(crate) fn status(record: Option<&[u8]>, mode: &str) -> Status {

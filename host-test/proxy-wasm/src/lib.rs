@@ -10,7 +10,7 @@
 //!
 //! The host opens no socket, starts no thread and never sleeps. The caller feeds a stream with
 //! what came from the client and from the service, and each call gives back, as [`Event`]s, what
-//! goes on, what is answered, and which calls the filter makes. Call-outs are answered by the
+//! goes on, what is answered, and which calls the filter makes. Callouts are answered by the
 //! caller as well, in any order, or never. So a simulation, a test and a proxy on real sockets
 //! can all stand on it.
 //!

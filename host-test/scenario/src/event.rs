@@ -1,7 +1,6 @@
 //! What can happen in a scenario.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -40,7 +39,7 @@ pub enum Event {
         /// How it answers health checks, replayed and diverted calls.
         answers: CalloutAnswer,
     },
-    /// A cluster answers the oldest call-out that it has held back.
+    /// A cluster answers the oldest callout that it has held back.
     Release {
         /// The cluster.
         cluster: String,
@@ -341,10 +340,4 @@ pub enum Store {
     Garbage(String),
     /// A newer module writes the record of a service.
     Newer(String),
-}
-
-/// A duration as scenarios write it.
-#[must_use]
-pub(crate) fn written(time: Duration) -> String {
-    humantime::format_duration(time).to_string().replace(' ', "")
 }

@@ -65,7 +65,7 @@ struct Story<'a> {
     services: Vec<String>,
     /// Whether most calls fail.
     outage: bool,
-    /// Whether a cluster may hold call-outs back.
+    /// Whether a cluster may hold callouts back.
     held: bool,
     sent: usize,
     pending: Vec<Pending>,

@@ -6,7 +6,6 @@ use std::time::Duration;
 use anyhow::Result;
 use serde_json::Value;
 
-use crate::callouts::Made;
 use crate::event::{Answer, CalloutAnswer, Event, Request};
 
 /// Where the wall clock of a host with virtual time starts, in nanoseconds since 1970: May 1st, 2024,
@@ -25,11 +24,8 @@ pub type Worker = usize;
 ///
 /// It passes only in [`advance`](Self::advance). In a host with virtual time, each thread ticks as often
 /// as the plugin asks for, counted from its (re)configuration, the workers in order and then the
-/// main one. A call-out is answered right after the callback that made it, unless its cluster holds
-/// it back: then it fails when its time is over, before any tick of the same moment. [`Timers`]
-/// keeps that order.
-///
-/// [`Timers`]: crate::Timers
+/// main one. A callout is answered right after the callback that made it, unless its cluster holds
+/// it back: then it fails when its time is over, before any tick of the same moment.
 pub trait Host {
     /// Gives all workers a configuration. One that is refused changes nothing.
     ///
@@ -62,7 +58,7 @@ pub trait Host {
     /// See [`configure`](Self::configure).
     fn upstream(&mut self, cluster: &str, answers: CalloutAnswer) -> Result<()>;
 
-    /// Has a cluster answer the oldest call-out that it holds back. Returns what clients got by
+    /// Has a cluster answer the oldest callout that it holds back. Returns what clients got by
     /// that.
     ///
     /// # Errors
@@ -93,7 +89,7 @@ pub trait Host {
     /// See [`configure`](Self::configure).
     fn log(&mut self) -> Result<Option<Vec<String>>>;
 
-    /// The call-outs that were made to each cluster since this was last asked; `None`: the host does
+    /// The callouts that were made to each cluster since this was last asked; `None`: the host does
     /// not see them.
     ///
     /// # Errors
@@ -165,6 +161,26 @@ pub struct Status {
     pub generation: u64,
     /// Why it is not closed.
     pub trip_reason: Option<String>,
+}
+
+/// The calls that were made, by cluster.
+pub type Made = BTreeMap<String, Asked>;
+
+/// What a cluster was asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// How often.
+    pub times: u64,
+    /// With which headers, the last time.
+    pub headers: BTreeMap<String, String>,
+}
+
+impl Asked {
+    /// It is asked once more.
+    pub fn once_more(&mut self, headers: BTreeMap<String, String>) {
+        self.times += 1;
+        self.headers = headers;
+    }
 }
 
 impl Received {

@@ -9,10 +9,9 @@
 //! [`generate()`] makes scenarios up from a seed. They expect nothing: what is compared are their
 //! timelines.
 //!
-//! Nothing here knows the plugin's code. What is known is what its users know: the configuration
-//! as JSON, the names of states, headers and metrics.
+//! Nothing here knows the plugin's code, but for how durations are written. What is known is what its
+//! users know: the configuration as JSON, the names of states, headers and metrics.
 
-mod callouts;
 mod event;
 mod format;
 mod generate;
@@ -23,20 +22,19 @@ mod parse;
 mod player;
 mod report;
 mod stored;
-mod timers;
 
-pub use callouts::{Asked, Callouts, Made, diverted};
 pub use event::{
     Answer, CLIENT_GONE, CalloutAnswer, Event, Fault, GARBAGE, Grpc, Head, NEWER, Request, Store,
     Thread,
 };
 pub use format::{Clock, Expect, Need, Scenario, Step};
 pub use generate::generate;
-pub use host::{CallId, Configured, Host, Late, Received, Reply, Sent, Status, WALL_START, Worker};
+pub use host::{
+    Asked, CallId, Configured, Host, Late, Made, Received, Reply, Sent, Status, WALL_START, Worker,
+};
 pub use metric::readable;
 pub use mode::configured_mode;
 pub use parse::FormatError;
 pub use player::play;
 pub use report::{Mismatch, Report};
 pub use stored::stored_record;
-pub use timers::{Due, Timers};

@@ -66,7 +66,7 @@ struct Call {
 enum Phase {
     /// It is at its service, which may answer.
     AtService,
-    /// Its service has answered, and its client waits for a call-out.
+    /// Its service has answered, and its client waits for a callout.
     Held,
     /// Nothing more happens to it.
     Over,

@@ -26,22 +26,22 @@ fn main() -> Result<ExitCode> {
     let bytes = std::fs::read(artifacts::proxy_wasm()?)?;
     let module = Module::new(&bytes, &Options { metered: false, ..Options::default() })?;
     let (begun, mut requests) = (Instant::now(), 0);
-    let policies = Rules::samples();
-    while !limit.is_over(begun.elapsed(), requests) {
-        for rules in policies {
-            let setup = Setup { seed, rules, requests: 20_000, ..Setup::default() };
-            match simulate(&module, setup) {
-                Ok(report) => {
-                    requests += report.requests;
-                    println!("{:>7.1} s  seed {seed}  {report}", begun.elapsed().as_secs_f64());
-                }
-                Err(violation) => {
-                    eprintln!("{violation}");
-                    return Ok(ExitCode::FAILURE);
-                }
-            }
-            seed += 1;
+    for rules in Rules::samples().into_iter().cycle() {
+        if limit.is_over(begun.elapsed(), requests) {
+            break;
         }
+        let setup = Setup { seed, rules, requests: 20_000, ..Setup::default() };
+        match simulate(&module, setup) {
+            Ok(report) => {
+                requests += report.requests;
+                println!("{:>7.1} s  seed {seed}  {report}", begun.elapsed().as_secs_f64());
+            }
+            Err(violation) => {
+                eprintln!("{violation}");
+                return Ok(ExitCode::FAILURE);
+            }
+        }
+        seed += 1;
     }
     println!("{requests} requests in {:.1} s", begun.elapsed().as_secs_f64());
     Ok(ExitCode::SUCCESS)
@@ -49,17 +49,12 @@ fn main() -> Result<ExitCode> {
 
 impl Limit {
     fn parse(text: &str) -> Result<Self> {
-        let (number, unit) = match text.find(|c: char| !c.is_ascii_digit()) {
-            Some(at) => text.split_at(at),
-            None => return Ok(Self::Requests(text.parse()?)),
-        };
-        let number: u64 = number.parse().with_context(|| format!("{text:?} is no duration"))?;
-        Ok(Self::Time(Duration::from_secs(match unit {
-            "s" => number,
-            "m" => number * 60,
-            "h" => number * 3_600,
-            _ => anyhow::bail!("{text:?}: give a number of requests, or 30s, 10m, 2h"),
-        })))
+        match text.parse() {
+            Ok(requests) => Ok(Self::Requests(requests)),
+            Err(_) => config::duration::parse(text).map(Self::Time).with_context(|| {
+                format!("{text:?}: give a number of requests, or a duration such as 30s, 10m, 2h")
+            }),
+        }
     }
 
     fn is_over(&self, time: Duration, requests: u64) -> bool {

@@ -3,7 +3,7 @@
 
 pub(crate) mod admission;
 mod checks;
-mod command;
+pub(crate) mod command;
 mod moves;
 pub(crate) mod settlement;
 pub(crate) mod status;
@@ -15,8 +15,7 @@ use crate::permit::Generation;
 use crate::state::{Closed, State};
 use crate::state_name::StateName;
 use crate::time::{Timestamp, UnixTime};
-use crate::trip::WindowPolicy;
-use crate::window::Window;
+use crate::window::WindowPolicy;
 
 /// The circuit breaker of one service. See the [crate's contract](crate).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,17 +42,10 @@ impl Default for Breaker {
 impl Breaker {
     /// A closed breaker that has seen nothing.
     #[must_use]
-    pub const fn new() -> Self {
+    pub fn new() -> Self {
         Self {
             generation: Generation::FIRST,
-            state: State::Closed(Closed {
-                failures: 0,
-                trips: 0,
-                bad: 0,
-                window: Window::None,
-                ramp_began: Timestamp::from_nanos(0),
-                check_due: Timestamp::from_nanos(0),
-            }),
+            state: State::Closed(Closed::default()),
             last_failure: None,
             last_success: None,
             check_settings: 0,
@@ -72,7 +64,7 @@ impl Breaker {
     #[must_use]
     pub fn counts(&self, now: Timestamp) -> Counts {
         match &self.state {
-            State::Closed(closed) => closed.window.counts(now),
+            State::Closed(closed) => closed.evidence.window.counts(now),
             _ => Counts::NONE,
         }
     }
@@ -80,7 +72,7 @@ impl Breaker {
     /// Calls of the period that failed or were slow, as far as they are counted.
     pub(crate) const fn bad(&self) -> u32 {
         match &self.state {
-            State::Closed(closed) => closed.bad,
+            State::Closed(closed) => closed.evidence.bad,
             _ => 0,
         }
     }

@@ -63,11 +63,12 @@ pub use adaptive::report::AdaptiveReport;
 pub use adaptive::tally::AdaptiveTally;
 pub use breaker::Breaker;
 pub use breaker::admission::{Admission, Clean};
+pub use breaker::command::Command;
 pub use breaker::settlement::Settled;
 pub use breaker::status::Status;
 pub use check::{CheckReport, CheckResult, CheckTicket};
 pub use counts::Counts;
-pub use mode::{Command, Mode};
+pub use mode::Mode;
 pub use outcome::{Ended, Impact, Outcome};
 pub use permit::{Generation, Permit, Settlement};
 pub use policy::{
@@ -75,11 +76,11 @@ pub use policy::{
     RetryPolicy,
 };
 pub use reason::{DivertReason, Reason};
-pub use record::RECORD_LEN;
-pub use record::bytes::{DecodeError, RECORD_FORMAT};
+pub use record::bytes::DecodeError;
+pub use record::{RECORD_FORMAT, RECORD_LEN};
 pub use state_name::StateName;
 pub use tally::Tally;
 pub use time::{Now, Timestamp, UnixTime};
 pub use transition::Transition;
-pub use trip::{Percentage, RatePolicy, TripPolicy, WindowPolicy};
-pub use window::{MAX_WINDOW_CALLS, WINDOW_BUCKETS};
+pub use trip::{Percentage, RatePolicy, TripPolicy};
+pub use window::{MAX_WINDOW_CALLS, WINDOW_BUCKETS, WindowPolicy};

@@ -40,27 +40,3 @@ impl Mode {
         }
     }
 }
-
-table! {
-    /// What an operator may do to a breaker while it runs. A mode that is set so takes the place
-    /// of the configured one, over all changes of the configuration, until it is
-    /// [reset](Self::Reset).
-    pub enum Command: CommandRow {
-        /// The name in the admin API.
-        pub name: &'static str,
-        /// The mode that it sets, if that is all it does.
-        pub(crate) mode: Option<Mode>,
-    }
-    /// Sets the mode to enabled.
-    Enable { name: "enable", mode: Some(Mode::Enabled) }
-    /// Sets the mode to disabled.
-    Disable { name: "disable", mode: Some(Mode::Disabled) }
-    /// Sets the mode to forced open.
-    ForceOpen { name: "force-open", mode: Some(Mode::ForcedOpen) }
-    /// Sets the mode to metrics only.
-    MetricsOnly { name: "metrics-only", mode: Some(Mode::MetricsOnly) }
-    /// Closes the breaker, and sets the mode to enabled if all calls were diverted by force.
-    Close { name: "close", mode: None }
-    /// Returns to the configured mode, and to a closed breaker that has seen nothing.
-    Reset { name: "reset", mode: None }
-}

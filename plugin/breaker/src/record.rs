@@ -7,7 +7,7 @@
 pub(crate) mod bytes;
 mod window;
 
-use bytes::{DecodeError, RECORD_FORMAT, Reader, Writer};
+use bytes::{DecodeError, Reader, Writer};
 
 use crate::breaker::Breaker;
 use crate::check::Check;
@@ -18,24 +18,35 @@ use crate::state::{Closed, HalfOpen, Open, State};
 use crate::state_name::StateName;
 use crate::time::{Timestamp, UnixTime};
 use crate::trials::{SLOTS, Trials};
-use crate::window::Window;
+use crate::trip::Evidence;
 
-const VERSION: u8 = RECORD_FORMAT;
+/// What only one state has, in bytes: the calls of a closed breaker, the trials of a half-open one.
+const TAIL_LEN: usize = SLOTS * 8;
 
-/// The version before: it had no window.
-const VERSION_1: u8 = 1;
+/// What each format after the first one added: at which offset, and how many bytes. A record of an
+/// older format is read as if these were zero. A further format is a row here, and what is written
+/// and read at that place.
+const ADDED: [(usize, usize); 1] = [(88, 24)];
 
-/// The size of a record of version 1, in bytes.
-const RECORD_LEN_1: usize = 88 + SLOTS * 8;
-
-/// Bytes before what is there for one state only.
-const HEAD_LEN: usize = 112;
-
-/// Bytes between the window in force and the connection of an open breaker.
-const BEFORE_CONNECTION: usize = 8;
+/// The newest format of a record that can be read, and the one in which it is written: its first byte.
+pub const RECORD_FORMAT: u8 = 1 + ADDED.len() as u8;
 
 /// The size of every record, in bytes.
-pub const RECORD_LEN: usize = HEAD_LEN + SLOTS * 8;
+pub const RECORD_LEN: usize = 344 + added(&ADDED);
+
+const fn added(mut rows: &[(usize, usize)]) -> usize {
+    let mut sum = 0_usize;
+    while let [(_, len), rest @ ..] = rows {
+        sum = sum.saturating_add(*len);
+        rows = rest;
+    }
+    sum
+}
+
+/// What the window of a closed breaker has before its calls; of an open one, the connection and what
+/// is before it.
+const BETWEEN_LEN: usize = 16;
+const BEFORE_CONNECTION: usize = 8;
 
 const CLOSED: u8 = StateName::Closed.gauge() as u8;
 const OPEN: u8 = StateName::Open.gauge() as u8;
@@ -48,7 +59,7 @@ impl Breaker {
         let mut bytes = [0; RECORD_LEN];
         let mut out = Writer(&mut bytes);
         let head = Head::of(&self.state);
-        out.put(&[VERSION, head.state, head.reason, self.mode.map_or(0, Mode::code)]);
+        out.put(&[RECORD_FORMAT, head.state, head.reason, self.mode.map_or(0, Mode::code)]);
         out.put(&head.failures.to_le_bytes());
         out.put(&self.generation.number().to_le_bytes());
         out.put(&unix_nanos(self.last_failure).to_le_bytes());
@@ -64,16 +75,16 @@ impl Breaker {
         out.put(&head.check.passed.to_le_bytes());
         out.put(&self.check_settings.to_le_bytes());
         out.put(&window::code_of(self.window).to_le_bytes());
+        let (mut between, mut tail) = (out.part(BETWEEN_LEN), out.part(TAIL_LEN));
         match &self.state {
-            State::Closed(closed) => window::put(closed, &mut out),
+            State::Closed(closed) => window::put(&closed.evidence, &mut between, &mut tail),
             State::Open(open) => {
-                out.put(&[0; BEFORE_CONNECTION]);
-                out.put(&open.connection.to_le_bytes());
+                between.part(BEFORE_CONNECTION);
+                between.put(&open.connection.to_le_bytes());
             }
             State::HalfOpen(half_open) => {
-                out.put(&[0; window::HEAD_LEN]);
                 for deadline in &half_open.trials.deadlines {
-                    out.put(&deadline.as_nanos().to_le_bytes());
+                    tail.put(&deadline.as_nanos().to_le_bytes());
                 }
             }
         }
@@ -86,16 +97,15 @@ impl Breaker {
     ///
     /// If the bytes were not written by [`encode`](Self::encode) of this format version.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let expected = match bytes.first() {
-            Some(&VERSION) | None => RECORD_LEN,
-            Some(&VERSION_1) => RECORD_LEN_1,
-            Some(&found) => return Err(DecodeError::Version { found }),
-        };
-        if bytes.len() != expected {
-            return Err(DecodeError::Length { found: bytes.len(), expected });
+        match <&[u8; RECORD_LEN]>::try_from(bytes) {
+            Ok(record @ [RECORD_FORMAT, ..]) => Self::read(record),
+            _ => Self::read(&upgraded(bytes)?),
         }
-        let mut input = Reader(bytes);
-        let [version, state, reason, mode] = input.array()?;
+    }
+
+    fn read(record: &[u8; RECORD_LEN]) -> Result<Self, DecodeError> {
+        let mut input = Reader(record);
+        let [_, state, reason, mode] = input.array()?;
         let failures = input.number_u32()?;
         let generation = generation_of(input.number_u64()?)?;
         let last_failure = unix_time(input.number_u64()?);
@@ -112,47 +122,30 @@ impl Breaker {
             passed: input.number_u32()?,
         };
         let check_settings = input.number_u32()?;
-        let window = match version {
-            VERSION_1 => None,
-            _ => window::of_code(input.number_u64()?)?,
-        };
+        let window = window::of_code(input.number_u64()?)?;
+        let (mut between, mut tail) = (input.part(BETWEEN_LEN)?, input.part(TAIL_LEN)?);
         let state = match state {
-            CLOSED if version == VERSION_1 => {
-                let ramp_began = Timestamp::default();
-                let window = Window::None;
-                let check_due = check.due;
-                State::Closed(Closed { failures, trips, bad: 0, window, ramp_began, check_due })
-            }
             CLOSED => {
-                let (bad, window) = window::read(window, &mut input)?;
+                let (bad, window) = window::read(window, &mut between, &mut tail)?;
+                let evidence = Evidence { failures, bad, window };
                 let (ramp_began, check_due) = (opened_at, check.due);
-                State::Closed(Closed { failures, trips, bad, window, ramp_began, check_due })
+                State::Closed(Closed { evidence, trips, ramp_began, check_due })
             }
             OPEN => {
-                let connection = match version {
-                    VERSION_1 => 0,
-                    _ => {
-                        input.array::<BEFORE_CONNECTION>()?;
-                        input.number_u64()?
-                    }
-                };
-                let reason = reason_of(reason)?;
+                between.part(BEFORE_CONNECTION)?;
+                let (reason, connection) = (reason_of(reason)?, between.number_u64()?);
                 let open = Open { failures, trips, reason, opened_at, retry_at, check, connection };
                 State::Open(open)
             }
             HALF_OPEN => {
-                if version != VERSION_1 {
-                    input.array::<{ window::HEAD_LEN }>()?;
-                }
                 let mut trials = Trials { successes, ..Trials::NONE };
                 for deadline in &mut trials.deadlines {
-                    *deadline = input.timestamp()?;
+                    *deadline = tail.timestamp()?;
                 }
-                let reason = reason_of(reason)?;
                 State::HalfOpen(HalfOpen {
                     failures,
                     trips,
-                    reason,
+                    reason: reason_of(reason)?,
                     opened_at,
                     retry_at,
                     check_due: check.due,
@@ -165,6 +158,39 @@ impl Breaker {
         Ok(Self { generation, state, last_failure, last_success, check_settings, window, mode })
     }
 }
+
+/// A record of an older format in the newest one.
+#[cold]
+#[inline(never)]
+fn upgraded(bytes: &[u8]) -> Result<[u8; RECORD_LEN], DecodeError> {
+    let found = bytes.first().copied().unwrap_or(RECORD_FORMAT);
+    let lacks = usize::from(found).checked_sub(1).and_then(|known| ADDED.get(known..));
+    let lacks = lacks.ok_or(DecodeError::Version { found })?;
+    let expected = RECORD_LEN.saturating_sub(added(lacks));
+    let mut record = [0; RECORD_LEN];
+    match record.split_at_mut_checked(expected) {
+        Some((here, _)) if bytes.len() == expected => here.copy_from_slice(bytes),
+        _ => return Err(DecodeError::Length { found: bytes.len(), expected }),
+    }
+    for (offset, len) in lacks {
+        if let Some(rest) = record.get_mut(*offset..) {
+            rest.rotate_right((*len).min(rest.len()));
+        }
+    }
+    Ok(record)
+}
+
+impl core::fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Length { found, expected } => write!(f, "{found} bytes, not {expected}"),
+            Self::Version { found } => write!(f, "format version {found}, not {RECORD_FORMAT}"),
+            Self::Value { field } => write!(f, "impossible value of {field}"),
+        }
+    }
+}
+
+impl core::error::Error for DecodeError {}
 
 /// The fields that every record has, whatever its state makes of them.
 struct Head {

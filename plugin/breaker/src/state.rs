@@ -3,15 +3,13 @@
 use core::time::Duration;
 
 use crate::check::Check;
-use crate::counts::Counts;
 use crate::permit::TrialSlot;
 use crate::policy::HalfOpenPolicy;
 use crate::reason::Reason;
 use crate::state_name::StateName;
 use crate::time::Timestamp;
 use crate::trials::Trials;
-use crate::trip::TripPolicy;
-use crate::window::Window;
+use crate::trip::{Evidence, TripPolicy};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(
@@ -27,15 +25,10 @@ pub(crate) enum State {
 /// Calls pass.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Closed {
-    /// Failures since the last success.
-    pub(crate) failures: u32,
+    /// By what the rules may be reached.
+    pub(crate) evidence: Evidence,
     /// Trips since the last success: what the next wait grows from.
     pub(crate) trips: u32,
-    /// Calls of this period that failed or were slow, as long as the latest are kept: whoever has
-    /// seen another number has not seen them all.
-    pub(crate) bad: u32,
-    /// The latest calls of this period.
-    pub(crate) window: Window,
     /// Since when its traffic comes back little by little; zero if it has all of it.
     pub(crate) ramp_began: Timestamp,
     /// When the next health check may be made; zero if none led here.
@@ -43,15 +36,6 @@ pub(crate) struct Closed {
 }
 
 impl Closed {
-    /// Counts a call that ends now, if the latest are kept.
-    pub(crate) fn count(&mut self, call: Counts, now: Timestamp) {
-        if self.window != Window::None {
-            let bad = call.failures > 0 || call.slow > 0;
-            self.bad = self.bad.saturating_add(bad.into());
-            self.window.add(call, now, now);
-        }
-    }
-
     /// Whether some calls are diverted still.
     pub(crate) fn is_ramping(&self) -> bool {
         self.ramp_began != Timestamp::default()
@@ -79,10 +63,7 @@ impl Closed {
 
     /// Whether a good call would change nothing besides the window, and trip nothing by that.
     pub(crate) fn is_clean(&self, policy: &TripPolicy) -> bool {
-        let may_trip = policy
-            .rates
-            .is_some_and(|rates| self.window.any_remainder(|left| rates.may_be_reached_from(left)));
-        self.failures == 0 && self.trips == 0 && !may_trip
+        self.trips == 0 && self.evidence.is_clean(policy)
     }
 }
 
@@ -171,7 +152,7 @@ impl State {
 
     pub(crate) const fn failures(&self) -> u32 {
         match self {
-            Self::Closed(closed) => closed.failures,
+            Self::Closed(closed) => closed.evidence.failures,
             Self::Open(open) => open.failures,
             Self::HalfOpen(half_open) => half_open.failures,
         }

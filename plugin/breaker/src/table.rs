@@ -1,7 +1,8 @@
 //! One table for all that is known of the values of an enum.
 
 /// An enum with its facts: first the columns, then a row for each value. Each column becomes a
-/// getter; `name`, which every table has, leads back to the value.
+/// getter; `name`, which every table has, leads back to the value. A macro with the enum's name
+/// gives all values to the macro `values` of whoever calls it.
 macro_rules! table {
     (
         $(#[$about:meta])*
@@ -13,6 +14,12 @@ macro_rules! table {
         $(#[$about])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum $Enum { $($(#[$of_value])* $Value,)+ }
+
+        /// Calls the caller's `values!` with the enum and all its values.
+        #[macro_export]
+        macro_rules! $Enum {
+            () => { values! { $Enum: $($Value)+ } };
+        }
 
         struct $Row { $($column: $Type,)+ }
 

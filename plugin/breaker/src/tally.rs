@@ -6,8 +6,7 @@ use crate::counts::Counts;
 use crate::permit::{Generation, Permit};
 use crate::policy::Policy;
 use crate::time::Timestamp;
-use crate::trip::WindowPolicy;
-use crate::window::Timed;
+use crate::window::{Timed, WindowPolicy};
 
 /// Good calls that one worker has not written down yet, since a healthy service should cost no
 /// write for each. Any other call is written down as it ends, and these with it.
@@ -30,7 +29,7 @@ impl Tally {
     /// No calls.
     #[must_use]
     pub fn new(policy: &Policy) -> Self {
-        match policy.trip.rates.map(|rates| rates.window) {
+        match policy.trip.window() {
             Some(WindowPolicy::Time(length)) => {
                 Self { calls: Timed::new(length), ..Self::default() }
             }
@@ -53,7 +52,7 @@ impl Tally {
     /// Whether there is nothing to write down.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.calls.by_time().all(|(_, counts)| counts == Counts::NONE)
+        self.calls.buckets.iter().all(|counts| counts.calls == 0)
     }
 
     /// Whether this worker knows of so many bad calls of a period.

@@ -1,13 +1,15 @@
-//! What opens a breaker: each rule is a field of its policy, and a line where it is reached.
+//! What opens a breaker. A rule is a field of the policy, what is kept of the calls for it, and a
+//! line where it is reached.
 
 use core::num::NonZeroU32;
-use core::time::Duration;
 
 use crate::counts::Counts;
 use crate::reason::Reason;
+use crate::time::Timestamp;
+use crate::window::{Window, WindowPolicy};
 
 /// What opens the breaker. A rule that is `None` does not exist.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TripPolicy {
     /// Trips on this many failures with no success between them.
     pub consecutive_failures: Option<NonZeroU32>,
@@ -16,14 +18,76 @@ pub struct TripPolicy {
 }
 
 impl TripPolicy {
-    /// The first rule that is reached, if any is, by so many failures in a row and by the latest
-    /// calls.
-    pub(crate) fn reached(&self, failures: u32, latest: impl FnOnce() -> Counts) -> Option<Reason> {
-        if self.consecutive_failures.is_some_and(|limit| failures >= limit.get()) {
+    /// How the latest calls are kept for the rules that are about them; `None`: there is none.
+    #[must_use]
+    pub fn window(&self) -> Option<WindowPolicy> {
+        self.rates.map(|rates| rates.window)
+    }
+
+    /// Counts a call that ends now, as far as a rule asks for it: the first rule that is reached.
+    pub(crate) fn count(
+        &self,
+        evidence: &mut Evidence,
+        call: Counts,
+        now: Timestamp,
+    ) -> Option<Reason> {
+        evidence.failures = row_after(evidence.failures, call.failures);
+        if evidence.window != Window::None {
+            let bad = call.failures > 0 || call.slow > 0;
+            evidence.bad = evidence.bad.saturating_add(bad.into());
+            evidence.window.add(call, now, now);
+        }
+        self.reached(evidence, call, now)
+    }
+
+    /// The first rule that is reached, if any is. `call` is the one that has just been counted: a
+    /// rule about calls in a row is reached only by one that makes the row longer.
+    pub(crate) fn reached(
+        &self,
+        evidence: &Evidence,
+        call: Counts,
+        now: Timestamp,
+    ) -> Option<Reason> {
+        let is_row = |limit: Option<NonZeroU32>, longer: u32, row: u32| {
+            longer > 0 && limit.is_some_and(|limit| row >= limit.get())
+        };
+        if is_row(self.consecutive_failures, call.failures, evidence.failures) {
             return Some(Reason::ConsecutiveFailures);
         }
-        self.rates?.reached(latest())
+        self.rates?.reached(evidence.window.counts(now))
     }
+}
+
+/// What a closed breaker keeps of the calls of its period, by which rules are reached.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Evidence {
+    /// Failures since the last success.
+    pub(crate) failures: u32,
+    /// Calls that failed or were slow, as long as the latest are kept: whoever has seen another
+    /// number has not seen them all.
+    pub(crate) bad: u32,
+    /// The latest calls.
+    pub(crate) window: Window,
+}
+
+impl Evidence {
+    /// That of no calls, in a window of this kind.
+    pub(crate) fn new(window: Option<WindowPolicy>) -> Self {
+        Self { window: Window::new(window), ..Self::default() }
+    }
+
+    /// Whether a good call would change nothing besides the window, and reach no rule by that.
+    pub(crate) fn is_clean(&self, policy: &TripPolicy) -> bool {
+        let may_trip = policy
+            .rates
+            .is_some_and(|rates| self.window.any_remainder(|left| rates.may_be_reached_from(left)));
+        self.failures == 0 && !may_trip
+    }
+}
+
+/// How long a row of calls is after one that belongs to it, or, with none, ends it.
+const fn row_after(row: u32, call: u32) -> u32 {
+    if call == 0 { 0 } else { row.saturating_add(1) }
 }
 
 /// Trips on shares of the latest calls: those of the period under way that have ended, with a
@@ -59,15 +123,6 @@ impl RatePolicy {
         let calls = left.calls.saturating_add(1).max(self.minimum_calls.get());
         self.reached(Counts { calls, ..left }).is_some()
     }
-}
-
-/// Which calls are the latest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WindowPolicy {
-    /// Those of this time, in tenths of it; at least 10 nanoseconds.
-    Time(Duration),
-    /// This many, at most [`MAX_WINDOW_CALLS`](crate::MAX_WINDOW_CALLS).
-    Calls(NonZeroU32),
 }
 
 /// A share over 0 and up to 100 percent, in thousandths of a percent: integers, so that a share is

@@ -9,12 +9,20 @@ use core::time::Duration;
 
 use crate::counts::Counts;
 use crate::time::Timestamp;
-use crate::trip::WindowPolicy;
 
 pub use counted::MAX_WINDOW_CALLS;
 pub(crate) use counted::{Bits, Counted};
 pub(crate) use timed::Timed;
 pub use timed::WINDOW_BUCKETS;
+
+/// Which calls are the latest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WindowPolicy {
+    /// Those of this time, in tenths of it; at least 10 nanoseconds.
+    Time(Duration),
+    /// This many, at most [`MAX_WINDOW_CALLS`](MAX_WINDOW_CALLS).
+    Calls(NonZeroU32),
+}
 
 /// The latest calls, as the policy in force wants them kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

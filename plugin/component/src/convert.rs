@@ -4,12 +4,38 @@ use std::iter;
 use std::time::Duration;
 
 use filter::{
-    CalloutRequest, Change, Command, CommandError, ConfigError, FallbackVerdict, Headers, Level,
-    MetricKind, Mode, Reason, Reply, RequestAction, ResponseAnnotations, ResponseVerdict,
-    ServiceStatus, StateName, UnixTime,
+    CalloutRequest, Change, CommandError, ConfigError, FallbackVerdict, Headers, Level, MetricKind,
+    Reply, RequestAction, ResponseAnnotations, ResponseVerdict, ServiceStatus, UnixTime,
 };
 
 use crate::bindings::exports::edge_breaker::guard::breaker as wit;
+
+/// The enums of `wit/` by the names that the plugin has for them.
+mod mirrored {
+    pub(super) use super::wit::{Command, Mode, Reason, State as StateName};
+}
+
+/// An enum of the plugin, in the type of `wit/` that has the same values, and back.
+macro_rules! values {
+    ($Enum:ident: $($Value:ident)+) => {
+        impl From<filter::$Enum> for mirrored::$Enum {
+            fn from(value: filter::$Enum) -> Self {
+                match value { $(filter::$Enum::$Value => Self::$Value,)+ }
+            }
+        }
+
+        impl From<mirrored::$Enum> for filter::$Enum {
+            fn from(value: mirrored::$Enum) -> Self {
+                match value { $(mirrored::$Enum::$Value => Self::$Value,)+ }
+            }
+        }
+    };
+}
+
+filter::Command!();
+filter::Mode!();
+filter::Reason!();
+filter::StateName!();
 
 pub(crate) fn duration(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
@@ -27,23 +53,11 @@ pub(crate) fn config_error(error: &ConfigError) -> wit::ConfigError {
 pub(crate) fn service_status(status: ServiceStatus) -> wit::ServiceStatus {
     wit::ServiceStatus {
         service_name: status.service_name,
-        state: match status.state {
-            StateName::Closed => wit::State::Closed,
-            StateName::Open => wit::State::Open,
-            StateName::HalfOpen => wit::State::HalfOpen,
-            StateName::ForcedOpen => wit::State::ForcedOpen,
-            StateName::Disabled => wit::State::Disabled,
-            StateName::MetricsOnly => wit::State::MetricsOnly,
-        },
-        mode: match status.mode {
-            Mode::Enabled => wit::Mode::Enabled,
-            Mode::Disabled => wit::Mode::Disabled,
-            Mode::ForcedOpen => wit::Mode::ForcedOpen,
-            Mode::MetricsOnly => wit::Mode::MetricsOnly,
-        },
+        state: status.state.into(),
+        mode: status.mode.into(),
         failure_count: status.failure_count,
         generation: status.generation,
-        trip_reason: status.trip_reason.map(reason),
+        trip_reason: status.trip_reason.map(Into::into),
         latest_calls: status.counts.map(|counts| wit::CallCounts {
             calls: counts.calls,
             failures: counts.failures,
@@ -57,34 +71,10 @@ pub(crate) fn service_status(status: ServiceStatus) -> wit::ServiceStatus {
     }
 }
 
-pub(crate) const fn command(command: wit::Command) -> Command {
-    match command {
-        wit::Command::ForceOpen => Command::ForceOpen,
-        wit::Command::Close => Command::Close,
-        wit::Command::Disable => Command::Disable,
-        wit::Command::Enable => Command::Enable,
-        wit::Command::MetricsOnly => Command::MetricsOnly,
-        wit::Command::Reset => Command::Reset,
-    }
-}
-
 pub(crate) const fn command_error(error: CommandError) -> wit::SteerError {
     match error {
         CommandError::Unknown => wit::SteerError::Unknown,
         CommandError::Unwritten => wit::SteerError::Unwritten,
-    }
-}
-
-const fn reason(reason: Reason) -> wit::Reason {
-    match reason {
-        Reason::ConsecutiveFailures => wit::Reason::ConsecutiveFailures,
-        Reason::FailureRate => wit::Reason::FailureRate,
-        Reason::SlowCallRate => wit::Reason::SlowCallRate,
-        Reason::HealthCheck => wit::Reason::HealthCheck,
-        Reason::TrialFailed => wit::Reason::TrialFailed,
-        Reason::TrialsSucceeded => wit::Reason::TrialsSucceeded,
-        Reason::WaitElapsed => wit::Reason::WaitElapsed,
-        Reason::Operator => wit::Reason::Operator,
     }
 }
 

@@ -157,7 +157,7 @@ impl Guest for Component {
         with_instance(|instance| {
             let worker = instance.worker.clone().ok_or(SteerError::Unknown)?;
             let mut effects = Effects::default();
-            let command = convert::command(command);
+            let command = command.into();
             let applied =
                 worker.filter.apply_command(&service, command, &Facts::default(), &mut effects);
             let effects = worker.effects(effects);

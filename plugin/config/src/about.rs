@@ -2,7 +2,9 @@
 
 use crate::field::{Shape, Words};
 
-/// Remarks on a field, by keywords of the schema, in JSON, and by columns of the page, such as `page type`.
+/// Remarks on a field: by keywords of the schema, in JSON; by columns of the page, such as `page type`;
+/// and on what its object has to have: `object any`, this field or another that is marked so, and
+/// `object needs`, the field that this one needs.
 pub type Remarks = &'static [(&'static str, &'static str)];
 
 /// An object, and what is said of it.

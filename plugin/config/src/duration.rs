@@ -15,8 +15,10 @@ const UNITS: [(&str, u64); 6] = [
     ("s", 1_000_000_000),
 ];
 
-/// Reads one or more numbers with units, each unit shorter than the one before.
-pub(crate) fn parse(text: &str) -> Option<Duration> {
+/// Reads one or more numbers with units, each unit shorter than the one before; `None`: it is no
+/// duration, or one of more than 584 years.
+#[must_use]
+pub fn parse(text: &str) -> Option<Duration> {
     let mut rest = text;
     let mut total: u64 = 0;
     let mut shortest = u64::MAX;
@@ -56,7 +58,13 @@ fn scaled(number: &str, unit: u64) -> Option<u64> {
 
 /// A duration in quotes, as one would write it.
 pub(crate) fn written(duration: Duration) -> String {
-    const FROM_LONGEST: [(&str, u128); 6] = [
+    format!("\"{}\"", text(duration))
+}
+
+/// A duration as one would write it.
+#[must_use]
+pub fn text(duration: Duration) -> String {
+    const FROM_LONGEST: [(&str, u64); 6] = [
         ("h", 3_600_000_000_000),
         ("m", 60_000_000_000),
         ("s", 1_000_000_000),
@@ -64,7 +72,7 @@ pub(crate) fn written(duration: Duration) -> String {
         ("us", 1_000),
         ("ns", 1),
     ];
-    let mut rest = duration.as_nanos();
+    let mut rest = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
     let mut text = String::new();
     for (unit, nanos) in FROM_LONGEST {
         if rest >= nanos {
@@ -72,7 +80,7 @@ pub(crate) fn written(duration: Duration) -> String {
             rest %= nanos;
         }
     }
-    if text.is_empty() { "\"0s\"".to_owned() } else { format!("\"{text}\"") }
+    if text.is_empty() { "0s".to_owned() } else { text }
 }
 
 #[cfg(test)]

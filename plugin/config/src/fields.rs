@@ -58,57 +58,58 @@ static SHARE: Number = Number {
 const MIB: u32 = 1024 * 1024;
 
 words! {
-    /// When answers tell the breaker's state.
+    /// Which answers tell clients the breaker's state, by the response headers
+    /// `x-circuit-breaker-…`.
     pub enum ExposeState {
-        /// In every answer of a guarded service.
+        /// Every answer of a guarded service.
         Always = "always",
-        /// In an answer given in the service's stead.
+        /// Only answers that are given in place of the service's.
         Fallback = "fallback",
-        /// In none.
+        /// None.
         Never = "never",
     }
 
     /// What is done with the breaker's decisions.
     pub(crate) enum Mode {
-        /// Calls pass or are diverted, as the breaker decides.
+        /// They take effect: calls pass or are diverted.
         Enabled = "enabled",
-        /// Calls are left alone, and nothing is counted.
+        /// The breaker decides nothing: all calls pass, and are not counted.
         Disabled = "disabled",
-        /// All calls are diverted.
+        /// They are overruled: all calls are diverted.
         ForcedOpen = "forced_open",
-        /// All calls pass; counts and transitions are as if it were enabled.
+        /// They are only reported, by metrics and the log: all calls pass.
         MetricsOnly = "metrics_only",
     }
 
-    /// Whether the latest calls are those of a time, or so many.
+    /// Whether the rates are about the calls of the last seconds, or about the last so many calls.
     pub(crate) enum WindowType {
-        /// Those of a time.
+        /// The calls that ended in the last `sliding_window_size`, such as `"10s"`.
         TimeBased = "time_based",
-        /// So many.
+        /// The last `sliding_window_size` calls, such as `100`, however old they are.
         CountBased = "count_based",
     }
 
-    /// What a call is that the proxy's own limits refused or ended.
+    /// What a call counts as that Envoy's own limits refused or ended.
     pub enum Overflow {
-        /// A failure of the service.
+        /// As a failure of the service.
         Failure = "failure",
-        /// It says nothing about the service.
+        /// As neither a failure nor a success.
         Ignore = "ignore",
     }
 
-    /// Where a passed health check leads.
+    /// What the breaker does when the service has passed its health check.
     pub(crate) enum Then {
-        /// Straight to closed.
+        /// It closes at once.
         Close = "close",
-        /// To trials.
+        /// It becomes half-open: trial calls decide.
         HalfOpen = "half_open",
     }
 
-    /// What becomes of a call that finds the bulkhead full.
+    /// What happens to a call that finds the bulkhead full.
     pub enum OnFull {
-        /// It is diverted as if the breaker were open.
+        /// It is diverted to the fallback, as if the breaker were open.
         Fallback = "fallback",
-        /// It gets 503 and why.
+        /// It gets 503 with the reason, even if there is a fallback.
         Reject = "reject",
     }
 }
@@ -116,34 +117,37 @@ words! {
 objects! {
     /// The configuration of Edge Breaker. Every field may be left out.
     shape Config CONFIG {
-        /// What services have in common: see [defaults](#defaults).
+        /// [Fields for all services at once](#defaults). A service's own come first.
         defaults: any(Kind::Object(&DEFAULTS));
-        /// Which answers tell the breaker's state.
+        /// Which answers tell clients the breaker's state, by the response headers
+        /// `x-circuit-breaker-…`: every answer of a guarded service, only those that are given in
+        /// place of the service's, or none.
         expose_state: any(Kind::Word(&ExposeState::WORDS)).default(Default::Word(1));
-        /// The [services](#services) to guard: the first whose `match` fits a request guards it. Left
-        /// out, each upstream cluster is one.
+        /// The [services](#services) to guard, each with a breaker of its own. The first whose
+        /// `match` fits a request guards it. Left out, every upstream cluster is a service.
         services: list(&Kind::Object(&SERVICE), 1024),
             &[
                 ("minItems", "1"), ("default", r#"[{"name": "{cluster}"}]"#),
                 ("page default", "one, `{cluster}`"),
             ];
-        /// How many breakers [dynamic services](#dynamic-services) may have: all that `{cluster}` and
-        /// `{route}` name together, and each service with `{host}`.
-        max_services: count(1, 4096).number(1024).remedy(Remedy::Both("give "));
-        /// How much a worker may [copy](#limits).
+        /// How many [dynamic services](#dynamic-services) there may be, over all workers: of all
+        /// names with `{cluster}` and `{route}` together, and of each name with `{host}`.
+        max_services: count(1, 4096).number(1024).remedy(Remedy::Both(&"give "));
+        /// [Bounds on the memory of a worker](#limits).
         limits: any(Kind::Object(&LIMITS)), &[("page default", "see there")];
-        /// Where [transitions are posted](#notify), as CloudEvents. Left out, nowhere.
+        /// Where [transitions are posted](#notify), as CloudEvents. Left out, they are not posted.
         notify: any(Kind::Object(&NOTIFY));
-        /// Where the [admin API](#admin) answers. Left out, there is none.
+        /// On which path the [admin API](#admin) answers. Left out, there is no such API.
         admin: any(Kind::Object(&ADMIN));
     }
 
-    /// How much a worker may hold.
+    /// Bounds on the memory of a worker.
     pub(crate) struct Limits LIMITS {
-        /// How many bytes a worker may hold of copies: requests that may have to be sent to a
-        /// [fallback](#fallback) cluster, with their headers, answers until they are [kept](#stale), and
-        /// those that wait to be [written into a failed one](envoy.md#an-answer-in-a-failed-ones-place).
-        /// 0: none. Beyond it calls pass without a copy.
+        /// The most bytes that one worker may use for copies of requests and answers: requests that
+        /// may have to be sent again to the [fallback](#fallback) cluster, answers until they are
+        /// [kept](#stale), and answers that are about to be [written into a failed
+        /// one](envoy.md#an-answer-in-a-failed-ones-place). Once they are used up, calls pass
+        /// without a copy. 0: nothing is copied.
         pub max_copied_bytes: usize = count(0, 256 * MIB).number(32 * MIB).remedy(
             Remedy::Above(&("give at most ", ": a worker's memory has to do for all else, too"))),
             &[("page type", "size"), ("examples", "[33554432]")];
@@ -151,8 +155,9 @@ objects! {
 
     /// One guarded service.
     shape Service SERVICE {
-        /// Names the service in headers, metrics, logs and the admin API, and is the key of its state.
-        /// `{cluster}`, `{host}` and `{route}` make it a [dynamic service](#dynamic-services); `{host}` takes
+        /// The name of the service in headers, metrics, logs and the admin API. Its breaker's state
+        /// is kept under that name. With `{cluster}`, `{host}` or `{route}` it stands for one
+        /// [service for each name](#dynamic-services) that requests have; `{host}` needs
         /// `match.hosts`.
         name: text(Form::Any).missing(Missing::Never),
             &[
@@ -161,62 +166,67 @@ objects! {
                 ("examples", r#"["payment-service", "{cluster}"]"#),
                 ("page type", "1 to 128 letters, digits, `-`, `_`, `.`, `~`, and `{cluster}`, `{host}`, `{route}`"),
             ];
-        /// Which requests belong to it: [match](#match). Left out, every request does.
+        /// [Which requests belong to the service](#match).
         r#match: any(Kind::Object(&MATCH)), &[("page default", "every request")];
-        /// What is done with the breaker's decisions: [mode](#mode).
+        /// [What is done with the breaker's decisions](#mode). An operator can set another mode at
+        /// run time.
         mode: any(Kind::Word(&Mode::WORDS)).default(Default::Word(0));
-        /// What opens the breaker: [trip](#trip). A service's own takes the place of the defaults' as a
-        /// whole.
+        /// [What opens the breaker](#trip). A service that has its own `trip` takes nothing of the
+        /// defaults'.
         trip: any(Kind::Object(&TRIP)),
             &[
                 ("default", r#"{"consecutive_failures": 3}"#),
                 ("page default", "3 failures in a row"),
             ];
-        /// What counts as a failure: [classify](#classify).
+        /// [Which answers count as failures](#classify).
         classify: any(Kind::Object(&CLASSIFY)).missing(Missing::NotNull);
-        /// How long it stays open: [open](#open).
+        /// [How long the breaker stays open](#open).
         open: any(Kind::Object(&OPEN)).missing(Missing::NotNull);
-        /// Which trials close it: [half_open](#half_open).
+        /// [How many trial calls a half-open breaker makes](#half_open), and how many have to
+        /// succeed.
         half_open: any(Kind::Object(&HALF_OPEN)).missing(Missing::NotNull);
-        /// What is asked before it may leave the open state: [health_check](#health_check). Left out, the
-        /// wait alone ends it.
+        /// [The request that an open breaker makes](#health_check) to find out whether the service
+        /// is well again. Left out, it only waits.
         health_check: any(Kind::Object(&HEALTH_CHECK));
-        /// Who answers in its stead: [fallback](#fallback). Left out, a diverted call gets 503.
+        /// [What answers in place of the service](#fallback) while the breaker is open, and when a
+        /// call fails. Left out, a diverted call gets 503.
         fallback: any(Kind::Object(&FALLBACK));
-        /// How many of its calls may be under way at a time: [bulkhead](#bulkhead).
+        /// [How many calls of the service may be under way at a time](#bulkhead). Left out, any
+        /// number.
         bulkhead: any(Kind::Object(&BULKHEAD));
     }
 
-    /// Which requests belong to it: of each kind given one entry must fit, and all kinds given must.
+    /// Which requests belong to the service. Of each field that is given one entry has to fit.
     shape Match MATCH {
-        /// `"payments.example.com"` fits that host on any port, `"payments.example.com:8443"` on that one;
-        /// `"*.pay.internal"` fits every host below it, not `pay.internal` itself; `"*"` fits any host; both
-        /// may have a port, too.
+        /// Hosts. `"payments.example.com"` fits that host on any port,
+        /// `"payments.example.com:8443"` only on that port. `"*.pay.internal"` fits every host
+        /// below `pay.internal`, but not that one; `"*"` fits every host. These two may have a port
+        /// as well.
         hosts: list(&Kind::Text(Form::Any), u32::MAX),
             &[
                 ("minItems", "1"), ("page type", "list of host names"),
                 ("items.pattern", r"^(\*|(\*\.)?[A-Za-z0-9_~-]+(\.[A-Za-z0-9_~-]+)*\.?|\[[0-9A-Fa-f:.]+\]\.?)(:[0-9]+)?$"),
                 ("examples", r#"[["payments.example.com", "*.pay.internal", "*.shop.example:8443"]]"#),
             ];
-        /// Each begins with a slash; `"/pay"` fits `/pay`, `/pay/7?x=1` and also `/payments`, `"/pay/"` only
-        /// what is below. No patterns.
+        /// Beginnings of paths, each with a slash in front: `"/pay"` fits `/pay`, `/pay/7?x=1` and
+        /// also `/payments`; `"/pay/"` fits only what is below. Not patterns.
         path_prefixes: list(&Kind::Text(Form::Any), u32::MAX),
             &[
                 ("minItems", "1"), ("page type", "list of paths"),
                 ("items.pattern", r"^/[A-Za-z0-9/._~!$&'()+,;=:@%-]*$"),
                 ("examples", r#"[["/payments"]]"#),
             ];
-        /// In capitals, compared to the letter: `["GET", "HEAD"]`.
+        /// HTTP methods, in capitals: `["GET", "HEAD"]`.
         methods: list(&Kind::Text(Form::Any), u32::MAX),
             &[
                 ("minItems", "1"), ("page type", "list of methods"),
                 ("items.pattern", "^[A-Z0-9_-]+$"), ("examples", r#"[["GET", "HEAD"]]"#),
             ];
-        /// Headers, one of which has to fit: each has a name and exactly one of `exact`, `prefix` and
+        /// Request headers: each entry has a name and exactly one of `exact`, `prefix` and
         /// `present`.
         headers: list(&Kind::Object(&HEADER_MATCH), u32::MAX), &[("minItems", "1")];
-        /// The cluster that the route chose for the request, by the proxy's own name for it; `*` stands
-        /// for any characters: `"outbound|80||payments.*"`.
+        /// Clusters that the route chose for the request, by Envoy's names for them. `*` stands for
+        /// any characters: `"outbound|80||payments.*"`.
         clusters: list(&Kind::Text(Form::Any), u32::MAX),
             &[
                 ("minItems", "1"), ("page type", "list of names with `*`"),
@@ -224,49 +234,55 @@ objects! {
             ];
     }
 
-    /// A header: its name and exactly one of `exact`, `prefix` and `present`.
+    /// A request header: its name, and exactly one of `exact`, `prefix` and `present`.
     shape HeaderMatch HEADER_MATCH {
-        /// The name, in upper or lower case.
+        /// The name of the header, in upper or lower case.
         name: text(Form::Any).missing(Missing::Never),
             &[("minLength", "1"), ("examples", r#"["x-tenant"]"#)];
-        /// A value is this.
+        /// Fits if a value of the header is this.
         exact: text(Form::Any);
-        /// A value begins with this.
+        /// Fits if a value of the header begins with this.
         prefix: text(Form::Any);
-        /// `true`: the header is there; `false`: it is not.
+        /// `true` fits if the request has the header, `false` if it has not.
         present: any(Kind::Flag);
     }
 
-    /// What opens the breaker: any rule that is given does.
+    /// What opens the breaker: any of the rules that are given.
     pub(crate) struct TripFields TRIP as "Trip" {
-        /// Opens on so many failures with no success between them.
+        /// Opens the breaker when so many calls in a row have failed, with no success between them.
         pub consecutive_failures: Option<NonZeroU32> = count(1, u32::MAX),
-            &[("page default", "3, only if `trip` is left out"), ("examples", "[3]")];
-        /// Percent. Opens when this share of the latest calls failed, or more.
-        pub failure_rate_threshold: Option<u32> = any(Kind::Number(&SHARE)),
             &[
-                ("examples", "[50]"),
+                ("object any", ""), ("page default", "3, only if `trip` is left out"),
+                ("examples", "[3]"),
             ];
-        /// Percent. Opens when this share of the latest calls was slow, or more.
+        /// Opens the breaker when at least this share of the latest calls failed, in percent: `50`
+        /// is half of them.
+        pub failure_rate_threshold: Option<u32> = any(Kind::Number(&SHARE)),
+            &[("object any", ""), ("examples", "[50]")];
+        /// Opens the breaker when at least this share of the latest calls was slow, in percent:
+        /// `80` is four of five.
         pub slow_call_rate_threshold: Option<u32> = any(Kind::Number(&SHARE)),
             &[
+                ("object any", ""), ("object needs", "slow_call_duration_threshold"),
                 ("examples", "[80]"),
             ];
-        /// A call is slow if its answer took this long to begin, from when the request was complete. Above
-        /// zero.
+        /// A call is slow if its answer takes at least this long to begin, from when all of the
+        /// request has come.
         pub slow_call_duration_threshold: Option<Duration> = span(0),
             &[("page default", "required with the rate"), ("page bounds", "above zero")];
-        /// With fewer calls in the window no rate opens. At most what a window over calls holds.
+        /// How many of the latest calls there must be at least before a rate can open the breaker.
         pub minimum_number_of_calls: Option<NonZeroU32> = count(1, u32::MAX),
             &[
                 ("default", "20"),
                 ("page default", "20, or the size of a smaller window over calls"),
                 ("page bounds", "at least 1, at most what a window over calls holds"),
             ];
-        /// Whether the latest calls are those of a time, or so many.
+        /// Which calls the rates are about: those of the last seconds (`time_based`), or the last
+        /// so many (`count_based`).
         pub sliding_window_type: Option<WindowType> = any(Kind::Word(&WindowType::WORDS)),
-            &[("page default", "as the size tells; `time_based`")];
-        /// How far back the latest calls reach: a duration from `1s`, or a number of calls.
+            &[("page default", "`\"time_based\"`, or `\"count_based\"` if the size is a number")];
+        /// How far back the latest calls reach: a duration, such as `"10s"`, or a number of calls,
+        /// such as `100`.
         pub sliding_window_size: Option<WindowSize> = any(Kind::Window),
             &[
                 ("default", "\"10s\""), ("page default", "`\"10s\"`; 100 if `count_based`"),
@@ -277,209 +293,224 @@ objects! {
 
     /// What counts as a failure. What is neither a failure nor ignored is a success.
     pub struct Classify CLASSIFY {
-        /// Answers of the service that are failures.
+        /// HTTP statuses of the service that count as failures.
         pub failure_status: StatusSet =
             any(Kind::Statuses).default(Default::Statuses(&StatusSet::range(500, 599))),
             &[
                 ("default", r#"["500", "502-504", "506-599"]"#),
                 ("page default", "`[\"500\", \"502-504\", \"506-599\"]`"),
             ];
-        /// Answers that say nothing about it; beats `failure_status`.
+        /// HTTP statuses that count as neither a failure nor a success, even if `failure_status`
+        /// has them too.
         pub ignore_status: StatusSet = any(Kind::Statuses).default(Default::Statuses(&StatusSet::NONE)),
             &[("default", r#"["501", "505"]"#), ("page default", "`[\"501\", \"505\"]`")];
-        /// gRPC statuses that are failures.
+        /// gRPC statuses that count as failures.
         pub failure_grpc_status: GrpcSet = any(Kind::GrpcStatuses)
             // UNKNOWN, DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE, DATA_LOSS
             .default(Default::GrpcStatuses(GrpcSet::of([2, 4, 13, 14, 15])));
-        /// gRPC statuses that say nothing; beats `failure_grpc_status`.
+        /// gRPC statuses that count as neither a failure nor a success, even if
+        /// `failure_grpc_status` has them too.
         pub ignore_grpc_status: GrpcSet =
             any(Kind::GrpcStatuses).default(Default::GrpcStatuses(GrpcSet::of([])));
-        /// A call that was too late by a deadline of its client's own is a failure only if that deadline
-        /// is at least this long. Give more than the slowest good answer of the service takes.
+        /// A client may set a deadline of its own (`grpc-timeout`,
+        /// `x-envoy-upstream-rq-timeout-ms`). A call that ran into it is a failure only if the
+        /// deadline is at least this long. Give more than the slowest good answer of the service
+        /// takes.
         pub min_client_deadline: Duration = span(0).seconds(5);
-        /// What a call is that the proxy's own limits refused or ended: its circuit breaker (`UO`), its
-        /// overload manager (`OM`), a drop of overload (`DO`).
+        /// What a call counts as that Envoy's own limits refused or ended: the cluster's circuit
+        /// breakers (response flag `UO`), the overload manager (`OM`), or a load assignment that
+        /// drops calls (`DO`).
         pub overflow: Overflow = any(Kind::Word(&Overflow::WORDS)).default(Default::Word(1));
     }
 
     /// How long the breaker stays open.
     pub(crate) struct OpenFields OPEN as "Open" {
-        /// The earliest end of the open state. Above zero without a health check.
+        /// How long the breaker stays open at least, after the first trip.
         pub wait_duration: Option<Duration> = span(0),
             &[
                 ("default", "\"30s\""), ("page default", "`\"30s\"`; `\"0s\"` with a health check"),
                 ("page bounds", "at most a day; above zero without a health check"),
             ];
-        /// What each further trip in a row multiplies the wait by, or the health check's `interval` if that
-        /// is longer.
+        /// The factor by which the wait grows with each further trip in a row. With a health check,
+        /// it is the check's `interval` that grows if that is longer.
         pub backoff_rate: u32 = any(Kind::Number(&FACTOR)).number(2_000);
-        /// The longest wait, whatever lengthens it: at least `wait_duration`.
+        /// The longest wait, whatever makes it longer.
         pub max_wait_duration: Option<Duration> = span(0),
             &[
                 ("default", "\"5m\""),
                 ("page default", "`\"5m\"`, or `wait_duration` if that is longer"),
                 ("page bounds", "at least `wait_duration`, at most a day"),
             ];
-        /// Percent. How far each wait is spread to either side, so that many proxies do not come back at
-        /// once.
+        /// How far each wait is made shorter or longer at random, in percent, so that many proxies
+        /// do not come back at once.
         pub jitter: u8 = any(Kind::Number(&PERCENT)).number(20);
-        /// Whether the `Retry-After` of the answer that trips lengthens the wait, or a gRPC answer's
-        /// `grpc-retry-pushback-ms`; likewise that of a trial that is turned away.
+        /// Whether the wait is at least as long as the service asks for, by the `Retry-After` of
+        /// the answer that tripped the breaker, or by `grpc-retry-pushback-ms`. The same goes for
+        /// the wait after a trial that was turned away.
         pub honor_retry_after: bool = any(Kind::Flag).default(Default::Flag(true));
     }
 
-    /// Which trials close the breaker.
+    /// How many trial calls a half-open breaker makes, and how many have to succeed.
     pub(crate) struct HalfOpenFields HALF_OPEN as "HalfOpen" {
-        /// Trials in flight or done in one half-open period, over all workers.
+        /// How many trial calls may be made while the breaker is half-open, over all workers. All
+        /// other calls are diverted.
         pub permitted_calls: NonZeroU32 = count(1, MAX_PERMITTED_CALLS).number(1)
             .remedy(Remedy::Above(&("permit at most ", " trials")));
-        /// Successful trials that close the breaker: at most `permitted_calls`.
+        /// How many of the trials have to succeed to close the breaker. One that fails opens it
+        /// again.
         pub success_threshold: NonZeroU32 = count(1, u32::MAX).number(1),
             &[("maximum", "32"), ("page bounds", "1 to `permitted_calls`")];
-        /// After this long a trial without a result gives its slot back, and one that was turned away is
-        /// followed by the next.
+        /// How long a trial may take. After that, another call may be tried instead. It is also the
+        /// longest pause after a trial that was turned away, such as by 429.
         pub max_wait_duration: Duration = span(10).seconds(30);
-        /// After closing, the share of diverted calls falls steadily from all to none in this time. Zero: no
-        /// ramp.
+        /// In how much time all traffic comes back after the breaker has closed: the share of
+        /// diverted calls falls steadily from all to none. `"0s"`: it comes back at once.
         pub ramp_duration: Duration = span(0).seconds(0);
     }
 
-    /// What is asked before the breaker may leave the open state.
+    /// The request that an open breaker makes to find out whether the service is well again.
     pub(crate) struct HealthCheckFields HEALTH_CHECK as "HealthCheck" {
-        /// Where the check is sent: a cluster of the proxy.
+        /// The cluster that the check is sent to, by Envoy's name for it.
         pub cluster: String = text(Form::Cluster).missing(
             Missing::Refused(&("absent", "a health check needs it, such as \"payment\"")));
-        /// The `:authority` of the check. Left out, the cluster's name.
+        /// The `:authority` of the check.
         pub host: Option<String> = text(Form::Host), &[("page default", "the cluster's name")];
-        /// The method of the check.
+        /// The HTTP method of the check.
         pub method: String = text(Form::Method).default(Default::Text("GET"));
         /// The path of the check.
         pub path: String = text(Form::Path).missing(
             Missing::Refused(&("absent", "a health check needs it, such as \"/health\""))),
             &[("examples", r#"["/health"]"#)];
-        /// Further headers, such as a credential.
+        /// Further request headers of the check, such as a credential.
         pub headers: Headers = any(Kind::Pairs).default(Default::Empty),
             &[
                 ("page bounds", "not `host`, `connection`, `content-length`, `transfer-encoding` or `x-circuit-breaker-…`"),
             ];
-        /// From one check's answer to the next check, though the breaker has closed and tripped again
-        /// meanwhile.
+        /// The pause from one check's answer to the next check, over all workers. It also holds
+        /// when the breaker closes and trips again in between.
         pub interval: Duration = span(10).seconds(5);
-        /// A check without an answer by then has failed.
+        /// How long a check may take to be answered. After that it has failed.
         pub timeout: Option<Duration> = span(0),
             &[
                 ("default", "\"1s\""),
                 ("page default", "`\"1s\"`, or `interval` if that is shorter"),
                 ("page bounds", "at least `\"1ms\"`, at most `interval`"),
             ];
-        /// Checks in a row that must pass.
+        /// How many checks in a row have to pass.
         pub healthy_threshold: NonZeroU32 = count(1, u32::MAX).number(1);
-        /// Which answers pass.
+        /// HTTP statuses with which a check passes.
         pub expected_status: StatusSet =
             any(Kind::Statuses).default(Default::Statuses(&StatusSet::range(200, 299)));
-        /// Where passing leads: to trials, or straight to closed, as in the recipe.
+        /// What the breaker does when the service has passed: `half_open` makes trial calls,
+        /// `close` closes it at once, as in the recipe.
         pub then: Then = any(Kind::Word(&Then::WORDS)).default(Default::Word(1));
-        /// How a failed check is tried again before it counts as failed.
+        /// How a check that fails is tried again before it counts as failed. Left out, it is not.
         pub retry: Option<RetryFields> = any(Kind::Object(&RETRY));
     }
 
-    /// How a failed check is tried again before it counts as failed.
+    /// How a check that fails is tried again before it counts as failed.
     pub(crate) struct RetryFields RETRY as "Retry" {
-        /// Further attempts.
+        /// How many further attempts are made.
         pub num_retries: u32 = count(0, u32::MAX).number(3);
-        /// The wait before the first of them.
+        /// How long to wait before the first of them.
         pub interval: Duration = span(10).seconds(2);
-        /// What each further wait is multiplied by.
+        /// The factor by which that wait grows with each further attempt.
         pub backoff_rate: u32 = any(Kind::Number(&FACTOR)).number(2_000);
     }
 
-    /// Who answers in the service's stead.
+    /// What answers in place of the service.
     pub(crate) struct FallbackFields FALLBACK as "Fallback" {
-        /// A cluster of the proxy: who answers while calls are diverted, and for a failed call. Not the
-        /// protected one.
+        /// The cluster that answers diverted calls, and failed ones with `on_failure`, by Envoy's
+        /// name for it. Not a cluster of the service itself.
         pub cluster: Option<String> = text(Form::Cluster);
-        /// The `:authority` with which a failed call is sent to the cluster. Left out, the request's.
+        /// The `:authority` with which a failed call is sent to the fallback cluster.
         pub host: Option<String> = text(Form::Host), &[("page default", "the request's")];
-        /// Whether a call that failed is answered by the fallback too.
+        /// Whether the fallback also answers a call that the service failed to answer, not only
+        /// diverted ones.
         pub on_failure: Option<bool> = any(Kind::Flag),
             &[("page default", "`true` if there is a `cluster`, `stale` or a `response`")];
-        /// How long the cluster may take for a failed call.
+        /// How long the fallback cluster may take to answer a failed call.
         pub timeout: Duration = span(1).seconds(5);
-        /// Bytes. A failed call with a longer body passes unchanged.
+        /// The longest request body that is kept to be sent to the fallback cluster should the call
+        /// fail, in bytes. A failed call with a longer body keeps its own answer.
         pub max_request_bytes: usize = count(0, 16 * MIB).number(64 * 1024)
             .remedy(Remedy::Above(&("keep at most ", " bytes of a request"))),
             &[("page type", "size")];
-        /// Good answers that are given again where there is no `cluster`: [stale](#stale).
+        /// [Good answers of the service that are kept](#stale), and given again while it is down,
+        /// if there is no `cluster`.
         pub stale: Option<Stale> = any(Kind::Object(&STALE));
-        /// What is answered where there is no `cluster`, and nothing `stale`.
+        /// A fixed answer, if there is neither a `cluster` nor a `stale` answer.
         pub response: Option<StaticResponse> = any(Kind::Object(&RESPONSE));
     }
 
-    /// Good answers that are given again while the service is down.
+    /// Good answers of the service that are kept, and given again while it is down.
     pub struct Stale STALE {
-        /// How long an answer may have been kept when it is given: as old as your users would rather have
+        /// How old a kept answer may be when it is given: as old as your users would rather have
         /// than none.
-        pub max_age: Duration = span(1_000).seconds(300).remedy(Remedy::Both("give from ")),
+        pub max_age: Duration = span(1_000).seconds(300).remedy(Remedy::Both(&"give from ")),
             &[("examples", r#"["5m", "1h"]"#)];
-        /// Bytes. Longer bodies are not kept.
+        /// The longest body that is kept, in bytes.
         pub max_response_bytes: usize = count(1, 16 * MIB).number(64 * 1024)
             .remedy(Remedy::Above(&("keep at most ", " bytes of an answer"))),
             &[("page type", "size")];
-        /// How many answers are kept for the service: as many as there are addresses that matter.
+        /// How many answers are kept for the service: give at least as many as it has addresses
+        /// that matter.
         pub max_entries: u32 = count(1, MOST_STALE_ENTRIES).number(256)
             .remedy(Remedy::Above(&("keep at most ", " answers"))),
             &[("page type", "number of answers")];
     }
 
-    /// A static answer.
+    /// A fixed answer.
     pub struct StaticResponse RESPONSE as "Response" {
-        /// The status.
-        pub status: u16 = count(200, 599).number(503).remedy(Remedy::Both("give a status from ")),
+        /// The HTTP status of the answer.
+        pub status: u16 = count(200, 599).number(503).remedy(Remedy::Both(&"give a status from ")),
             &[("page type", "status")];
-        /// The headers.
+        /// The headers of the answer.
         pub headers: Headers = any(Kind::Pairs).default(Default::Empty),
             &[("page bounds", "as `health_check.headers`")];
-        /// The body.
+        /// The body of the answer.
         pub body: String = text(Form::Any).default(Default::Text(""));
     }
 
-    /// How many calls may be under way at a time, over all workers.
+    /// How many calls of the service may be under way at a time, over all workers.
     shape Bulkhead BULKHEAD {
-        /// How many calls may be under way: the rate of calls times how long they take, when all is well,
-        /// and half as many again.
+        /// How many calls may be under way at a time. A good number is the rate of calls times how
+        /// long they take when all is well, and half as many again.
         max_concurrent_calls: count(1, MOST_CALLS).missing(
             Missing::Refused(&(
                 "nothing",
                 "say how many calls may be under way at a time, such as 100",
             ))),
             &[("page type", "number of calls")];
-        /// A request that takes longer to complete gives its permit back until it has: as long as your
-        /// clients take to send a body.
+        /// How long a request that is still being sent may hold its permit. After that it has none
+        /// until it is complete. Give as long as your clients take to send a body.
         max_request_duration: span(10).seconds(1);
-        /// What becomes of a call that finds the bulkhead full: it is diverted as if the breaker were open,
-        /// with the reason `bulkhead`; or it gets 503 and why, for callers who should come again.
+        /// What happens to a call that finds the bulkhead full: `fallback` diverts it as if the
+        /// breaker were open, with the reason `bulkhead`; `reject` answers 503 with the reason, for
+        /// callers who should come again.
         on_full: any(Kind::Word(&OnFull::WORDS)).default(Default::Word(0));
-        /// Classes of calls that may take only a part of the permits; the first that matches has a call.
+        /// Classes of calls, each of which may take only a part of the permits. A call belongs to
+        /// the first that matches.
         partitions: list(&Kind::Object(&PARTITION), 16).default(Default::Empty),
             &[("page type", "list of partitions")];
     }
 
     /// A class of calls that may take only a part of the bulkhead's permits.
     shape Partition PARTITION {
-        /// Names it, over all configurations.
+        /// The name of the partition. Configurations that use the same name for a service share its
+        /// count.
         name: text(Form::Any).missing(Missing::Never),
             &[
                 ("minLength", "1"), ("maxLength", "128"), ("pattern", "^[A-Za-z0-9._~-]+$"),
                 ("examples", r#"["batch"]"#), ("page type", "as a service's"),
-                ("page bounds", "each once"),
+                ("page bounds", "each name once"),
             ];
-        /// Which calls belong to it, as a service's [match](#match); the first partition that matches has a
-        /// call.
+        /// Which calls belong to the partition: as a service's [match](#match).
         r#match: any(Kind::Object(&MATCH)).missing(Missing::Refused(&(
             "nothing",
             "say which calls belong to it, such as {\"path_prefixes\": [\"/batch\"]}",
         )));
-        /// How many of its calls may be under way: at most the service's own.
+        /// How many calls of the partition may be under way at a time.
         max_concurrent_calls: count(1, MOST_CALLS).missing(Missing::Refused(&(
             "nothing",
             "say how many of its calls may be under way at a time, such as 10",
@@ -489,35 +520,37 @@ objects! {
 
     /// Where each transition is posted, once for all workers.
     pub(crate) struct NotifyFields NOTIFY as "Notify" {
-        /// Where it is sent: a cluster of the proxy.
+        /// The cluster that transitions are posted to, by Envoy's name for it.
         pub cluster: String = text(Form::Cluster).missing(
             Missing::Refused(&("absent", "name the cluster to post to, such as \"ops\"")));
-        /// The `:authority` of the call. Left out, the cluster's name.
-        pub host: Option<String> = text(Form::Host), &[("page default", "the `cluster`")];
-        /// What is posted to.
+        /// The `:authority` of the request.
+        pub host: Option<String> = text(Form::Host), &[("page default", "the cluster's name")];
+        /// The path of the request.
         pub path: String = text(Form::Path).default(Default::Text("/"));
-        /// Further headers, such as a credential; `content-type` is `application/cloudevents+json`.
+        /// Further request headers, such as a credential. `content-type` is always
+        /// `application/cloudevents+json`.
         pub headers: Headers = any(Kind::Pairs);
-        /// How long the answer may take.
+        /// How long the answer may take. After that the attempt has failed.
         pub timeout: Duration = span_to(1, Duration::from_secs(60)).seconds(2)
-            .remedy(Remedy::Both("give from ")),
+            .remedy(Remedy::Both(&"give from ")),
             &[("examples", r#"["500ms", "2s"]"#)];
-        /// How often to try again, after 1 s, 2 s, 4 s and so on, up to a minute, when it does not answer or
-        /// not with a 2xx.
-        pub num_retries: u32 = count(0, 10).number(3).remedy(Remedy::Both("give "));
+        /// How many further attempts are made if there is no 2xx: after 1 s, 2 s, 4 s and so on, up
+        /// to a minute.
+        pub num_retries: u32 = count(0, 10).number(3).remedy(Remedy::Both(&"give "));
     }
 
-    /// Where the admin API answers.
+    /// On which path the admin API answers, and whom.
     pub(crate) struct AdminFields ADMIN as "Admin" {
-        /// What the paths of the API begin with. Change it if the application has such a path.
+        /// The beginning of all paths of the API. Change it if the application has such paths
+        /// itself.
         pub path_prefix: String = text(Form::PathPrefix).default(Default::Text("/circuit-breaker"));
-        /// Where given, every request needs `authorization: Bearer <token>`, else 401; and nothing else. A
-        /// secret.
+        /// A secret. If given, every request needs `authorization: Bearer <token>`, or gets 401. If
+        /// left out, only this machine may ask.
         pub token: Option<String> = text(Form::Token);
-        /// Without a token: names of this machine by which it may be asked, beside `localhost`,
+        /// Without a token: further names by which this machine may be asked, beside `localhost`,
         /// `127.0.0.0/8` and `[::1]`. `"breaker.internal"` is that host on any port,
-        /// `"breaker.internal:10001"` on that one; upper and lower case are the same, and there are no
-        /// patterns.
+        /// `"breaker.internal:10001"` only on that one. Upper and lower case are the same, and
+        /// there are no patterns.
         pub hosts: Vec<String> = list(&Kind::Text(Form::Any), u32::MAX).default(Default::Empty),
             &[
                 ("page type", "list of hosts"),

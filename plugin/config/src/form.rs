@@ -7,6 +7,8 @@ pub enum Form {
     Any,
     /// The name of a cluster of the proxy.
     Cluster,
+    /// The value of a header.
+    HeaderValue,
     /// A host, with or without a port.
     Host,
     /// An HTTP method.
@@ -23,7 +25,7 @@ impl Form {
     /// What such a text matches, as far as a pattern tells.
     pub(crate) const fn pattern(self) -> Option<&'static str> {
         match self {
-            Self::Any | Self::Cluster | Self::Host | Self::Method => None,
+            Self::Any | Self::Cluster | Self::HeaderValue | Self::Host | Self::Method => None,
             Self::Path => Some("^/"),
             Self::PathPrefix => {
                 Some("^/[A-Za-z0-9/._~!$&'()+,;=:@%-]*[A-Za-z0-9._~!$&'()+,;=:@%-]$")
@@ -39,6 +41,10 @@ impl Form {
         let (is_right, remedy) = match self {
             Self::Any => return None,
             Self::Cluster => (all(graphic), "give the name of a cluster, or leave the field out"),
+            Self::HeaderValue => (
+                text.bytes().all(|byte| !byte.is_ascii_control() || byte == b'\t'),
+                "leave out control characters",
+            ),
             Self::Host => (
                 all(|byte| byte.is_ascii_graphic() && !b"/?#@".contains(&byte)),
                 "give a host, with or without a port, or leave the field out",
@@ -71,4 +77,14 @@ pub(crate) fn is_token_byte(byte: u8) -> bool {
 pub(crate) fn is_plain(text: &str) -> bool {
     !text.is_empty()
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte))
+}
+
+/// Texts with another between them.
+pub(crate) fn joined(texts: &mut dyn Iterator<Item = &str>, between: &str) -> String {
+    let mut joined = String::new();
+    for (place, text) in texts.enumerate() {
+        joined.push_str(if place == 0 { "" } else { between });
+        joined.push_str(text);
+    }
+    joined
 }

@@ -1,7 +1,7 @@
 //! Headers that a configuration gives.
 
 use crate::error::ConfigError;
-use crate::form::is_token_byte;
+use crate::form::{Form, is_token_byte};
 use crate::reader::{Read, Reader, Refused, refuse};
 
 /// Names, in lower case as the proxy wants them, and values.
@@ -28,8 +28,8 @@ fn checked(name: &str, value: &str, path: &str) -> Result<(String, String), Conf
     let refused = |name: &str, remedy: &str| {
         Err(ConfigError::at(&format_args!("{path}.{name}"), &format_args!("{value:?}"), &remedy))
     };
-    if value.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t') {
-        return refused(name, "leave out control characters");
+    if let Some(remedy) = Form::HeaderValue.refusal(value) {
+        return refused(name, remedy);
     }
     let name = name.to_ascii_lowercase();
     if NOT_CONFIGURED.contains(&name.as_str()) || name.starts_with("x-circuit-breaker-") {

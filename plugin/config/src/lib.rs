@@ -13,13 +13,15 @@
 
 pub mod about;
 mod capability;
-mod duration;
+mod columns;
+pub mod duration;
 mod error;
 pub mod field;
 mod fields;
 mod form;
 mod hash;
 mod headers;
+pub mod json;
 pub mod matching;
 mod model;
 pub mod naming;
@@ -33,6 +35,7 @@ mod value;
 mod warning;
 
 pub use capability::{Capability, Withheld};
+pub use columns::columns;
 pub use error::ConfigError;
 pub use form::Form;
 pub use hash::Hash;

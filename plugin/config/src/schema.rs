@@ -5,12 +5,12 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::about::{Described, Remarks};
-use crate::duration::written;
-use crate::field::{Default, Field, Kind, Missing};
+use crate::about::{Described, Remarks, remark};
+use crate::columns::{columns, default_of};
+use crate::field::{Field, Kind, Missing};
 use crate::fields::{DEFAULTS, OBJECTS, WORDS};
 use crate::form::Form;
-use crate::status::{GRPC_NAMES, GrpcSet, StatusSet};
+use crate::status::GRPC_NAMES;
 
 /// Numbers with units, the longest unit first.
 const DURATION: &str = concat!(
@@ -30,21 +30,6 @@ const OBJECTS_AS_A_WHOLE: &[(&str, &str)] = &[
                 {"required": ["prefix"], "properties": {"prefix": {"type": "string"}}},
                 {"required": ["present"], "properties": {"present": {"type": "boolean"}}}
             ]
-        }"#,
-    ),
-    (
-        "Trip",
-        r#"{
-            "anyOf": [
-                {"required": ["consecutive_failures"]},
-                {"required": ["failure_rate_threshold"]},
-                {"required": ["slow_call_rate_threshold"]}
-            ],
-            "if": {
-                "required": ["slow_call_rate_threshold"],
-                "properties": {"slow_call_rate_threshold": {"type": "number"}}
-            },
-            "then": {"required": ["slow_call_duration_threshold"]}
         }"#,
     ),
     (
@@ -113,6 +98,20 @@ fn object(described: &Described) -> Value {
     if !required.is_empty() {
         schema["required"] = json!(required);
     }
+    let fields = || described.shape.fields.iter().zip(described.fields);
+    let any = fields().filter(|(_, (_, remarks))| remark(remarks, "object any").is_some());
+    let any: Vec<_> = any.map(|(field, _)| json!({"required": [field.name]})).collect();
+    let needs = fields().filter_map(|(Field { name, .. }, (_, remarks))| {
+        let needed = remark(remarks, "object needs")?;
+        let is_given = json!({"required": [name], "properties": {*name: {"type": "number"}}});
+        Some(json!({"if": is_given, "then": {"required": [needed]}}))
+    });
+    let needs: Vec<_> = needs.collect();
+    for (keyword, all) in [("anyOf", any), ("allOf", needs)] {
+        if !all.is_empty() {
+            schema[keyword] = all.into();
+        }
+    }
     let whole = OBJECTS_AS_A_WHOLE.iter().find(|(name, _)| *name == described.shape.name);
     for (key, value) in whole.into_iter().flat_map(|(_, more)| of_text(more)) {
         schema[key] = value;
@@ -129,21 +128,33 @@ fn schema_of(field: &Field, text: &str, remarks: Remarks) -> Value {
         Kind::List(_) if field.to < u32::MAX => schema["maxItems"] = json!(field.to),
         _ => {}
     }
-    if let Some(default) = default_of(field) {
+    if let Some(default) = default_of(field, remarks) {
         schema["default"] = default;
     }
     for (keyword, remark) in remarks {
         match *keyword {
+            "default" => {}
             "pattern" => schema["pattern"] = json!(remark),
             "items.pattern" => schema["items"]["pattern"] = json!(remark),
-            keyword if keyword.starts_with("page ") => {}
+            keyword if keyword.starts_with("page ") || keyword.starts_with("object ") => {}
             keyword => schema[keyword] = serde_json::from_str(remark).unwrap_or_default(),
         }
     }
     if !matches!(field.missing, Missing::NotNull | Missing::Never) {
         nullable(&mut schema);
     }
-    schema["description"] = json!(without_links(text.trim()));
+    let [_, default, bounds] = columns(field, remarks);
+    let mut text = without_links(text.trim());
+    if !bounds.is_empty() {
+        text += &format!(" Bounds: {bounds}.");
+    }
+    text += &match default.as_str() {
+        "none" | "required" | "see there" => String::new(),
+        // Together with another field.
+        default if default.starts_with("required") => format!(" It is {default}."),
+        default => format!(" Default: {default}."),
+    };
+    schema["description"] = json!(text);
     schema
 }
 
@@ -184,7 +195,7 @@ fn kind(kind: Kind) -> Value {
         }),
         Kind::Text(form) => {
             let mut schema = json!({"type": "string"});
-            if !matches!(form, Form::Any | Form::Path | Form::PathPrefix) {
+            if !matches!(form, Form::Any | Form::HeaderValue | Form::Path | Form::PathPrefix) {
                 schema["minLength"] = json!(1);
             }
             if let Some(pattern) = form.pattern() {
@@ -204,48 +215,6 @@ fn kind(kind: Kind) -> Value {
         Kind::List(entry) => json!({"type": "array", "items": self::kind(*entry)}),
         Kind::Object(shape) => referred(shape.name),
     }
-}
-
-/// What is meant where a field is left out, as JSON.
-pub(crate) fn default_of(field: &Field) -> Option<Value> {
-    Some(match field.default? {
-        Default::Flag(flag) => json!(flag),
-        Default::Count(number) => json!(number),
-        Default::Number(parts) => match field.kind {
-            Kind::Number(number) if number.steps > 1.0 => json!(f64::from(parts) / number.steps),
-            _ => json!(parts),
-        },
-        Default::Span(span) => json!(written(span).trim_matches('"')),
-        Default::Text(text) => json!(text),
-        Default::Word(word) => match field.kind {
-            Kind::Word(words) => json!(words.words.get(usize::from(word))),
-            _ => Value::Null,
-        },
-        Default::Statuses(set) => json!(ranges(set)),
-        Default::GrpcStatuses(set) => json!(names(set)),
-        Default::Empty if matches!(field.kind, Kind::Pairs) => json!({}),
-        Default::Empty => json!([]),
-    })
-}
-
-/// A set as it would be written.
-fn ranges(set: &StatusSet) -> Vec<String> {
-    let mut ranges: Vec<(u16, u16)> = Vec::new();
-    for code in (100..600).filter(|code| set.contains(*code)) {
-        match ranges.last_mut() {
-            Some((_, last)) if *last + 1 == code => *last = code,
-            _ => ranges.push((code, code)),
-        }
-    }
-    let text = |(from, to): (u16, u16)| {
-        if from == to { from.to_string() } else { format!("{from}-{to}") }
-    };
-    ranges.into_iter().map(text).collect()
-}
-
-fn names(set: GrpcSet) -> Vec<&'static str> {
-    let names = GRPC_NAMES.iter().zip(0..).filter(|(_, code)| set.contains(*code));
-    names.map(|(name, _)| *name).collect()
 }
 
 /// Takes the targets of links away, which lead from the page to other sections.

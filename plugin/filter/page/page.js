@@ -2,14 +2,6 @@
 // What the page knows: a row for each breaker, with what was seen of it lately.
 const EVERY = 1000, KEPT = 120, SPAN = 10;
 const rank = ["OPEN", "FORCED_OPEN", "HALF_OPEN", "METRICS_ONLY", "DISABLED", "CLOSED"];
-const commands = {
-  "force-open": ["Force open", "Every call is diverted, until it is closed or reset."],
-  close: ["Close", "Calls pass at once, without trials."],
-  reset: ["Reset", "Back to the configured mode, and to a closed breaker that has seen nothing."],
-  enable: ["Enable", "What the breaker decides is heeded."],
-  disable: ["Disable", "Calls are left alone: nothing is counted, and nothing diverted."],
-  "metrics-only": ["Metrics only", "It goes on deciding and counting, and diverts nothing."],
-};
 const $ = (id) => document.getElementById(id);
 const rows = new Map();
 let token = sessionStorage.getItem("edge-breaker-token") || "", skew = 0, lastSeen = 0, newest;
@@ -85,11 +77,11 @@ function complete(row) {
   element.append($("rest").content.cloneNode(true));
   for (const button of element.querySelectorAll("button")) {
     button.setAttribute("aria-label", `${button.textContent} ${name}`);
-    button.addEventListener("click", () => steer(name, button.dataset.command));
+    button.addEventListener("click", () => steer(name, button));
   }
   const more = element.querySelector("select");
   more.setAttribute("aria-label", `More for ${name}`);
-  more.addEventListener("change", () => { const command = more.value; more.value = ""; if (command) steer(name, command); });
+  more.addEventListener("change", () => { const command = more.selectedOptions[0]; more.value = ""; if (command.value) steer(name, command); });
   row.charts = ["failed", "slow", "calls", "diverted"].map((field, index) => {
     const cell = element.children[index + 2];
     return { field, line: cell.querySelector("polyline"), svg: cell.querySelector("svg"), value: cell.querySelector(".value") };
@@ -188,8 +180,8 @@ function showEvents({ events }) {
   document.querySelector("#events tbody").replaceChildren(...events.map(line));
 }
 
-async function steer(name, command) {
-  const [title, consequence] = commands[command], dialog = $("ask");
+async function steer(name, { value, textContent: title, dataset: { consequence } }) {
+  const dialog = $("ask");
   $("question").textContent = `${title} ${name}?`;
   $("consequence").textContent = consequence;
   $("yes").textContent = title;
@@ -198,7 +190,7 @@ async function steer(name, command) {
   await new Promise((closed) => dialog.addEventListener("close", closed, { once: true }));
   if (dialog.returnValue !== "yes") return;
   try {
-    await call(`services/${encodeURIComponent(name)}/${command}`, { method: "POST", headers: { "content-type": "application/json" } });
+    await call(`services/${encodeURIComponent(name)}/${value}`, { method: "POST", headers: { "content-type": "application/json" } });
     $("told").textContent = `Done: ${title.toLowerCase()} ${name}.`;
     await look();
   } catch (error) { trouble(error); }

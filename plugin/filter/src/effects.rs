@@ -1,6 +1,5 @@
 //! What a callback wants done besides its verdict: metrics and log lines, as values.
 
-use breaker::{Counts, Status};
 use shared::{Report, Unreadable};
 
 use crate::telemetry::{Metric, ModuleMetric, ServiceMetric};
@@ -41,6 +40,7 @@ impl Effects {
 
     /// Whether there is nothing to be done.
     #[must_use]
+    #[inline]
     pub const fn is_empty(&self) -> bool {
         self.metrics.is_empty() && self.lines.is_empty()
     }
@@ -53,8 +53,8 @@ impl Effects {
         self.count(Metric::Of(service, metric));
     }
 
-    pub(crate) fn set_of(&mut self, service: usize, metric: ServiceMetric, value: u32) {
-        self.metrics.push((Metric::Of(service, metric), Change::Set(value.into())));
+    pub(crate) fn set_of(&mut self, service: usize, metric: ServiceMetric, value: u64) {
+        self.metrics.push((Metric::Of(service, metric), Change::Set(value)));
     }
 
     pub(crate) fn info(&mut self, line: String) {
@@ -69,19 +69,6 @@ impl Effects {
     pub(crate) fn clear_gauges(&mut self, service: usize) {
         for metric in ServiceMetric::GAUGES {
             self.set_of(service, metric, 0);
-        }
-    }
-
-    /// What the gauges show of a breaker, and of the latest calls if they are kept.
-    pub(crate) fn gauges(&mut self, service: usize, status: &Status, counts: Option<Counts>) {
-        let mut set = |metric, value| {
-            self.metrics.push((Metric::Of(service, metric), Change::Set(value)));
-        };
-        set(ServiceMetric::State, status.state.gauge());
-        set(ServiceMetric::FailureCount, u64::from(status.failures));
-        if let Some(counts) = counts {
-            set(ServiceMetric::FailureRate, counts.failure_percent().into());
-            set(ServiceMetric::SlowCallRate, counts.slow_percent().into());
         }
     }
 }

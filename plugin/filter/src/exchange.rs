@@ -8,14 +8,14 @@ mod call;
 mod completion;
 mod diversion;
 mod judgement;
+mod on_request;
+mod on_response;
 mod replay;
-mod request;
-mod response;
 mod settlement;
 mod state;
 mod verdict;
 
+pub use self::on_response::Piece;
 pub use self::replay::FallbackAnswer;
-pub use self::response::Piece;
 pub use self::state::Exchange;
 pub use self::verdict::{FallbackVerdict, RequestAction, RequestVerdict, ResponseVerdict};

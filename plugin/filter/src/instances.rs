@@ -2,7 +2,7 @@
 //!
 //! One for each plain name from the start, and one for each name that is made of the proxy's own words
 //! when it is first seen: these are numbered in that order, and none is ever taken away. Names that
-//! clients have a say in have slots ([`crate::dynamic`]), and make room for each other there:
+//! clients choose have slots ([`crate::dynamic`]), and evict each other there:
 //! whoever is at work on one that has made room keeps it for as long as that takes.
 
 use std::cell::{Cell, OnceCell, RefCell};
@@ -14,10 +14,10 @@ use breaker::Policy;
 use crate::bulkhead::{self, LocalPermits};
 use crate::dynamic::table::{ClientNames, Tenant};
 use crate::events::Unwritten;
+use crate::request_warnings::Warned;
 use crate::stale::Copied;
 use crate::store::{self, LocalState};
 use crate::tenure::{Tenure, Turn};
-use crate::warning::Warned;
 use config::{Config, Service};
 
 /// Which breaker: for all that is under way. One that has made room is no other's.
@@ -93,8 +93,8 @@ impl Instance {
     }
 
     /// Whether no other is counted in its metrics.
-    pub(crate) fn is_told_apart(&self) -> bool {
-        self.tenure.as_ref().is_none_or(|tenure| tenure.is_told_apart.get())
+    pub(crate) fn has_own_series(&self) -> bool {
+        self.tenure.as_ref().is_none_or(|tenure| tenure.has_own_series.get())
     }
 
     /// Whether its name is known to have made room.
@@ -131,7 +131,7 @@ pub(crate) struct Instances {
     sorted: RefCell<Vec<usize>>,
     /// By service: the number of its one breaker, if its name is plain.
     plain: Vec<Option<usize>>,
-    /// Those of names that clients have a say in.
+    /// The client-named services.
     pub(crate) clients: ClientNames<Instance>,
     /// What the metrics are named after, by their numbers.
     series: RefCell<Vec<Rc<str>>>,
@@ -207,6 +207,7 @@ impl Instances {
         self.len.get() >= self.fixed.len()
     }
 
+    #[inline]
     pub(crate) fn get(&self, number: Number) -> Option<Shown<'_>> {
         match number {
             Number::Fixed(number) => self.fixed_one(number).map(Shown::Fixed),
@@ -214,11 +215,13 @@ impl Instances {
         }
     }
 
+    #[inline]
     fn fixed_one(&self, number: usize) -> Option<&Instance> {
         self.fixed.get(number)?.get().map(Box::as_ref)
     }
 
     /// The number of the one breaker of a service; `None`: it has as many as there are names.
+    #[inline]
     pub(crate) fn of_service(&self, service: usize) -> Option<Number> {
         self.plain.get(service).copied().flatten().map(Number::Fixed)
     }

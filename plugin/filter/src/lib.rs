@@ -20,6 +20,7 @@
 mod admin;
 mod budget;
 mod bulkhead;
+mod calendar;
 mod callbacks;
 mod callout;
 #[cfg(test)]
@@ -38,18 +39,21 @@ mod headers;
 mod health;
 mod host;
 mod instances;
+mod json;
 mod notify;
 mod random;
 mod request;
+mod request_warnings;
 mod response;
+mod rounds;
 mod services;
+mod sorted;
 mod stale;
 mod status;
 mod store;
 mod telemetry;
 mod tenure;
 mod timer;
-mod warning;
 
 pub use breaker::{Command, Mode, Now, Reason, StateName, Timestamp, UnixTime};
 pub use callout::CalloutRequest;
@@ -69,7 +73,7 @@ pub use response::replacement::{
     REPLACED_STATUS, ReplaceBy, Replacement, Substitute, TrailersVerdict,
 };
 pub use response::reply::{Reply, ResponseAnnotations};
-pub use shared::{Clock, NoGauges, Store, StoreFault, SwapError, Version, VersionGauge};
+pub use shared::{Clock, Store, StoreFault, SwapError, Version, VersionGauge};
 pub use status::ServiceStatus;
 pub use telemetry::{
     FallbackKind, Metric, MetricKind, MetricRow, ModuleMetric, NotificationResult, ServiceMetric,

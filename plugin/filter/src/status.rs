@@ -52,7 +52,7 @@ impl ServiceStatus {
             failure_count: status.failures,
             generation: status.generation.number(),
             trip_reason: status.trip_reason,
-            counts: service.policy.trip.rates.map(|_| breaker.counts(now.monotonic)),
+            counts: service.policy.trip.window().map(|_| breaker.counts(now.monotonic)),
             in_flight,
             last_failure: status.last_failure,
             last_success: status.last_success,
@@ -69,7 +69,7 @@ impl Services {
     /// # Errors
     ///
     /// If the store cannot be read.
-    pub(crate) fn status(&self, host: &impl Host) -> Result<Vec<ServiceStatus>, StoreFault> {
+    pub(crate) fn status(&self, host: &dyn Host) -> Result<Vec<ServiceStatus>, StoreFault> {
         let now = host.now();
         let status = self.handles().map(|handle| {
             let Some(breaker) = handle.record().peek(host)? else {

@@ -1,13 +1,16 @@
 //! The catalogue of metrics: each with its Envoy name, as a dense number, so that a shell can
 //! keep their ids in a table and no string is built on the way of a request.
 //!
-//! A further metric is a row of a table here, and is counted where it happens. The text of a row is
-//! what the page on operations says of it.
+//! A further metric is a row of a table here. What it counts of calls, transitions and the state of a
+//! breaker is said here, too; anything else is counted where it happens. The text of a row is what
+//! the page on operations says of it.
 
 mod label;
 mod table;
 
-use breaker::{CheckResult, DivertReason, Outcome, Reason, StateName};
+use breaker::{
+    CheckResult, Counts, DivertReason, Ended, Outcome, Reason, StateName, Status, Transition,
+};
 
 use self::label::Label;
 pub use self::label::{FallbackKind, NotificationResult, SkipReason, Unprotected};
@@ -59,6 +62,8 @@ metrics! {
         Counter UnreadableRecords = "unreadable_records_total",
         /// calls that the breaker could not protect, by [reason](#outcomes-and-reasons)
         Counter Unprotected(reason: Unprotected) = "unprotected_total",
+        /// for the filter's own use: it moves after each transition of any service
+        Gauge Transitions = "record_version",
     }
 }
 
@@ -136,8 +141,21 @@ impl Metric {
         }
     }
 
+    /// Whether it is a gauge that the filter asks for and never sets: a host that keeps no gauges has
+    /// nothing to show of it.
+    #[must_use]
+    pub const fn is_for_own_use(self) -> bool {
+        matches!(
+            self,
+            Self::Module(ModuleMetric::Transitions)
+                | Self::Of(_, ServiceMetric::RecordVersion)
+                | Self::Slot(_)
+        )
+    }
+
     /// The name under which Envoy keeps it, given the name of its service, or of its slot.
     #[must_use]
+    #[inline(never)]
     pub fn stat_name(self, service: &str) -> String {
         let mut stat = String::new();
         let metric = match self {
@@ -158,6 +176,34 @@ impl ServiceMetric {
     /// Those that show how a breaker stands.
     pub(crate) const GAUGES: [Self; 5] =
         [Self::State, Self::FailureCount, Self::FailureRate, Self::SlowCallRate, Self::InFlight];
+
+    /// What counts a call that has ended. In line: the closed path is held to its instructions.
+    #[inline(always)]
+    pub(crate) fn of_call(ended: Ended, mut count: impl FnMut(Self)) {
+        count(Self::Calls(ended.outcome));
+        if ended.slow {
+            count(Self::SlowCalls);
+        }
+    }
+
+    /// What counts a transition.
+    pub(crate) fn of_transition(transition: &Transition, mut count: impl FnMut(Self)) {
+        count(Self::Transitions(transition.to, transition.reason));
+    }
+
+    /// What the gauges show of a breaker, and of the latest calls if they are kept.
+    pub(crate) fn of_status(
+        status: &Status,
+        counts: Option<Counts>,
+        mut set: impl FnMut(Self, u64),
+    ) {
+        set(Self::State, status.state.gauge());
+        set(Self::FailureCount, status.failures.into());
+        if let Some(counts) = counts {
+            set(Self::FailureRate, counts.failure_percent().into());
+            set(Self::SlowCallRate, counts.slow_percent().into());
+        }
+    }
 }
 
 /// The value of a label by its number, and what is left of the number for the others.
@@ -165,43 +211,4 @@ fn nth<L: Label>(number: usize) -> Option<(L, usize)> {
     let values = L::VALUES;
     let value = values.get(number.checked_rem(values.len())?)?;
     Some((*value, number.checked_div(values.len())?))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-
-    #[test]
-    fn every_metric_has_a_number_and_a_name_of_its_own() {
-        let slots = (0..2).map(Metric::Slot);
-        let metrics: Vec<_> = Metric::all(2).chain(slots).collect();
-        let unique = metrics.len();
-        assert_eq!(Metric::of_service(0).count(), 36);
-        assert_eq!(Metric::of_module().count(), 13);
-        let numbers: BTreeSet<_> = metrics.iter().map(|metric| metric.index()).collect();
-        assert_eq!(numbers.len(), unique);
-        assert!(numbers.iter().all(|number| *number < Metric::count(2)));
-        let names: BTreeSet<_> = metrics
-            .iter()
-            .map(|metric| match metric {
-                Metric::Of(service, _) => metric.stat_name(&format!("s{service}")),
-                Metric::Slot(slot) => metric.stat_name(&format!("{{host}}/{slot}")),
-                Metric::Module(_) => metric.stat_name(""),
-            })
-            .collect();
-        assert_eq!(names.len(), unique);
-    }
-
-    #[test]
-    fn labels_are_written_as_istio_reads_them() {
-        let calls = Metric::Of(0, ServiceMetric::Calls(Outcome::FAILURE));
-        assert_eq!(
-            calls.stat_name("payment-service"),
-            "cb_service=.=payment-service;.;cb_outcome=.=failure;.;edge_breaker_calls_total"
-        );
-        let state = Metric::Of(0, ServiceMetric::State);
-        assert_eq!(state.stat_name("a.b"), "cb_service=.=a_b;.;edge_breaker_state");
-    }
 }

@@ -38,7 +38,7 @@ pub(crate) struct Tenure {
     pub(crate) visits: Cell<u32>,
     pub(crate) written: Cell<u8>,
     /// Whether it has metrics of its own.
-    pub(crate) is_told_apart: Cell<bool>,
+    pub(crate) has_own_series: Cell<bool>,
     /// Whether it has made room.
     pub(crate) is_gone: Cell<bool>,
 }
@@ -97,7 +97,7 @@ impl Tenure {
             head,
             visits: Cell::default(),
             written: Cell::default(),
-            is_told_apart: Cell::default(),
+            has_own_series: Cell::default(),
             is_gone: Cell::default(),
         }
     }

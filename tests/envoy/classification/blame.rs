@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use tests::{Edge, Outcomes, PAYMENT, primary_route};
 use envoy_harness::client::{Client, RawConnection, full};
 use envoy_harness::config::{cluster, http2_cluster};
-use services::Mode;
 use serde_json::json;
+use services::Mode;
+use tests::{Edge, Outcomes, PAYMENT, primary_route};
 use tokio::io::AsyncWriteExt;
 
 use super::{assert_shown, path, plugin};

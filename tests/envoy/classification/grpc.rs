@@ -1,9 +1,9 @@
 //! gRPC: HTTP/2, and the outcome of a call in `grpc-status`, which comes last.
 
 use anyhow::{Context, Result};
-use tests::{Edge, Outcomes, PAYMENT};
 use envoy_harness::client::{Client, Response, full};
 use envoy_harness::config::{Route, http2_cluster};
+use tests::{Edge, Outcomes, PAYMENT};
 
 use super::{assert_shown, plugin, plugin_of};
 use crate::upstream::{self, Refusing, Upstream};

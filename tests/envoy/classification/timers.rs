@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use tests::{Edge, Outcomes, PAYMENT, Setup, primary_route};
 use envoy_harness::client::{Client, chunks, empty, full};
 use envoy_harness::config::{cluster, http2_cluster};
 use http::Response;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
+use tests::{Edge, Outcomes, PAYMENT, Setup, primary_route};
 use tokio::time::sleep;
 
 use super::{assert_shown, path, plugin};

@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use tests::{Edge, Outcomes, PATIENCE, PAYMENT, answered_by};
 use envoy_harness::client::Response;
 use envoy_harness::config::{Route, cluster, http2_cluster};
 use http_body_util::BodyExt;
 use http_body_util::channel::Channel;
 use serde_json::{Value, json};
+use tests::{Edge, Outcomes, PATIENCE, PAYMENT, answered_by};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;

@@ -7,8 +7,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use tests::pages::Page;
-use tests::{Edge, PATIENCE, PAYMENT, answered_by, primary_route};
 use envoy_harness::client::{Client, Response, empty, full};
 use envoy_harness::config::{cluster, http2_cluster};
 use envoy_harness::parse_yaml;
@@ -16,6 +14,8 @@ use http::HeaderMap;
 use http_body_util::BodyExt;
 use http_body_util::channel::Channel;
 use serde_json::{Value, json};
+use tests::pages::Page;
+use tests::{Edge, PATIENCE, PAYMENT, answered_by, primary_route};
 
 use super::values;
 use crate::upstream::{self, Body, RawUpstream, Refusing, Upstream};

@@ -2,11 +2,11 @@
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use tests::{Edge, Outcomes, PATIENCE, PAYMENT, answered_by, primary_route};
 use envoy_harness::client::{Client, chunks, empty, full};
 use envoy_harness::config::{Route, cluster};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
+use tests::{Edge, Outcomes, PATIENCE, PAYMENT, answered_by, primary_route};
 
 use super::{PATH, plugin, trip, values};
 use crate::upstream::{self, RawUpstream, Refusing, Upstream};

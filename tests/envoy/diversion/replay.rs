@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use tests::{Edge, Outcomes, PATIENCE, PAYMENT, answered_by, primary_route};
 use envoy_harness::client::{Client, Response, chunks, empty, full};
 use envoy_harness::config::{cluster, http2_cluster};
 use http_body_util::BodyExt;
-use services::Mode;
 use serde_json::{Value, json};
+use services::Mode;
+use tests::{Edge, Outcomes, PATIENCE, PAYMENT, answered_by, primary_route};
 
 use super::{PATH, plugin, values};
 use crate::upstream::{self, RawUpstream, Refusing, Upstream};

@@ -1,10 +1,10 @@
 //! Requests that change the protocol of their connection.
 
 use anyhow::Result;
-use tests::{Edge, Outcomes, PAYMENT};
 use envoy_harness::client::RawConnection;
 use envoy_harness::config::cluster;
 use serde_json::json;
+use tests::{Edge, Outcomes, PAYMENT};
 use tokio::io::AsyncWriteExt;
 
 use super::plugin;

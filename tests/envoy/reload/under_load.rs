@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use tests::{Breaker, Edge, Outcomes, PAYMENT, answered_by};
 use envoy_harness::client::Client;
 use serde_json::{Value, json};
+use tests::{Breaker, Edge, Outcomes, PAYMENT, answered_by};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep_until};

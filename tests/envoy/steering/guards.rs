@@ -1,8 +1,8 @@
 //! Filters before the breaker whose rules hang on the route.
 
+use envoy_harness::config::{Route, cluster};
 use tests::clusters;
 use tests::steering::{RBAC, rbac, rbac_refusing_all};
-use envoy_harness::config::{Route, cluster};
 
 use super::*;
 use crate::upstream::RawUpstream;

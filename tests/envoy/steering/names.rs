@@ -1,11 +1,11 @@
 //! Breakers that a request comes to by the route that was chosen for it.
 
-use tests::primary_route;
 use services::Mode;
+use tests::primary_route;
 
 use super::*;
 
-/// Services that know a request by its route, told apart by the first segment of the path.
+/// Services that know a request by its route, distinguished by the first segment of the path.
 fn services() -> Value {
     let service = |segment: &str, name: &str| {
         let prefix = format!("/{segment}/");

@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tests::PAYMENT;
-use tests::steering::{OWN_HEADERS, ROUTER_HEADERS};
-use tests::steering::{manager, removed};
 use envoy_harness::client::Client;
 use envoy_harness::{EnvoyOptions, Sample};
 use services::{Ports, Services};
+use tests::PAYMENT;
+use tests::steering::{OWN_HEADERS, ROUTER_HEADERS};
+use tests::steering::{manager, removed};
 
 use super::*;
 

@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result, ensure};
-use tests::Edge;
 use envoy_harness::client::empty;
 use http::Request;
+use tests::Edge;
 
 use crate::alarms::runbooks;
 

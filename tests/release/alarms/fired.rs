@@ -1,12 +1,12 @@
 //! Alarms that are seen to fire, and to clear.
 
 use anyhow::Result;
-use tests::{PATIENCE, PAYMENT};
 use services::Health;
+use tests::{PATIENCE, PAYMENT};
 
 use crate::alarms::promql::scaled;
 use crate::alarms::server::Alert;
-use crate::alarms::stage::Stage;
+use crate::alarms::watched::Watched;
 
 fn is_there(alerts: &[Alert], alarm: &str) -> bool {
     alerts.iter().any(|alert| alert.name == alarm && alert.service == PAYMENT)
@@ -20,10 +20,10 @@ fn fires(alerts: &[Alert], alarm: &str) -> bool {
 #[ignore = "make test-deep: takes Prometheus"]
 async fn both_alarms_of_the_recipe_fire_while_a_service_fails_and_clear_when_it_is_well()
 -> Result<()> {
-    let stage = Stage::set().await?;
-    let (edge, prometheus) = (&stage.edge, &stage.prometheus);
+    let watched = Watched::start().await?;
+    let (edge, prometheus) = (&watched.edge, &watched.prometheus);
     let payment = edge.services.service(PAYMENT);
-    let _callers = stage.callers(8);
+    let _callers = watched.callers(8);
     prometheus
         .wait_for(&scaled("increase(edge_breaker_calls_total{cb_outcome=\"success\"}[5m]) > 9"))
         .await?;
@@ -35,12 +35,12 @@ async fn both_alarms_of_the_recipe_fire_while_a_service_fails_and_clear_when_it_
     let opened = prometheus.wait_for_alerts("open", |alerts| fires(alerts, "CircuitBreakerOpen"));
     opened.await?;
     // The breaker would be open for longer each time: calls go on failing where it may not divert them.
-    stage.steer("metrics-only").await?;
+    watched.command("metrics-only").await?;
     let failing = prometheus.wait_for_alerts("failing", |alerts| fires(alerts, "ServiceFailures"));
     failing.await?;
 
     payment.set_failure_rate(0.0);
-    stage.steer("reset").await?;
+    watched.command("reset").await?;
     edge.wait_for(PAYMENT, "CLOSED", PATIENCE).await?;
     let clear = |alerts: &[Alert]| {
         !is_there(alerts, "CircuitBreakerOpen") && !is_there(alerts, "ServiceFailures")
@@ -55,10 +55,10 @@ async fn both_alarms_of_the_recipe_fire_while_a_service_fails_and_clear_when_it_
 #[ignore = "make test-deep: takes Prometheus"]
 async fn a_service_that_stays_down_and_a_fallback_that_fails_are_told_until_both_are_well()
 -> Result<()> {
-    let stage = Stage::set().await?;
-    let (edge, prometheus) = (&stage.edge, &stage.prometheus);
+    let watched = Watched::start().await?;
+    let (edge, prometheus) = (&watched.edge, &watched.prometheus);
     let payment = edge.services.service(PAYMENT);
-    let _callers = stage.callers(3);
+    let _callers = watched.callers(3);
     payment.set_health(Health::Sick);
     payment.set_failure_rate(1.0);
     edge.services.set_fallback_status(500);

@@ -3,14 +3,14 @@
 use std::fs;
 
 use anyhow::{Context, Result, ensure};
-use tests::{PATIENCE, PAYMENT};
 use envoy_harness::{parse_yaml, repo_root};
-use services::Health;
 use serde_json::Value;
+use services::Health;
+use tests::{PATIENCE, PAYMENT};
 
 use crate::alarms::promql::{names, scaled};
 use crate::alarms::server::Server;
-use crate::alarms::stage::Stage;
+use crate::alarms::watched::Watched;
 use crate::alarms::{dashboard, runbooks};
 
 /// How far back the dashboard looks, in seconds.
@@ -27,10 +27,10 @@ fn of_rules() -> Result<Vec<String>> {
 
 /// Lets everything happen that a query may be about: calls that succeed, fail, trip, are diverted; a
 /// fallback that answers and one that fails; health checks that fail and pass.
-async fn traffic(stage: &Stage) -> Result<()> {
-    let (edge, prometheus) = (&stage.edge, &stage.prometheus);
+async fn traffic(watched: &Watched) -> Result<()> {
+    let (edge, prometheus) = (&watched.edge, &watched.prometheus);
     let payment = edge.services.service(PAYMENT);
-    let _callers = stage.callers(3);
+    let _callers = watched.callers(3);
     prometheus.wait_for(r#"edge_breaker_calls_total{cb_outcome="success"} > 0"#).await?;
     payment.set_health(Health::Sick);
     payment.set_failure_rate(1.0);
@@ -77,9 +77,9 @@ fn has_value(series: &Value) -> bool {
 #[tokio::test]
 #[ignore = "make test-deep: takes Prometheus"]
 async fn every_query_finds_what_envoy_exports_and_every_panel_shows_something() -> Result<()> {
-    let stage = Stage::set().await?;
-    let prometheus = &stage.prometheus;
-    traffic(&stage).await?;
+    let watched = Watched::start().await?;
+    let prometheus = &watched.prometheus;
+    traffic(&watched).await?;
     for query in of_rules()?.iter().chain(&runbooks::metrics()?) {
         is_exported(query, prometheus).await?;
         prometheus.query(query).await?;

@@ -7,11 +7,11 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail, ensure};
-use tests::PATIENCE;
 use envoy_harness::client::Client;
 use envoy_harness::{Watchdog, parse_yaml, repo_root};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tests::PATIENCE;
 use tokio::time::sleep;
 
 use crate::alarms::install;

@@ -1,14 +1,14 @@
 //! What is there to copy into an Envoy is run in one.
 
 use anyhow::{Context, Result};
-use tests::pages::Page;
-use tests::steering::{EARLY, early_removal};
-use tests::{Edge, PATIENCE, PAYMENT, clusters, module};
 use envoy_harness::client::RawConnection;
 use envoy_harness::config::{Bootstrap, Listener, Route, Wasm, cluster};
 use envoy_harness::{EnvoyOptions, parse_yaml};
-use services::{Ports, Services};
 use serde_json::{Value, json};
+use services::{Ports, Services};
+use tests::pages::Page;
+use tests::steering::{EARLY, early_removal};
+use tests::{Edge, PATIENCE, PAYMENT, clusters, module};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 

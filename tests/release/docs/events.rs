@@ -1,9 +1,9 @@
 //! What the page on operations says of events is what there is.
 
 use anyhow::{Context, Result};
+use serde_json::{Map, Value, json};
 use tests::pages::Page;
 use tests::{Edge, PAYMENT};
-use serde_json::{Map, Value, json};
 
 fn kinds(object: &Map<String, Value>) -> Vec<(&str, &'static str)> {
     let kind = |value: &Value| match value {

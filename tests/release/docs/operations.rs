@@ -6,10 +6,10 @@ use std::process::Command;
 use std::{fs, io};
 
 use anyhow::{Context, Result, ensure};
-use tests::pages::Page;
-use tests::{Edge, PAYMENT};
 use envoy_harness::repo_root;
 use serde_json::json;
+use tests::pages::Page;
+use tests::{Edge, PAYMENT};
 
 /// What stands in backticks at the beginning of the rows of a page's section, up to a brace.
 fn listed(page: &Page, heading: &str) -> Result<BTreeSet<String>> {

@@ -4,10 +4,10 @@
 use std::fs;
 
 use anyhow::{Context, Result, ensure};
-use tests::pages::Page;
-use tests::rights::rights;
 use envoy_harness::{parse_yaml, repo_root};
 use serde_json::Value;
+use tests::pages::Page;
+use tests::rights::rights;
 
 /// A promise is an item of a list; below it are items that name a file, and tests in it.
 #[test]

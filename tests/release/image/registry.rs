@@ -7,12 +7,12 @@ use std::process::Child;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use tests::PATIENCE;
-use tests::debian::{Tool, run};
 use envoy_harness::client::{Client, Response, empty};
 use package::image::Digest;
 use serde_json::Value;
 use tempfile::TempDir;
+use tests::PATIENCE;
+use tests::debian::{Tool, run};
 
 use crate::image::puller;
 

@@ -1,13 +1,13 @@
 //! From a real registry into a real Envoy.
 
 use anyhow::Result;
-use tests::{answered_by, bootstrap, clusters, primary_route};
 use envoy_harness::EnvoyOptions;
 use envoy_harness::client::Client;
 use envoy_harness::config::{Listener, Route, Wasm, cluster};
 use package::image::Digest;
-use services::{Mode, Ports, Services};
 use serde_json::{Value, json};
+use services::{Mode, Ports, Services};
+use tests::{answered_by, bootstrap, clusters, primary_route};
 
 use crate::image::registry::Registry;
 use crate::image::{image, module, puller};
@@ -55,8 +55,7 @@ async fn envoy_loads_the_layer_straight_from_a_registry() -> Result<()> {
     let registry = registry().await?;
     let layer = puller::layer(&registry.manifest("0.1.0").await?.1)?.digest;
     let uri = format!("http://{}/v2/edge-breaker/blobs/{layer}", registry.address());
-    let mut filter =
-        Wasm::new("edge-breaker", &tests::module()?).configuration(&plugin()).build();
+    let mut filter = Wasm::new("edge-breaker", &tests::module()?).configuration(&plugin()).build();
     filter["typed_config"]["config"]["vm_config"]["code"] = json!({ "remote": {
         "http_uri": { "uri": uri, "cluster": "registry", "timeout": "60s" },
         "sha256": Digest::of(&module()).hex(),

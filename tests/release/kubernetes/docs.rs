@@ -3,10 +3,10 @@
 use std::fs;
 
 use anyhow::{Context, Result, anyhow, ensure};
-use filter::Config;
-use tests::pages::Page;
 use envoy_harness::{parse_yaml, parse_yaml_documents, repo_root};
+use filter::Config;
 use serde_json::{Value, json};
+use tests::pages::Page;
 
 use crate::kubernetes::objects::{FILES, Objects};
 use crate::kubernetes::schemas::{assert_valid, with_schemas};

@@ -4,9 +4,9 @@ mod fields;
 mod translate;
 
 use anyhow::{Context, Result};
-use tests::steering::{guard_routes, tell_what_comes};
-use services::Services;
 use serde_json::{Value, json};
+use services::Services;
+use tests::steering::{guard_routes, tell_what_comes};
 
 use crate::kubernetes::objects::Objects;
 use crate::kubernetes::removal;

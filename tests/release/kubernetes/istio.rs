@@ -6,10 +6,10 @@ mod translate;
 use std::net::SocketAddr;
 
 use anyhow::Result;
+use serde_json::{Value, json};
+use services::{Mode, Services};
 use tests::answered_by;
 use tests::steering::{ROUTER_HEADERS, guard_routes, tell_what_comes};
-use services::{Mode, Services};
-use serde_json::{Value, json};
 
 use self::translate::{Context, Workload};
 use crate::kubernetes::objects::Objects;

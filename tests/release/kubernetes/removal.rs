@@ -2,9 +2,9 @@
 //! the fallback's route away.
 
 use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
 use tests::pages::Page;
 use tests::steering::OWN_HEADERS;
-use serde_json::Value;
 
 use crate::kubernetes::objects::Objects;
 

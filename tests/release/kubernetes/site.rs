@@ -4,13 +4,13 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use tests::steering::{OWN_HEADERS, ROUTER_HEADERS};
-use tests::{PATIENCE, answered_by};
 use envoy_harness::client::{Client, Response, empty};
 use envoy_harness::{Envoy, EnvoyOptions};
 use http::{Method, Request, StatusCode};
-use services::{Downstream, Mode, Ports, Services};
 use serde_json::Value;
+use services::{Downstream, Mode, Ports, Services};
+use tests::steering::{OWN_HEADERS, ROUTER_HEADERS};
+use tests::{PATIENCE, answered_by};
 
 /// The services behind the samples' proxies. The first segment of a path names the service that it calls: `/payments`
 /// the guarded one, `/health` its health check.

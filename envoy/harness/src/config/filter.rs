@@ -34,12 +34,12 @@ pub struct Wasm {
     configuration: Option<String>,
     failure_policy: FailurePolicy,
     /// Where the rights stand, and which they are.
-    rights: Option<(Place, Value)>,
+    rights: Option<(RightsIn, Value)>,
 }
 
 /// Where a plugin's rights stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum RightsIn {
     /// Beside `vm_config`, which is deprecated since Envoy 1.40.
     Plugin,
     /// In `vm_config`, since Envoy 1.40.
@@ -85,10 +85,14 @@ impl Wasm {
 
     /// Withholds all but these functions and callbacks from the module.
     #[must_use]
-    pub fn rights<'a>(mut self, place: Place, names: impl IntoIterator<Item = &'a str>) -> Self {
+    pub fn rights<'a>(
+        mut self,
+        within: RightsIn,
+        names: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
         let allowed = names.into_iter().map(|name| (name.to_owned(), json!({})));
         let allowed = allowed.collect::<serde_json::Map<_, _>>();
-        self.rights = Some((place, json!({ "allowed_capabilities": allowed })));
+        self.rights = Some((within, json!({ "allowed_capabilities": allowed })));
         self
     }
 
@@ -111,12 +115,12 @@ impl Wasm {
                 "code": { "local": { "filename": self.module } },
             },
         });
-        if let Some((place, rights)) = self.rights {
-            let place = match place {
-                Place::Plugin => &mut plugin,
-                Place::Vm => &mut plugin["vm_config"],
+        if let Some((within, rights)) = self.rights {
+            let holder = match within {
+                RightsIn::Plugin => &mut plugin,
+                RightsIn::Vm => &mut plugin["vm_config"],
             };
-            place["capability_restriction_config"] = rights;
+            holder["capability_restriction_config"] = rights;
         }
         if let Some(configuration) = self.configuration {
             plugin["configuration"] = json!({

@@ -1,7 +1,7 @@
 //! The text that a plugin gets, and the way back from it to the file.
 
 use crate::document::{self, Node, Position, Style, Value};
-use crate::module::Refusal;
+use crate::module::Remark;
 
 /// A configuration as the module gets it.
 #[derive(Debug)]
@@ -67,11 +67,11 @@ impl Text {
         self.at
     }
 
-    /// Where in the file the thing is that is refused. The reader's own position in the text, if
-    /// it gave one, is taken out of the message, as it would lead astray.
-    pub(crate) fn locate(&self, refusal: &mut Refusal) -> Position {
-        let reader = refusal.take_position();
-        self.place(&refusal.path, reader)
+    /// Where in the file the thing is that the module remarks on. The reader's own position in the
+    /// text, if it gave one, is taken out of the message, as it would lead astray.
+    pub(crate) fn locate(&self, remark: &mut Remark) -> Position {
+        let reader = remark.take_position();
+        self.place(&remark.path, reader)
     }
 
     /// Where in the file a value of the configuration stands.

@@ -1,4 +1,7 @@
-//! JSON, with places. What is not JSON is the module's to complain about, so errors say nothing.
+//! JSON, with places. What is not JSON is the module's to refuse, so errors say nothing.
+//!
+//! The parser of YAML does not serve for it: there is JSON that it refuses, and a file of that would be
+//! taken for something else (see the tests).
 
 use super::{Key, Node, Position, Style, Value};
 
@@ -132,6 +135,15 @@ mod tests {
     fn what_is_not_json_is_nothing() {
         for text in ["", "{", "{\"a\" 1}", "[1,]", "{\"a\": 1} x", "nope", "{\"a\": \"\n\"}"] {
             assert!(parse(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn json_that_is_no_yaml_is_read_all_the_same() {
+        let long_key = format!("{{\"{}\": 1}}", "k".repeat(1_025));
+        for text in [&long_key, "[\"\u{7f}\"]", "[\"\u{80}\"]", "[\"\u{ffff}\"]"] {
+            assert!(parse(text).is_some(), "{text:?}");
+            assert!(super::super::parse_yaml(text).is_err(), "{text:?}: this reader may go");
         }
     }
 }

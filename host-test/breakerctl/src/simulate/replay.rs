@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use host_test_proxy_wasm::{
-    Call as Callout, CallAnswer, Event, Headers, Part, Plugin, Process, StreamId, Worker,
+    Call as Callout, CallAnswer, Event, Headers, LogLevel, Part, Plugin, Process, StreamId, Worker,
 };
 
 use super::trace::{Call, Ended};
+use super::transitions::Transitions;
 use crate::module::Loaded;
 
 const CLUSTER: &str = "x-circuit-breaker-cluster";
@@ -27,7 +28,7 @@ const AFTERWARDS: Duration = Duration::from_secs(60);
 pub(super) struct Replayed {
     /// What became of each call.
     pub(super) fates: Vec<Fate>,
-    pub(super) log: Vec<(Duration, String)>,
+    pub(super) transitions: Transitions,
     /// How many calls the module says it diverted, by its reasons.
     pub(super) diverted_by_reason: BTreeMap<String, u64>,
     /// How many calls that were not diverted the module says it has counted.
@@ -87,6 +88,8 @@ pub(super) fn run(
     calls: &[Call],
 ) -> anyhow::Result<Replayed> {
     let process = Process::new();
+    // What happens is in the module's own list.
+    process.set_log_level(LogLevel::Critical);
     let start = || Worker::start(&process, &module.module, Plugin::default(), configuration);
     let workers = (0..workers).map(|_| start()).collect::<Result<Vec<_>, _>>()?;
     let mut replay = Replay {
@@ -135,8 +138,7 @@ impl Replay<'_> {
                     self.root_events(at, worker, events)?;
                 }
             }
-            let lines = self.process.take_log().into_iter().map(|line| (at, line.message));
-            self.replayed.log.extend(lines);
+            self.replayed.transitions.update(at, &self.process);
         }
     }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::replay::{Fate, Replayed};
 use super::trace::Call;
+use super::transitions::Transition;
 
 /// The whole of it, in numbers.
 #[derive(Debug, Default, Serialize)]
@@ -39,17 +40,6 @@ pub(super) struct Report {
     pub(super) fates: Vec<Fate>,
 }
 
-/// A breaker changed its state.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub(super) struct Transition {
-    /// In seconds since the first call.
-    pub(super) time: f64,
-    pub(super) service: String,
-    pub(super) from: String,
-    pub(super) to: String,
-    pub(super) reason: String,
-}
-
 /// Whether a call fails for whoever makes it, given what becomes of it.
 pub(super) const fn is_seen_to_fail(call: &Call, fate: Fate) -> bool {
     match fate {
@@ -66,11 +56,7 @@ impl Report {
             health_checks: replayed.health_checks,
             failed_checks: replayed.failed_checks,
             diverted_by_reason: replayed.diverted_by_reason,
-            transitions: replayed
-                .log
-                .iter()
-                .filter_map(|(at, line)| Transition::parse(at.as_secs_f64(), line))
-                .collect(),
+            transitions: replayed.transitions.all,
             ..Self::default()
         };
         for (call, fate) in calls.iter().zip(&replayed.fates) {
@@ -155,25 +141,6 @@ fn number(number: f64) -> String {
     }
     let text = format!("{number:.1}");
     text.strip_suffix(".0").map_or_else(|| text.clone(), str::to_owned)
-}
-
-impl Transition {
-    /// Reads a line of the module's log, if it is about a transition.
-    fn parse(time: f64, line: &str) -> Option<Self> {
-        let fields: BTreeMap<&str, &str> =
-            line.split_whitespace().filter_map(|field| field.split_once('=')).collect();
-        let field = |name| fields.get(name).map(|value| (*value).to_owned());
-        if field("event")? != "transition" {
-            return None;
-        }
-        Some(Self {
-            time,
-            service: field("service")?,
-            from: field("from")?,
-            to: field("to")?,
-            reason: field("reason")?,
-        })
-    }
 }
 
 #[cfg(test)]

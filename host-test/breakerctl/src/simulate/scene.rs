@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::Context as _;
-use hosts::ModuleHost;
+use hosts::module_host;
 use scenario::{Scenario, Status, play};
 use serde::Serialize;
 
@@ -50,7 +50,7 @@ pub(super) fn run(
         anstream::eprintln!("{BAD}refused{BAD:#}: {}: {refusal}", file.display());
         return Ok(Answer::No);
     }
-    let mut host = ModuleHost::new(module.module, scenario.workers, status);
+    let mut host = module_host(module.module, scenario.workers, status);
     let played = play(&scenario, &mut host)?;
     let mismatch = |it: &scenario::Mismatch| Mismatch {
         line: it.line,

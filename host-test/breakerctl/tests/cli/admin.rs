@@ -91,14 +91,14 @@ fn answer(
             (StatusCode::OK, json!({ "services": [], "note": "no name is known" }))
         }
         Some("") => (StatusCode::OK, json!({ "services": services })),
-        Some(path) => steer(request, path, services),
+        Some(path) => command(request, path, services),
     };
     let body = Full::new(Bytes::from(body.to_string()));
     Response::builder().status(status).body(body).unwrap()
 }
 
 /// Does as a command says: `/{name}/{command}`.
-fn steer(request: &Request<Incoming>, path: &str, services: &mut [Value]) -> (StatusCode, Value) {
+fn command(request: &Request<Incoming>, path: &str, services: &mut [Value]) -> (StatusCode, Value) {
     let (name, command) = path.trim_start_matches('/').split_once('/').unwrap();
     let name = name.replace("%3D", "=").replace("%7C", "|");
     let service = services.iter_mut().find(|it| it["service_name"] == name.as_str());

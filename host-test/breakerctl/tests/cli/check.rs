@@ -1,8 +1,8 @@
 //! `breakerctl check`.
 
 mod around;
-mod doubts;
 mod files;
+mod of_the_module;
 mod warnings;
 
 use std::fs;

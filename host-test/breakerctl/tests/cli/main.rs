@@ -2,11 +2,11 @@
 
 mod admin;
 mod check;
+mod commands;
 mod docs;
 mod schema;
 mod serve;
 mod simulate;
 mod status;
-mod steer;
 mod support;
 mod watch;

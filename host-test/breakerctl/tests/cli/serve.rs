@@ -2,9 +2,9 @@
 
 mod access;
 mod cache;
+mod commands;
 mod drain;
 mod load;
-mod steer;
 mod stream;
 mod trace;
 

@@ -26,3 +26,13 @@ fn each_change_is_a_line_of_json_until_ctrl_c() {
     assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
+
+#[test]
+fn a_duration_is_written_as_in_a_configuration() {
+    for text in ["5min", "1 s", "1s1m", "5"] {
+        let refused = breakerctl().args(["watch", "--interval", text]).output().unwrap();
+        assert_eq!(refused.status.code(), Some(2), "{text}");
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(said.contains("such as 250ms, 30s or 1m30s"), "{text}: {said}");
+    }
+}

@@ -31,7 +31,7 @@ pub(super) struct Clock {
     planned: Duration,
     /// Whether time matters at all.
     matters: bool,
-    /// Whether call-outs are held back until their time is over.
+    /// Whether callouts are held back until their time is over.
     holds: bool,
     /// Whether time matters at the moment: not while all breakers are closed.
     runs: bool,

@@ -1,4 +1,4 @@
-//! Names by which the scenarios in one proxy are told apart: services and clusters get a prefix,
+//! Names by which the scenarios in one proxy are distinguished: services and clusters get a prefix,
 //! which is taken away again from all that is told.
 
 use std::collections::BTreeSet;

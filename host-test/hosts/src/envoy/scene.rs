@@ -16,7 +16,7 @@ use super::upstream::Instruction;
 /// Far more than anything takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The calls of a scenario and its call-outs, as they are at the moment.
+/// The calls of a scenario and its callouts, as they are at the moment.
 #[derive(Default)]
 pub(super) struct Scene {
     state: Mutex<State>,
@@ -28,9 +28,9 @@ pub(super) struct Scene {
 pub(super) struct State {
     /// Those whose client has not been told about.
     pub(super) calls: BTreeMap<CallId, Call>,
-    /// Call-outs that are held back, oldest first.
+    /// Callouts that are held back, oldest first.
     held: VecDeque<Held>,
-    /// Call-outs by cluster, since this was last asked.
+    /// Callouts by cluster, since this was last asked.
     made: Made,
     /// Whether there may have been others since, which nobody has seen: clusters may refuse them.
     unseen: bool,
@@ -154,7 +154,7 @@ impl Scene {
         })
     }
 
-    /// Holds a call-out back until it is released. `None`: never, and nobody waits for it.
+    /// Holds a callout back until it is released. `None`: never, and nobody waits for it.
     pub(super) async fn hold(&self, cluster: &str, call: Option<CallId>) -> Option<CalloutAnswer> {
         let (release, released) = oneshot::channel();
         let held = Held { cluster: cluster.to_owned(), call, release };
@@ -162,14 +162,14 @@ impl Scene {
         released.await.ok()
     }
 
-    /// Answers the oldest call-out that a cluster holds back. Returns the call that waits for it;
+    /// Answers the oldest callout that a cluster holds back. Returns the call that waits for it;
     /// `None`: it is a health check.
     pub(super) async fn release(
         &self,
         cluster: &str,
         answer: CalloutAnswer,
     ) -> Result<Option<CallId>> {
-        let what = format!("a call-out that {cluster} holds back");
+        let what = format!("a callout that {cluster} holds back");
         let held = self.until(&what, |state| {
             state.forget_the_gone();
             let oldest = state.held.iter().position(|held| held.cluster == cluster)?;
@@ -186,18 +186,18 @@ impl State {
         self.held.retain(|held| !held.release.is_closed());
     }
 
-    /// Whether a call waits for a call-out that is held back.
+    /// Whether a call waits for a callout that is held back.
     pub(super) fn is_held(&self, call: CallId) -> bool {
         self.held.iter().any(|held| held.call == Some(call) && !held.release.is_closed())
     }
 
-    /// How many call-outs a cluster holds back.
+    /// How many callouts a cluster holds back.
     pub(super) fn held_by(&mut self, cluster: &str) -> usize {
         self.forget_the_gone();
         self.held.iter().filter(|held| held.cluster == cluster).count()
     }
 
-    /// A call-out has come.
+    /// A callout has come.
     pub(super) fn made(&mut self, cluster: &str, headers: BTreeMap<String, String>) {
         self.made.entry(cluster.to_owned()).or_default().once_more(headers);
     }
@@ -208,7 +208,7 @@ impl State {
         self.refusing = if refuses { self.refusing + 1 } else { self.refusing.saturating_sub(1) };
     }
 
-    /// The call-outs since this was last asked; `None`: not all of them could be seen.
+    /// The callouts since this was last asked; `None`: not all of them could be seen.
     pub(super) fn take_made(&mut self) -> Option<Made> {
         let made = std::mem::take(&mut self.made);
         let unseen = std::mem::replace(&mut self.unseen, self.refusing > 0);

@@ -288,7 +288,7 @@ fn texts(head: &Parts) -> BTreeMap<String, String> {
     texts
 }
 
-/// A cluster answers diverted requests at once, and call-outs as it was told to.
+/// A cluster answers diverted requests at once, and callouts as it was told to.
 async fn answer_of(
     scene: &Scene,
     cluster: &str,

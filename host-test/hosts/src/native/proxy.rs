@@ -9,10 +9,7 @@ use filter::{
     Change, Effects, Headers, Metric, Now, Origin, Peer, Reply, StoreFault, SwapError, Timestamp,
     UnixTime, Version,
 };
-use scenario::{Head, WALL_START};
-
-/// The monotonic clock of a proxy that has been up for a while.
-const MONOTONIC_START: u64 = 1_000_000_000_000;
+use scenario::Head;
 
 /// Envoy's status for "the module may not do this".
 const INTERNAL_FAILURE: StoreFault = StoreFault { status: 10 };
@@ -20,8 +17,8 @@ const INTERNAL_FAILURE: StoreFault = StoreFault { status: 10 };
 /// What all threads of the proxy share.
 #[derive(Default)]
 pub(super) struct Proxy {
-    pub(super) now: Cell<Duration>,
-    pub(super) wall_offset: Cell<i64>,
+    pub(super) monotonic: Cell<Duration>,
+    pub(super) wall: Cell<Duration>,
     metrics: RefCell<BTreeMap<String, Rc<Cell<u64>>>>,
     pub(super) lines: RefCell<Vec<String>>,
     pub(super) store: Store,
@@ -63,6 +60,10 @@ pub(super) struct At<'a> {
 }
 
 impl Proxy {
+    pub(super) fn of_component() -> Self {
+        Self { is_component: true, ..Self::default() }
+    }
+
     /// Defines the metrics of no service: those that there are keep their values, here and below.
     pub(super) fn metrics_of_module(&self) -> Metrics {
         let metrics = Metrics::default();
@@ -155,19 +156,16 @@ impl filter::Store for At<'_> {
 
 impl filter::Clock for At<'_> {
     fn now(&self) -> Now {
-        let passed = self.proxy.now.get().as_nanos() as u64;
-        let wall = (WALL_START + passed).saturating_add_signed(self.proxy.wall_offset.get());
+        let nanos = |clock: &Cell<Duration>| clock.get().as_nanos() as u64;
         Now {
-            monotonic: Timestamp::from_nanos(MONOTONIC_START + passed),
-            wall: UnixTime::from_nanos(wall),
+            monotonic: Timestamp::from_nanos(nanos(&self.proxy.monotonic)),
+            wall: UnixTime::from_nanos(nanos(&self.proxy.wall)),
         }
     }
 }
 
 impl filter::Host for At<'_> {
-    type Gauges = Self;
-
-    fn gauges(&self) -> Option<&Self> {
+    fn gauges(&self) -> Option<&dyn filter::VersionGauge<Id = Metric>> {
         Some(self)
     }
 }
@@ -239,7 +237,7 @@ pub(super) fn reply_of(reply: &Reply) -> scenario::Reply {
     scenario::Reply { status: reply.status, headers: headers.collect() }
 }
 
-/// Headers with nothing but a status, as a call-out's answer has.
+/// Headers with nothing but a status, as a callout's answer has.
 pub(super) fn status_only(status: u16) -> Headers {
     Headers::from_pairs(&[(":status", status.to_string())])
 }

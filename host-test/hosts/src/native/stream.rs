@@ -1,87 +1,57 @@
 //! One request and its answer, driven as a proxy drives them.
 
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 
+use anyhow::{Result, bail};
 use filter::{
-    AnswerHead, CalloutRequest, Exchange, FallbackAnswer, FallbackVerdict, Headers, Piece,
+    AnswerHead, Effects, Exchange, FallbackAnswer, FallbackVerdict, Filter, Headers, Piece,
     RequestAction, ResponseAnnotations, ResponseVerdict,
 };
-use scenario::{
-    Answer, CLIENT_GONE, CallId, CalloutAnswer, Grpc, Head, Received, Reply, Request, Worker,
-    diverted,
-};
+use scenario::{CallId, CalloutAnswer, Fault, Grpc, Head, Reply, Request};
 
-use super::Plugin;
-use super::proxy::{Facts, Proxy, reply_of, status_only};
+use super::proxy::{At, Facts, reply_of, status_only};
+use super::{Plugin, Thread, callout};
+use crate::driver::{Admission, Answered, Cut, Stream, answer_in_envoy};
 
-pub(super) struct Stream {
-    pub(super) worker: Worker,
+pub(crate) struct NativeStream {
     plugin: Rc<Plugin>,
     exchange: Exchange,
     facts: Facts,
-    is_grpc: bool,
-    /// The head that the client has got, if the answer was begun.
-    begun: Option<Reply>,
+    /// As long as the filter waits for the answer.
+    awaited: Option<Rc<()>>,
+    /// The cluster of the callout that the answer is held back for.
+    asked: String,
 }
 
-/// The body of every answer.
-const ANSWER: &[u8] = b"answer";
-
-/// What became of a stream.
-pub(super) enum Next {
-    /// It waits for its service.
-    Waiting,
-    /// It waits for a call-out.
-    Ask(CalloutRequest),
-    /// Its client has got this.
-    Done(Received),
-}
-
-impl Stream {
-    /// A request comes to the filter. A diverted one is answered by its cluster at once.
-    pub(super) fn begin(
-        proxy: &Proxy,
-        plugin: &Rc<Plugin>,
-        call: CallId,
-        request: &Request,
-        cluster_of: impl FnOnce(&str) -> CalloutAnswer,
-    ) -> (Self, Next) {
-        let pairs: Vec<_> = request.header_pairs().collect();
-        let facts = Facts {
-            cluster: request.cluster.clone(),
-            route: request.route.clone(),
-            peer: request.peer.clone(),
-            // Each comes on a connection of its own.
-            connection: Some(call as u64 + 1),
-            ..Facts::default()
-        };
-        let no_body = request.ends_with_head();
-        let (mut exchange, headers) = (Exchange::default(), Headers::from_pairs(&pairs));
-        let verdict = proxy.run(&plugin.metrics, &facts, |host, effects| {
-            plugin.filter.on_request(&mut exchange, headers, no_body, host, effects)
-        });
+impl NativeStream {
+    /// A request comes to the filter.
+    pub(super) fn begin(plugin: &Rc<Plugin>, call: CallId, request: &Request) -> (Self, Admission) {
         let mut stream = Self {
-            worker: request.worker,
             plugin: Rc::clone(plugin),
-            exchange,
-            facts,
-            is_grpc: request.is_grpc(),
-            begun: None,
+            exchange: Exchange::default(),
+            facts: Facts {
+                cluster: request.cluster.clone(),
+                route: request.route.clone(),
+                peer: request.peer.clone(),
+                // Each comes on a connection of its own.
+                connection: Some(call as u64 + 1),
+                ..Facts::default()
+            },
+            awaited: Some(Rc::clone(&plugin.awaited)),
+            asked: String::new(),
         };
-        let next = match verdict.action {
+        let pairs: Vec<_> = request.header_pairs().collect();
+        let (headers, no_body) = (Headers::from_pairs(&pairs), request.ends_with_head());
+        let verdict = stream.run(|filter, exchange, host, effects| {
+            filter.on_request(exchange, headers, no_body, host, effects)
+        });
+        let admission = match verdict.action {
+            RequestAction::Continue if no_body => Admission::Forward,
             RequestAction::Continue => {
-                if no_body {
-                    return (stream, Next::Waiting);
-                }
-                let bytes = || Some(request.body.clone().into_bytes());
-                let (len, end) = (request.body.len(), !request.incomplete);
-                plugin.filter.on_request_body(&mut stream.exchange, len, end, bytes);
-                if end { stream.request_end(proxy) } else { Next::Waiting }
+                let reply = stream.body(request.body.as_bytes(), !request.incomplete);
+                reply.map_or(Admission::Forward, Admission::Reply)
             }
-            RequestAction::Reply(reply) => {
-                stream.over(proxy);
-                Next::Done(Received::Replied(reply_of(&reply)))
-            }
+            RequestAction::Reply(reply) => Admission::Reply(reply_of(&reply)),
             RequestAction::Divert(headers) => {
                 let header = |wanted: &str| {
                     let found = headers.iter().find(|(name, _)| *name == wanted);
@@ -90,94 +60,59 @@ impl Stream {
                 let cluster = header("x-circuit-breaker-cluster");
                 let reason = header("x-circuit-breaker-reason");
                 stream.facts.cluster = Some(cluster.clone());
-                match stream.answer(proxy, &diverted(cluster_of(&cluster))) {
-                    Next::Done(Received::Passed(reply)) => {
-                        Next::Done(Received::Diverted(reply, reason))
-                    }
-                    next => next,
-                }
+                Admission::Divert { cluster, reason }
             }
         };
-        (stream, next)
+        (stream, admission)
     }
 
-    /// All of the request has come.
-    fn request_end(&mut self, proxy: &Proxy) -> Next {
+    fn run<R>(&mut self, f: impl FnOnce(&Filter, &mut Exchange, &At<'_>, &mut Effects) -> R) -> R {
         let Self { plugin, exchange, facts, .. } = self;
-        let reply = proxy.run(&plugin.metrics, facts, |host, effects| {
-            plugin.filter.on_request_end(exchange, host, effects)
+        let result = plugin.run(facts, |filter, host, effects| f(filter, exchange, host, effects));
+        if !plugin.filter.wants_response(exchange) {
+            self.awaited = None;
+        }
+        result
+    }
+
+    /// A piece of the request's body.
+    fn body(&mut self, piece: &[u8], is_last: bool) -> Option<Reply> {
+        let reply = self.run(|filter, exchange, host, effects| {
+            filter.on_request_body(exchange, piece.len(), is_last, || Some(piece.to_vec()));
+            if is_last { filter.on_request_end(exchange, host, effects) } else { None }
         });
-        match reply {
-            None => Next::Waiting,
-            Some(reply) => {
-                self.over(proxy);
-                Next::Done(Received::Replied(reply_of(&reply)))
-            }
-        }
+        reply.as_ref().map(reply_of)
     }
 
-    /// Whether this configuration waits for the answer.
-    pub(super) fn waits_for(&self, plugin: &Weak<Plugin>) -> bool {
-        plugin.as_ptr() == Rc::as_ptr(&self.plugin)
-            && self.plugin.filter.wants_response(&self.exchange)
+    fn answer_end(&mut self) {
+        self.run(|filter, exchange, host, effects| filter.on_answer_end(exchange, host, effects));
     }
 
-    pub(super) fn answer(&mut self, proxy: &Proxy, answer: &Answer) -> Next {
-        match answer {
-            Answer::Whole(head) => match self.head(proxy, head, "via_upstream", 0) {
-                Next::Waiting => self.end(proxy),
-                next => next,
-            },
-            Answer::Begin(head) => self.head(proxy, head, "via_upstream", 0),
-            Answer::RequestEnd => {
-                let no_more = || Some(Vec::new());
-                self.plugin.filter.on_request_body(&mut self.exchange, 0, true, no_more);
-                self.request_end(proxy)
-            }
-            Answer::More(bytes) => {
-                self.body(proxy, *bytes, false);
-                Next::Waiting
-            }
-            Answer::End => self.end(proxy),
-            Answer::Fault(fault) => match self.begun.take() {
-                Some(begun) => {
-                    let (details, flags) = fault.in_envoy_mid_answer();
-                    self.facts.details = Some(details);
-                    self.facts.flags |= flags;
-                    self.over(proxy);
-                    Next::Done(Received::Cut(begun))
-                }
-                None => {
-                    let (_, details, flags) = fault.in_envoy();
-                    match self.head(proxy, &fault.reply(self.is_grpc), details, flags) {
-                        Next::Waiting => self.end(proxy),
-                        next => next,
-                    }
-                }
-            },
-            Answer::ClientGone => {
-                let (details, flags) = CLIENT_GONE;
-                self.facts.details = Some(details);
-                self.facts.flags |= flags;
-                self.over(proxy);
-                Next::Done(Received::Nothing)
-            }
-        }
+    /// The head of the service's answer, with what the filter adds to it.
+    fn annotated(&self, annotations: ResponseAnnotations) -> Reply {
+        let head = &self.facts.head;
+        let mut reply = Reply { status: head.status, headers: head.headers.clone() };
+        annotations.removed().for_each(|name| drop(reply.headers.remove(name)));
+        let added = annotations.headers();
+        reply.headers.extend(added.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        reply
+    }
+}
+
+impl Stream<Thread> for NativeStream {
+    fn on_request_end(&mut self, _: &mut Thread) -> Result<Option<Reply>> {
+        Ok(self.body(&[], true))
     }
 
-    /// The head of an answer. `Waiting`: it went on to the client, and more is to come.
-    fn head(&mut self, proxy: &Proxy, head: &Head, details: &'static str, flags: u64) -> Next {
+    fn on_head(&mut self, _: &mut Thread, head: &Head, fault: Option<Fault>) -> Result<Answered> {
+        let (details, flags) = answer_in_envoy(fault);
         self.facts.details = Some(details);
         self.facts.flags = flags;
         self.facts.head = head.clone();
-        let is_all = matches!(head.grpc, Some(Grpc::Head(_)));
-        let mut reply = Reply { status: head.status, headers: head.headers.clone() };
         if !self.plugin.filter.wants_response(&self.exchange) {
-            self.begun = Some(reply);
-            return Next::Waiting;
+            return Ok(Answered::Pass(self.annotated(ResponseAnnotations::NOTHING)));
         }
-        let Self { plugin, exchange, facts, .. } = self;
-        let of_service = details == "via_upstream";
+        let is_all = matches!(head.grpc, Some(Grpc::Head(_)));
         let read = || {
             let mut read = AnswerHead::of_status(head.status);
             let headers = head.headers.iter();
@@ -185,60 +120,49 @@ impl Stream {
             if let Some(Grpc::Head(code)) = head.grpc {
                 read.note(b"grpc-status", code.to_string().as_bytes());
             }
-            if of_service {
+            if fault.is_none() {
                 read.note(b"x-envoy-upstream-service-time", b"0");
             }
             read
         };
-        let verdict = proxy.run(&plugin.metrics, facts, |host, effects| {
-            plugin.filter.on_response(exchange, read, is_all, host, effects)
+        let verdict = self.run(|filter, exchange, host, effects| {
+            filter.on_response(exchange, read, is_all, host, effects)
         });
-        match verdict {
+        Ok(match verdict {
             ResponseVerdict::Continue(annotations) => {
-                add(&mut reply, annotations);
-                self.begun = Some(reply);
-                Next::Waiting
+                if is_all {
+                    self.answer_end();
+                }
+                Answered::Pass(self.annotated(annotations))
             }
-            ResponseVerdict::Replace(it) => {
-                self.over(proxy);
-                Next::Done(Received::Replied(reply_of(&it.reply)))
+            ResponseVerdict::Replace(it) => Answered::Reply(reply_of(&it.reply)),
+            ResponseVerdict::Ask(request) => {
+                self.asked.clone_from(&request.cluster);
+                Answered::Ask(callout(&request))
             }
-            ResponseVerdict::Ask(callout) => Next::Ask(callout),
+        })
+    }
+
+    fn on_body(&mut self, _: &mut Thread, piece: &[u8], is_last: bool) -> Result<()> {
+        let bytes = || Some(piece.to_vec());
+        let piece = Piece { len: piece.len(), end_of_stream: is_last, bytes, put: |_: &[u8]| {} };
+        self.run(|filter, exchange, host, effects| {
+            filter.on_response_body(exchange, piece, host, effects)
+        });
+        if is_last {
+            self.answer_end();
         }
+        Ok(())
     }
 
-    /// The answer comes to its end.
-    fn end(&mut self, proxy: &Proxy) -> Next {
-        self.facts.trailer = match self.facts.head.grpc {
-            Some(Grpc::Trailers(code)) => Some(code),
-            _ => None,
-        };
-        self.body(proxy, ANSWER.len(), self.facts.head.grpc.is_none());
-        let Self { plugin, exchange, facts, .. } = self;
-        proxy.run(&plugin.metrics, facts, |host, effects| {
-            plugin.filter.on_answer_end(exchange, host, effects)
-        });
-        self.over(proxy);
-        Next::Done(self.begun.take().map_or(Received::Nothing, Received::Passed))
+    fn on_trailers(&mut self, _: &mut Thread, grpc: Option<u8>) -> Result<()> {
+        self.facts.trailer = grpc;
+        self.answer_end();
+        Ok(())
     }
 
-    /// A piece of the answer's body.
-    fn body(&mut self, proxy: &Proxy, len: usize, end: bool) {
-        let bytes = || Some(ANSWER.iter().copied().cycle().take(len).collect());
-        let piece = Piece { len, end_of_stream: end, bytes, put: |_: &[u8]| {} };
-        let Self { plugin, exchange, facts, .. } = self;
-        proxy.run(&plugin.metrics, facts, |host, effects| {
-            plugin.filter.on_response_body(exchange, piece, host, effects)
-        });
-    }
-
-    /// The fallback answers the replayed call, or does not.
-    pub(super) fn fallback_answers(
-        &mut self,
-        proxy: &Proxy,
-        cluster: &str,
-        answer: CalloutAnswer,
-    ) -> Received {
+    fn on_fallback_answer(&mut self, _: &mut Thread, answer: CalloutAnswer) -> Result<Answered> {
+        let cluster = std::mem::take(&mut self.asked);
         let is_unknown = answer == CalloutAnswer::Unknown;
         let answer = match answer {
             CalloutAnswer::Status(status) => {
@@ -246,39 +170,31 @@ impl Stream {
             }
             CalloutAnswer::Refused | CalloutAnswer::Unknown | CalloutAnswer::Held => None,
         };
-        let Self { plugin, exchange, facts, .. } = self;
-        let verdict = proxy.run(&plugin.metrics, facts, |host, effects| {
+        let verdict = self.run(|filter, exchange, host, effects| {
             if is_unknown {
-                plugin.filter.on_unknown_cluster(cluster, host, effects);
+                filter.on_unknown_cluster(&cluster, host, effects);
             }
-            plugin.filter.on_fallback_answer(exchange, answer, effects)
+            filter.on_fallback_answer(exchange, answer, effects)
         });
-        self.over(proxy);
-        match verdict {
-            FallbackVerdict::Replace(it) => Received::Replayed(reply_of(&it.reply)),
-            FallbackVerdict::Resume(annotations) => {
-                let head = &self.facts.head;
-                let mut reply = Reply { status: head.status, headers: head.headers.clone() };
-                add(&mut reply, annotations);
-                Received::Passed(reply)
-            }
-            FallbackVerdict::Nothing => Received::Nothing,
-        }
+        Ok(match verdict {
+            FallbackVerdict::Replace(it) => Answered::Reply(reply_of(&it.reply)),
+            FallbackVerdict::Resume(annotations) => Answered::Pass(self.annotated(annotations)),
+            FallbackVerdict::Nothing => bail!("no fallback was asked"),
+        })
     }
 
-    /// A proxy logs a stream, and then deletes it.
-    fn over(&mut self, proxy: &Proxy) {
-        let Self { plugin, exchange, facts, .. } = self;
+    fn on_end(&mut self, _: &mut Thread, cut: Option<Cut>) -> Result<()> {
+        if let Some(cut) = cut {
+            let (details, flags) = cut.in_envoy();
+            self.facts.details = Some(details);
+            self.facts.flags |= flags;
+        }
+        // A proxy logs a stream, and then deletes it.
         for _ in 0..2 {
-            proxy.run(&plugin.metrics, facts, |host, effects| {
-                plugin.filter.on_stream_end(exchange, host, effects)
+            self.run(|filter, exchange, host, effects| {
+                filter.on_stream_end(exchange, host, effects)
             });
         }
+        Ok(())
     }
-}
-
-fn add(reply: &mut Reply, annotations: ResponseAnnotations) {
-    annotations.removed().for_each(|name| drop(reply.headers.remove(name)));
-    let headers = annotations.headers().map(|(name, value)| (name.to_owned(), value.to_owned()));
-    reply.headers.extend(headers);
 }

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use config::duration;
+
 use super::FormatError;
-use crate::event::{Answer, CalloutAnswer, Event, Thread, written};
+use crate::event::{Answer, CalloutAnswer, Event, Thread};
 use crate::format::{Clock, Expect, Need, Scenario, Step, makes_names, service_names};
 
 const STATES: [&str; 6] =
@@ -41,7 +43,7 @@ pub(super) fn scenario(scenario: &Scenario) -> Result<(), FormatError> {
         progress.take(step).map_err(|wrong| error(scenario, step.line, wrong))?;
         if progress.now > LONGEST_IN_REAL_TIME && !scenario.needs.contains(&Need::VirtualTime) {
             let wrong = (
-                format!("it takes longer than {}", written(LONGEST_IN_REAL_TIME)),
+                format!("it takes longer than {}", duration::text(LONGEST_IN_REAL_TIME)),
                 "say so above: needs: [virtual-time]; or shorten its waits".to_owned(),
             );
             return Err(error(scenario, step.line, wrong));

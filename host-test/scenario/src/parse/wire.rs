@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use config::duration;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde_json::Value;
 use serde_saphyr::Spanned;
@@ -178,14 +179,14 @@ impl<'de> Deserialize<'de> for Thread {
     }
 }
 
-/// A length of time, such as `1m30s`.
+/// A duration as in a configuration, such as `1m30s`.
 pub(super) struct Span(pub(super) Duration);
 
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        humantime::parse_duration(&text).map(Self).map_err(|_| {
-            let expected = "a length of time, such as 250ms, 30s or 1m30s";
+        duration::parse(&text).map(Self).ok_or_else(|| {
+            let expected = "a duration, such as 250ms, 30s or 1m30s";
             de::Error::invalid_value(de::Unexpected::Str(&text), &expected)
         })
     }

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use super::Outcome;
-use crate::callouts::Made;
 use crate::format::{Expect, Scenario, Step};
-use crate::host::{Received, Status};
+use crate::host::{Made, Received, Status};
 use crate::metric;
 use crate::report::{Mismatch, Report};
 
@@ -149,7 +148,7 @@ impl Comparison<'_> {
         };
         for (cluster, expected) in &expect.callouts {
             let times = got.get(cluster).map(|asked| asked.times).unwrap_or_default();
-            self.equal(&format!("call-outs to {cluster}"), Some(expected), Some(&times));
+            self.equal(&format!("callouts to {cluster}"), Some(expected), Some(&times));
         }
         for (cluster, headers) in &expect.asked {
             for (name, expected) in headers {

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::event::{Answer, CalloutAnswer, Event, Grpc, Head, Request, Store, Thread, written};
+use config::duration;
+
+use crate::event::{Answer, CalloutAnswer, Event, Grpc, Head, Request, Store, Thread};
 use crate::host::{Received, Status};
 
 pub(super) fn line(
@@ -47,7 +49,7 @@ pub(super) fn event(event: &Event) -> String {
             let direction = if *nanos < 0 { "back" } else { "forward" };
             format!(
                 "wall clock {direction} {}",
-                written(Duration::from_nanos(nanos.unsigned_abs()))
+                duration::text(Duration::from_nanos(nanos.unsigned_abs()))
             )
         }
         Event::LostRaces(count) => format!("{count} lost races"),

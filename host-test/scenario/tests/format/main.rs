@@ -121,3 +121,19 @@ fn a_fault_or_an_answer_that_does_not_exist_is_refused_with_those_there_are() {
 fn a_time_without_a_unit_is_refused() {
     assert_refused("- crash: 1", "- {after: 5, crash: 1}", 12, "5", "250ms, 30s or 1m30s");
 }
+
+#[test]
+fn a_duration_is_written_as_in_a_configuration() {
+    let good = GOOD.replace("needs: [crash]", "needs: [crash, virtual-time]");
+    let at = |text: &str| {
+        let step = format!("- {{after: {text}, crash: 1}}");
+        parse(&good.replace("- crash: 1", &step)).map(drop).map_err(|error| error.to_string())
+    };
+    for text in ["0s", "250ms", "1.5m", "1m30s", "24h"] {
+        assert_eq!(at(text), Ok(()), "{text}");
+    }
+    for text in ["5min", "1day", "1s 5ms", "30s1m", "1M", "7"] {
+        let refused = at(text).expect_err("it is refused");
+        assert!(refused.contains("a duration, such as"), "{text}: {refused}");
+    }
+}

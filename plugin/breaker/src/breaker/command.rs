@@ -2,13 +2,52 @@
 
 use crate::breaker::Breaker;
 use crate::counts::Counts;
-use crate::mode::{Command, Mode};
+use crate::mode::Mode;
 use crate::policy::Policy;
 use crate::reason::Reason;
 use crate::state::{Closed, State};
 use crate::state_name::StateName;
+use crate::table::table;
 use crate::transition::Transition;
-use crate::window::Window;
+use crate::trip::Evidence;
+
+table! {
+    /// What an operator may do to a breaker while it runs. A mode that is set so takes the place
+    /// of the configured one, over all changes of the configuration, until it is
+    /// [reset](Self::Reset).
+    pub enum Command: CommandRow {
+        /// The name in the admin API.
+        pub name: &'static str,
+        /// What a person is asked before it is done: the command as a title, and its consequence.
+        pub question: [&'static str; 2],
+    }
+    /// Sets the mode to enabled.
+    Enable { name: "enable", question: ["Enable", "What the breaker decides is heeded."] }
+    /// Sets the mode to disabled.
+    Disable {
+        name: "disable",
+        question: ["Disable", "Calls are left alone: nothing is counted, and nothing diverted."],
+    }
+    /// Sets the mode to forced open.
+    ForceOpen {
+        name: "force-open",
+        question: ["Force open", "Every call is diverted, until it is closed or reset."],
+    }
+    /// Sets the mode to metrics only.
+    MetricsOnly {
+        name: "metrics-only",
+        question: ["Metrics only", "It goes on deciding and counting, and diverts nothing."],
+    }
+    /// Closes the breaker, and sets the mode to enabled if all calls were diverted by force.
+    Close { name: "close", question: ["Close", "Calls pass at once, without trials."] }
+    /// Returns to the configured mode, and to a closed breaker that has seen nothing.
+    Reset {
+        name: "reset",
+        question: [
+            "Reset", "Back to the configured mode, and to a closed breaker that has seen nothing.",
+        ],
+    }
+}
 
 impl Breaker {
     /// The mode in force: the operator's, or else the configured one.
@@ -30,9 +69,10 @@ impl Breaker {
     pub fn apply(&mut self, policy: &Policy, command: Command) -> Option<Transition> {
         let before = (self.shown_state(policy.mode), self.generation);
         match command {
-            Command::Enable | Command::Disable | Command::ForceOpen | Command::MetricsOnly => {
-                self.mode = command.mode();
-            }
+            Command::Enable => self.mode = Some(Mode::Enabled),
+            Command::Disable => self.mode = Some(Mode::Disabled),
+            Command::ForceOpen => self.mode = Some(Mode::ForcedOpen),
+            Command::MetricsOnly => self.mode = Some(Mode::MetricsOnly),
             Command::Close => {
                 if self.mode(policy.mode) == Mode::ForcedOpen {
                     self.mode = Some(Mode::Enabled);
@@ -60,7 +100,7 @@ impl Breaker {
     /// Begins a period in which it is closed and has seen nothing.
     fn start_over(&mut self) {
         self.generation = self.generation.next();
-        let window = Window::new(self.window);
-        self.state = State::Closed(Closed { window, ..Closed::default() });
+        let evidence = Evidence::new(self.window);
+        self.state = State::Closed(Closed { evidence, ..Closed::default() });
     }
 }

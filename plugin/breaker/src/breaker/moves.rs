@@ -12,7 +12,7 @@ use crate::state::{Closed, HalfOpen, Open, State};
 use crate::time::{Now, Timestamp};
 use crate::transition::Transition;
 use crate::trials::Trials;
-use crate::window::Window;
+use crate::trip::Evidence;
 
 impl Breaker {
     /// Leaves a state that only a call finds to be over.
@@ -99,9 +99,9 @@ impl Breaker {
         reason: Reason,
         now: Timestamp,
     ) -> Transition {
-        let window = Window::new(self.window);
+        let evidence = Evidence::new(self.window);
         let ramp_began = if policy.half_open.ramp.is_zero() { Timestamp::default() } else { now };
-        let closed = Closed { failures: 0, trips, bad: 0, window, ramp_began, check_due };
+        let closed = Closed { evidence, trips, ramp_began, check_due };
         self.enter(State::Closed(closed), reason)
     }
 

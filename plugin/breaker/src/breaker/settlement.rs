@@ -43,7 +43,7 @@ impl Breaker {
     /// to itself, so that the share of the others is not taken for larger than it is.
     #[must_use]
     pub fn impact_where_clean(&self, policy: &Policy, tally: &Tally) -> Impact {
-        match policy.trip.rates {
+        match policy.trip.window() {
             _ if !tally.knows(self.generation, self.bad()) => Impact::Write,
             Some(_) => Impact::TallyOnly,
             None => Impact::None,
@@ -81,10 +81,11 @@ impl Breaker {
         self.ensure_window(policy);
         if let State::Closed(closed) = &mut self.state
             && tally.generation == self.generation
+            && !tally.is_empty()
         {
             for (end, counts) in tally.calls.by_time() {
                 if counts != Counts::NONE {
-                    closed.window.add(counts, end.min(now), now);
+                    closed.evidence.window.add(counts, end.min(now), now);
                 }
             }
         }
@@ -102,8 +103,7 @@ impl Breaker {
         let State::Closed(closed) = &self.state else {
             return None;
         };
-        // Only a failure makes a row longer.
-        let reason = policy.trip.reached(0, || closed.window.counts(now.monotonic))?;
+        let reason = policy.trip.reached(&closed.evidence, Counts::NONE, now.monotonic)?;
         Some(self.trip(policy, reason, None, now, random))
     }
 
@@ -118,13 +118,13 @@ impl Breaker {
         self.ensure_window(policy);
         match &mut self.state {
             State::Closed(closed) => {
-                closed.failures = 0;
                 // What succeeds while it is spared says less.
                 if !closed.is_ramping() {
                     closed.trips = 0;
                 }
-                closed.count(Counts::one(false, slow), now.monotonic);
-                self.evaluate(policy, now, random)
+                let call = Counts::one(false, slow);
+                let reason = policy.trip.count(&mut closed.evidence, call, now.monotonic)?;
+                Some(self.trip(policy, reason, None, now, random))
             }
             // What is too slow for a closed breaker is too slow to close one.
             State::HalfOpen(_) if slow => {
@@ -152,10 +152,8 @@ impl Breaker {
         self.ensure_window(policy);
         match &mut self.state {
             State::Closed(closed) => {
-                closed.failures = closed.failures.saturating_add(1);
-                closed.count(Counts::one(true, slow), now.monotonic);
-                let latest = || closed.window.counts(now.monotonic);
-                let reason = policy.trip.reached(closed.failures, latest)?;
+                let call = Counts::one(true, slow);
+                let reason = policy.trip.count(&mut closed.evidence, call, now.monotonic)?;
                 Some(self.trip(policy, reason, retry_after, now, random))
             }
             State::HalfOpen(half_open) => {

@@ -4,6 +4,7 @@ use crate::breaker::Breaker;
 use crate::policy::Policy;
 use crate::state::State;
 use crate::time::Timestamp;
+use crate::window::WindowPolicy;
 
 impl Breaker {
     /// Puts in force what all workers share of a policy: its window of calls, and its health check.
@@ -18,13 +19,13 @@ impl Breaker {
     }
 
     fn sync_window(&mut self, policy: &Policy) {
-        let wanted = policy.trip.rates.map(|rates| rates.window.bounded());
+        let wanted = policy.trip.window().map(WindowPolicy::bounded);
         if wanted.is_none() || wanted == self.window {
             return;
         }
         self.window = wanted;
         if let State::Closed(closed) = &mut self.state {
-            closed.window = closed.window.refitted(wanted);
+            closed.evidence.window = closed.evidence.window.refitted(wanted);
         }
     }
 

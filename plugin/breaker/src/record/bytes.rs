@@ -2,9 +2,6 @@
 
 use crate::time::Timestamp;
 
-/// The newest format of a record that can be read, and the one in which it is written: its first byte.
-pub const RECORD_FORMAT: u8 = 2;
-
 /// Why bytes are no record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DecodeError {
@@ -27,35 +24,32 @@ pub enum DecodeError {
     },
 }
 
-impl core::fmt::Display for DecodeError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self {
-            Self::Length { found, expected } => write!(f, "{found} bytes, not {expected}"),
-            Self::Version { found } => write!(f, "format version {found}, not {RECORD_FORMAT}"),
-            Self::Value { field } => write!(f, "impossible value of {field}"),
-        }
-    }
-}
-
-impl core::error::Error for DecodeError {}
-
-/// What is left to write of the record.
+/// What is left to write of the record, or of a part of it.
 pub(crate) struct Writer<'a>(pub(crate) &'a mut [u8]);
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
     pub(crate) fn put(&mut self, bytes: &[u8]) {
-        let rest = core::mem::take(&mut self.0);
-        if let Some((here, rest)) = rest.split_at_mut_checked(bytes.len()) {
+        if let Some(here) = self.0.split_off_mut(..bytes.len()) {
             here.copy_from_slice(bytes);
-            self.0 = rest;
         }
+    }
+
+    /// The next so many bytes, which are zero for now.
+    pub(crate) fn part(&mut self, len: usize) -> Self {
+        Self(self.0.split_off_mut(..len).unwrap_or_default())
     }
 }
 
-/// What is left to read of the record.
+/// What is left to read of the record, or of a part of it.
 pub(crate) struct Reader<'a>(pub(crate) &'a [u8]);
 
 impl Reader<'_> {
+    /// The next so many bytes.
+    pub(crate) fn part(&mut self, len: usize) -> Result<Self, DecodeError> {
+        let missing = DecodeError::Length { found: self.0.len(), expected: len };
+        self.0.split_off(..len).map(Self).ok_or(missing)
+    }
+
     pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
         let (here, rest) = self
             .0

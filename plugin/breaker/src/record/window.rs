@@ -5,13 +5,9 @@ use core::time::Duration;
 
 use super::bytes::{DecodeError, Reader, Writer};
 use crate::counts::Counts;
-use crate::state::Closed;
 use crate::time::nanos;
-use crate::trip::WindowPolicy;
-use crate::window::{Bits, Counted, MAX_WINDOW_CALLS, Timed, Window};
-
-/// Bytes before the calls themselves.
-pub(super) const HEAD_LEN: usize = 16;
+use crate::trip::Evidence;
+use crate::window::{Bits, Counted, MAX_WINDOW_CALLS, Timed, Window, WindowPolicy};
 
 /// Set in the code of a window over a number of calls; else it is a time in nanoseconds.
 const CALLS: u64 = 1 << 63;
@@ -38,59 +34,59 @@ pub(super) fn of_code(code: u64) -> Result<Option<WindowPolicy>, DecodeError> {
     Ok(Some(WindowPolicy::Calls(size)))
 }
 
-pub(super) fn put(closed: &Closed, out: &mut Writer<'_>) {
-    out.put(&closed.bad.to_le_bytes());
-    match &closed.window {
+/// Writes the number of bad calls and the window's own numbers to the one part, its calls to the other.
+pub(super) fn put(evidence: &Evidence, head: &mut Writer<'_>, calls: &mut Writer<'_>) {
+    head.put(&evidence.bad.to_le_bytes());
+    match &evidence.window {
         Window::None => {}
         Window::Timed(Timed { newest, buckets, .. }) => {
-            out.put(&[0; 4]);
-            out.put(&newest.to_le_bytes());
-            for Counts { calls, failures, slow } in buckets {
-                for number in [calls, failures, slow] {
-                    out.put(&number.to_le_bytes());
+            head.put(&[0; 4]);
+            head.put(&newest.to_le_bytes());
+            for Counts { calls: all, failures, slow } in buckets {
+                for number in [all, failures, slow] {
+                    calls.put(&number.to_le_bytes());
                 }
             }
         }
         Window::Counted(Counted { len, next, failed, slow, .. }) => {
-            out.put(&len.to_le_bytes());
-            out.put(&next.to_le_bytes());
-            out.put(&[0; 8]);
+            head.put(&len.to_le_bytes());
+            head.put(&next.to_le_bytes());
             for word in failed.0.iter().chain(&slow.0) {
-                out.put(&word.to_le_bytes());
+                calls.put(&word.to_le_bytes());
             }
         }
     }
 }
 
-/// The number of bad calls, and the window.
+/// Reads them again: the number of bad calls, and the window.
 pub(super) fn read(
     policy: Option<WindowPolicy>,
-    input: &mut Reader<'_>,
+    head: &mut Reader<'_>,
+    calls: &mut Reader<'_>,
 ) -> Result<(u32, Window), DecodeError> {
-    let bad = input.number_u32()?;
+    let bad = head.number_u32()?;
     let mut window = Window::new(policy);
     let possible = match &mut window {
         Window::None => true,
         Window::Timed(window) => {
-            input.array::<4>()?;
-            window.newest = input.number_u64()?;
+            head.part(4)?;
+            window.newest = head.number_u64()?;
             for bucket in &mut window.buckets {
                 *bucket = Counts {
-                    calls: input.number_u32()?,
-                    failures: input.number_u32()?,
-                    slow: input.number_u32()?,
+                    calls: calls.number_u32()?,
+                    failures: calls.number_u32()?,
+                    slow: calls.number_u32()?,
                 };
             }
             window.buckets.iter().all(|it| it.failures <= it.calls && it.slow <= it.calls)
         }
         Window::Counted(window) => {
-            window.len = input.number_u16()?;
-            window.next = input.number_u16()?;
-            input.array::<8>()?;
+            window.len = head.number_u16()?;
+            window.next = head.number_u16()?;
             let Bits(failed) = &mut window.failed;
             let Bits(slow) = &mut window.slow;
             for word in failed.iter_mut().chain(slow) {
-                *word = input.number_u64()?;
+                *word = calls.number_u64()?;
             }
             window.is_possible()
         }

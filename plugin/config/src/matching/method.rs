@@ -1,6 +1,6 @@
 //! By the method.
 
-/// Refuses what is no method. Methods are told apart by case, and all of HTTP's are in capitals. The
+/// Refuses what is no method. Case matters in methods, and all of HTTP's are in capitals. The
 /// error says what would be right.
 pub(crate) fn check(text: &str) -> Result<(), String> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);

@@ -25,19 +25,20 @@ pub(super) struct Trip {
 /// A service's rules stand in for all of the defaults': a rule that is absent does not exist.
 pub(super) fn trip(from: Option<&Reader<'_>>) -> Result<Trip, ConfigError> {
     let Some(from) = from else {
-        let policy = TripPolicy { consecutive_failures: NonZeroU32::new(3), rates: None };
+        let policy =
+            TripPolicy { consecutive_failures: NonZeroU32::new(3), ..TripPolicy::default() };
         return Ok(Trip { policy, slow_after: None });
     };
     let fields = TripFields::read(from)?;
     let rules = Rules { from, fields: &fields };
     let rates = rules.rates()?;
-    let consecutive_failures = fields.consecutive_failures;
-    if consecutive_failures.is_none() && rates.is_none() {
+    let TripFields { consecutive_failures, .. } = fields;
+    let policy = TripPolicy { consecutive_failures, rates };
+    if policy == TripPolicy::default() {
         let remedy = "give at least one rule, such as {\"consecutive_failures\": 3}";
         return Err(ConfigError::at(&from.path(), &"{}", &remedy));
     }
-    let slow_after = fields.slow_call_duration_threshold;
-    Ok(Trip { policy: TripPolicy { consecutive_failures, rates }, slow_after })
+    Ok(Trip { policy, slow_after: fields.slow_call_duration_threshold })
 }
 
 /// The rules that are given, and where.
@@ -60,24 +61,22 @@ impl Rules<'_> {
         Ok(Some(RatePolicy { window, minimum_calls, failures, slow }))
     }
 
-    /// A rate of slow calls and what is slow: neither is of use without the other.
+    /// A rule about slow calls and what is slow: neither is of use without the other.
     fn check_slow_calls(&self) -> Result<(), ConfigError> {
         let fields = self.fields;
-        let (value, remedy) =
-            match (fields.slow_call_rate_threshold, fields.slow_call_duration_threshold) {
-                (Some(_), None) => (
-                    "absent".to_owned(),
-                    "say from which duration on a call is slow, such as \"2s\"",
-                ),
-                (None, Some(slow)) => (
-                    written(slow),
-                    "it belongs to a slow_call_rate_threshold: give one, such as 80",
-                ),
-                (Some(_), Some(Duration::ZERO)) => {
-                    (written(Duration::ZERO), "every call is as slow as that: give more")
-                }
-                _ => return Ok(()),
-            };
+        let is_used = fields.slow_call_rate_threshold.is_some();
+        let (value, remedy) = match (is_used, fields.slow_call_duration_threshold) {
+            (true, None) => {
+                ("absent".to_owned(), "say from which duration on a call is slow, such as \"2s\"")
+            }
+            (false, Some(slow)) => {
+                (written(slow), "it belongs to a slow_call_rate_threshold: give one, such as 80")
+            }
+            (true, Some(Duration::ZERO)) => {
+                (written(Duration::ZERO), "every call is as slow as that: give more")
+            }
+            _ => return Ok(()),
+        };
         Err(self.from.error("slow_call_duration_threshold", value, remedy))
     }
 

@@ -45,7 +45,7 @@ pub(crate) struct Entry {
     /// How often its name came, as far as that was written down.
     pub(crate) visits: u8,
     /// Whether its name has metrics of its own.
-    pub(crate) is_told_apart: bool,
+    pub(crate) has_own_series: bool,
     /// When it was seen last, as far as that was written down.
     pub(crate) seen: Timestamp,
     pub(crate) turn: Turn,
@@ -177,7 +177,7 @@ impl Directory {
             return;
         };
         let [h0, h1, h2, h3] = entry.hash.to_le_bytes();
-        let head = [h0, h1, h2, h3, entry.visits, u8::from(entry.is_told_apart), 0, 0];
+        let head = [h0, h1, h2, h3, entry.visits, u8::from(entry.has_own_series), 0, 0];
         let words = [entry.seen.as_nanos().to_le_bytes(), entry.turn.bits().to_le_bytes()];
         for (to, from) in bytes.iter_mut().zip(head.into_iter().chain(words.into_iter().flatten()))
         {
@@ -192,7 +192,7 @@ impl Directory {
         let next = self.read(16);
         self.write(16, next.saturating_add(1));
         let turn = Turn::new(next, slot);
-        let entry = Entry { hash, visits: 1, is_told_apart: false, seen: now, turn };
+        let entry = Entry { hash, visits: 1, has_own_series: false, seen: now, turn };
         self.put(&entry);
         Some(entry)
     }
@@ -267,7 +267,7 @@ impl Directory {
 }
 
 fn read_entry(slot: usize, bytes: &[u8; ENTRY_LEN]) -> Option<Entry> {
-    let [h0, h1, h2, h3, visits, told_apart, _, _, words @ ..] = *bytes;
+    let [h0, h1, h2, h3, visits, own_series, _, _, words @ ..] = *bytes;
     let (words, _) = words.as_chunks();
     let word = |at: usize| words.get(at).map_or(0, |word| u64::from_le_bytes(*word));
     let turn = Turn::from_bits(word(1));
@@ -275,7 +275,7 @@ fn read_entry(slot: usize, bytes: &[u8; ENTRY_LEN]) -> Option<Entry> {
     (turn.bits() != 0 && turn.slot() == slot).then(|| Entry {
         hash: u32::from_le_bytes([h0, h1, h2, h3]),
         visits,
-        is_told_apart: told_apart != 0,
+        has_own_series: own_series != 0,
         seen: Timestamp::from_nanos(word(0)),
         turn,
     })

@@ -69,7 +69,7 @@ impl Capture {
     }
 
     /// The call to the fallback. `None` if the request was not seen to its end, or cannot be said
-    /// in text, which is all that a call-out can send.
+    /// in text, which is all that a callout can send.
     pub(crate) fn callout(
         self,
         cluster: &FallbackCluster,

@@ -1,4 +1,4 @@
-//! Names that clients have a say in: apart from all others, and making room for each other.
+//! Client-named services: apart from all others, and evicting each other.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -173,7 +173,7 @@ fn names_beyond_a_lower_bound_are_left_alone() {
 }
 
 #[test]
-fn a_made_name_that_is_a_service_s_is_that_service() {
+fn a_dynamic_service_named_like_a_service_is_that_service() {
     let services = json!([{"name": "payment", "match": {"hosts": ["pay"]}}, {"name": "{cluster}"}]);
     let world = World::configured(1, &json!({"services": services}));
     fail(&world, "payment", 3);

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use filter::{
-    FallbackVerdict, ResponseAnnotations, ResponseVerdict, StateName, Substitute,
-};
+use filter::{FallbackVerdict, ResponseAnnotations, ResponseVerdict, StateName, Substitute};
 use serde_json::{Value, json};
 
 use crate::world::{By, Call, PAYMENT, World, flag, recipe, service};
@@ -168,7 +166,7 @@ fn a_body_that_the_proxy_withholds_passes() {
     assert!(!is_replayed(&mut call));
 }
 
-/// One that is answered before it ends, and one that ends with trailers, which a call-out cannot
+/// One that is answered before it ends, and one that ends with trailers, which a callout cannot
 /// send: neither has a last piece of body.
 #[test]
 fn a_request_that_was_not_seen_to_its_end_passes() {

@@ -1,4 +1,4 @@
-//! Requests that are not complete: how long they hold a place of the bulkhead or of a trial, and
+//! Requests that are not complete: how long they hold a bulkhead permit or a trial slot, and
 //! what becomes of them when they are.
 
 use std::time::Duration;

@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result, bail, ensure};
-use tests::module;
-use tests::steering::EARLY;
 use envoy_harness::config::{Bootstrap, Listener, cluster};
 use envoy_harness::parse_yaml;
 use serde_json::{Map, Value, json};
+use tests::module;
+use tests::steering::EARLY;
 
 use super::fields::{
     ClientTrafficPolicy, ExtensionPolicy, HttpRoute, Retry, RouteFilterSpec, RouteMatch, Rule,

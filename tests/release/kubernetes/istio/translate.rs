@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use tests::module;
 use envoy_harness::config::{Bootstrap, Listener, cluster};
 use serde_json::{Map, Value, json};
+use tests::module;
 
 use super::fields::{
     Destination, DestinationRule, EnvoyFilter, HttpMatch, HttpRoute, Retries, TrafficPolicy,

@@ -1,4 +1,4 @@
-//! What `breakerctl check` warns of: what clients could steer.
+//! What `breakerctl check` warns of: what clients could choose.
 
 use std::fs;
 

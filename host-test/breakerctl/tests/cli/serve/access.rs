@@ -47,7 +47,7 @@ fn other_addresses() -> Vec<IpAddr> {
 fn without_a_token_only_clients_on_this_machine_are_answered_by_a_name_of_it() {
     let payment = Service::start("payment");
     const READ: &str = "GET /circuit-breaker/services";
-    const STEER: &str = "POST /circuit-breaker/services/payment-service/force-open";
+    const FORCE_OPEN: &str = "POST /circuit-breaker/services/payment-service/force-open";
     for listen in ["127.0.0.1:0", "[::1]:0"] {
         let listen: SocketAddr = listen.parse().unwrap();
         if UdpSocket::bind(listen).is_err() {
@@ -59,7 +59,7 @@ fn without_a_token_only_clients_on_this_machine_are_answered_by_a_name_of_it() {
         for ip in other_addresses().into_iter().filter(|ip| listen.is_ipv6() == ip.is_ipv6()) {
             for header in ["", "x-forwarded-for: 127.0.0.1\r\n"] {
                 assert_eq!(status(from(ip), READ, "localhost", header), 403, "{ip}");
-                assert_eq!(status(from(ip), STEER, "localhost", header), 403, "{ip}");
+                assert_eq!(status(from(ip), FORCE_OPEN, "localhost", header), 403, "{ip}");
             }
             let health = status(from(ip), "GET /circuit-breaker/health", "10.0.0.7", "");
             assert_eq!(health, 200, "{ip}");
@@ -68,11 +68,11 @@ fn without_a_token_only_clients_on_this_machine_are_answered_by_a_name_of_it() {
         assert_eq!(status(from(own), READ, "localhost:1", ""), 200);
         assert_eq!(status(from(own), READ, "evil.example", ""), 403);
         let rebound = "origin: http://evil.example\r\n";
-        assert_eq!(status(from(own), STEER, "evil.example", rebound), 403);
+        assert_eq!(status(from(own), FORCE_OPEN, "evil.example", rebound), 403);
         let url = format!("http://{}/circuit-breaker", proxy.admin);
         let shown = crate::support::run(&["status", "payment-service", "--admin", &url]);
-        assert_eq!(shown.code, Some(0), "nobody has steered: {shown:?}");
-        assert_eq!(status(from(own), STEER, "[::1]", ""), 200);
+        assert_eq!(shown.code, Some(0), "nothing has changed: {shown:?}");
+        assert_eq!(status(from(own), FORCE_OPEN, "[::1]", ""), 200);
         let shown = crate::support::run(&["status", "payment-service", "--admin", &url]);
         assert_eq!(shown.code, Some(1), "{shown:?}");
     }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-/// Ticks of threads and deadlines of call-outs, in the one order that all hosts keep: by time, then
+/// Ticks of threads and deadlines of callouts, in the one order that all hosts keep: by time, then
 /// deadlines in the order in which they were set, then ticks by thread.
 #[derive(Clone, Debug, Default)]
-pub struct Timers<T> {
+pub(crate) struct Timers<T> {
     now: Duration,
     threads: Vec<Option<Ticking>>,
     deadlines: Vec<(Duration, T)>,
@@ -19,7 +19,7 @@ struct Ticking {
 
 /// What is due.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Due<T> {
+pub(crate) enum Due<T> {
     /// A deadline has come.
     Deadline(T),
     /// A thread ticks.
@@ -28,13 +28,12 @@ pub enum Due<T> {
 
 impl<T> Timers<T> {
     /// Time since the beginning.
-    #[must_use]
-    pub const fn now(&self) -> Duration {
+    pub(crate) const fn now(&self) -> Duration {
         self.now
     }
 
     /// A thread ticks from now on, as often as this; zero: never.
-    pub fn tick_every(&mut self, thread: usize, period: Duration) {
+    pub(crate) fn tick_every(&mut self, thread: usize, period: Duration) {
         if self.threads.len() <= thread {
             self.threads.resize(thread.saturating_add(1), None);
         }
@@ -45,18 +44,18 @@ impl<T> Timers<T> {
     }
 
     /// Something is due after so much time, unless it is forgotten before.
-    pub fn set_deadline(&mut self, after: Duration, what: T) {
+    pub(crate) fn set_deadline(&mut self, after: Duration, what: T) {
         self.deadlines.push((self.now.saturating_add(after), what));
     }
 
     /// Takes the deadlines back for which this is true.
-    pub fn forget(&mut self, mut which: impl FnMut(&T) -> bool) {
+    pub(crate) fn forget(&mut self, mut which: impl FnMut(&T) -> bool) {
         self.deadlines.retain(|(_, what)| !which(what));
     }
 
     /// Goes on to what is due next, at `end` at the latest; `None`: nothing until then, and the time
     /// is now `end`.
-    pub fn next(&mut self, end: Duration) -> Option<Due<T>> {
+    pub(crate) fn next(&mut self, end: Duration) -> Option<Due<T>> {
         let deadline = self.deadlines.iter().enumerate().map(|(index, (at, _))| (*at, 0, index));
         let ticks = self.threads.iter().enumerate();
         let ticks = ticks.filter_map(|(thread, ticking)| Some(((*ticking)?.next, 1, thread)));

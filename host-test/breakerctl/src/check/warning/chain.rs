@@ -1,6 +1,6 @@
 //! The filters around the breaker: what keeps calls, or their failures, from it.
 
-use super::Caution;
+use super::Warning;
 use crate::check::envoy::Manager;
 
 const ROUTER: &str = "filters.http.router.v3.Router";
@@ -26,11 +26,11 @@ const EARLIER: [(&str, &str); 5] = [
     ),
 ];
 
-pub(super) fn find(manager: &Manager<'_>) -> Vec<Caution> {
-    let mut cautions = Vec::new();
+pub(super) fn find(manager: &Manager<'_>) -> Vec<Warning> {
+    let mut warnings = Vec::new();
     let mut add = |position: usize, what: String, remedy: &str| {
         let at = manager.filters.get(position).map_or(manager.node.at, |filter| filter.at);
-        cautions.push(Caution::new(&manager.place, at, what, remedy));
+        warnings.push(Warning::new(&manager.place, at, what, remedy));
     };
     let breaker = manager.breaker;
     if manager.position(ROUTER).is_some_and(|router| router < breaker) {
@@ -52,5 +52,5 @@ pub(super) fn find(manager: &Manager<'_>) -> Vec<Caution> {
             add(other, what, "put the breaker behind it, right before the router");
         }
     }
-    cautions
+    warnings
 }

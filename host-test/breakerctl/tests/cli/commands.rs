@@ -8,7 +8,7 @@ fn three() -> Admin {
     Admin::start(names.map(|name| service(name, "CLOSED", 0)).into(), None)
 }
 
-fn steer(admin: &Admin, args: &[&str]) -> Ran {
+fn send(admin: &Admin, args: &[&str]) -> Ran {
     let url = admin.url();
     run(&[args, &["--admin", url.as_str()]].concat())
 }
@@ -24,37 +24,37 @@ fn each_command_does_what_it_says_to_the_service_that_is_named() {
         ("metrics-only", "METRICS_ONLY"),
         ("reset", "CLOSED"),
     ] {
-        let ran = steer(&admin, &[command, "payment-service"]);
+        let ran = send(&admin, &[command, "payment-service"]);
         assert_eq!(ran.code, Some(0), "{ran:?}");
         assert_eq!(admin.states(), [state, "CLOSED", "CLOSED"], "{command}");
         let shown: Vec<_> = ran.stdout.lines().nth(1).unwrap().split_whitespace().collect();
         assert_eq!(shown[..2], ["payment-service", state], "{ran:?}");
     }
-    let ran = steer(&admin, &["open", "--json", "host=b"]);
+    let ran = send(&admin, &["open", "--json", "host=b"]);
     assert_eq!(ran.json()["services"][0]["state"], "FORCED_OPEN", "{ran:?}");
 }
 
 #[test]
 fn a_pattern_changes_several_services_only_with_all() {
     let admin = three();
-    let ran = steer(&admin, &["open", "host=*"]);
+    let ran = send(&admin, &["open", "host=*"]);
     assert_eq!(ran.code, Some(2), "{ran:?}");
     assert!(ran.stderr.contains("host=a, host=b") && ran.stderr.contains("--all"), "{ran:?}");
     assert_eq!(admin.states(), ["CLOSED"; 3]);
-    assert_eq!(steer(&admin, &["open", "host=*", "--all"]).code, Some(0));
+    assert_eq!(send(&admin, &["open", "host=*", "--all"]).code, Some(0));
     assert_eq!(admin.states(), ["CLOSED", "FORCED_OPEN", "FORCED_OPEN"]);
     // One that fits a single service is as good as its name.
-    assert_eq!(steer(&admin, &["disable", "pay*"]).code, Some(0));
+    assert_eq!(send(&admin, &["disable", "pay*"]).code, Some(0));
     assert_eq!(admin.states()[0], "DISABLED");
-    assert_eq!(steer(&admin, &["reset", "--all"]).code, Some(0));
+    assert_eq!(send(&admin, &["reset", "--all"]).code, Some(0));
     assert_eq!(admin.states(), ["CLOSED"; 3]);
-    assert_eq!(steer(&admin, &["reset"]).code, Some(2));
+    assert_eq!(send(&admin, &["reset"]).code, Some(2));
 }
 
 #[test]
 fn an_unknown_service_is_reported_with_the_existing_ones_and_nothing_is_changed() {
     let admin = three();
-    let ran = steer(&admin, &["open", "payment-service", "paymnet"]);
+    let ran = send(&admin, &["open", "payment-service", "paymnet"]);
     assert_eq!(ran.code, Some(2), "{ran:?}");
     assert!(ran.stderr.contains("no service paymnet"), "{ran:?}");
     assert!(ran.stderr.contains("payment-service, host=a, host=b"), "{ran:?}");
@@ -64,7 +64,7 @@ fn an_unknown_service_is_reported_with_the_existing_ones_and_nothing_is_changed(
 #[test]
 fn commands_that_were_done_before_a_failure_are_reported() {
     let admin = Admin::start(vec![service("a", "CLOSED", 0), service("b", "STUCK", 0)], None);
-    let ran = steer(&admin, &["open", "--all"]);
+    let ran = send(&admin, &["open", "--all"]);
     assert_eq!(ran.code, Some(2), "{ran:?}");
     for said in ["force-open b", "done before that: a", "503", "could not be written"] {
         assert!(ran.stderr.contains(said), "{said}: {ran:?}");
@@ -75,11 +75,11 @@ fn commands_that_were_done_before_a_failure_are_reported() {
 fn a_user_without_access_is_told_the_remedy() {
     let admin = Admin::start(vec![service("a", "CLOSED", 0)], Some("s3cret"));
     for args in [&["open", "a"][..], &["open", "a", "--token", "wrong"]] {
-        let ran = steer(&admin, args);
+        let ran = send(&admin, args);
         assert_eq!(ran.code, Some(2), "{ran:?}");
         assert!(ran.stderr.contains("--token-file"), "{ran:?}");
     }
-    assert_eq!(steer(&admin, &["open", "a", "--token", "s3cret"]).code, Some(0));
+    assert_eq!(send(&admin, &["open", "a", "--token", "s3cret"]).code, Some(0));
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let ran = run(&["open", "a", "--admin", &format!("http://127.0.0.1:{port}/circuit-breaker")]);
     assert_eq!(ran.code, Some(2));

@@ -8,7 +8,7 @@ use crate::telemetry::ModuleMetric;
 
 /// What may be wrong.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Warning {
+pub(crate) enum RequestWarning {
     /// An update was given up.
     LostUpdate,
     /// A diverted call went to the service.
@@ -21,7 +21,7 @@ pub(crate) struct Warned(Cell<u8>);
 
 impl Warned {
     /// Whether this worker gives a warning for the first time since the last tick.
-    pub(crate) fn is_first(&self, warning: Warning) -> bool {
+    pub(crate) fn is_first(&self, warning: RequestWarning) -> bool {
         let bit = 1 << warning as u8;
         let warned = self.0.get();
         self.0.set(warned | bit);
@@ -36,7 +36,7 @@ impl Warned {
     /// An update of a service was given up.
     pub(crate) fn lost_update(&self, service: &str, cause: impl Debug, effects: &mut Effects) {
         effects.count(ModuleMetric::LostUpdates);
-        if self.is_first(Warning::LostUpdate) {
+        if self.is_first(RequestWarning::LostUpdate) {
             effects.warn(format!("service={service} event=lost_update cause={cause:?}"));
         }
     }

@@ -1,15 +1,15 @@
 //! An admin API that does not show the breakers of the plugins beside it.
 
-use super::Caution;
+use super::Warning;
 use crate::check::finding::{Finding, Found, Home};
 use crate::check::services;
 
-pub(super) fn find(found: &Found) -> Vec<Caution> {
+pub(super) fn find(found: &Found) -> Vec<Warning> {
     let of_plugin = |plugin: &Finding| of(plugin, &found.plugins);
     found.plugins.iter().filter_map(of_plugin).collect()
 }
 
-fn of(plugin: &Finding, all: &[Finding]) -> Option<Caution> {
+fn of(plugin: &Finding, all: &[Finding]) -> Option<Warning> {
     let config = plugin.config();
     config.get("admin")?.as_object()?;
     let shown: Vec<_> = services::of(&config).into_iter().map(|it| it.name).collect();
@@ -22,7 +22,7 @@ fn of(plugin: &Finding, all: &[Finding]) -> Option<Caution> {
     }
     let what = format!("its page and API do not show {}", missing.join(", "));
     let remedy = "give it the services of the plugins beside it, at least their names";
-    Some(Caution::new(&plugin.place, plugin.text.find("services"), what, remedy))
+    Some(Warning::new(&plugin.place, plugin.text.find("services"), what, remedy))
 }
 
 /// Whether two plugins share what they know of services, as far as the file tells. In Istio all plugins of

@@ -1,10 +1,10 @@
 //! Plugins that should share their breakers, and do not.
 
-use super::Caution;
+use super::Warning;
 use crate::check::finding::{Finding, Found, Home};
 use crate::check::services;
 
-pub(super) fn find(found: &Found) -> Vec<Caution> {
+pub(super) fn find(found: &Found) -> Vec<Warning> {
     let of_plugin = |(number, plugin): (usize, &Finding)| {
         let before = found.plugins.get(..number)?;
         before.iter().find_map(|other| of(other, plugin))
@@ -13,7 +13,7 @@ pub(super) fn find(found: &Found) -> Vec<Caution> {
 }
 
 /// Two plugins of one proxy that name the same service, and do not share its breaker.
-fn of(other: &Finding, plugin: &Finding) -> Option<Caution> {
+fn of(other: &Finding, plugin: &Finding) -> Option<Warning> {
     let (Home::Envoy { vm_id: theirs }, Home::Envoy { vm_id: own }) = (&other.home, &plugin.home)
     else {
         return None;
@@ -28,5 +28,5 @@ fn of(other: &Finding, plugin: &Finding) -> Option<Caution> {
         "its vm_id is {own:?}, and that of {} {theirs:?}: {} is a breaker of its own in each",
         other.place, both.name
     );
-    Some(Caution::new(&plugin.place, plugin.text.at(), what, "give both the same vm_id"))
+    Some(Warning::new(&plugin.place, plugin.text.at(), what, "give both the same vm_id"))
 }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use tests::{Edge, PAYMENT};
 use envoy_harness::client::empty;
 use http::Request;
 use services::trace::PATH;
+use tests::{Edge, PAYMENT};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -17,14 +17,14 @@ use crate::alarms::server::Server;
 const PAUSE: Duration = Duration::from_millis(50);
 const MOST_CALLS: usize = 10_000;
 
-pub(crate) struct Stage {
+pub(crate) struct Watched {
     pub(crate) edge: Edge,
     pub(crate) prometheus: Server,
 }
 
-impl Stage {
+impl Watched {
     /// Starts all of it, and waits until the Envoy has been seen for a minute.
-    pub(crate) async fn set() -> Result<Self> {
+    pub(crate) async fn start() -> Result<Self> {
         let edge = Edge::recipe(1).await?;
         let prometheus = Server::start(edge.envoy.admin_addr()).await?;
         let seen = format!("edge_breaker_state{{cb_service=\"{PAYMENT}\"}} offset 1m");
@@ -33,7 +33,7 @@ impl Stage {
     }
 
     /// Has an operator decide what becomes of the payment service's calls.
-    pub(crate) async fn steer(&self, command: &str) -> Result<()> {
+    pub(crate) async fn command(&self, command: &str) -> Result<()> {
         let url =
             format!("http://{}/circuit-breaker/services/{PAYMENT}/{command}", self.edge.admin);
         let request = Request::post(url).header("content-type", "application/json");

@@ -1,4 +1,4 @@
-//! Where the scenarios play: a proxy with the sample, and the services.
+//! The recipe at work: a proxy with the sample, and the services.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
@@ -28,16 +28,16 @@ const WORKERS: u32 = 2;
 /// Longer than the sample lets all attempts of a call take.
 const TIMEOUT: Duration = Duration::from_secs(40);
 
-/// All that runs. Dropped, it is stopped.
-pub(crate) struct Stage {
+/// Proxy and services. Dropped, they are stopped.
+pub(crate) struct Recipe {
     pub(crate) proxy: Proxy,
     services: Services,
     client: Client,
 }
 
-impl Stage {
+impl Recipe {
     /// Starts the services and the proxy, on the sample's own ports where these are free.
-    pub(crate) async fn set() -> Result<Self> {
+    pub(crate) async fn start() -> Result<Self> {
         let services = Services::start(Ports {
             downstream: free_or_any(SERVICES.downstream),
             fallback: free_or_any(SERVICES.fallback),

@@ -2,42 +2,22 @@
 //! back until they are released, or too late.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
 
 use anyhow::{Context, Result};
+use scenario::{Answer, CalloutAnswer, Fault, Head, Made};
 
-use crate::event::{Answer, CalloutAnswer, Fault, Head};
-use crate::timers::Timers;
+use super::proxy::Callout;
+use super::timers::Timers;
 
 /// The clusters, the calls that they hold back, and the time. `O` is whoever waits for an answer.
-pub struct Callouts<O> {
+pub(crate) struct Callouts<O> {
     /// Ticks, and the deadlines of calls by their number.
-    pub timers: Timers<u64>,
+    pub(crate) timers: Timers<u64>,
     upstreams: BTreeMap<String, CalloutAnswer>,
     /// Oldest first.
     held: VecDeque<Held<O>>,
     next: u64,
     made: Made,
-}
-
-/// The calls that were made, by cluster.
-pub type Made = BTreeMap<String, Asked>;
-
-/// What a cluster was asked.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Asked {
-    /// How often.
-    pub times: u64,
-    /// With which headers, the last time.
-    pub headers: BTreeMap<String, String>,
-}
-
-impl Asked {
-    /// It is asked once more.
-    pub fn once_more(&mut self, headers: BTreeMap<String, String>) {
-        self.times += 1;
-        self.headers = headers;
-    }
 }
 
 struct Held<O> {
@@ -60,35 +40,29 @@ impl<O> Default for Callouts<O> {
 
 impl<O> Callouts<O> {
     /// How a cluster answers.
-    #[must_use]
-    pub fn answer_of(&self, cluster: &str) -> CalloutAnswer {
+    pub(crate) fn answer_of(&self, cluster: &str) -> CalloutAnswer {
         self.upstreams.get(cluster).copied().unwrap_or(CalloutAnswer::Status(200))
     }
 
     /// Says how a cluster answers from now on.
-    pub fn set_answer(&mut self, cluster: &str, answer: CalloutAnswer) {
+    pub(crate) fn set_answer(&mut self, cluster: &str, answer: CalloutAnswer) {
         self.upstreams.insert(cluster.to_owned(), answer);
     }
 
     /// Makes a call, if there is such a cluster. Gives the owner back with the answer, unless the cluster
     /// holds it back.
-    pub fn make(
-        &mut self,
-        cluster: &str,
-        headers: BTreeMap<String, String>,
-        timeout: Duration,
-        owner: O,
-    ) -> Option<(O, CalloutAnswer)> {
-        let answer = self.answer_of(cluster);
+    pub(crate) fn make(&mut self, callout: Callout, owner: O) -> Option<(O, CalloutAnswer)> {
+        let Callout { cluster, headers, timeout } = callout;
+        let answer = self.answer_of(&cluster);
         if answer != CalloutAnswer::Unknown {
-            self.made.entry(cluster.to_owned()).or_default().once_more(headers);
+            self.made.entry(cluster.clone()).or_default().once_more(headers);
         }
         match answer {
             CalloutAnswer::Held => {
                 let number = self.next;
                 self.next += 1;
                 self.timers.set_deadline(timeout, number);
-                self.held.push_back(Held { number, cluster: cluster.to_owned(), owner });
+                self.held.push_back(Held { number, cluster, owner });
                 None
             }
             answer => Some((owner, answer)),
@@ -96,7 +70,7 @@ impl<O> Callouts<O> {
     }
 
     /// Takes the call whose deadline has come.
-    pub fn expire(&mut self, number: u64) -> Option<O> {
+    pub(crate) fn expire(&mut self, number: u64) -> Option<O> {
         let at = self.held.iter().position(|held| held.number == number)?;
         self.held.remove(at).map(|held| held.owner)
     }
@@ -105,16 +79,16 @@ impl<O> Callouts<O> {
     ///
     /// # Errors
     /// If it holds none back.
-    pub fn release(&mut self, cluster: &str) -> Result<O> {
+    pub(crate) fn release(&mut self, cluster: &str) -> Result<O> {
         let oldest = self.held.iter().position(|held| held.cluster == cluster);
         let held = oldest.and_then(|at| self.held.remove(at));
-        let held = held.with_context(|| format!("{cluster} holds no call-out back"))?;
+        let held = held.with_context(|| format!("{cluster} holds no callout back"))?;
         self.timers.forget(|number| *number == held.number);
         Ok(held.owner)
     }
 
     /// Calls that nobody waits for any more are not answered.
-    pub fn forget(&mut self, which: impl Fn(&O) -> bool) {
+    pub(crate) fn forget(&mut self, which: impl Fn(&O) -> bool) {
         let forgotten = self.held.iter().filter(|held| which(&held.owner));
         let numbers: Vec<_> = forgotten.map(|held| held.number).collect();
         self.held.retain(|held| !numbers.contains(&held.number));
@@ -122,25 +96,24 @@ impl<O> Callouts<O> {
     }
 
     /// Whether a call is held back whose owner is so.
-    pub fn any(&self, which: impl Fn(&O) -> bool) -> bool {
+    pub(crate) fn any(&self, which: impl Fn(&O) -> bool) -> bool {
         self.held.iter().any(|held| which(&held.owner))
     }
 
     /// How many calls were made to each cluster since this was last asked.
-    pub fn take_made(&mut self) -> Made {
+    pub(crate) fn take_made(&mut self) -> Made {
         std::mem::take(&mut self.made)
     }
 }
 
 /// How a cluster answers a call that was diverted to it.
-#[must_use]
-pub fn diverted(answer: CalloutAnswer) -> Answer {
+pub(crate) fn diverted(answer: CalloutAnswer) -> Answer {
     let whole = |status| Answer::Whole(Head { status, ..Head::default() });
     match answer {
         CalloutAnswer::Status(status) => whole(status),
         CalloutAnswer::Refused => Answer::Fault(Fault::Refused),
         CalloutAnswer::Unknown => Answer::Fault(Fault::NoCluster),
-        // Held back are call-outs only.
+        // Held back are callouts only.
         CalloutAnswer::Held => whole(200),
     }
 }

@@ -6,7 +6,7 @@ use crate::admin::{AdminArgs, Services};
 use crate::output::{self, Answer};
 use crate::table;
 
-/// Which services are steered.
+/// Which services a command is for.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -26,7 +26,7 @@ pub(crate) struct Args {
     /// Their names, or patterns of them with `*`
     #[arg(value_name = "SERVICE", required_unless_present = "all")]
     services: Vec<String>,
-    /// Steer all that a pattern fits; without any SERVICE, all there are
+    /// Command all that a pattern fits; without any SERVICE, all there are
     #[arg(long)]
     all: bool,
     /// Answer as JSON, with all that the admin API tells
@@ -42,19 +42,19 @@ pub(crate) fn run(args: &Args, command: &str) -> anyhow::Result<Answer> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let names = meant(args, &admin.services().await?)?;
-        let mut steered = Services { services: Vec::new(), note: None };
+        let mut changed = Services { services: Vec::new(), note: None };
         for name in &names {
-            let service = admin.steer(name, command).await.with_context(|| {
-                let done: Vec<_> = steered.services.iter().map(|it| &*it.service_name).collect();
+            let service = admin.command(name, command).await.with_context(|| {
+                let done: Vec<_> = changed.services.iter().map(|it| &*it.service_name).collect();
                 let done = if done.is_empty() { "nothing".to_owned() } else { done.join(", ") };
                 format!("{command} {name} (done before that: {done})")
             })?;
-            steered.services.push(service);
+            changed.services.push(service);
         }
         if args.json {
-            output::json(&steered)?;
+            output::json(&changed)?;
         } else {
-            table::write(&mut anstream::stdout().lock(), &steered.services)?;
+            table::write(&mut anstream::stdout().lock(), &changed.services)?;
         }
         Ok(Answer::Yes)
     })

@@ -1,4 +1,4 @@
-//! What `breakerctl check` has the module doubt.
+//! What the module warns of, in `breakerctl check`.
 
 use std::fs;
 

@@ -1,6 +1,6 @@
 //! What cuts the labels out of the metrics' names.
 
-use super::Caution;
+use super::Warning;
 use crate::check::envoy::{Manager, has};
 use crate::check::finding::{self, Found, Home};
 use crate::document::Node;
@@ -12,11 +12,11 @@ const LABELS: [&str; 6] =
 const REMEDY: &str = "take stats_config.stats_tags of envoy/recipe.yaml";
 
 /// A bootstrap with the filter, and without the labels.
-pub(super) fn of_envoy(document: &Node, managers: &[Manager<'_>]) -> Option<Caution> {
+pub(super) fn of_envoy(document: &Node, managers: &[Manager<'_>]) -> Option<Warning> {
     let resources = document.get("static_resources")?;
     managers.first()?;
     let what = missing(&[document])?;
-    Some(Caution::new(
+    Some(Warning::new(
         "bootstrap",
         document.get("stats_config").unwrap_or(resources).at,
         what,
@@ -25,14 +25,14 @@ pub(super) fn of_envoy(document: &Node, managers: &[Manager<'_>]) -> Option<Caut
 }
 
 /// An `EnvoyProxy` beside the filter, and without the labels.
-pub(super) fn of_gateway(found: &Found) -> Option<Caution> {
+pub(super) fn of_gateway(found: &Found) -> Option<Warning> {
     let is_of_gateway = |home: &Home| matches!(home, Home::Gateway { .. });
     found.plugins.iter().find(|plugin| is_of_gateway(&plugin.home))?;
     let object = found.documents.iter().find_map(proxy)?;
     // Its bootstrap is a string, which was read as a document of its own.
     let what = missing(&found.documents.iter().collect::<Vec<_>>())?;
     let remedy = format!("{REMEDY} into spec.bootstrap, as envoy/envoy-gateway/gateway.yaml does");
-    Some(Caution::new(finding::place("EnvoyProxy", object), object.at, what, &remedy))
+    Some(Warning::new(finding::place("EnvoyProxy", object), object.at, what, &remedy))
 }
 
 fn proxy(node: &Node) -> Option<&Node> {

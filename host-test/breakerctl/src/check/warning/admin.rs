@@ -1,12 +1,12 @@
 //! An admin API that others than its operators may come to.
 
-use super::Caution;
+use super::Warning;
 use crate::check::finding::Finding;
 
 /// What the sample for Envoy Gateway has.
 const PLACEHOLDER: &str = "change-me";
 
-pub(super) fn find(plugin: &Finding) -> Option<Caution> {
+pub(super) fn find(plugin: &Finding) -> Option<Warning> {
     let config = plugin.config();
     let admin = config.get("admin")?.as_object()?;
     let token = admin.get("token").and_then(serde_json::Value::as_str);
@@ -20,5 +20,5 @@ pub(super) fn find(plugin: &Finding) -> Option<Caution> {
         ),
         _ => return None,
     };
-    Some(Caution::new(&plugin.place, plugin.text.at(), what, remedy))
+    Some(Warning::new(&plugin.place, plugin.text.at(), what, remedy))
 }

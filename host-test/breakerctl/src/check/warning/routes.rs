@@ -1,6 +1,6 @@
 //! The routes that take diverted calls to their fallback: whether there is one, and whether it comes first.
 
-use super::Caution;
+use super::Warning;
 use super::client_headers::mentions;
 use crate::check::envoy::Manager;
 use crate::check::finding::{self, Finding, Found, Home};
@@ -45,7 +45,7 @@ enum Wrong {
 }
 
 /// The virtual hosts of a listener.
-pub(super) fn of_envoy<'n>(manager: &Manager<'n>, document: &'n Node) -> Vec<Caution> {
+pub(super) fn of_envoy<'n>(manager: &Manager<'n>, document: &'n Node) -> Vec<Warning> {
     let hosts = manager.routes(document).map(|routes| routes.items("virtual_hosts"));
     let of_host = |host: &'n Node| {
         let domains: Vec<_> = host.items("domains").iter().filter_map(Node::text).collect();
@@ -54,7 +54,7 @@ pub(super) fn of_envoy<'n>(manager: &Manager<'n>, document: &'n Node) -> Vec<Cau
         let name = host.text_at("name").unwrap_or("without a name");
         let remedy =
             "put the route for x-circuit-breaker-cluster first of all: docs/envoy.md, step 4";
-        Some(caution(format!("{}, virtual host {name}", manager.place), host.at, wrong?, remedy))
+        Some(warning(format!("{}, virtual host {name}", manager.place), host.at, wrong?, remedy))
     };
     hosts.into_iter().flatten().filter_map(of_host).collect()
 }
@@ -85,17 +85,17 @@ fn of_match(route: &Node) -> Route<'_> {
 }
 
 /// The routes of Istio and of Envoy Gateway that are in the file with the plugin.
-pub(super) fn of_kubernetes(found: &Found) -> Vec<Caution> {
+pub(super) fn of_kubernetes(found: &Found) -> Vec<Warning> {
     let mut objects = Vec::new();
     found.documents.iter().for_each(|document| collect(document, &mut objects));
     let of_kind = |wanted: &'static str| objects.iter().filter(move |(kind, _)| *kind == wanted);
-    let mut cautions = Vec::new();
+    let mut warnings = Vec::new();
     for plugin in &found.plugins {
         let services = services::of(&plugin.config());
         match &plugin.home {
             Home::Istio => {
                 let routes = of_kind("VirtualService").map(|(_, object)| *object);
-                cautions.extend(of_istio(plugin, &services, &routes.collect::<Vec<_>>()));
+                warnings.extend(of_istio(plugin, &services, &routes.collect::<Vec<_>>()));
             }
             Home::Gateway { targets } => {
                 let is_target = |object: &Node| {
@@ -107,12 +107,12 @@ pub(super) fn of_kubernetes(found: &Found) -> Vec<Caution> {
                 };
                 let routes = of_kind("HTTPRoute").map(|(_, object)| *object);
                 let routes = routes.filter(|object| is_target(object));
-                cautions.extend(routes.filter_map(|object| of_http_route(&services, object)));
+                warnings.extend(routes.filter_map(|object| of_http_route(&services, object)));
             }
             Home::Unknown | Home::Envoy { .. } | Home::Higress { .. } => {}
         }
     }
-    cautions
+    warnings
 }
 
 fn collect<'n>(node: &'n Node, objects: &mut Vec<(&'n str, &'n Node)>) {
@@ -124,7 +124,7 @@ fn collect<'n>(node: &'n Node, objects: &mut Vec<(&'n str, &'n Node)>) {
 
 /// The `VirtualService`s that calls of the plugin's services take; where it does not say which hosts these
 /// have, any of them may have the route.
-fn of_istio(plugin: &Finding, services: &[Service], objects: &[&Node]) -> Vec<Caution> {
+fn of_istio(plugin: &Finding, services: &[Service], objects: &[&Node]) -> Vec<Warning> {
     let remedy =
         "put a route for x-circuit-breaker-cluster first, as envoy/istio/gateway.yaml does";
     let spec = |object: &&Node| object.get("spec").is_some_and(|spec| mentions(spec).is_some());
@@ -137,11 +137,11 @@ fn of_istio(plugin: &Finding, services: &[Service], objects: &[&Node]) -> Vec<Ca
             guarded(services, &hosts).into_iter().filter(|it| is_meant(it)).collect();
         let routes: Vec<_> = spec.items("http").iter().flat_map(of_http).collect();
         let wrong = find(&guarded, &routes, Order::Written)?;
-        Some(caution(finding::place("VirtualService", object), object.at, wrong, remedy))
+        Some(warning(finding::place("VirtualService", object), object.at, wrong, remedy))
     };
-    let mut cautions: Vec<_> = objects.iter().filter_map(of_object).collect();
+    let mut warnings: Vec<_> = objects.iter().filter_map(of_object).collect();
     let diverts = services.iter().find(|service| service.fallback.is_some());
-    if cautions.is_empty()
+    if warnings.is_empty()
         && !is_any
         && !objects.is_empty()
         && let Some(service) = diverts
@@ -150,9 +150,9 @@ fn of_istio(plugin: &Finding, services: &[Service], objects: &[&Node]) -> Vec<Ca
             "no VirtualService of this file has a route for diverted calls of {}",
             service.name
         );
-        cautions.push(Caution::new(&plugin.place, plugin.text.at(), what, remedy));
+        warnings.push(Warning::new(&plugin.place, plugin.text.at(), what, remedy));
     }
-    cautions
+    warnings
 }
 
 /// The routes that an entry of a `VirtualService` makes: one for each of its matches.
@@ -177,7 +177,7 @@ fn of_http<'n>(entry: &'n Node) -> Vec<Route<'n>> {
     matches.iter().map(of_match).collect()
 }
 
-fn of_http_route(services: &[Service], object: &Node) -> Option<Caution> {
+fn of_http_route(services: &[Service], object: &Node) -> Option<Warning> {
     let spec = object.get("spec")?;
     let hosts: Vec<_> = spec.items("hostnames").iter().filter_map(Node::text).collect();
     let mut routes = Vec::new();
@@ -203,7 +203,7 @@ fn of_http_route(services: &[Service], object: &Node) -> Option<Caution> {
     let wrong = find(&guarded(services, &hosts), &routes, Order::Precise)?;
     let remedy = "give each guarded path a rule with x-circuit-breaker-cluster and the same path, as \
                   envoy/envoy-gateway/gateway.yaml does";
-    Some(caution(finding::place("HTTPRoute", object), object.at, wrong, remedy))
+    Some(warning(finding::place("HTTPRoute", object), object.at, wrong, remedy))
 }
 
 /// The services whose calls can have one of these hosts, and are diverted by a route.
@@ -275,20 +275,20 @@ impl<'n> Paths<'n> {
     }
 }
 
-fn caution(place: String, at: Position, wrong: Wrong, remedy: &str) -> Caution {
+fn warning(place: String, at: Position, wrong: Wrong, remedy: &str) -> Warning {
     match wrong {
         Wrong::Missing(route) => {
             let line = route.line;
             let what =
                 format!("no route takes diverted calls from that of line {line} to the fallback");
-            Caution::new(place, at, what, remedy)
+            Warning::new(place, at, what, remedy)
         }
         Wrong::Behind { diverted, other } => {
             let line = other.line;
             let what = format!(
                 "the route for diverted calls comes behind that of line {line}, which has them first"
             );
-            Caution::new(place, diverted, what, remedy)
+            Warning::new(place, diverted, what, remedy)
         }
     }
 }

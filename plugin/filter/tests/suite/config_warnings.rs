@@ -14,14 +14,14 @@ fn said(world: &World) -> Vec<String> {
 }
 
 /// What is said of a configuration, without the event.
-fn doubts(config: &Value) -> Vec<String> {
+fn warnings(config: &Value) -> Vec<String> {
     let world = World::configured(1, config);
     let lines = said(&world);
     lines.iter().map(|line| line.split_once(" path=").unwrap().1.to_owned()).collect()
 }
 
 fn of_trip(trip: &Value) -> Vec<String> {
-    doubts(&json!({"services": [service(PAYMENT, &json!({ "trip": trip }))]}))
+    warnings(&json!({"services": [service(PAYMENT, &json!({ "trip": trip }))]}))
 }
 
 /// What is said of services with these matches, each named by its number.
@@ -29,7 +29,7 @@ fn of_matches(matches: &[Value]) -> Vec<String> {
     let services = matches.iter().enumerate();
     let services: Vec<_> =
         services.map(|(number, it)| json!({"name": format!("s{number}"), "match": it})).collect();
-    doubts(&json!({ "services": services }))
+    warnings(&json!({ "services": services }))
 }
 
 /// Asserts that the last of these services is never reached, because of the one of this number.
@@ -86,13 +86,13 @@ fn a_rate_of_the_defaults_is_warned_of_once_and_there() {
             {"name": "c", "match": {"hosts": ["c"]}, "trip": {"consecutive_failures": 3}}
         ]
     });
-    let told = doubts(&config);
+    let told = warnings(&config);
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].starts_with("defaults.trip.failure_rate_threshold value=0.5 "), "{told:?}");
 }
 
 #[test]
-fn a_doubtful_rate_is_the_rate_all_the_same() {
+fn a_rate_that_is_warned_of_is_the_rate_all_the_same() {
     let trip = json!({"failure_rate_threshold": 0.5, "minimum_number_of_calls": 1});
     let world =
         World::configured(1, &json!({"services": [service(PAYMENT, &json!({ "trip": trip }))]}));
@@ -190,7 +190,7 @@ fn the_first_earlier_service_is_named_and_each_unreachable_one_is_warned_of() {
 fn services_beside_an_admin_api_without_calls_of_their_own_are_there_to_be_shown() {
     let of = |one: Value, other: Value| json!([{"name": "a", "match": one}, {"name": "b", "match": other}]);
     let told = |services: &Value, admin: Value| {
-        doubts(&json!({"services": services, "admin": admin})).len()
+        warnings(&json!({"services": services, "admin": admin})).len()
     };
     let plain = of(json!({}), json!({}));
     let answered = of(json!({"path_prefixes": ["/ops"]}), json!({"path_prefixes": ["/ops/x"]}));
@@ -210,7 +210,7 @@ fn a_partition_behind_one_that_has_all_of_its_calls_is_warned_of_too() {
             {"name": "batch", "match": {"methods": ["GET"], "hosts": ["b"]}, "max_concurrent_calls": 2}
         ]
     }}]});
-    let told = doubts(&config);
+    let told = warnings(&config);
     assert_eq!(told.len(), 1, "{told:?}");
     let start = "services[0].bulkhead.partitions[1].name value=\"batch\" remedy=\"never reached: ";
     assert!(told[0].starts_with(start), "{told:?}");
@@ -252,12 +252,12 @@ fn a_warning_is_logged_once_for_all_workers_and_again_when_there_is_another() {
 fn a_configuration_without_warnings_costs_no_look_at_the_store() {
     let world = World::configured(1, &json!({"services": [{"name": PAYMENT}]}));
     assert_eq!(said(&world).len(), 0);
-    let doubtful = json!({"services": [{"name": "a"}, {"name": "b"}]});
+    let warned_of = json!({"services": [{"name": "a"}, {"name": "b"}]});
     let fine = json!({"services": [{"name": "a", "match": {"hosts": ["a"]}}, {"name": "b"}]});
     let reads = |config: &Value| {
         let asked = world.asked(|| world.configure(1, config));
         asked.get("load").copied().unwrap_or_default()
     };
     world.configure(1, &fine);
-    assert_eq!(reads(&doubtful), reads(&fine) + 2, "one each");
+    assert_eq!(reads(&warned_of), reads(&fine) + 2, "one each");
 }

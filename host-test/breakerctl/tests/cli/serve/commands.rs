@@ -1,4 +1,4 @@
-//! Steered by the tool's own commands.
+//! Under the tool's own commands.
 
 use super::{Proxy, Service};
 use crate::support::{Ran, run};
@@ -17,22 +17,22 @@ fn a_command_of_the_tool_holds_for_the_breaker_until_it_is_reset() {
     let clusters = [("payment", payment.address), ("fallback", fallback.address)];
     let proxy = Proxy::start(CONFIG, &clusters);
     let url = format!("http://{}/circuit-breaker", proxy.address);
-    let steer = |args: &[&str]| -> Ran {
+    let tool = |args: &[&str]| -> Ran {
         run(&[args, &["--admin", url.as_str(), "--token", "s3cret"]].concat())
     };
-    assert_eq!(steer(&["open", "payment-service"]).code, Some(0));
-    assert_eq!(steer(&["status", "payment-service"]).code, Some(1));
+    assert_eq!(tool(&["open", "payment-service"]).code, Some(0));
+    assert_eq!(tool(&["status", "payment-service"]).code, Some(1));
     assert_eq!(proxy.post("/pay", "1").2, "fallback:1");
-    assert_eq!(steer(&["close", "payment-service"]).code, Some(0));
+    assert_eq!(tool(&["close", "payment-service"]).code, Some(0));
     assert_eq!(proxy.post("/pay", "2").2, "payment:2");
     for (command, state) in
         [("disable", "DISABLED"), ("metrics-only", "METRICS_ONLY"), ("enable", "CLOSED")]
     {
-        let ran = steer(&[command, "--json", "payment-service"]);
+        let ran = tool(&[command, "--json", "payment-service"]);
         assert_eq!(ran.json()["services"][0]["state"], state, "{ran:?}");
     }
-    assert_eq!(steer(&["reset", "--all"]).code, Some(0));
-    let ran = steer(&["open", "paymnet"]);
+    assert_eq!(tool(&["reset", "--all"]).code, Some(0));
+    let ran = tool(&["open", "paymnet"]);
     assert!(ran.stderr.contains("there are: payment-service"), "{ran:?}");
     let ran = run(&["open", "payment-service", "--admin", url.as_str()]);
     assert_eq!(ran.code, Some(2), "{ran:?}");

@@ -1,13 +1,13 @@
 //! Clusters that the proxy does not know, though all that it knows are in the file.
 
-use super::Caution;
+use super::Warning;
 use crate::check::envoy::static_clusters;
 use crate::check::finding::{Finding, Found, Home};
 use crate::check::services;
 use crate::document::Node;
 use crate::pattern::fits;
 
-pub(super) fn find(found: &Found) -> Vec<Caution> {
+pub(super) fn find(found: &Found) -> Vec<Warning> {
     let of_plugin = |plugin: &Finding| match plugin.home {
         Home::Gateway { .. } => of_gateway(plugin, &found.documents),
         _ => {
@@ -20,7 +20,7 @@ pub(super) fn find(found: &Found) -> Vec<Caution> {
 }
 
 /// Clusters by Envoy Gateway's names for the rules of routes, where the route is in the file.
-fn of_gateway(plugin: &Finding, documents: &[Node]) -> Vec<Caution> {
+fn of_gateway(plugin: &Finding, documents: &[Node]) -> Vec<Warning> {
     let of_cluster = |(path, cluster): (String, String)| {
         let mut parts = cluster.strip_prefix("httproute/")?.split('/');
         let (namespace, name) = (parts.next()?, parts.next()?);
@@ -34,7 +34,7 @@ fn of_gateway(plugin: &Finding, documents: &[Node]) -> Vec<Caution> {
             "the rules of HTTPRoute {namespace}/{name} are httproute/{namespace}/{name}/rule/0 to {}",
             rules.len().saturating_sub(1)
         );
-        Some(Caution::new(&plugin.place, plugin.text.find(&path), what, &remedy))
+        Some(Warning::new(&plugin.place, plugin.text.find(&path), what, &remedy))
     };
     services::clusters(&plugin.config()).into_iter().filter_map(of_cluster).collect()
 }
@@ -51,22 +51,22 @@ fn rules<'n>(node: &'n Node, namespace: &str, name: &str) -> Option<&'n [Node]> 
     node.values().find_map(|node| rules(node, namespace, name))
 }
 
-fn of(plugin: &Finding, known: &[&str]) -> Vec<Caution> {
+fn of(plugin: &Finding, known: &[&str]) -> Vec<Warning> {
     let config = plugin.config();
     let there_are = format!("give one of static_resources.clusters: {}", known.join(", "));
-    let caution =
-        |path: &str, what| Caution::new(&plugin.place, plugin.text.find(path), what, &there_are);
-    let mut cautions: Vec<_> = services::clusters(&config)
+    let warning =
+        |path: &str, what| Warning::new(&plugin.place, plugin.text.find(path), what, &there_are);
+    let mut warnings: Vec<_> = services::clusters(&config)
         .into_iter()
         .filter(|(_, name)| !known.contains(&name.as_str()))
-        .map(|(path, name)| caution(&path, format!("{path}: no cluster is called {name:?}")))
+        .map(|(path, name)| warning(&path, format!("{path}: no cluster is called {name:?}")))
         .collect();
     for service in services::of(&config) {
         for (path, pattern) in service.clusters() {
             if !known.iter().any(|name| fits(pattern, name)) {
-                cautions.push(caution(&path, format!("{path}: {pattern:?} fits no cluster")));
+                warnings.push(warning(&path, format!("{path}: {pattern:?} fits no cluster")));
             }
         }
     }
-    cautions
+    warnings
 }
