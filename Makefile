@@ -1,6 +1,6 @@
 # The one command surface: CI runs these very commands. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup wasm image lint check test test-deep test-control-planes test-matrix soak bench demo clean
+.PHONY: help setup wasm image lint check test test-deep test-control-planes test-matrix soak bench bench-decisions demo clean
 
 CARGO ?= cargo
 WASM_TARGET := wasm32-unknown-unknown
@@ -84,6 +84,9 @@ bench: wasm setup ## Counts and measures what the filter costs per request
 	-$(CARGO) test --quiet --workspace --test costs -- --exact each_path_costs_what_the_table_says --nocapture
 	$(CARGO) bench -p breaker
 	$(CARGO) run --release -p bench
+
+bench-decisions: ## Plays what our rules and others' decide, in virtual time; BENCH=quick plays a few runs of what is held to a bar
+	$(CARGO) run --release -p decisions -- $(DECISIONS)
 
 demo: wasm ## Drives the recipe's four scenarios through Envoy, or breakerctl serve where there is none; DEMO_EXIT=1 exits after them
 	$(CARGO) run --quiet -p demo

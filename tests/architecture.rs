@@ -72,6 +72,7 @@ const RULES: &[Rule] = &[
     tool("envoy-harness", &["artifacts"]),
     tool("demo", &["envoy-harness", "services"]),
     tool("bench", &["artifacts", "envoy-harness"]),
+    tool("decisions", &["breaker"]),
     tool(
         "tests",
         &[
