@@ -75,10 +75,11 @@ soak: wasm ## Simulates worlds of random seeds; SOAK=30s, 2h or a number of requ
 	$(CARGO) build --quiet --workspace --bin world
 	$${CARGO_TARGET_DIR:-target}/debug/world $(SOAK)
 
-bench: wasm setup ## Counts and measures what the filter costs per request
+# Parts and how: cpu, outage, core, memory (all if none is named), quick, resume, show, keep, check.
+BENCH ?=
+bench: wasm setup ## Measures cost and outages against other proxies and crates; BENCH=quick, cpu, outage, core, memory, "quick cpu"
 	-$(CARGO) test --quiet --workspace --test costs -- --exact each_path_costs_what_the_table_says --nocapture
-	$(CARGO) bench -p breaker
-	$(CARGO) run --release -p bench
+	$(CARGO) run --release -p bench -- $(BENCH)
 
 demo: wasm ## Drives the recipe's four scenarios through Envoy, or breakerctl serve where there is none; DEMO_EXIT=1 exits after them
 	$(CARGO) run --quiet -p demo
