@@ -80,10 +80,11 @@ soak: wasm ## Simulates worlds of random seeds; SOAK=30s, 2h or a number of requ
 	$(CARGO) build --quiet --workspace --bin world
 	$${CARGO_TARGET_DIR:-target}/debug/world $(SOAK)
 
-bench: wasm setup ## Counts and measures what the filter costs per request
+# Parts and how: cpu, outage, core, memory (all if none is named), quick, resume, show, keep, check.
+BENCH ?=
+bench: wasm setup ## Measures cost and outages against other proxies and crates; BENCH=quick, cpu, outage, core, memory, "quick cpu"
 	-$(CARGO) test --quiet --workspace --test costs -- --exact each_path_costs_what_the_table_says --nocapture
-	$(CARGO) bench -p breaker
-	$(CARGO) run --release -p bench
+	$(CARGO) run --release -p bench -- $(BENCH)
 
 bench-decisions: ## Plays what our rules and others' decide, in virtual time; BENCH=quick plays a few runs of what is held to a bar
 	$(CARGO) run --release -p decisions -- $(DECISIONS)

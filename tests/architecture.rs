@@ -71,7 +71,7 @@ const RULES: &[Rule] = &[
     tool("services", &[]),
     tool("envoy-harness", &["artifacts"]),
     tool("demo", &["envoy-harness", "services"]),
-    tool("bench", &["artifacts", "envoy-harness"]),
+    tool("bench", &["artifacts", "breaker", "envoy-harness", "shared", "tests"]),
     tool("decisions", &["breaker"]),
     tool(
         "tests",

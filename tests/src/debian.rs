@@ -29,6 +29,7 @@ impl Tool {
         let root = unpacked(package).with_context(|| {
             format!("{name} is neither on PATH nor can it be had from Debian: install it")
         })?;
+        // A server is among what only an administrator runs.
         let folders = ["usr/bin", "usr/sbin"].map(|folder| root.join(folder).join(name));
         let program = folders.into_iter().find(|program| program.is_file());
         let program = program.with_context(|| format!("{package} has no {name}"))?;

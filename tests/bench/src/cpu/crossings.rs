@@ -7,12 +7,11 @@ use std::fmt;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use envoy_harness::EnvoyOptions;
 use envoy_harness::client::Client;
 use serde::Serialize;
 
-use crate::subject::Subject;
-use crate::upstream::Upstream;
+use crate::cpu::subject::Subject;
+use crate::cpu::upstream::Upstream;
 
 const REQUESTS: usize = 5;
 const FIRST_CALLBACK: &str = "proxy_on_context_create";
@@ -30,11 +29,14 @@ pub(crate) struct Crossings {
 impl Crossings {
     /// Sends a few requests through the filter, and takes that with the fewest calls: a timer's
     /// may have come in between the others'.
-    pub(crate) async fn count(subject: &Subject) -> Result<Self> {
+    pub(crate) async fn count(subject: &Subject) -> Result<Option<Self>> {
+        if !subject.is_wasm() {
+            return Ok(None);
+        }
         let upstream = Upstream::start().await?;
-        let options = EnvoyOptions::new(subject.bootstrap(upstream.address));
+        let options = subject.options(upstream.address);
         let envoy = options.component_log_level("wasm:trace").start().await?;
-        let url = format!("http://{}/", envoy.listener_addr("ingress").await?);
+        let url = format!("http://{}/payments", envoy.listener_addr("ingress").await?);
         let client = Client::new();
         for _ in 0..REQUESTS {
             client.get(&url).await?;
@@ -42,7 +44,8 @@ impl Crossings {
         envoy.wait_for_log(LAST_CALLBACK, Duration::from_secs(5)).await?;
         let log = envoy.log();
         let requests = requests(&log);
-        requests.into_iter().min_by_key(Self::total).context("no request in the trace log")
+        let fewest = requests.into_iter().min_by_key(Self::total);
+        Ok(Some(fewest.context("no request in the trace log")?))
     }
 
     fn total(&self) -> usize {

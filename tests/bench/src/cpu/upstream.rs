@@ -7,14 +7,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Result;
 use bytes::Bytes;
-use http::Response;
+use http::{Request, Response, StatusCode};
 use http_body_util::Full;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
-/// A server that counts its requests, for as long as the runtime lives.
+/// What fails begins with this.
+pub(crate) const FAILING: &str = "/payments/failing";
+
+/// A server that counts the requests that it answers well, for as long as the runtime lives.
 #[derive(Debug)]
 pub(crate) struct Upstream {
     pub(crate) address: SocketAddr,
@@ -37,11 +41,15 @@ impl Upstream {
 
 async fn serve(listener: TcpListener, requests: Arc<AtomicU64>) {
     while let Ok((stream, _)) = listener.accept().await {
+        let _ = stream.set_nodelay(true);
         let requests = Arc::clone(&requests);
-        let answer = service_fn(move |_| {
-            requests.fetch_add(1, Ordering::Relaxed);
+        let answer = service_fn(move |request: Request<Incoming>| {
+            let fails = request.uri().path().starts_with(FAILING);
+            let status = if fails { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+            requests.fetch_add(u64::from(!fails), Ordering::Relaxed);
             let body = Full::new(Bytes::from_static(br#"{"status":"ok"}"#));
-            let answer = Response::builder().header("content-type", "application/json").body(body);
+            let answer = Response::builder().status(status);
+            let answer = answer.header("content-type", "application/json").body(body);
             std::future::ready(Ok::<_, Infallible>(answer.unwrap_or_default()))
         });
         let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), answer);
