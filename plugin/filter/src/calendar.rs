@@ -93,6 +93,8 @@ fn days(of: Date) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
+
     use std::time::{SystemTime, UNIX_EPOCH};
 
     use proptest::prelude::*;
@@ -125,7 +127,7 @@ mod tests {
             let weekday = weekday.trim_end_matches(',');
             let in_full = WEEKDAYS.iter().find(|it| it.starts_with(weekday.as_bytes())).unwrap();
             let in_full = std::str::from_utf8(in_full).unwrap();
-            let of_day = day.strip_prefix('0').map_or(day.to_owned(), |day| format!(" {day}"));
+            let of_day = day.strip_prefix('0').map_or_else(|| day.to_owned(), |day| format!(" {day}"));
             for text in [
                 date.clone(),
                 format!("{in_full}, {day}-{month}-{} {time} GMT", &year[2..]),

@@ -50,7 +50,7 @@ impl From<u32> for Json<'_> {
     }
 }
 
-impl<'a, T: Into<Json<'a>>> From<Option<T>> for Json<'a> {
+impl<'a, T: Into<Self>> From<Option<T>> for Json<'a> {
     fn from(value: Option<T>) -> Self {
         value.map_or(Self::Null, Into::into)
     }
