@@ -21,7 +21,7 @@
 //!
 //! # Vocabulary
 //!
-//! *Closed*: calls pass. *Open*: calls are diverted. *Half-open*: a few trial calls pass. A [`Mode`]
+//! *Closed*: calls pass. *Open*: calls are diverted. *Half-open*: a few trial calls pass. A [`Mode`](enum@Mode)
 //! says whether these decisions are heeded.
 
 #![no_std]
