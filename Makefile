@@ -1,18 +1,17 @@
 # The one command surface: CI runs these very commands. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup wasm native image lint check test test-deep test-matrix soak bench demo clean
+.PHONY: help setup wasm native image lint check test test-deep test-control-planes test-matrix soak bench bench-decisions demo clean
 
 CARGO ?= cargo
-WASM_TARGET := wasm32-wasip1
+WASM_TARGET := wasm32-unknown-unknown
 WASM := target/wasm/edge_breaker.wasm
-SHELLS := -p plugin-proxy-wasm -p empty-filter
-COMPONENT_TARGET := wasm32-unknown-unknown
+SHELLS := -p plugin-proxy-wasm -p plugin-component -p empty-filter
 # Makes of what was built what is handed out.
 PACKAGE := $(CARGO) run --quiet -p package --
 # A machine that is offline has the target already, or cannot get it.
-add_target = rustup target add $(1) 2>/dev/null || rustup target list --installed | grep -qx $(1)
-ADD_TARGET := $(call add_target,$(WASM_TARGET))
-ADD_COMPONENT_TARGET := $(call add_target,$(COMPONENT_TARGET))
+add_target = (rustup target add $(1) 2>/dev/null || rustup target list --installed | grep -qx $(1))
+# What the SDK for proxy-wasm builds is built as its own documentation says.
+ADD_TARGET := $(call add_target,$(WASM_TARGET)) && $(call add_target,wasm32-wasip1)
 
 # The versions that the module is tried on: `make test` takes the newest, `make test-deep` the oldest.
 OLDEST_ENVOY := 1.36.4
@@ -25,16 +24,14 @@ BEGUN := $(shell date +%s)
 told = @echo "make $@: $$(($$(date +%s) - $(BEGUN))) s"
 
 help: ## Lists the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Installs what is missing: the wasm targets, and Envoy where $ENVOY and PATH have none
 	@$(ADD_TARGET)
-	@$(ADD_COMPONENT_TARGET)
 	@$(CARGO) run --quiet -p envoy-harness --bin envoy-path
 
 wasm: ## Builds the proxy-wasm module and the component into target/wasm
 	@$(ADD_TARGET)
-	@$(ADD_COMPONENT_TARGET)
 	$(CARGO) run --quiet -p artifacts
 
 native: ## Builds the dynamic module into target/native, for glibc 2.28; ARCH=all for x86_64 and aarch64
@@ -48,8 +45,6 @@ lint: ## Checks format, lints (native and wasm), docs and the direction of depen
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	@$(ADD_TARGET)
 	$(CARGO) clippy $(SHELLS) --target $(WASM_TARGET) -- -D warnings
-	@$(ADD_COMPONENT_TARGET)
-	$(CARGO) clippy -p plugin-component --target $(COMPONENT_TARGET) -- -D warnings
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" $(CARGO) doc --workspace --no-deps --document-private-items
 	$(CARGO) test --quiet --workspace --test architecture
 	$(told)
@@ -61,7 +56,6 @@ check: wasm ## Tests core, filter and hosts, and plays the scenarios in virtual 
 
 test: ## Runs all that a change can break, real Envoy included
 	@$(ADD_TARGET)
-	@$(ADD_COMPONENT_TARGET)
 	@# Modules and tests side by side: each has stretches in which it keeps but one core busy. Who builds the
 	@# modules is built first, or it would wait for cargo to have built the tests.
 	@$(CARGO) build --quiet --workspace --bin artifacts
@@ -78,6 +72,11 @@ test-deep: wasm ## Runs what takes long or takes tools: seeded bugs, a million r
 	@$(call on_envoy,$(OLDEST_ENVOY))
 	$(told)
 
+test-control-planes: image ## Runs the samples on a real Kubernetes API with Istio and Envoy Gateway, which Go builds first; as root
+	$(CARGO) build --quiet --workspace --bin breakerctl
+	$(CARGO) test --workspace --test control-planes -- --ignored
+	$(told)
+
 test-matrix: wasm ## Runs the tests in a real Envoy on each version that is supported
 	@for version in $(ENVOYS); do $(call on_envoy,$$version) || exit 1; done
 
@@ -87,10 +86,14 @@ soak: wasm ## Simulates worlds of random seeds; SOAK=30s, 2h or a number of requ
 	$(CARGO) build --quiet --workspace --bin world
 	$${CARGO_TARGET_DIR:-target}/debug/world $(SOAK)
 
-bench: wasm setup ## Counts and measures what the filter costs per request
+# Parts and how: cpu, outage, core, memory (all if none is named), quick, resume, show, keep, check.
+BENCH ?=
+bench: wasm setup ## Measures cost and outages against other proxies and crates; BENCH=quick, cpu, outage, core, memory, "quick cpu"
 	-$(CARGO) test --quiet --workspace --test costs -- --exact each_path_costs_what_the_table_says --nocapture
-	$(CARGO) bench -p breaker
-	$(CARGO) run --release -p bench
+	$(CARGO) run --release -p bench -- $(BENCH)
+
+bench-decisions: ## Plays what our rules and others' decide, in virtual time; BENCH=quick plays a few runs of what is held to a bar
+	$(CARGO) run --release -p decisions -- $(DECISIONS)
 
 demo: wasm ## Drives the recipe's four scenarios through Envoy, or breakerctl serve where there is none; DEMO_EXIT=1 exits after them
 	$(CARGO) run --quiet -p demo

@@ -38,12 +38,8 @@ const RULES: &[Rule] = &[
     plugin("breaker", &[], &[]),
     plugin("shared", &["breaker"], &[]),
     plugin("config", &["breaker"], &["serde", "serde_json", "siphasher"]),
-    plugin(
-        "filter",
-        &["breaker", "config", "shared"],
-        &["httpdate", "humantime", "serde", "serde_json"],
-    ),
-    plugin("plugin-proxy-wasm", &["filter"], &[]),
+    plugin("filter", &["breaker", "config", "shared"], &["lz4_flex"]),
+    plugin("plugin-proxy-wasm", &["filter"], &["rlsf"]),
     plugin("plugin-component", &["filter"], &["wit-bindgen"]),
     plugin("plugin-dynamic-module", &["filter"], &["libc"]),
     tool("package", &["config"]),
@@ -74,7 +70,8 @@ const RULES: &[Rule] = &[
     tool("services", &[]),
     tool("envoy-harness", &["artifacts"]),
     tool("demo", &["envoy-harness", "services"]),
-    tool("bench", &["artifacts", "envoy-harness"]),
+    tool("bench", &["artifacts", "breaker", "envoy-harness", "shared", "tests"]),
+    tool("decisions", &["breaker"]),
     tool(
         "tests",
         &[

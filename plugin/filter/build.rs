@@ -9,6 +9,7 @@ use std::path::Path;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use breaker::Command;
+use lz4_flex::compress_prepend_size;
 use sha2::{Digest, Sha256};
 
 /// What has a button of its own: the others are in a list.
@@ -26,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .replace("<!--buttons-->", &choices("button", BUTTONS))
         .replace("<!--options-->", &choices("option", options));
     let out = env::var("OUT_DIR")?;
-    fs::write(Path::new(&out).join("page.html"), page)?;
+    fs::write(Path::new(&out).join("page.lz4"), compress_prepend_size(page.as_bytes()))?;
     println!(
         "cargo::rustc-env=PAGE_POLICY=default-src 'none'; script-src '{}'; style-src '{}'; \
          connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",

@@ -1,4 +1,4 @@
-//! The paths that a request can take, and the two kinds of tick.
+//! The paths that a request can take, and the kinds of tick.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -109,6 +109,12 @@ pub(crate) const PATHS: &[Path] = &[
     },
     Path { name: "tick, nothing to do", configuration: recipe, before: ticked, measured: ticked },
     Path {
+        name: "half a second of ticks, nothing to do for 1,000 services",
+        configuration: thousand,
+        before: |worker| (0..10).for_each(|_| half_a_second(worker)),
+        measured: half_a_second,
+    },
+    Path {
         name: "tick that makes a health check, and its answer",
         configuration: recipe,
         before: |worker| {
@@ -176,6 +182,20 @@ fn recipe() -> Value {
         "health_check": { "cluster": CLUSTER, "path": "/health", "interval": "5s" },
         "fallback": { "cluster": "payment-fallback", "on_failure": true },
     }))
+}
+
+/// The one that is called, and others, each of which would be checked five times a second.
+fn thousand() -> Value {
+    let check = json!({
+        "cluster": CLUSTER, "path": "/health", "interval": "200ms", "timeout": "100ms",
+    });
+    let mut config = service(&json!({ "health_check": check }));
+    let others = (1..1_000).map(|number| {
+        let hosts = [format!("s{number}.example.com")];
+        json!({ "name": format!("s{number}"), "match": { "hosts": hosts }, "health_check": check })
+    });
+    config["services"].as_array_mut().expect("a list").extend(others);
+    config
 }
 
 fn bulkhead() -> Value {
@@ -247,6 +267,13 @@ fn waited(worker: &mut Worker) {
 fn ticked(worker: &mut Worker) {
     worker.advance(Duration::from_secs(1));
     assert!(worker.tick().is_empty(), "a call");
+}
+
+fn half_a_second(worker: &mut Worker) {
+    for _ in 0..10 {
+        worker.advance(Duration::from_millis(50));
+        assert!(worker.tick().is_empty(), "a call");
+    }
 }
 
 fn check(worker: &mut Worker, status: u16) {

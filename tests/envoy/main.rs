@@ -11,6 +11,7 @@ mod diversion;
 mod flapping;
 mod hostile;
 mod hot_restart;
+mod idle;
 mod isolation;
 mod names;
 mod notify;

@@ -29,7 +29,11 @@ impl Tool {
         let root = unpacked(package).with_context(|| {
             format!("{name} is neither on PATH nor can it be had from Debian: install it")
         })?;
-        Ok(Self { program: root.join("usr/bin").join(name), libraries: Some(root.join("usr/lib")) })
+        // A server is among what only an administrator runs.
+        let folders = ["usr/bin", "usr/sbin"].map(|folder| root.join(folder).join(name));
+        let program = folders.into_iter().find(|program| program.is_file());
+        let program = program.with_context(|| format!("{package} has no {name}"))?;
+        Ok(Self { program, libraries: Some(root.join("usr/lib")) })
     }
 
     /// Where it is.

@@ -4,7 +4,9 @@
 pub mod debian;
 mod lease;
 pub mod load;
+pub mod objects;
 pub mod pages;
+pub mod registry;
 pub mod rights;
 
 mod setup;

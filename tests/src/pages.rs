@@ -22,7 +22,14 @@ pub struct Page {
 /// When one cannot be read.
 pub fn pages() -> Result<Vec<Page>> {
     let mut pages = Vec::new();
-    for folder in ["", "docs", "envoy", "host-test/proxy-wasm", "tests/scenarios"] {
+    for folder in [
+        "",
+        "docs",
+        "envoy",
+        "host-test/proxy-wasm",
+        "tests/scenarios",
+        "tests/decisions/scenarios",
+    ] {
         for entry in fs::read_dir(repo_root().join(folder))? {
             let path = entry?.path();
             if path.extension().is_some_and(|it| it == "md") {

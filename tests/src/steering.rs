@@ -53,12 +53,9 @@ pub fn removed(extensions: &Value) -> Vec<&str> {
     mutations.filter_map(|mutation| mutation["remove"].as_str()).collect()
 }
 
-/// Puts a filter before all others of a listener, which answers each request with the names of the headers that
-/// have come so far. Clients are trusted, or else Envoy would remove some by itself.
-///
-/// # Errors
-/// When there is no such listener.
-pub fn tell_what_comes(config: &mut Value, listener: &str) -> Result<()> {
+/// A filter that answers each request with the names of the headers that have come so far.
+#[must_use]
+pub fn tell() -> Value {
     const TELL: &str = "
         function envoy_on_request(handle)
           local names = {}
@@ -68,31 +65,7 @@ pub fn tell_what_comes(config: &mut Value, listener: &str) -> Result<()> {
           table.sort(names)
           handle:respond({ [':status'] = '200' }, table.concat(names, ' '))
         end";
-    let manager = manager(config, listener)?;
-    let here = json!({ "address_prefix": "127.0.0.0", "prefix_len": 8 });
-    manager["use_remote_address"] = json!(true);
-    manager["internal_address_config"] = json!({ "cidr_ranges": [here] });
-    first_filter(config, listener, envoy_harness::config::lua(TELL))
-}
-
-/// Guards all routes of a listener but those for diverted requests, by a filter before all others: who comes by a
-/// guarded route is refused with 403.
-///
-/// # Errors
-/// When there is no such listener.
-pub fn guard_routes(config: &mut Value, listener: &str) -> Result<()> {
-    let manager = manager(config, listener)?;
-    let hosts = manager["route_config"]["virtual_hosts"].as_array_mut();
-    for host in hosts.context("no virtual hosts")? {
-        for route in host["routes"].as_array_mut().context("no routes")? {
-            let headers = route["match"]["headers"].as_array();
-            let mut headers = headers.into_iter().flatten();
-            if !headers.any(|header| header["name"] == OWN_HEADERS[0]) {
-                route["typed_per_filter_config"][RBAC] = rbac_refusing_all();
-            }
-        }
-    }
-    first_filter(config, listener, rbac())
+    envoy_harness::config::lua(TELL)
 }
 
 /// The name of the filter for authorisation.
@@ -113,12 +86,6 @@ pub fn rbac_refusing_all() -> Value {
         "@type": "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBACPerRoute",
         "rbac": { "rules": { "action": "DENY", "policies": { "everybody": everybody } } },
     })
-}
-
-fn first_filter(config: &mut Value, listener: &str, filter: Value) -> Result<()> {
-    let filters = manager(config, listener)?["http_filters"].as_array_mut();
-    filters.context("no filters")?.insert(0, filter);
-    Ok(())
 }
 
 /// The HTTP connection manager of a listener.

@@ -23,7 +23,8 @@ pub struct EnvoyOptions {
     concurrency: u32,
     log_level: String,
     component_log_level: String,
-    cpu: Option<usize>,
+    cpus: Vec<usize>,
+    environment: Vec<(String, OsString)>,
     hot_restart: Option<(u32, u32)>,
     arguments: Vec<OsString>,
     pub(crate) version: Option<String>,
@@ -44,7 +45,8 @@ impl EnvoyOptions {
             concurrency: 1,
             log_level: "warning".to_owned(),
             component_log_level: "wasm:info,dynamic_modules:info".to_owned(),
-            cpu: None,
+            cpus: Vec::new(),
+            environment: Vec::new(),
             hot_restart: None,
             arguments: Vec::new(),
             version: None,
@@ -89,10 +91,17 @@ impl EnvoyOptions {
         self
     }
 
-    /// Keeps every thread of this Envoy on one CPU.
+    /// Keeps every thread of this Envoy on these CPUs.
     #[must_use]
-    pub fn pin_to_cpu(mut self, cpu: usize) -> Self {
-        self.cpu = Some(cpu);
+    pub fn pin_to_cpus(mut self, cpus: &[usize]) -> Self {
+        cpus.clone_into(&mut self.cpus);
+        self
+    }
+
+    /// One more variable of its environment.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.environment.push((name.to_owned(), value.into()));
         self
     }
 
@@ -161,14 +170,16 @@ impl EnvoyOptions {
     }
 
     pub(crate) fn command(&self, envoy: &Path, config: &Path, admin_address: &Path) -> Command {
-        let mut command = match self.cpu {
-            Some(cpu) => {
+        let mut command = match &self.cpus[..] {
+            [] => Command::new(envoy),
+            cpus => {
                 let mut pinned = Command::new("taskset");
-                pinned.arg("-c").arg(cpu.to_string()).arg(envoy);
+                let cpus: Vec<_> = cpus.iter().map(ToString::to_string).collect();
+                pinned.arg("-c").arg(cpus.join(",")).arg(envoy);
                 pinned
             }
-            None => Command::new(envoy),
         };
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.arg("-c").arg(config).arg("--admin-address-path").arg(admin_address);
         command.args(["--concurrency", &self.concurrency.to_string()]);
         command.args(["--log-level", &self.log_level]);

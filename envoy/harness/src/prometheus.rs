@@ -9,7 +9,9 @@ pub struct Prometheus {
 }
 
 impl Prometheus {
-    pub(crate) fn new(text: String) -> Self {
+    /// Of such an answer.
+    #[must_use]
+    pub fn new(text: String) -> Self {
         Self { text }
     }
 

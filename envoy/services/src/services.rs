@@ -53,12 +53,32 @@ impl Services {
     ///
     /// If a port cannot be bound.
     pub async fn start_with(ports: Ports, initial: Initial) -> io::Result<Self> {
-        let registry = Registry::new(initial);
-        let fallback_service = Fallback::new();
         let downstream = bind("downstream", ports.downstream).await?;
         let fallback = bind("fallback", ports.fallback).await?;
         let health = bind("health", ports.health).await?;
         let control = bind("control", ports.control).await?;
+        Self::serve([downstream, fallback, health, control], initial)
+    }
+
+    /// The same on sockets that listen already, at any address: for the downstream services, the fallback,
+    /// the health checks and the controls.
+    ///
+    /// # Errors
+    ///
+    /// If one of them does not listen.
+    pub fn on(sockets: [std::net::TcpListener; 4]) -> io::Result<Self> {
+        let listening = |socket: std::net::TcpListener| {
+            socket.set_nonblocking(true)?;
+            TcpListener::from_std(socket)
+        };
+        let [downstream, fallback, health, control] = sockets.map(listening);
+        Self::serve([downstream?, fallback?, health?, control?], Initial::default())
+    }
+
+    fn serve(sockets: [TcpListener; 4], initial: Initial) -> io::Result<Self> {
+        let registry = Registry::new(initial);
+        let fallback_service = Fallback::new();
+        let [downstream, fallback, health, control] = sockets;
         let mut services = Self {
             downstream: downstream.local_addr()?,
             fallback: fallback.local_addr()?,

@@ -15,6 +15,9 @@ use anyhow::Result;
 pub use crate::cargo::{build, cargo};
 use crate::module::Module;
 
+/// What the plugin is built for: without a system, so that it asks for nothing but what the shells do.
+pub const TARGET: &str = "wasm32-unknown-unknown";
+
 /// Where the module for proxies is, seen from the root of the repository. The samples name it.
 pub const PROXY_WASM: &str = "target/wasm/edge_breaker.wasm";
 
@@ -26,8 +29,7 @@ pub const DYNAMIC_MODULE: &str = "target/native/libedge_breaker.so";
 /// # Errors
 /// When it cannot be built, here and below: the message has what cargo says.
 pub fn proxy_wasm() -> Result<PathBuf> {
-    static MODULE: Module =
-        Module::new("plugin-proxy-wasm", "wasm32-wasip1", PROXY_WASM).packed_by("trim");
+    static MODULE: Module = Module::new("plugin-proxy-wasm", TARGET, PROXY_WASM).packed_by("trim");
     MODULE.path()
 }
 
@@ -48,18 +50,17 @@ pub fn dynamic_module() -> Result<PathBuf> {
     MODULE.path()
 }
 
-/// The component. It is built without a system, and so asks for none.
+/// The component.
 ///
 /// # Errors
 /// See [`proxy_wasm`].
 pub fn component() -> Result<PathBuf> {
     const PATH: &str = "target/wasm/edge_breaker_component.wasm";
-    static MODULE: Module =
-        Module::new("plugin-component", "wasm32-unknown-unknown", PATH).packed_by("componentize");
+    static MODULE: Module = Module::new("plugin-component", TARGET, PATH).packed_by("componentize");
     MODULE.path()
 }
 
-/// The least filter, which the benchmark compares with.
+/// The least filter, which the benchmark compares with, for the target that the SDK is meant for.
 ///
 /// # Errors
 /// See [`proxy_wasm`].

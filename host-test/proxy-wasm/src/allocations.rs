@@ -24,8 +24,8 @@ pub(crate) const NUMBER: &str = "wasm-host allocations";
 /// How many bytes they asked for.
 pub(crate) const BYTES: &str = "wasm-host allocated bytes";
 
-/// The functions of the C library that give memory out, which Rust's allocator calls as well, and
-/// which of their parameters are the size, as a product.
+/// The functions that give memory out, of the C library and of Rust's allocators, and which of their
+/// parameters are the size, as a product.
 const ALLOCATORS: &[(&str, &[u32])] = &[
     ("aligned_alloc", &[1]),
     ("calloc", &[0, 1]),
@@ -33,6 +33,8 @@ const ALLOCATORS: &[(&str, &[u32])] = &[
     ("memalign", &[1]),
     ("posix_memalign", &[2]),
     ("realloc", &[1]),
+    ("__rustc::__rust_realloc", &[2]),
+    ("rlsf::flex::FlexTlsf<Source,FLBitmap,SLBitmap,_,_>::allocate", &[1]),
 ];
 
 /// The two sums of an instance of such a copy.

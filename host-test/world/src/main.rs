@@ -21,12 +21,11 @@ fn main() -> Result<ExitCode> {
     let limit = Limit::parse(&arguments.next().unwrap_or_else(|| "1m".to_owned()))?;
     let seed = arguments.next().map(|seed| seed.parse()).transpose().context("the seed")?;
     let clock = SystemTime::now().duration_since(UNIX_EPOCH)?;
-    let mut seed =
-        seed.unwrap_or_else(|| u64::from(clock.subsec_nanos()) ^ (clock.as_secs() << 20));
+    let first = seed.unwrap_or_else(|| u64::from(clock.subsec_nanos()) ^ (clock.as_secs() << 20));
     let bytes = std::fs::read(artifacts::proxy_wasm()?)?;
     let module = Module::new(&bytes, &Options { metered: false, ..Options::default() })?;
     let (begun, mut requests) = (Instant::now(), 0);
-    for rules in Rules::samples().into_iter().cycle() {
+    for (seed, rules) in (first..).zip(Rules::samples().into_iter().cycle()) {
         if limit.is_over(begun.elapsed(), requests) {
             break;
         }
@@ -41,7 +40,6 @@ fn main() -> Result<ExitCode> {
                 return Ok(ExitCode::FAILURE);
             }
         }
-        seed += 1;
     }
     println!("{requests} requests in {:.1} s", begun.elapsed().as_secs_f64());
     Ok(ExitCode::SUCCESS)

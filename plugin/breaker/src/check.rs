@@ -103,15 +103,19 @@ impl Check {
         self.passed == 0 && now >= self.leased_until
     }
 
-    /// Whether nobody has taken a check for so long that nobody will.
-    pub(crate) fn is_abandoned(&self, policy: &HealthCheckPolicy, now: Timestamp) -> bool {
-        let last = self.due.max(self.leased_until);
-        last.after(GONE.saturating_add(policy.interval)) <= now
+    /// From when on the check may be taken by those whose it is.
+    pub(crate) fn free_at(&self) -> Timestamp {
+        self.due.max(self.leased_until)
+    }
+
+    /// From when on nobody has taken a check for so long that nobody will.
+    pub(crate) fn abandoned_at(&self, policy: &HealthCheckPolicy) -> Timestamp {
+        self.free_at().after(GONE.saturating_add(policy.interval))
     }
 
     /// Takes the lease, if a check is due and nobody else holds it.
     pub(crate) fn take(&mut self, policy: &HealthCheckPolicy, now: Timestamp) -> Option<u32> {
-        if now < self.due || now < self.leased_until {
+        if now < self.free_at() {
             return None;
         }
         self.leased_until = now.after(lease(policy));

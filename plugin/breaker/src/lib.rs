@@ -21,7 +21,7 @@
 //!
 //! # Vocabulary
 //!
-//! *Closed*: calls pass. *Open*: calls are diverted. *Half-open*: a few trial calls pass. A [`Mode`]
+//! *Closed*: calls pass. *Open*: calls are diverted. *Half-open*: a few trial calls pass. A [`Mode`](enum@Mode)
 //! says whether these decisions are heeded.
 
 #![no_std]
@@ -34,6 +34,7 @@
     clippy::unwrap_used
 )]
 
+mod adaptive;
 mod backoff;
 mod breaker;
 mod check;
@@ -54,6 +55,12 @@ mod trials;
 mod trip;
 mod window;
 
+pub use adaptive::Adaptive;
+pub use adaptive::bytes::ADAPTIVE_LEN;
+pub use adaptive::call::{AdaptiveAdmission, AdaptiveCall, AdaptiveChange, Overdue};
+pub use adaptive::policy::AdaptivePolicy;
+pub use adaptive::report::AdaptiveReport;
+pub use adaptive::tally::AdaptiveTally;
 pub use breaker::Breaker;
 pub use breaker::admission::{Admission, Clean};
 pub use breaker::command::Command;

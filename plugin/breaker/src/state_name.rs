@@ -29,7 +29,7 @@ table! {
         name: "HALF_OPEN", label: "half_open", gauge: 2, takes_traffic: true,
         diverts_failures: true,
     }
-    /// Calls are diverted, as the [mode](crate::Mode) says.
+    /// Calls are diverted, as the [mode](enum@crate::Mode) says.
     ForcedOpen {
         name: "FORCED_OPEN", label: "forced_open", gauge: 3, takes_traffic: false,
         diverts_failures: true,

@@ -52,7 +52,7 @@ impl Tally {
     /// Whether there is nothing to write down.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.calls.by_time().all(|(_, counts)| counts == Counts::NONE)
+        self.calls.buckets.iter().all(|counts| counts.calls == 0)
     }
 
     /// Whether this worker knows of so many bad calls of a period.

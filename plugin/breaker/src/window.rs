@@ -20,7 +20,7 @@ pub use timed::WINDOW_BUCKETS;
 pub enum WindowPolicy {
     /// Those of this time, in tenths of it; at least 10 nanoseconds.
     Time(Duration),
-    /// This many, at most [`MAX_WINDOW_CALLS`](MAX_WINDOW_CALLS).
+    /// This many, at most [`MAX_WINDOW_CALLS`].
     Calls(NonZeroU32),
 }
 

@@ -1,8 +1,8 @@
 //! What the filter asks: the imported store, and what the host said in the call at hand.
 
 use filter::{
-    Clock, Headers, Host, Metric, NoGauges, Now, Origin, Peer, Store, StoreFault, Stream,
-    SwapError, Timestamp, UnixTime, Version,
+    Clock, Headers, Host, Metric, Now, Origin, Peer, Store, StoreFault, Stream, SwapError,
+    Timestamp, UnixTime, Version, VersionGauge,
 };
 
 use crate::bindings::edge_breaker::guard::store;
@@ -57,16 +57,16 @@ impl Clock for Facts<'_> {
 }
 
 impl Host for Facts<'_> {
-    type Gauges = NoGauges<Metric>;
-
     /// A host is told with the effects, and has none to ask, so the filter reads the records.
-    fn gauges(&self) -> Option<&Self::Gauges> {
+    fn gauges(&self) -> Option<&dyn VersionGauge<Id = Metric>> {
         None
     }
 }
 
 impl Stream for Facts<'_> {
-    const ANSWERS_LATE: bool = false;
+    fn answers_late(&self) -> bool {
+        false
+    }
 
     fn cluster(&self) -> Option<Vec<u8>> {
         self.cluster.map(|name| name.as_bytes().to_vec())

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use filter::{Config, Effects, Exchange, Filter, Metric, PendingCallout, ServiceMetric};
+use filter::{Config, Effects, Exchange, Filter, Metric, PendingCallout};
 
 use crate::bindings::exports::edge_breaker::guard::breaker as wit;
 use crate::convert;
@@ -27,7 +27,8 @@ impl Worker {
 
     /// The metrics of no service.
     pub(crate) fn metrics_of_module(&self) -> Vec<wit::Metric> {
-        Metric::of_module().map(|metric| self.metric(metric)).collect()
+        let shown = Metric::of_module().filter(|metric| !metric.is_for_own_use());
+        shown.map(|metric| self.metric(metric)).collect()
     }
 
     /// Those of the services that the host has not defined yet.
@@ -36,9 +37,7 @@ impl Worker {
         while self.filter.series_name(self.defined.get()).is_some() {
             let number = self.defined.get();
             self.defined.set(number.saturating_add(1));
-            // The gauge of a record's version is asked for, never set, and here there is none.
-            let shown = Metric::of_service(number)
-                .filter(|it| !matches!(it, Metric::Of(_, ServiceMetric::RecordVersion)));
+            let shown = Metric::of_service(number).filter(|metric| !metric.is_for_own_use());
             defined.extend(shown.map(|metric| self.metric(metric)));
         }
         defined

@@ -7,6 +7,7 @@
 
 use std::fmt;
 
+use crate::form::joined;
 use crate::model::{Config, Permitted, Service};
 
 /// A function of the proxy.
@@ -134,12 +135,11 @@ impl Withheld {
 
 impl fmt::Display for Withheld {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<_> = self.0.iter().map(|capability| capability.name()).collect();
         write!(
             f,
             "the proxy withholds {}: name it in allowed_capabilities, with all else that \
              docs/security.md lists",
-            names.join(", ")
+            joined(&mut self.0.iter().map(|capability| capability.name()), ", ")
         )
     }
 }

@@ -1,6 +1,8 @@
 //! What a row says of its field in words: its type, its default and its bounds, for the page and for
 //! editors.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::about::{Remarks, remark};
@@ -109,7 +111,9 @@ pub(crate) fn default_of(field: &Field, remarks: Remarks) -> Option<Value> {
             Kind::Number(number) if number.steps > 1.0 => json!(f64::from(parts) / number.steps),
             _ => json!(parts),
         },
-        Default::Span(span) => json!(written(span).trim_matches('"')),
+        Default::Span(millis) => {
+            json!(written(Duration::from_millis(millis.into())).trim_matches('"'))
+        }
         Default::Text(text) => json!(text),
         Default::Word(word) => match field.kind {
             Kind::Word(words) => json!(words.words.get(usize::from(word))),

@@ -64,7 +64,7 @@ pub(crate) fn written(duration: Duration) -> String {
 /// A duration as one would write it.
 #[must_use]
 pub fn text(duration: Duration) -> String {
-    const FROM_LONGEST: [(&str, u128); 6] = [
+    const FROM_LONGEST: [(&str, u64); 6] = [
         ("h", 3_600_000_000_000),
         ("m", 60_000_000_000),
         ("s", 1_000_000_000),
@@ -72,7 +72,7 @@ pub fn text(duration: Duration) -> String {
         ("us", 1_000),
         ("ns", 1),
     ];
-    let mut rest = duration.as_nanos();
+    let mut rest = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
     let mut text = String::new();
     for (unit, nanos) in FROM_LONGEST {
         if rest >= nanos {

@@ -113,8 +113,8 @@ pub enum Default {
     Count(u32),
     /// A number in steps.
     Number(u32),
-    /// A duration.
-    Span(Duration),
+    /// A duration, in milliseconds.
+    Span(u32),
     /// A string.
     Text(&'static str),
     /// A word, by its number.
@@ -133,7 +133,7 @@ pub enum Remedy {
     /// By the bound that it is beyond.
     Bound,
     /// By both bounds, after these words.
-    Both(&'static str),
+    Both(&'static &'static str),
     /// Above, by the upper bound between these words.
     Above(&'static (&'static str, &'static str)),
 }
@@ -187,8 +187,8 @@ impl Field {
         self
     }
 
-    pub(crate) const fn seconds(self, seconds: u64) -> Self {
-        self.default(Default::Span(Duration::from_secs(seconds)))
+    pub(crate) const fn seconds(self, seconds: u32) -> Self {
+        self.default(Default::Span(seconds * 1_000))
     }
 
     pub(crate) const fn number(self, number: u32) -> Self {

@@ -132,7 +132,7 @@ objects! {
             ];
         /// How many [dynamic services](#dynamic-services) there may be, over all workers: of all
         /// names with `{cluster}` and `{route}` together, and of each name with `{host}`.
-        max_services: count(1, 4096).number(1024).remedy(Remedy::Both("give "));
+        max_services: count(1, 4096).number(1024).remedy(Remedy::Both(&"give "));
         /// [Bounds on the memory of a worker](#limits).
         limits: any(Kind::Object(&LIMITS)), &[("page default", "see there")];
         /// Where [transitions are posted](#notify), as CloudEvents. Left out, they are not posted.
@@ -447,7 +447,7 @@ objects! {
     pub struct Stale STALE {
         /// How old a kept answer may be when it is given: as old as your users would rather have
         /// than none.
-        pub max_age: Duration = span(1_000).seconds(300).remedy(Remedy::Both("give from ")),
+        pub max_age: Duration = span(1_000).seconds(300).remedy(Remedy::Both(&"give from ")),
             &[("examples", r#"["5m", "1h"]"#)];
         /// The longest body that is kept, in bytes.
         pub max_response_bytes: usize = count(1, 16 * MIB).number(64 * 1024)
@@ -463,7 +463,7 @@ objects! {
     /// A fixed answer.
     pub struct StaticResponse RESPONSE as "Response" {
         /// The HTTP status of the answer.
-        pub status: u16 = count(200, 599).number(503).remedy(Remedy::Both("give a status from ")),
+        pub status: u16 = count(200, 599).number(503).remedy(Remedy::Both(&"give a status from ")),
             &[("page type", "status")];
         /// The headers of the answer.
         pub headers: Headers = any(Kind::Pairs).default(Default::Empty),
@@ -532,11 +532,11 @@ objects! {
         pub headers: Headers = any(Kind::Pairs);
         /// How long the answer may take. After that the attempt has failed.
         pub timeout: Duration = span_to(1, Duration::from_secs(60)).seconds(2)
-            .remedy(Remedy::Both("give from ")),
+            .remedy(Remedy::Both(&"give from ")),
             &[("examples", r#"["500ms", "2s"]"#)];
         /// How many further attempts are made if there is no 2xx: after 1 s, 2 s, 4 s and so on, up
         /// to a minute.
-        pub num_retries: u32 = count(0, 10).number(3).remedy(Remedy::Both("give "));
+        pub num_retries: u32 = count(0, 10).number(3).remedy(Remedy::Both(&"give "));
     }
 
     /// On which path the admin API answers, and whom.

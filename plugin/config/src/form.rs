@@ -78,3 +78,13 @@ pub(crate) fn is_plain(text: &str) -> bool {
     !text.is_empty()
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte))
 }
+
+/// Texts with another between them.
+pub(crate) fn joined(texts: &mut dyn Iterator<Item = &str>, between: &str) -> String {
+    let mut joined = String::new();
+    for (place, text) in texts.enumerate() {
+        joined.push_str(if place == 0 { "" } else { between });
+        joined.push_str(text);
+    }
+    joined
+}

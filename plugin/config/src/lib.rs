@@ -21,6 +21,7 @@ mod fields;
 mod form;
 mod hash;
 mod headers;
+pub mod json;
 pub mod matching;
 mod model;
 pub mod naming;

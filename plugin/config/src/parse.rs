@@ -203,13 +203,11 @@ impl Seed<'_> {
             let path = Path::Field(&self.path, &name);
             let value = map.next_value_seed(self.inner(Kind::Text(Form::Any), false, path))?;
             if let Some(Value::Text(value)) = value {
-                pairs.push((name, value));
+                let place = pairs.binary_search_by(|(known, _)| known.cmp(&name));
+                let (Ok(at) | Err(at)) = place;
+                pairs.splice(at..at.saturating_add(place.is_ok().into()), [(name, value)]);
             }
         }
-        // The last of a name is the first of them now, and stays.
-        pairs.reverse();
-        pairs.sort_by(|(one, _), (other, _)| one.cmp(other));
-        pairs.dedup_by(|(one, _), (other, _)| one == other);
         Ok(Some(Value::Pairs(pairs)))
     }
 }

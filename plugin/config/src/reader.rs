@@ -9,6 +9,7 @@ use crate::duration::written;
 use crate::error::ConfigError;
 use crate::field::{Default, Field, Kind, Missing, Remedy, Shape};
 use crate::form::Form;
+use crate::json::quoted;
 use crate::path::Path;
 use crate::status::{GrpcSet, StatusSet};
 use crate::value::{Object, Value, WindowSize};
@@ -160,7 +161,7 @@ impl<'a> Reader<'a> {
         let mut text = String::new();
         for (field, row) in self.shape.fields.iter().zip(0_u8..) {
             let value = match self.given(row) {
-                Some((Value::Text(text), _)) => serde_json::to_string(text).unwrap_or_default(),
+                Some((Value::Text(text), _)) => quoted(text),
                 Some((value, _)) => value.to_string(),
                 None => continue,
             };
@@ -360,7 +361,7 @@ read! {
     bool: Value::Flag(flag) => *flag, Default::Flag(flag) => flag;
     u32: Value::Count(number) | Value::Number(number) => *number,
         Default::Count(number) | Default::Number(number) => number;
-    Duration: Value::Span(span) => *span, Default::Span(span) => span;
+    Duration: Value::Span(span) => *span, Default::Span(millis) => Duration::from_millis(millis.into());
     String: Value::Text(text) => text.clone(), Default::Text(text) => text.to_owned();
     StatusSet: Value::Statuses(set) => *set, Default::Statuses(set) => *set;
     GrpcSet: Value::GrpcStatuses(set) => *set, Default::GrpcStatuses(set) => set;

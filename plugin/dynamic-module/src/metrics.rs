@@ -72,7 +72,7 @@ impl Defined {
     }
 
     fn define(&mut self, metric: Metric, name: &str, main: OnMain) {
-        if is_shown(metric) {
+        if !metric.is_for_own_use() {
             let len = self.plain.len().max(metric.index().saturating_add(1));
             self.plain.resize(len, None);
             if let Some(id) = self.plain.get_mut(metric.index()) {
@@ -83,7 +83,7 @@ impl Defined {
 
     /// Envoy's number of a metric.
     fn id(&self, metric: Metric, name: &str) -> Id {
-        if !is_shown(metric) {
+        if metric.is_for_own_use() {
             return Id::None;
         }
         if let Some(id) = self.plain.get(metric.index()) {
@@ -102,11 +102,6 @@ fn define(kind: MetricKind, name: &str, labels: &[Bytes], main: OnMain) -> Optio
         MetricKind::Counter => main.define_counter(name, labels),
         MetricKind::Gauge => main.define_gauge(name, labels),
     }
-}
-
-/// Whether Envoy has a metric as well. What the filter keeps for itself is here alone.
-const fn is_shown(metric: Metric) -> bool {
-    !matches!(metric, Metric::Slot(_) | Metric::Of(_, ServiceMetric::RecordVersion))
 }
 
 /// The metrics of a configuration on one worker, by their own numbers.
@@ -249,6 +244,6 @@ impl Row {
 
 /// The number of a metric that is read again.
 fn number(metric: Metric, name: &str, shared: &Shared) -> Option<SharedNumber> {
-    let is_read = !is_shown(metric) || metric.kind() == MetricKind::Counter;
+    let is_read = metric.is_for_own_use() || metric.kind() == MetricKind::Counter;
     is_read.then(|| shared.number(&metric.stat_name(name))).flatten()
 }

@@ -9,8 +9,8 @@ use breaker::{Breaker, Command, Now};
 
 use self::access::Denied;
 pub(crate) use self::access::warn_without_token;
-use self::view::{EventList, ServiceList, View};
 
+use crate::calendar::rfc3339;
 use crate::clusters;
 use crate::command::{self, CommandError};
 use crate::effects::Effects;
@@ -18,7 +18,8 @@ use crate::events;
 use crate::handle::ServiceHandle;
 use crate::headers::{Facts, Headers};
 use crate::host::{Host, StoreFault};
-use crate::response::reply::{Reply, rfc3339};
+use crate::json::Json;
+use crate::response::reply::Reply;
 use crate::services::Services;
 use crate::status::ServiceStatus;
 use config::Admin;
@@ -30,11 +31,12 @@ const NONE: &str = "no service of this listener's own configuration has a plain 
      of a request yet: give this configuration the `services` of the other listeners, at least their names";
 
 /// The answer to a request for the admin API; `None` if it is another's.
+#[inline]
 pub(crate) fn answer(
     services: &Services,
     headers: &Headers,
     facts: &Facts<'_>,
-    host: &impl Host,
+    host: &dyn Host,
     effects: &mut Effects,
 ) -> Option<Reply> {
     let admin = services.config.admin.as_ref()?;
@@ -52,7 +54,7 @@ fn answer_for(
     services: &Services,
     headers: &Headers,
     facts: &Facts<'_>,
-    host: &impl Host,
+    host: &dyn Host,
     effects: &mut Effects,
 ) -> Reply {
     let resource = Resource::of(rest);
@@ -121,7 +123,7 @@ fn route(
     resource: Option<Resource<'_>>,
     headers: &Headers,
     facts: &Facts<'_>,
-    host: &impl Host,
+    host: &dyn Host,
     effects: &mut Effects,
 ) -> Reply {
     let Some(resource) = resource else {
@@ -197,23 +199,27 @@ fn decoded(segment: &[u8]) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-fn all_services(services: &Services, host: &impl Host, effects: &mut Effects) -> Reply {
+fn all_services(services: &Services, host: &dyn Host, effects: &mut Effects) -> Reply {
     let now = host.now();
-    let views = services.handles().filter_map(|handle| match handle.load(host, effects) {
-        Ok(breaker) => Some(view(&handle, &breaker, now, host).map_err(Lost::from)),
-        Err(Lost::Gone) => None,
-        Err(unread) => Some(Err(unread)),
-    });
-    match views.collect::<Result<Vec<_>, _>>() {
-        Ok(services) => {
-            let note = services.is_empty().then_some(NONE);
-            Reply::json(200, &ServiceList { now: rfc3339(now.wall), services, note })
+    let mut views = Vec::new();
+    for handle in services.handles() {
+        match handle.load(host, effects) {
+            Ok(breaker) => match view(&handle, &breaker, now, host) {
+                Ok(view) => views.push(view),
+                Err(_) => return unreadable(),
+            },
+            Err(Lost::Gone) => {}
+            Err(_) => return unreadable(),
         }
-        Err(_) => unreadable(),
     }
+    let note = views.is_empty().then_some(("note", Json::text(NONE)));
+    // By the proxy's clock: what times are to be compared with.
+    let mut fields = vec![("now", rfc3339(now.wall).into()), ("services", Json::List(views))];
+    fields.extend(note);
+    Reply::json(200, &Json::Object(fields))
 }
 
-fn show(handle: &ServiceHandle<'_>, breaker: &Breaker, host: &impl Host) -> Reply {
+fn show(handle: &ServiceHandle<'_>, breaker: &Breaker, host: &dyn Host) -> Reply {
     match view(handle, breaker, host.now(), host) {
         Ok(view) => Reply::json(200, &view),
         Err(_) => unreadable(),
@@ -224,21 +230,21 @@ fn view(
     handle: &ServiceHandle<'_>,
     breaker: &Breaker,
     now: Now,
-    host: &impl Host,
-) -> Result<View, StoreFault> {
+    host: &dyn Host,
+) -> Result<Json<'static>, StoreFault> {
     let in_flight = handle.permits().map(|permits| permits.in_flight(host)).transpose()?;
     let status = ServiceStatus::of(handle, breaker, in_flight, now);
     // What is counted together with others' calls is not shown as its own.
     let series = handle.instance.has_own_series().then_some(handle.number);
     let unknown = clusters::unknown_clusters(handle.service, host)?;
-    Ok(View::of(status, &unknown, series, host))
+    Ok(view::of(status, &unknown, series, host))
 }
 
 /// Applies a command, and shows what has become of the breaker.
 fn apply(
     handle: &ServiceHandle<'_>,
     command: Command,
-    host: &impl Host,
+    host: &dyn Host,
     effects: &mut Effects,
 ) -> Reply {
     match command::apply(handle, command, host, effects) {
@@ -250,9 +256,12 @@ fn apply(
     }
 }
 
-fn events(host: &impl Host) -> Reply {
+fn events(host: &dyn Host) -> Reply {
     match events::latest(host) {
-        Ok(ring) => Reply::json(200, &EventList { events: ring.newest_first().collect() }),
+        Ok(ring) => {
+            let events = ring.newest_first().map(|(id, event)| event.json(id)).collect();
+            Reply::json(200, &Json::object([("events", Json::List(events))]))
+        }
         Err(_) => unreadable(),
     }
 }
@@ -288,9 +297,5 @@ fn is_json(facts: &Facts<'_>) -> bool {
 }
 
 fn error(status: u16, message: &'static str) -> Reply {
-    #[derive(serde::Serialize)]
-    struct Error {
-        error: &'static str,
-    }
-    Reply::json(status, &Error { error: message })
+    Reply::json(status, &Json::object([("error", Json::text(message))]))
 }

@@ -15,12 +15,12 @@
 pub(crate) mod body;
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 
 pub(crate) use body::Body;
 
 use crate::effects::Effects;
 use crate::headers::Headers;
+use crate::sorted::SortedMap;
 use crate::stale::entry::Entry;
 use crate::telemetry::{ModuleMetric, SkipReason};
 
@@ -140,7 +140,7 @@ struct Growing {
 
 /// Copies that have not ended, in the order in which they go.
 struct Table {
-    copies: BTreeMap<Order, Growing>,
+    copies: SortedMap<Order, Box<Growing>>,
     last: u64,
 }
 
@@ -175,7 +175,8 @@ impl PendingCopy {
             table.last = table.last.wrapping_add(1);
             let order = head.order(table.last);
             table.make_room(counted, limit, Some(order)).then(|| {
-                table.copies.insert(order, Growing { head, body: Body::default(), counted });
+                let copy = Growing { head, body: Body::default(), counted };
+                table.copies.insert(order, Box::new(copy));
                 Sums::grow(counted);
                 Self(order)
             })
@@ -194,7 +195,7 @@ impl PendingCopy {
         bytes: impl FnOnce() -> Option<Vec<u8>>,
     ) -> Taken {
         let room = with_table(|table| {
-            let more = table.copies.get(&self.0)?.body.growth(len);
+            let more = table.copies.get_mut(self.0)?.body.growth(len);
             let room = table.make_room(more, limit, Some(self.0));
             if !room {
                 table.remove(self.0);
@@ -210,7 +211,7 @@ impl PendingCopy {
             _ => return Taken::Withheld,
         };
         let taken = with_table(|table| {
-            let copy = table.copies.get_mut(&self.0)?;
+            let copy = table.copies.get_mut(self.0)?;
             let more = copy.body.push(piece);
             copy.counted = copy.counted.saturating_add(more);
             Sums::grow(more);
@@ -221,7 +222,7 @@ impl PendingCopy {
 
     /// It has ended. `None`: it was evicted.
     pub(crate) fn finish(self) -> Option<FinishedCopy> {
-        let Growing { head, body, counted } = with_table(|table| table.remove(self.0))?;
+        let Growing { head, body, counted } = *with_table(|table| table.remove(self.0))?;
         Sums::change(|sums| sums.all = sums.all.saturating_add(counted));
         Some(FinishedCopy { head, body, claim: Claim(counted) })
     }
@@ -235,11 +236,11 @@ impl Drop for PendingCopy {
 
 impl Table {
     const fn new() -> Self {
-        Self { copies: BTreeMap::new(), last: 0 }
+        Self { copies: SortedMap::new(), last: 0 }
     }
 
-    fn remove(&mut self, order: Order) -> Option<Growing> {
-        let copy = self.copies.remove(&order)?;
+    fn remove(&mut self, order: Order) -> Option<Box<Growing>> {
+        let copy = self.copies.remove(order)?;
         Sums::change(|sums| {
             sums.all = sums.all.saturating_sub(copy.counted);
             sums.growing = sums.growing.saturating_sub(copy.counted);
@@ -256,8 +257,7 @@ impl Table {
             if all.saturating_sub(growing).saturating_add(bytes) > limit {
                 return false;
             }
-            let first = self.copies.first_key_value().map(|(order, _)| *order);
-            match first {
+            match self.copies.first_key() {
                 Some(first) if asking.is_none_or(|asking| first < asking) => {
                     drop(self.remove(first));
                     skipped(SkipReason::Evicted);

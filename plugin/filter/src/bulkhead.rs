@@ -51,6 +51,8 @@ pub(crate) struct LocalPermits {
     until: Cell<Timestamp>,
     /// Whether its leases say another number.
     unwritten: Cell<bool>,
+    /// Whether the gauge shows that nobody has calls under way, as the leases say.
+    none_shown: Cell<bool>,
     watch: Watch,
 }
 
@@ -163,7 +165,7 @@ impl<'a> Permits<'a> {
     }
 
     /// How many calls are under way, over all workers. To look changes nothing.
-    pub(crate) fn in_flight(&self, host: &impl Host) -> Result<u32, StoreFault> {
+    pub(crate) fn in_flight(&self, host: &dyn Host) -> Result<u32, StoreFault> {
         let stored = host.load(self.key)?;
         let decoded = stored.map(|(bytes, _)| self.cell().kind.decode(&bytes));
         let Some(Decoded::Value(mut leases)) = decoded else {
@@ -178,7 +180,7 @@ impl<'a> Permits<'a> {
     pub(crate) fn acquire(
         &self,
         wanted: Wanted,
-        host: &impl Host,
+        host: &dyn Host,
         effects: &mut Effects,
     ) -> Acquired {
         self.exchange(wanted, None, host, effects)
@@ -190,7 +192,7 @@ impl<'a> Permits<'a> {
         &self,
         permit: &BulkheadPermit,
         heeded: bool,
-        host: &impl Host,
+        host: &dyn Host,
         effects: &mut Effects,
     ) -> Acquired {
         let wanted = Wanted { class: permit.class(), complete: true, heeded };
@@ -202,7 +204,7 @@ impl<'a> Permits<'a> {
         &self,
         Wanted { class, complete, heeded }: Wanted,
         had: Option<&BulkheadPermit>,
-        host: &impl Host,
+        host: &dyn Host,
         effects: &mut Effects,
     ) -> Acquired {
         let granted = self.cell().update(host, effects, |leases, effects| {
@@ -264,7 +266,7 @@ impl<'a> Permits<'a> {
     }
 
     /// Releases a permit.
-    pub(crate) fn release(&self, permit: &BulkheadPermit, host: &impl Host, effects: &mut Effects) {
+    pub(crate) fn release(&self, permit: &BulkheadPermit, host: &dyn Host, effects: &mut Effects) {
         self.local.with(|calls| calls.remove(permit));
         if !permit.is_over(|| host.now().monotonic) {
             self.local.unwritten.set(true);
@@ -272,13 +274,17 @@ impl<'a> Permits<'a> {
         }
     }
 
-    /// Renews the leases of this worker, if need be, and shows how many calls are under way.
-    pub(crate) fn renew(&self, host: &impl Host, effects: &mut Effects) {
+    /// Renews the leases of this worker, if need be, and shows how many calls are under way: by the
+    /// leases, unless they said none. Then whoever gets a permit shows it. `read`: in any case.
+    pub(crate) fn renew(&self, read: bool, host: &dyn Host, effects: &mut Effects) {
         let local = self.local;
-        let left = local.until.get().since(host.now().monotonic);
         let is_idle = local.with(|calls| calls.is_idle());
-        if local.unwritten.get() || (!is_idle && left < LEASE / 2) {
+        let lags = || local.until.get().since(host.now().monotonic) < LEASE / 2;
+        if local.unwritten.get() || (!is_idle && lags()) {
             return self.write_all(host, effects);
+        }
+        if local.none_shown.get() && !read {
+            return;
         }
         let mut leases = None;
         if self.cell().load(host, effects, &mut leases).is_ok() {
@@ -286,12 +292,13 @@ impl<'a> Permits<'a> {
             let mut leases = leases.unwrap_or_else(|| begun(now));
             leases.expire(now);
             self.show(leases.total(), effects);
+            local.none_shown.set(leases.total() == 0);
         }
     }
 
     /// Writes how many calls this worker has under way. What cannot be written now is written with the
     /// next call, or by the timer.
-    fn write_all(&self, host: &impl Host, effects: &mut Effects) {
+    fn write_all(&self, host: &dyn Host, effects: &mut Effects) {
         let told = self.cell().update(host, effects, |leases, _| {
             let now = host.now().monotonic;
             let leases = leases.get_or_insert_with(|| begun(now));
@@ -321,6 +328,7 @@ impl<'a> Permits<'a> {
 
     /// What the gauge shows of the calls that are under way.
     fn show(&self, in_flight: u32, effects: &mut Effects) {
+        self.local.none_shown.set(false);
         if let Some(series) = self.series {
             effects.set_of(series, ServiceMetric::InFlight, in_flight.into());
         }

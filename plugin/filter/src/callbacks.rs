@@ -58,6 +58,7 @@ impl Callbacks {
     }
 
     /// A response has come that is of no interest.
+    #[inline]
     pub(crate) fn on_other_response(&self, effects: &mut Effects) {
         if !self.requests.get() {
             self.on_response_alone(effects);
@@ -84,7 +85,7 @@ impl Callbacks {
     }
 
     /// A call is diverted: by now the timer should have ticked.
-    pub(crate) fn on_diverted(&self, host: &impl Host, effects: &mut Effects) {
+    pub(crate) fn on_diverted(&self, host: &dyn Host, effects: &mut Effects) {
         if self.ticks.get() || !reaches(&self.diverted, DIVERTED) {
             return;
         }
@@ -110,7 +111,7 @@ impl Callbacks {
     /// A response that was to be replaced has ended, and nothing of its body has come. If it did not
     /// break off, none ever comes.
     #[inline(never)]
-    pub(crate) fn on_missing_body(&self, host: &impl Host, effects: &mut Effects) {
+    pub(crate) fn on_missing_body(&self, host: &dyn Host, effects: &mut Effects) {
         if host.origin() != Origin::Service {
             return;
         }
@@ -132,7 +133,8 @@ impl Callbacks {
     /// How many ticks the answer to a call may take that has this timeout.
     pub(crate) fn callout_ticks(&self, timeout: Duration) -> u32 {
         const LATE: u32 = 2;
-        let ticks = timeout.as_nanos().div_ceil(self.tick_period.as_nanos().max(1));
+        let nanos = |it: Duration| u64::try_from(it.as_nanos()).unwrap_or(u64::MAX);
+        let ticks = nanos(timeout).div_ceil(nanos(self.tick_period).max(1));
         u32::try_from(ticks).unwrap_or(u32::MAX).saturating_add(LATE)
     }
 

@@ -75,7 +75,7 @@ impl UnknownClusters {
         &self,
         cluster: &str,
         services: &[Service],
-        host: &impl Host,
+        host: &dyn Host,
         effects: &mut Effects,
     ) {
         effects.count(ModuleMetric::Unprotected(Unprotected::UnknownCluster));
@@ -136,7 +136,7 @@ fn field_of(service: &Service, cluster: &str) -> Option<&'static str> {
 /// asked for.
 pub(crate) fn unknown_clusters<'a>(
     service: &'a Service,
-    host: &impl Host,
+    host: &dyn Host,
 ) -> Result<Vec<Unknown<'a>>, StoreFault> {
     let mut unknown = Vec::new();
     for name in [service.fallback_cluster(), service.checked_cluster()].into_iter().flatten() {

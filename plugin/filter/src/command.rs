@@ -28,7 +28,7 @@ impl Services {
         &self,
         service: &str,
         command: Command,
-        host: &impl Host,
+        host: &dyn Host,
         effects: &mut Effects,
     ) -> Result<(), CommandError> {
         let handle = self.named(service).ok_or(CommandError::Unknown)?;
@@ -41,7 +41,7 @@ impl Services {
 pub(crate) fn apply(
     handle: &ServiceHandle<'_>,
     command: Command,
-    host: &impl Host,
+    host: &dyn Host,
     effects: &mut Effects,
 ) -> Result<Breaker, CommandError> {
     let applied = handle.update(host, effects, |breaker| {

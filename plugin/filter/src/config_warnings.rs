@@ -29,7 +29,7 @@ impl Kind for WarnedKind {
     }
 }
 
-pub(crate) fn publish(warnings: &[Warning], host: &impl Host, effects: &mut Effects) {
+pub(crate) fn publish(warnings: &[Warning], host: &dyn Host, effects: &mut Effects) {
     if warnings.is_empty() || !is_first(warnings, host, effects) {
         return;
     }
@@ -41,7 +41,7 @@ pub(crate) fn publish(warnings: &[Warning], host: &impl Host, effects: &mut Effe
 }
 
 /// Whether nobody has warned of them yet; if that cannot be told, nobody has.
-fn is_first(warnings: &[Warning], host: &impl Host, effects: &mut Effects) -> bool {
+fn is_first(warnings: &[Warning], host: &dyn Host, effects: &mut Effects) -> bool {
     let number = number_of(warnings);
     let watch = Watch::default();
     let cell = Cell { key: KEY, kind: WarnedKind, watch: &watch, service: None };

@@ -98,7 +98,7 @@ impl ClientNamed<'_> {
     }
 
     /// Has metrics for the names that have none of their own.
-    pub(crate) fn define_shared(&self, host: &impl Host) {
+    pub(crate) fn define_shared(&self, host: &dyn Host) {
         let series = self.instances.add_series(self.template());
         define(series, self.template(), host);
         self.made.shared.set(series);
@@ -107,7 +107,7 @@ impl ClientNamed<'_> {
     /// Takes over what a version before left in a running process: it listed these names with those of
     /// the proxy's own words ([`listed`]), and kept their records under their own names.
     #[inline(never)]
-    pub(crate) fn take_over(&self, host: &impl Host, effects: &mut Effects) {
+    pub(crate) fn take_over(&self, host: &dyn Host, effects: &mut Effects) {
         if !matches!(host.load(&self.made.key), Ok(None)) {
             return;
         }
@@ -134,7 +134,7 @@ impl ClientNamed<'_> {
     pub(crate) fn register(
         &self,
         name: &str,
-        host: &impl Host,
+        host: &dyn Host,
         effects: &mut Effects,
     ) -> Result<Number, Nameless> {
         if let Some(instance) = self.made.find(name)
@@ -146,7 +146,7 @@ impl ClientNamed<'_> {
     }
 
     /// Counts that a name came; whether it has its slot still, as far as is known.
-    fn visit(&self, instance: &Rc<Instance>, host: &impl Host, effects: &mut Effects) -> bool {
+    fn visit(&self, instance: &Rc<Instance>, host: &dyn Host, effects: &mut Effects) -> bool {
         let Some(tenure) = &instance.tenure else {
             return true;
         };
@@ -162,7 +162,7 @@ impl ClientNamed<'_> {
 
     /// Writes down at once how often a name came. What cannot be written now is by the timer.
     #[inline(never)]
-    fn write_visits(&self, instance: &Rc<Instance>, host: &impl Host, effects: &mut Effects) {
+    fn write_visits(&self, instance: &Rc<Instance>, host: &dyn Host, effects: &mut Effects) {
         let written = self.cell().update(host, effects, |directory, effects| {
             let directory = self.directory(directory, host, effects);
             let now = host.now().monotonic;
@@ -177,7 +177,7 @@ impl ClientNamed<'_> {
     }
 
     /// The directory has what is known of a name.
-    fn written(&self, instance: &Rc<Instance>, entry: &Entry, host: &impl Host) {
+    fn written(&self, instance: &Rc<Instance>, entry: &Entry, host: &dyn Host) {
         instance.tenure.iter().for_each(|tenure| tenure.visits.set(0));
         self.heed(instance, entry, host);
     }
@@ -189,7 +189,7 @@ impl ClientNamed<'_> {
         directory: &mut Directory,
         instance: &Rc<Instance>,
         now: Timestamp,
-        host: &impl Host,
+        host: &dyn Host,
         effects: &mut Effects,
     ) -> Option<Entry> {
         let tenure = instance.tenure.as_ref()?;
@@ -222,7 +222,7 @@ impl ClientNamed<'_> {
     fn let_in(
         &self,
         name: &str,
-        host: &impl Host,
+        host: &dyn Host,
         effects: &mut Effects,
     ) -> Result<Rc<Instance>, Nameless> {
         for _ in 0..ATTEMPTS {
@@ -268,7 +268,7 @@ impl ClientNamed<'_> {
         &self,
         turn: Turn,
         name: &str,
-        host: &impl Host,
+        host: &dyn Host,
         effects: &mut Effects,
     ) -> Result<Option<Rc<Instance>>, Nameless> {
         let instance = self.tenant(turn, name, host).ok_or(Lost::Store)?;
@@ -308,7 +308,7 @@ impl ClientNamed<'_> {
     }
 
     /// What a worker keeps of a name that has a slot.
-    fn tenant(&self, turn: Turn, name: &str, host: &impl Host) -> Option<Rc<Instance>> {
+    fn tenant(&self, turn: Turn, name: &str, host: &dyn Host) -> Option<Rc<Instance>> {
         let service = self.made.service;
         let configured = self.config.services.get(service)?;
         let template = &configured.name;
@@ -329,14 +329,14 @@ impl ClientNamed<'_> {
         Some(Rc::new(instance))
     }
 
-    fn put_to_work(&self, instance: &Rc<Instance>, host: &impl Host, effects: &mut Effects) {
+    fn put_to_work(&self, instance: &Rc<Instance>, host: &dyn Host, effects: &mut Effects) {
         for before in self.made.insert(instance) {
             self.leave(&before, host, effects);
         }
     }
 
     /// Drops a name that has made room.
-    pub(crate) fn forget(&self, instance: &Rc<Instance>, host: &impl Host, effects: &mut Effects) {
+    pub(crate) fn forget(&self, instance: &Rc<Instance>, host: &dyn Host, effects: &mut Effects) {
         self.made.remove(instance);
         self.leave(instance, host, effects);
     }
@@ -344,7 +344,7 @@ impl ClientNamed<'_> {
     /// What is left to be done for a name that has made room: its events are told, and its gauges show
     /// nothing any more.
     #[inline(never)]
-    fn leave(&self, instance: &Rc<Instance>, host: &impl Host, effects: &mut Effects) {
+    fn leave(&self, instance: &Rc<Instance>, host: &dyn Host, effects: &mut Effects) {
         if let Some(tenure) = &instance.tenure {
             tenure.is_gone.set(true);
         }
@@ -357,19 +357,21 @@ impl ClientNamed<'_> {
     /// Takes note of what the directory has of a name: how often it came, and whether it has metrics of
     /// its own.
     #[inline(never)]
-    fn heed(&self, instance: &Rc<Instance>, entry: &Entry, host: &impl Host) {
+    fn heed(&self, instance: &Rc<Instance>, entry: &Entry, host: &dyn Host) {
         let Some(tenure) = &instance.tenure else {
             return;
         };
         tenure.written.set(entry.visits);
         if entry.has_own_series && !tenure.has_own_series.replace(true) {
             instance.series.set(self.own_series(&instance.name, host));
+            // Its gauges are to be set.
+            instance.local.look_again();
         }
     }
 
     /// Learns which names there are now, and writes down which ones came.
     #[inline(never)]
-    pub(crate) fn learn(&self, host: &impl Host, effects: &mut Effects) -> Result<(), Lost> {
+    pub(crate) fn learn(&self, host: &dyn Host, effects: &mut Effects) -> Result<(), Lost> {
         let stored = host.load(&self.made.key)?;
         if stored.is_none() && self.made.all().is_empty() {
             return Ok(());
@@ -421,7 +423,7 @@ impl ClientNamed<'_> {
     }
 
     /// Learns who has a slot; whether that could be told.
-    fn learn_slot(&self, entry: &Entry, host: &impl Host, effects: &mut Effects) -> bool {
+    fn learn_slot(&self, entry: &Entry, host: &dyn Host, effects: &mut Effects) -> bool {
         if let Some(instance) = self.made.get(entry.turn) {
             self.heed(&instance, entry, host);
             return true;
@@ -449,7 +451,7 @@ impl ClientNamed<'_> {
     fn directory<'d>(
         &self,
         read: &'d mut Option<Directory>,
-        host: &impl Host,
+        host: &dyn Host,
         effects: &mut Effects,
     ) -> &'d mut Directory {
         let directory = read.get_or_insert_with(|| {
@@ -466,7 +468,7 @@ impl ClientNamed<'_> {
     }
 
     /// The number of the metrics that are a name's own, defined if they were not yet here.
-    fn own_series(&self, name: &str, host: &impl Host) -> usize {
+    fn own_series(&self, name: &str, host: &dyn Host) -> usize {
         self.instances.series_named(name).unwrap_or_else(|| {
             let series = self.instances.add_series(name);
             define(series, name, host);

@@ -40,6 +40,7 @@ impl Effects {
 
     /// Whether there is nothing to be done.
     #[must_use]
+    #[inline]
     pub const fn is_empty(&self) -> bool {
         self.metrics.is_empty() && self.lines.is_empty()
     }

@@ -13,7 +13,7 @@ use std::fmt;
 use breaker::{StateName, UnixTime};
 use shared::{Decision, StoreFault, Watch};
 
-pub(crate) use self::event::{Event, View, percent};
+pub(crate) use self::event::{Event, percent};
 pub(crate) use self::ring::{Ring, RingKind};
 use crate::effects::Effects;
 use crate::host::Host;
@@ -41,7 +41,7 @@ impl fmt::Debug for Unwritten {
 
 impl Unwritten {
     /// Publishes a transition that was stored.
-    pub(crate) fn publish(&self, event: Event, host: &impl Host, effects: &mut Effects) {
+    pub(crate) fn publish(&self, event: Event, host: &dyn Host, effects: &mut Effects) {
         match event.to {
             StateName::Open | StateName::ForcedOpen | StateName::Disabled => {
                 effects.warn(event.line());
@@ -61,7 +61,7 @@ impl Unwritten {
     }
 
     /// Adds what was published to the list, as far as it is not there yet.
-    pub(crate) fn write(&self, host: &impl Host, effects: &mut Effects) {
+    pub(crate) fn write(&self, host: &dyn Host, effects: &mut Effects) {
         let events = self.events.take();
         if events.is_empty() {
             return;
@@ -83,7 +83,7 @@ impl Unwritten {
 /// # Errors
 ///
 /// If the store cannot be read.
-pub(crate) fn latest(host: &impl Host) -> Result<Ring, StoreFault> {
+pub(crate) fn latest(host: &dyn Host) -> Result<Ring, StoreFault> {
     let stored = host.load(KEY)?;
     let ring = stored.and_then(|(bytes, _)| Ring::decode(&bytes));
     Ok(ring.unwrap_or_else(|| Ring::begun(UnixTime::from_nanos(0))))

@@ -19,14 +19,11 @@ use crate::host::{Host, StoreFault};
 use crate::response::head::AnswerHead;
 use crate::response::replacement::{Replacement, Substitute, TrailersVerdict};
 use crate::response::reply::Reply;
+use crate::rounds::tick_period;
 use crate::services::Services;
 use crate::status::ServiceStatus;
 use crate::timer::{Callout, CalloutAnswer, PendingCallout};
 use config::Config;
-
-/// The longest time between two ticks: half of what `last_success_time` may lag.
-const LONGEST_TICK: Duration = Duration::from_millis(500);
-const SHORTEST_TICK: Duration = Duration::from_millis(5);
 
 /// One configuration at work on one worker.
 #[derive(Debug)]
@@ -38,7 +35,8 @@ pub struct Filter {
 impl Filter {
     /// Puts a configuration to work, and creates the records that do not exist yet. Those that do
     /// are left as they are: every worker, and every update of the configuration, comes here.
-    pub fn new(config: Config, host: &impl Host, effects: &mut Effects) -> Self {
+    #[inline(never)]
+    pub fn new(config: Config, host: &dyn Host, effects: &mut Effects) -> Self {
         let callbacks = Callbacks::new(host.now().monotonic, tick_period(&config));
         let services = Services::new(config, host, effects);
         if let Some(admin) = &services.config.admin {
@@ -49,12 +47,13 @@ impl Filter {
     }
 
     /// Decides on a request when its headers have come, and begins its exchange.
+    #[inline]
     pub fn on_request(
         &self,
         exchange: &mut Exchange,
         headers: Headers,
         end_of_stream: bool,
-        host: &impl Host,
+        host: &dyn Host,
         effects: &mut Effects,
     ) -> RequestVerdict {
         let filter = (&self.services, &self.callbacks);
@@ -63,6 +62,7 @@ impl Filter {
 
     /// Takes a piece of the request's body, `len` bytes long. `bytes` are asked for only if the
     /// exchange wants them; `None`: they cannot be had.
+    #[inline]
     pub fn on_request_body(
         &self,
         exchange: &mut Exchange,
@@ -75,10 +75,11 @@ impl Filter {
 
     /// All of the request has come: the last piece of its body, or its trailers. An answer replaces
     /// whatever would have come of it.
+    #[inline(never)]
     pub fn on_request_end(
         &self,
         exchange: &mut Exchange,
-        host: &impl Host,
+        host: &dyn Host,
         effects: &mut Effects,
     ) -> Option<Reply> {
         exchange.on_request_end(&self.services, host, effects)
@@ -86,17 +87,19 @@ impl Filter {
 
     /// Whether the answer is of interest, and [`on_response`](Self::on_response) is to be called.
     #[must_use]
+    #[inline]
     pub const fn wants_response(&self, exchange: &Exchange) -> bool {
         exchange.wants_response()
     }
 
     /// Judges an answer when its head has come. `head` is asked for only if it matters.
+    #[inline]
     pub fn on_response(
         &self,
         exchange: &mut Exchange,
         head: impl FnOnce() -> AnswerHead,
         end_of_stream: bool,
-        host: &impl Host,
+        host: &dyn Host,
         effects: &mut Effects,
     ) -> ResponseVerdict {
         let filter = (&self.services, &self.callbacks);
@@ -105,6 +108,7 @@ impl Filter {
 
     /// Decides when the fallback has answered; `None`: it could not be called, did not answer in
     /// time, or was cut off.
+    #[inline(never)]
     pub fn on_fallback_answer(
         &self,
         exchange: &mut Exchange,
@@ -116,11 +120,12 @@ impl Filter {
 
     /// Has an answer take the place of the one that failed. A host that replaces answers by
     /// itself leaves this out.
+    #[inline(never)]
     pub fn replace(
         &self,
         exchange: &mut Exchange,
         substitute: Substitute,
-        host: &impl Host,
+        host: &dyn Host,
     ) -> Replacement {
         let Config { permitted, max_copied_bytes, .. } = &self.services.config;
         let replaced = substitute.failed.status.filter(|_| permitted.notes);
@@ -130,29 +135,33 @@ impl Filter {
     }
 
     /// Takes a piece of the answer's body.
+    #[inline]
     pub fn on_response_body(
         &self,
         exchange: &mut Exchange,
         piece: Piece<impl FnOnce() -> Option<Vec<u8>>, impl FnOnce(&[u8])>,
-        host: &impl Host,
+        host: &dyn Host,
         effects: &mut Effects,
     ) {
         exchange.on_response_body(&self.services, piece, host, effects);
     }
 
     /// Decides on the trailers of an answer.
+    #[inline]
     pub fn on_response_trailers(&self, exchange: &mut Exchange) -> TrailersVerdict {
         exchange.on_response_trailers()
     }
 
     /// Settles an admitted call when all of its answer has come. A host that does not know when
     /// leaves this out, and the call is settled when the stream has ended.
-    pub fn on_answer_end(&self, exchange: &mut Exchange, host: &impl Host, effects: &mut Effects) {
+    #[inline]
+    pub fn on_answer_end(&self, exchange: &mut Exchange, host: &dyn Host, effects: &mut Effects) {
         exchange.on_answer_end(&self.services, host, effects);
     }
 
     /// Settles whatever is not settled when the stream has ended. Call it as often as you like.
-    pub fn on_stream_end(&self, exchange: &mut Exchange, host: &impl Host, effects: &mut Effects) {
+    #[inline]
+    pub fn on_stream_end(&self, exchange: &mut Exchange, host: &dyn Host, effects: &mut Effects) {
         if exchange.wants_response() {
             exchange.on_stream_end((&self.services, &self.callbacks), host, effects);
         }
@@ -165,7 +174,8 @@ impl Filter {
     }
 
     /// Takes the calls that are due, and writes down what may lag.
-    pub fn on_tick(&self, host: &impl Host, effects: &mut Effects) -> Vec<Callout> {
+    #[inline(never)]
+    pub fn on_tick(&self, host: &dyn Host, effects: &mut Effects) -> Vec<Callout> {
         self.callbacks.on_tick();
         budget::count_skipped(effects);
         self.services.on_tick(host, effects)
@@ -177,11 +187,12 @@ impl Filter {
     }
 
     /// Writes down what a call brought.
+    #[inline(never)]
     pub fn on_callout_answer(
         &self,
         pending: PendingCallout,
         answer: &CalloutAnswer,
-        host: &impl Host,
+        host: &dyn Host,
         effects: &mut Effects,
     ) {
         self.services.on_callout_answer(pending, answer, host, effects);
@@ -199,7 +210,8 @@ impl Filter {
     }
 
     /// The proxy has no such cluster, though this configuration names it.
-    pub fn on_unknown_cluster(&self, cluster: &str, host: &impl Host, effects: &mut Effects) {
+    #[inline(never)]
+    pub fn on_unknown_cluster(&self, cluster: &str, host: &dyn Host, effects: &mut Effects) {
         self.services.on_unknown_cluster(cluster, host, effects);
     }
 
@@ -212,7 +224,7 @@ impl Filter {
         &self,
         service: &str,
         command: Command,
-        host: &impl Host,
+        host: &dyn Host,
         effects: &mut Effects,
     ) -> Result<(), CommandError> {
         self.services.apply_command(service, command, host, effects)
@@ -224,7 +236,7 @@ impl Filter {
     /// # Errors
     ///
     /// If the store cannot be read.
-    pub fn status(&self, host: &impl Host) -> Result<Vec<ServiceStatus>, StoreFault> {
+    pub fn status(&self, host: &dyn Host) -> Result<Vec<ServiceStatus>, StoreFault> {
         self.services.status(host)
     }
 
@@ -240,13 +252,4 @@ impl Filter {
     pub fn series_name(&self, series: usize) -> Option<Rc<str>> {
         self.services.instances.series_name(series)
     }
-}
-
-/// How often a configuration wants the timer to tick: four times in the shortest of its waits.
-fn tick_period(config: &Config) -> Duration {
-    let checks = config.services.iter().filter_map(|s| s.policy.health_check.as_ref());
-    let waits =
-        checks.flat_map(|check| [Some(check.interval), check.retry.as_ref().map(|it| it.interval)]);
-    let shortest = waits.flatten().min();
-    shortest.map_or(LONGEST_TICK, |wait| (wait / 4).clamp(SHORTEST_TICK, LONGEST_TICK))
 }

@@ -8,6 +8,7 @@ use crate::effects::Effects;
 use crate::events::Event;
 use crate::host::Host;
 use crate::instances::Shown;
+use crate::rounds;
 use crate::stale::Answers;
 use crate::store::{self, Update, is_counted};
 use crate::telemetry::{Metric, ServiceMetric};
@@ -69,7 +70,7 @@ impl ServiceHandle<'_> {
 
     /// Creates the record if there is none, puts its window and health check in force, finds out whether
     /// its version can be relied on, and leaves no more stale answers than there may be.
-    pub(crate) fn ensure(&self, host: &impl Host, effects: &mut Effects) {
+    pub(crate) fn ensure(&self, host: &dyn Host, effects: &mut Effects) {
         self.sync(host, effects);
         self.instance.local.set_versioned(is_counted(self.gauge(), host));
         if let Some(answers) = self.answers() {
@@ -79,7 +80,7 @@ impl ServiceHandle<'_> {
 
     /// Puts the configured window and health check in force, once. What cannot be stored now is
     /// tried again by the next tick.
-    pub(crate) fn sync(&self, host: &impl Host, effects: &mut Effects) {
+    pub(crate) fn sync(&self, host: &dyn Host, effects: &mut Effects) {
         if self.instance.local.is_synced() {
             return;
         }
@@ -91,14 +92,20 @@ impl ServiceHandle<'_> {
     }
 
     /// Adds a good call to the tally, if there is a window that it belongs in.
-    pub(crate) fn keep(&self, permit: &Permit, host: &impl Host) {
+    #[inline]
+    pub(crate) fn keep(&self, permit: &Permit, host: &dyn Host) {
         self.instance.local.keep(&self.service.policy, permit, host);
+    }
+
+    /// Whether this worker has good calls that are not in the record yet.
+    pub(crate) fn has_tally(&self) -> bool {
+        self.service.policy.trip.rates.is_some() && !self.instance.local.tally().is_empty()
     }
 
     /// The breaker, if it is known to be clean without reading it. In line: it is all that most
     /// calls want to know.
     #[inline(always)]
-    pub(crate) fn clean(&self, host: &impl Host) -> Option<Clean> {
+    pub(crate) fn clean(&self, host: &dyn Host) -> Option<Clean> {
         self.instance.local.clean(|| self.gauge(), host)
     }
 
@@ -109,7 +116,7 @@ impl ServiceHandle<'_> {
         &self,
         permit: &Permit,
         ended: Ended,
-        host: &impl Host,
+        host: &dyn Host,
     ) -> Option<Clean> {
         let impact = self.instance.local.impact(ended);
         if impact == Impact::Write {
@@ -124,7 +131,7 @@ impl ServiceHandle<'_> {
 
     /// The state that the breaker shows, without reading it where it is known to be clean. `None`: it
     /// cannot be read.
-    pub(crate) fn state(&self, host: &impl Host, effects: &mut Effects) -> Option<StateName> {
+    pub(crate) fn state(&self, host: &dyn Host, effects: &mut Effects) -> Option<StateName> {
         match self.clean(host) {
             Some(clean) => Some(clean.state()),
             None => {
@@ -134,14 +141,13 @@ impl ServiceHandle<'_> {
     }
 
     /// The breaker as it is now; one that was never stored is closed and clean.
-    pub(crate) fn load(&self, host: &impl Host, effects: &mut Effects) -> Result<Breaker, Lost> {
+    pub(crate) fn load(&self, host: &dyn Host, effects: &mut Effects) -> Result<Breaker, Lost> {
         self.record().load(host, effects)
     }
 
     /// The same, forgetting what is remembered.
-    pub(crate) fn reload(&self, host: &impl Host, effects: &mut Effects) -> Result<Breaker, Lost> {
+    pub(crate) fn reload(&self, host: &dyn Host, effects: &mut Effects) -> Result<Breaker, Lost> {
         self.instance.local.forget();
-        self.instance.warned.reset();
         self.load(host, effects)
     }
 
@@ -149,10 +155,33 @@ impl ServiceHandle<'_> {
     /// and publishes a transition that was stored.
     pub(crate) fn update<R>(
         &self,
-        host: &impl Host,
+        host: &dyn Host,
         effects: &mut Effects,
-        change: impl FnMut(&mut Breaker) -> Update<R>,
+        mut change: impl FnMut(&mut Breaker) -> Update<R>,
     ) -> Result<R, Lost> {
+        let mut result = None;
+        self.update_by(host, effects, &mut |breaker| match change(breaker) {
+            Update::Unchanged(it) => {
+                result = Some(it);
+                Update::Unchanged(())
+            }
+            Update::Changed(it, transition) => {
+                result = Some(it);
+                Update::Changed((), transition)
+            }
+        })?;
+        // What was decided is there by now.
+        result.ok_or(Lost::Race)
+    }
+
+    /// The same without a result: once in the module, and not once for each decision.
+    #[inline(never)]
+    fn update_by(
+        &self,
+        host: &dyn Host,
+        effects: &mut Effects,
+        change: &mut dyn FnMut(&mut Breaker) -> Update<()>,
+    ) -> Result<(), Lost> {
         let then = |breaker: &Breaker, transition, effects: &mut _| {
             self.stored(breaker, transition, host, effects);
         };
@@ -169,29 +198,36 @@ impl ServiceHandle<'_> {
         &self,
         breaker: &Breaker,
         transition: Option<Transition>,
-        host: &impl Host,
+        host: &dyn Host,
         effects: &mut Effects,
     ) {
-        self.gauges(breaker, host, effects);
+        let _ = self.gauges(breaker, host, effects);
         let Some(transition) = transition else {
             return;
         };
+        rounds::on_transition(host);
         ServiceMetric::of_transition(&transition, |metric| effects.count_of(self.number, metric));
         let mode = breaker.mode(self.service.policy.mode);
         let event = Event::new(host.now().wall, self.instance.name.clone(), mode, transition);
         self.instance.unwritten.publish(event, host, effects);
     }
 
-    /// What the gauges show of the breaker.
-    pub(crate) fn gauges(&self, breaker: &Breaker, host: &impl Host, effects: &mut Effects) {
+    /// What the gauges show of the breaker; whether time alone does not change that.
+    pub(crate) fn gauges(&self, breaker: &Breaker, host: &dyn Host, effects: &mut Effects) -> bool {
         if !self.instance.has_own_series() {
-            return;
+            return true;
         }
         let policy = &self.service.policy;
         let counts = policy.trip.window().map(|_| breaker.counts(host.now().monotonic));
         ServiceMetric::of_status(&breaker.status(policy.mode), counts, |metric, value| {
             effects.set_of(self.number, metric, value);
         });
+        counts.is_none_or(|counts| counts.failures == 0 && counts.slow == 0)
+    }
+
+    /// Whether the timer's next look at the record would find nothing to do.
+    pub(crate) fn is_at_rest(&self, host: &dyn Host) -> bool {
+        self.instance.local.is_at_rest(self.gauge(), host)
     }
 
     /// The gauge of the record's version.

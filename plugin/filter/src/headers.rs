@@ -64,6 +64,7 @@ const OWN_PREFIX: &[u8] = b"x-circuit-breaker-";
 impl ReservedHeaders {
     const NAMES: [&str; 4] = [CLUSTER_HEADER, SERVICE_HEADER, STATE_HEADER, REASON_HEADER];
 
+    #[inline]
     fn note(&mut self, name: &[u8]) {
         if name.starts_with(OWN_PREFIX)
             && let Some(place) = Self::NAMES.iter().position(|own| own.as_bytes() == name)
@@ -74,6 +75,7 @@ impl ReservedHeaders {
 
     /// Whether there is none.
     #[must_use]
+    #[inline]
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
@@ -85,6 +87,7 @@ impl ReservedHeaders {
     }
 
     /// Whether the one is among them that routes match on.
+    #[inline]
     pub(crate) const fn has_cluster(self) -> bool {
         self.0 & 1 != 0
     }
@@ -125,6 +128,7 @@ const NUMBERS_AND_NULS: usize = 2 * size_of::<u32>() + 2;
 pub struct Headers(Vec<u8>);
 
 impl Drop for Headers {
+    #[inline]
     fn drop(&mut self) {
         spare::give(mem::take(&mut self.0));
     }
@@ -133,6 +137,7 @@ impl Drop for Headers {
 impl Headers {
     /// From proxy-wasm's serialised map.
     #[must_use]
+    #[inline]
     pub const fn from_serialized(bytes: Vec<u8>) -> Self {
         Self(bytes)
     }
@@ -140,6 +145,7 @@ impl Headers {
     /// An empty buffer with room for so many bytes: one that other headers have left, if there is
     /// one that will do.
     #[must_use]
+    #[inline]
     pub fn buffer(size: usize) -> Vec<u8> {
         spare::take(size)
     }
@@ -194,6 +200,7 @@ impl Headers {
     }
 
     /// Names and values, in their order.
+    #[inline]
     pub fn iter(&self) -> Iter<'_> {
         let (count, rest) = take_number(&self.0).unwrap_or((0, &[]));
         let (lengths, data) = usize::try_from(count)
@@ -205,17 +212,19 @@ impl Headers {
     }
 
     /// All values of a name.
+    #[inline]
     pub(crate) fn all<'a>(&'a self, name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
         self.iter().filter(move |(known, _)| *known == name).map(|(_, value)| value)
     }
 
     /// The first value of a name.
+    #[inline]
     pub(crate) fn get<'a>(&'a self, name: &'a [u8]) -> Option<&'a [u8]> {
         self.all(name).next()
     }
 
     /// What is looked at in every request.
-    #[inline(never)]
+    #[inline]
     pub(crate) fn facts(&self) -> Facts<'_> {
         let mut facts = Facts::default();
         for (name, value) in self.iter() {
@@ -254,12 +263,14 @@ impl Headers {
     }
 
     /// The HTTP status of an answer, if it has one.
+    #[inline]
     pub(crate) fn status(&self) -> Option<u16> {
         self.get(STATUS).and_then(status)
     }
 }
 
 /// An HTTP status: three digits, from 100 to 599 (RFC 9110, section 15).
+#[inline]
 pub(crate) fn status(text: &[u8]) -> Option<u16> {
     if text.len() != 3 {
         return None;
@@ -272,6 +283,7 @@ pub(crate) fn status(text: &[u8]) -> Option<u16> {
 }
 
 /// Whether a number is an HTTP status.
+#[inline]
 pub(crate) const fn is_status(number: u16) -> bool {
     matches!(number, 100..=599)
 }
@@ -286,6 +298,7 @@ pub(crate) enum GrpcFlavour {
 }
 
 /// The flavour of gRPC that a content type names; `None`: none.
+#[inline]
 pub(crate) fn grpc_flavour(content_type: &[u8]) -> Option<GrpcFlavour> {
     const GRPC: &[u8] = b"application/grpc";
     let (head, rest) = content_type.split_at_checked(GRPC.len())?;
@@ -312,6 +325,7 @@ pub struct Iter<'a> {
 impl<'a> Iterator for Iter<'a> {
     type Item = (&'a [u8], &'a [u8]);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         // Both lengths by one look.
         let (pair, lengths) = self.lengths.split_first_chunk()?;
@@ -324,12 +338,14 @@ impl<'a> Iterator for Iter<'a> {
     }
 }
 
+#[inline]
 fn take_number(bytes: &[u8]) -> Option<(u32, &[u8])> {
     let (number, rest) = bytes.split_first_chunk()?;
     Some((u32::from_le_bytes(*number), rest))
 }
 
 /// The string, and what follows its NUL.
+#[inline]
 fn take_string(bytes: &[u8], len: u32) -> Option<(&[u8], &[u8])> {
     let (string, rest) = bytes.split_at_checked(usize::try_from(len).ok()?)?;
     Some((string, rest.get(1..)?))

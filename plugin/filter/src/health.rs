@@ -17,7 +17,7 @@ impl ServiceHandle<'_> {
         &self,
         ticket: CheckTicket,
         status: Option<u16>,
-        host: &impl Host,
+        host: &dyn Host,
         effects: &mut Effects,
     ) {
         let expected = self.service.probe.as_ref().map(|probe| &probe.expected_status);
@@ -30,11 +30,11 @@ impl ServiceHandle<'_> {
     }
 
     /// The proxy does not have the cluster to be checked. That says nothing of the service.
-    pub(crate) fn skip_check(&self, ticket: CheckTicket, host: &impl Host, effects: &mut Effects) {
+    pub(crate) fn skip_check(&self, ticket: CheckTicket, host: &dyn Host, effects: &mut Effects) {
         self.report_check(&ticket.skip(), host, effects);
     }
 
-    fn report_check(&self, report: &CheckReport, host: &impl Host, effects: &mut Effects) {
+    fn report_check(&self, report: &CheckReport, host: &dyn Host, effects: &mut Effects) {
         let policy = &self.service.policy;
         // Lost, it is made again when its lease is over.
         let _ = self.update(host, effects, |breaker| {
@@ -46,7 +46,7 @@ impl ServiceHandle<'_> {
     pub(crate) fn take_check(
         &self,
         seen: &Breaker,
-        host: &impl Host,
+        host: &dyn Host,
         effects: &mut Effects,
     ) -> Option<(CheckTicket, CalloutRequest)> {
         let probe = self.service.probe.as_ref()?;
@@ -78,7 +78,7 @@ pub(crate) fn claim_check(
     breaker: &mut Breaker,
     policy: &Policy,
     transition: Option<Transition>,
-    host: &impl Host,
+    host: &dyn Host,
 ) {
     let opened = transition.is_some_and(|it| it.to == StateName::Open);
     let checked = opened && policy.health_check.is_some();

@@ -17,16 +17,14 @@ use crate::telemetry::Metric;
 /// Each question costs a crossing of the sandbox, so it is asked only when its answer decides
 /// something.
 pub trait Host: Store + Clock + Stream {
-    /// The gauges that all workers share.
-    type Gauges: VersionGauge<Id = Metric>;
-
-    /// They; `None`: the host keeps none.
-    fn gauges(&self) -> Option<&Self::Gauges>;
+    /// The gauges that all workers share; `None`: the host keeps none, and what would be counted in them is
+    /// counted elsewhere.
+    fn gauges(&self) -> Option<&dyn VersionGauge<Id = Metric>>;
 }
 
 /// Defines the metrics of a series, all at once: a counter that first shows up as a one has not risen,
 /// as far as an alarm can tell.
-pub(crate) fn define(series: usize, name: &str, host: &impl Host) {
+pub(crate) fn define(series: usize, name: &str, host: &dyn Host) {
     if let Some(gauges) = host.gauges() {
         Metric::of_service(series).for_each(|metric| gauges.define(metric, name));
     }

@@ -207,6 +207,7 @@ impl Instances {
         self.len.get() >= self.fixed.len()
     }
 
+    #[inline]
     pub(crate) fn get(&self, number: Number) -> Option<Shown<'_>> {
         match number {
             Number::Fixed(number) => self.fixed_one(number).map(Shown::Fixed),
@@ -214,11 +215,13 @@ impl Instances {
         }
     }
 
+    #[inline]
     fn fixed_one(&self, number: usize) -> Option<&Instance> {
         self.fixed.get(number)?.get().map(Box::as_ref)
     }
 
     /// The number of the one breaker of a service; `None`: it has as many as there are names.
+    #[inline]
     pub(crate) fn of_service(&self, service: usize) -> Option<Number> {
         self.plain.get(service).copied().flatten().map(Number::Fixed)
     }

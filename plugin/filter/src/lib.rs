@@ -20,6 +20,7 @@
 mod admin;
 mod budget;
 mod bulkhead;
+mod calendar;
 mod callbacks;
 mod callout;
 #[cfg(test)]
@@ -38,12 +39,15 @@ mod headers;
 mod health;
 mod host;
 mod instances;
+mod json;
 mod notify;
 mod random;
 mod request;
 mod request_warnings;
 mod response;
+mod rounds;
 mod services;
+mod sorted;
 mod stale;
 mod status;
 mod store;
@@ -69,7 +73,7 @@ pub use response::replacement::{
     REPLACED_STATUS, ReplaceBy, Replacement, Substitute, TrailersVerdict,
 };
 pub use response::reply::{Reply, ResponseAnnotations};
-pub use shared::{Clock, NoGauges, Store, StoreFault, SwapError, Version, VersionGauge};
+pub use shared::{Clock, Store, StoreFault, SwapError, Version, VersionGauge};
 pub use status::ServiceStatus;
 pub use telemetry::{
     FallbackKind, LABEL_PREFIX, Metric, MetricKind, MetricRow, ModuleMetric, NotificationResult,

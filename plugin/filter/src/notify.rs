@@ -11,10 +11,12 @@ use shared::{Cell, Decision, Lost, Watch};
 
 pub(crate) use self::outbox::OutboxKind;
 use self::outbox::{Outbox, Taken};
+use crate::calendar::rfc3339;
 use crate::callout::CalloutRequest;
 use crate::effects::Effects;
-use crate::events::{self, Ring, View};
+use crate::events::{self, Ring};
 use crate::host::Host;
+use crate::json::Json;
 use crate::telemetry::{ModuleMetric, NotificationResult};
 use config::Notify;
 
@@ -29,19 +31,6 @@ pub(crate) struct PendingNotification {
     attempt: u8,
 }
 
-/// CloudEvents 1.0, in structured mode.
-#[derive(serde::Serialize)]
-struct CloudEvent<'a> {
-    specversion: &'static str,
-    id: &'a str,
-    source: &'static str,
-    r#type: &'static str,
-    subject: &'a str,
-    time: &'a str,
-    datacontenttype: &'static str,
-    data: &'a View<'a>,
-}
-
 /// What one worker keeps of the outbox.
 #[derive(Debug, Default)]
 pub(crate) struct Notifier {
@@ -54,7 +43,7 @@ impl Notifier {
     }
 
     /// Begins with what happens from now on, unless another worker has.
-    pub(crate) fn open(&self, host: &impl Host) {
+    pub(crate) fn open(&self, host: &dyn Host) {
         if matches!(host.load(KEY), Ok(None))
             && let Ok(ring) = events::latest(host)
         {
@@ -67,7 +56,7 @@ impl Notifier {
     pub(crate) fn take(
         &self,
         notify: &Notify,
-        host: &impl Host,
+        host: &dyn Host,
         effects: &mut Effects,
     ) -> Vec<(PendingNotification, CalloutRequest)> {
         let taken = self.outbox().update(host, effects, |outbox, _| {
@@ -102,7 +91,7 @@ impl Notifier {
         &self,
         pending: &PendingNotification,
         taken: bool,
-        host: &impl Host,
+        host: &dyn Host,
         effects: &mut Effects,
     ) {
         if taken {
@@ -148,22 +137,22 @@ fn calls(
     }
     let epoch = ring.epoch();
     let call = |number: u64| {
-        let event = ring.view(number)?;
-        let body = CloudEvent {
-            specversion: "1.0",
-            id: &event.id,
-            source: "/edge-breaker",
-            r#type: "edge-breaker.transition",
-            subject: event.service_name,
-            time: &event.time,
-            datacontenttype: "application/json",
-            data: &event,
-        };
+        let (id, event) = ring.identified(number)?;
+        // CloudEvents 1.0, in structured mode.
+        let body = Json::object([
+            ("specversion", Json::text("1.0")),
+            ("id", id.clone().into()),
+            ("source", Json::text("/edge-breaker")),
+            ("type", Json::text("edge-breaker.transition")),
+            ("subject", Json::text(&event.service)),
+            ("time", rfc3339(event.at).into()),
+            ("datacontenttype", Json::text("application/json")),
+            ("data", event.json(id)),
+        ]);
         let callout = CalloutRequest {
             cluster: notify.cluster.clone(),
             headers: notify.headers.clone(),
-            // Nothing in it can fail to serialise.
-            body: serde_json::to_vec(&body).unwrap_or_default(),
+            body: body.written().into(),
             timeout: notify.timeout,
         };
         Some((PendingNotification { epoch, number, attempt }, callout))

@@ -9,6 +9,7 @@ use crate::host::{Host, define};
 use crate::instances::{Instances, Number, Shown};
 use crate::notify::Notifier;
 use crate::request::subject::Subject;
+use crate::rounds::Rounds;
 use crate::telemetry::ModuleMetric;
 use config::matching::Index;
 use config::{Config, Service};
@@ -25,6 +26,7 @@ pub(crate) struct Services {
     /// `None`: there are few services.
     index: Option<Index>,
     pub(crate) instances: Instances,
+    pub(crate) rounds: Rounds,
     seen: Seen,
     pub(crate) notifier: Notifier,
     unknown_clusters: UnknownClusters,
@@ -33,11 +35,12 @@ pub(crate) struct Services {
 impl Services {
     /// Puts a configuration to work, and creates the records that do not exist yet. Those that do
     /// are left as they are: every worker, and every update of the configuration, comes here.
-    pub(crate) fn new(config: Config, host: &impl Host, effects: &mut Effects) -> Self {
+    pub(crate) fn new(config: Config, host: &dyn Host, effects: &mut Effects) -> Self {
         let services = Self {
             needs_cluster: config.services.iter().any(Service::needs_cluster),
             index: Index::new(config.services.iter().map(|service| &service.matches)),
             instances: Instances::new(&config),
+            rounds: Rounds::new(&config, host),
             seen: Seen::default(),
             notifier: Notifier::default(),
             unknown_clusters: UnknownClusters::default(),
@@ -74,7 +77,7 @@ impl Services {
     }
 
     /// Learns which of them there are now. It costs nothing where there are none.
-    pub(crate) fn learn_client_named(&self, host: &impl Host, effects: &mut Effects) {
+    pub(crate) fn learn_client_named(&self, host: &dyn Host, effects: &mut Effects) {
         for named in self.client_named() {
             if named.learn(host, effects).is_err() {
                 effects.count(ModuleMetric::LostUpdates);
@@ -86,7 +89,7 @@ impl Services {
     pub(crate) fn forget_if_gone(
         &self,
         record: &ServiceHandle<'_>,
-        host: &impl Host,
+        host: &dyn Host,
         effects: &mut Effects,
     ) -> bool {
         if let Shown::Slot(instance) = &record.instance
@@ -103,7 +106,7 @@ impl Services {
         &self,
         service: usize,
         name: &str,
-        host: &impl Host,
+        host: &dyn Host,
         effects: &mut Effects,
     ) -> Result<Number, Nameless> {
         match self.client_named_by(service) {
@@ -113,12 +116,7 @@ impl Services {
     }
 
     /// The proxy has no such cluster, though this configuration names it.
-    pub(crate) fn on_unknown_cluster(
-        &self,
-        cluster: &str,
-        host: &impl Host,
-        effects: &mut Effects,
-    ) {
+    pub(crate) fn on_unknown_cluster(&self, cluster: &str, host: &dyn Host, effects: &mut Effects) {
         self.unknown_clusters.note(cluster, &self.config.services, host, effects);
     }
 
@@ -139,6 +137,7 @@ impl Services {
     }
 
     /// The number of the first service that a request matches.
+    #[inline]
     pub(crate) fn service_of(&self, subject: &Subject<'_>) -> Option<usize> {
         let services = &self.config.services;
         let matches = |number: &usize| {

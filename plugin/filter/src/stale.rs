@@ -14,16 +14,17 @@ mod rules;
 
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use breaker::Timestamp;
-use shared::{Clock, Decision, Decoded, Kind, Lost, Report, Store, Watch};
+use shared::{Decision, Decoded, Kind, Lost, Watch};
 
 use crate::budget::Claim;
+use crate::effects::Effects;
 use crate::headers::{Facts, Headers};
 use crate::host::Host;
 use crate::response::reply::Reply;
+use crate::sorted::SortedMap;
 use crate::tenure::Tenure;
 use config::{MOST_STALE_ENTRIES, Stale};
 
@@ -53,9 +54,9 @@ pub(crate) struct Wanted {
 #[derive(Debug, Default)]
 pub(crate) struct Copied {
     /// When it last copied an answer, and to what.
-    at: RefCell<BTreeMap<u32, (u64, Timestamp)>>,
+    at: RefCell<SortedMap<u32, (u64, Timestamp)>>,
     /// What it remembers of slots that it could not read.
-    watches: RefCell<BTreeMap<u32, Watch>>,
+    watches: RefCell<SortedMap<u32, Watch>>,
 }
 
 /// The kept answers of a service.
@@ -179,7 +180,7 @@ const PRIME: u64 = 0x0000_0100_0000_01b3;
 
 impl Answers<'_> {
     /// An answer that was kept for this request.
-    pub(crate) fn find(&self, wanted: &Wanted, host: &impl Host) -> Option<Reply> {
+    pub(crate) fn find(&self, wanted: &Wanted, host: &dyn Host) -> Option<Reply> {
         let (bytes, _) = host.load(&self.slot_key(wanted.slot(self.stale))).ok()??;
         let (entry, body) = Entry::decode(&bytes)?;
         let kept = entry.kept_for(host.now().monotonic)?;
@@ -200,7 +201,7 @@ impl Answers<'_> {
         status: u16,
         end_of_stream: bool,
         budget: usize,
-        host: &impl Host,
+        host: &dyn Host,
     ) -> Option<Copy> {
         if wanted.head || !wanted.whole || !rules::status_allows(status) {
             return None;
@@ -209,7 +210,7 @@ impl Answers<'_> {
         let slot = wanted.slot(self.stale);
         let mut copied = self.local.at.try_borrow_mut().ok()?;
         let renewal = (self.stale.max_age / RENEWALS).max(SHORTEST_RENEWAL);
-        if let Some((hash, at)) = copied.get(&slot)
+        if let Some((hash, at)) = copied.get_mut(slot)
             && *hash == wanted.hash
             && now.since(*at) < renewal
         {
@@ -231,10 +232,12 @@ impl Answers<'_> {
     }
 
     /// Keeps an answer that has come to its end, and was a good one.
-    pub(crate) fn keep(&self, copy: Copy, host: &impl Host, report: &mut impl Report) {
+    pub(crate) fn keep(&self, copy: Copy, host: &dyn Host, effects: &mut Effects) {
         let slot = copy.slot();
         match copy.end(host.now().monotonic) {
-            Ended::Whole(entry, body, _claim) => self.put(slot, entry.encode(&body), host, report),
+            Ended::Whole(entry, body, _claim) => {
+                self.put(slot, entry.encode(&body), host, effects);
+            }
             Ended::Cut => {}
             Ended::Skipped => self.forget_slot(slot),
         }
@@ -247,41 +250,47 @@ impl Answers<'_> {
 
     fn forget_slot(&self, slot: u32) {
         if let Ok(mut copied) = self.local.at.try_borrow_mut() {
-            copied.remove(&slot);
+            copied.remove(slot);
         }
     }
 
-    /// Empties slots beyond those that there are to be: a configuration before may have had more.
-    pub(crate) fn bound(&self, host: &(impl Store + Clock), report: &mut impl Report) {
+    /// Empties slots beyond those that there are to be: a configuration before may have had more. One
+    /// that is left alone, as it may be a newer module's, stays one of those that there are.
+    pub(crate) fn bound(&self, host: &dyn Host, effects: &mut Effects) {
         let (key, wanted, watch) = (slots_key(self.key), self.stale.max_entries, Watch::default());
         let cell = shared::Cell { key: &key, kind: SlotsKind, watch: &watch, service: None };
         // Lost, the next configuration does it.
-        let _ = cell.update(host, report, |slots, report| {
+        let _ = cell.update(host, effects, |slots, effects| {
             let before = slots.unwrap_or_default().min(MOST_STALE_ENTRIES);
             if before == wanted {
                 return Decision::Keep(());
             }
-            (wanted..before).for_each(|slot| self.put(slot, Vec::new(), host, report));
-            *slots = Some(wanted);
+            let left = (wanted..before).filter(|slot| !self.put(*slot, Vec::new(), host, effects));
+            *slots = Some(left.max().map_or(wanted, |slot| slot.saturating_add(1)));
             Decision::Store(())
         });
     }
 
-    /// Puts bytes into a slot, in place of what is there. Lost, another was faster: let it be.
-    fn put(
-        &self,
-        slot: u32,
-        bytes: Vec<u8>,
-        host: &(impl Store + Clock),
-        report: &mut impl Report,
-    ) {
+    /// Tries again to empty those that were left alone.
+    pub(crate) fn bound_again(&self, host: &dyn Host, effects: &mut Effects) {
+        let last = self.local.watches.try_borrow().ok().and_then(|it| it.last_key());
+        if last.is_some_and(|slot| slot >= self.stale.max_entries) {
+            self.bound(host, effects);
+        }
+    }
+
+    /// Puts bytes into a slot, in place of what is there. Lost, another was faster: let it be. `false`:
+    /// what is there is left alone.
+    fn put(&self, slot: u32, bytes: Vec<u8>, host: &dyn Host, effects: &mut Effects) -> bool {
         let Ok(mut watches) = self.local.watches.try_borrow_mut() else {
-            return;
+            return true;
         };
-        let (key, watch) = (self.slot_key(slot), watches.remove(&slot).unwrap_or_default());
+        let (key, watch) = (self.slot_key(slot), watches.remove(slot).unwrap_or_default());
         let service = Some(self.service);
         let cell = shared::Cell { key: &key, kind: AnswerKind, watch: &watch, service };
-        match cell.load(host, report, &mut None) {
+        let at = cell.load(host, effects, &mut None);
+        let is_left = matches!(at, Err(Lost::Newer));
+        match at {
             Ok(at) if at.version.is_some() || !bytes.is_empty() => {
                 let _ = cell.swap(&bytes, &at, host);
             }
@@ -289,9 +298,10 @@ impl Answers<'_> {
             Err(Lost::Newer) => self.forget_slot(slot),
             _ => {}
         }
-        if watch.is_in_use() {
+        if is_left {
             watches.insert(slot, watch);
         }
+        !is_left
     }
 
     fn slot_key(&self, slot: u32) -> String {

@@ -69,7 +69,7 @@ impl Services {
     /// # Errors
     ///
     /// If the store cannot be read.
-    pub(crate) fn status(&self, host: &impl Host) -> Result<Vec<ServiceStatus>, StoreFault> {
+    pub(crate) fn status(&self, host: &dyn Host) -> Result<Vec<ServiceStatus>, StoreFault> {
         let now = host.now();
         let status = self.handles().map(|handle| {
             let Some(breaker) = handle.record().peek(host)? else {

@@ -15,8 +15,8 @@
 //!
 //! What could go wrong with the gauge goes the slow way. A proxy that keeps none, or whose
 //! configuration drops it, is found out at the start, and a worker that crashed in mid-write leaves
-//! a write in progress for good: both mean that records are read each time. And each tick reads
-//! them anew in any case.
+//! a write in progress for good: both mean that records are read each time. And the timer reads all
+//! of them anew in any case, in turn ([`crate::rounds`]).
 
 use std::cell::Cell;
 
@@ -24,10 +24,7 @@ use breaker::{
     Breaker, Clean, DecodeError, Ended, Impact, Now, Permit, Policy, RECORD_FORMAT, RECORD_LEN,
     Tally, Timestamp, Transition, WindowPolicy,
 };
-use shared::{
-    Clock, Decision, Decoded, Kind, Lost, Store, StoreFault, SwapError, Version, VersionGauge,
-    Watch,
-};
+use shared::{Clock, Decision, Decoded, Kind, Lost, Store, StoreFault, SwapError, Version, Watch};
 
 use crate::effects::Effects;
 use crate::host::Host;
@@ -68,6 +65,17 @@ pub(crate) struct LocalState {
     watch: Watch,
     /// Good calls that are not in the record yet.
     tally: Cell<Tally>,
+    version: Cell<Option<u64>>,
+    rest: Cell<Rest>,
+}
+
+/// What the timer's last look at a record left to be done.
+#[derive(Clone, Copy, Debug, Default)]
+struct Rest {
+    /// The version in which there was nothing left; `None`: look again.
+    version: Option<u64>,
+    /// When a health check may be due in it; `None`: never.
+    next_check: Option<Timestamp>,
 }
 
 /// A record, as one worker knows it.
@@ -144,8 +152,8 @@ pub(crate) fn begun(policy: &Policy, now: Timestamp) -> Breaker {
 }
 
 /// The store, with a gauge that shows each write.
-pub(crate) struct Gauged<'a, H> {
-    host: &'a H,
+pub(crate) struct Gauged<'a> {
+    host: &'a dyn Host,
     gauge: Metric,
     /// Whether the gauge can be relied on.
     versioned: bool,
@@ -153,13 +161,13 @@ pub(crate) struct Gauged<'a, H> {
     settled: Cell<Option<u64>>,
 }
 
-impl<'a, H: Host> Gauged<'a, H> {
-    pub(crate) fn new(host: &'a H, gauge: Metric) -> Self {
+impl<'a> Gauged<'a> {
+    pub(crate) fn new(host: &'a dyn Host, gauge: Metric) -> Self {
         Self { host, gauge, versioned: false, settled: Cell::default() }
     }
 }
 
-impl<H: Host> Store for Gauged<'_, H> {
+impl Store for Gauged<'_> {
     fn load(&self, key: &str) -> Result<Option<(Vec<u8>, Version)>, StoreFault> {
         let gauges = self.host.gauges().filter(|_| self.versioned);
         let version = gauges.and_then(|gauges| gauges.read(self.gauge));
@@ -176,14 +184,14 @@ impl<H: Host> Store for Gauged<'_, H> {
     }
 }
 
-impl<H: Host> Clock for Gauged<'_, H> {
+impl Clock for Gauged<'_> {
     fn now(&self) -> Now {
         self.host.now()
     }
 }
 
 /// Whether a gauge of writes can be relied on: whether it moves.
-pub(crate) fn is_counted(gauge: Metric, host: &impl Host) -> bool {
+pub(crate) fn is_counted(gauge: Metric, host: &dyn Host) -> bool {
     let Some(gauges) = host.gauges() else {
         return false;
     };
@@ -204,7 +212,38 @@ impl LocalState {
             synced: Cell::default(),
             watch: Watch::default(),
             tally: Cell::new(Tally::new(policy)),
+            version: Cell::default(),
+            rest: Cell::default(),
         }
+    }
+
+    /// The version of the record that was read last; `None`: it is not known, or nothing could be read.
+    pub(crate) const fn version(&self) -> Option<u64> {
+        self.version.get()
+    }
+
+    /// The timer has looked at the record, and in this version there is nothing left to do before
+    /// `next_check`; `None`: it has to look again.
+    pub(crate) fn rest(&self, version: Option<u64>, next_check: Option<Timestamp>) {
+        self.rest.set(Rest { version, next_check });
+    }
+
+    /// There is something else to do than it left.
+    pub(crate) fn look_again(&self) {
+        self.rest.set(Rest { version: None, ..self.rest.get() });
+    }
+
+    /// Whether another look would find nothing to do.
+    pub(crate) fn is_at_rest(&self, gauge: Metric, host: &dyn Host) -> bool {
+        let Rest { version, next_check } = self.rest.get();
+        version.is_some()
+            && next_check.is_none_or(|at| host.now().monotonic < at)
+            && host.gauges().and_then(|gauges| gauges.read(gauge)) == version
+    }
+
+    /// Whether a health check may have to be made, as far as the last look knew.
+    pub(crate) fn is_checked(&self) -> bool {
+        self.rest.get().next_check.is_some()
     }
 
     /// Takes note of whether the gauge of the record's version can be relied on.
@@ -223,6 +262,7 @@ impl LocalState {
     }
 
     /// The good calls that are not in the record yet.
+    #[inline]
     pub(crate) const fn tally(&self) -> Tally {
         self.tally.get()
     }
@@ -236,7 +276,8 @@ impl LocalState {
     }
 
     /// Adds a good call to them, if there is a window that it belongs in.
-    pub(crate) fn keep(&self, policy: &Policy, permit: &Permit, host: &impl Clock) {
+    #[inline]
+    pub(crate) fn keep(&self, policy: &Policy, permit: &Permit, host: &dyn Clock) {
         let now = match policy.trip.window() {
             None => return,
             Some(WindowPolicy::Calls(_)) => Timestamp::default(),
@@ -250,7 +291,7 @@ impl LocalState {
     /// The breaker, if it is known to be clean without reading it. In line: it is all that most
     /// calls want to know.
     #[inline(always)]
-    pub(crate) fn clean(&self, gauge: impl FnOnce() -> Metric, host: &impl Host) -> Option<Clean> {
+    pub(crate) fn clean(&self, gauge: impl FnOnce() -> Metric, host: &dyn Host) -> Option<Clean> {
         let (version, clean) = self.clean.get()?;
         (host.gauges()?.read(gauge()) == Some(version)).then_some(clean)
     }
@@ -274,12 +315,12 @@ impl<'a> Record<'a> {
         shared::Cell { key: self.key, kind, watch: &self.local.watch, service: Some(self.name) }
     }
 
-    pub(crate) fn gauged<'h, H: Host>(&self, host: &'h H) -> Gauged<'h, H> {
+    pub(crate) fn gauged<'h>(&self, host: &'h dyn Host) -> Gauged<'h> {
         Gauged { versioned: self.local.versioned.get(), ..Gauged::new(host, self.gauge) }
     }
 
     /// The breaker as it is now; one that was never stored, or cannot be read, is closed and clean.
-    pub(crate) fn load(&self, host: &impl Host, effects: &mut Effects) -> Result<Breaker, Lost> {
+    pub(crate) fn load(&self, host: &dyn Host, effects: &mut Effects) -> Result<Breaker, Lost> {
         let gauged = self.gauged(host);
         let mut value = None;
         if let Err(lost) = self.cell().load(&gauged, effects, &mut value)
@@ -293,7 +334,8 @@ impl<'a> Record<'a> {
 
     /// Remembers of the breaker that was read what there is to remember.
     #[inline(never)]
-    fn remember(&self, read: &Option<Breaker>, gauged: &Gauged<'_, impl Host>) {
+    fn remember(&self, read: &Option<Breaker>, gauged: &Gauged<'_>) {
+        self.local.version.set(gauged.settled.get().filter(|_| read.is_some()));
         if let Some(breaker) = read {
             let tally = self.local.tally();
             self.local.good_call.set(breaker.impact_where_clean(self.policy, &tally));
@@ -303,7 +345,7 @@ impl<'a> Record<'a> {
 
     /// The breaker as whoever looks at it sees it, to which that changes nothing; `None`: its name has made
     /// room. A damaged record shows a new breaker, as it will be taken for one.
-    pub(crate) fn peek(&self, host: &impl Store) -> Result<Option<Breaker>, StoreFault> {
+    pub(crate) fn peek(&self, host: &dyn Store) -> Result<Option<Breaker>, StoreFault> {
         let stored = host.load(self.key)?;
         Ok(match stored.map(|(stored, _)| self.cell().kind.decode(&stored)) {
             Some(Decoded::Value(breaker)) => Some(breaker),
@@ -315,7 +357,7 @@ impl<'a> Record<'a> {
     /// Changes the breaker; `then`, once it is written, it is shown with its transition.
     pub(crate) fn update<R>(
         &self,
-        host: &impl Host,
+        host: &dyn Host,
         effects: &mut Effects,
         mut change: impl FnMut(&mut Breaker) -> Update<R>,
         then: impl FnOnce(&Breaker, Option<Transition>, &mut Effects),

@@ -62,6 +62,8 @@ metrics! {
         Counter UnreadableRecords = "unreadable_records_total",
         /// calls that the breaker could not protect, by [reason](#outcomes-and-reasons)
         Counter Unprotected(reason: Unprotected) = "unprotected_total",
+        /// for the filter's own use: it moves after each transition of any service
+        Gauge Transitions = "record_version",
     }
 }
 
@@ -139,8 +141,21 @@ impl Metric {
         }
     }
 
+    /// Whether it is a gauge that the filter asks for and never sets: a host that keeps no gauges has
+    /// nothing to show of it.
+    #[must_use]
+    pub const fn is_for_own_use(self) -> bool {
+        matches!(
+            self,
+            Self::Module(ModuleMetric::Transitions)
+                | Self::Of(_, ServiceMetric::RecordVersion)
+                | Self::Slot(_)
+        )
+    }
+
     /// The name under which Envoy keeps it, given the name of its service, or of its slot.
     #[must_use]
+    #[inline(never)]
     pub fn stat_name(self, service: &str) -> String {
         let mut stat = String::new();
         let name = self.describe(service, &mut |label, value| push_label(&mut stat, label, value));

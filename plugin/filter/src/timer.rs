@@ -71,34 +71,26 @@ impl CalloutAnswer {
 
 impl Services {
     /// Takes the calls that are due, and writes down what may lag.
-    pub(crate) fn on_tick(&self, host: &impl Host, effects: &mut Effects) -> Vec<Callout> {
+    pub(crate) fn on_tick(&self, host: &dyn Host, effects: &mut Effects) -> Vec<Callout> {
+        let mut callouts = Vec::new();
+        if !self.rounds.begins(host) {
+            let open = self.rounds.take_open();
+            for handle in open.iter().filter_map(|number| self.handle(*number)) {
+                callouts.extend(self.attend(&handle, false, host, effects));
+            }
+            self.rounds.set_open(open);
+            return callouts;
+        }
         self.listed().learn(host, effects);
         self.learn_client_named(host, effects);
-        let mut callouts = Vec::new();
-        for handle in self.handles() {
-            handle.instance.unwritten.write(host, effects);
-            handle.sync(host, effects);
-            let Ok(breaker) = handle.reload(host, effects) else {
-                if !self.forget_if_gone(&handle, host, effects) {
-                    effects.count(ModuleMetric::LostUpdates);
-                }
-                continue;
-            };
-            // Whoever stored a record has set the gauges, but the last to set them need not be the
-            // last to have stored. This is what makes them agree once all is at rest.
-            handle.gauges(&breaker, host, effects);
-            if handle.instance.succeeded.replace(false) {
-                write_success(&handle, &breaker, host, effects);
+        let mut open = Vec::new();
+        for (place, handle) in self.handles().enumerate() {
+            callouts.extend(self.attend(&handle, self.rounds.reads(place), host, effects));
+            if handle.instance.local.is_checked() {
+                open.push(handle.instance.number);
             }
-            write_tally(&handle, host, effects);
-            if let Some(permits) = handle.permits() {
-                permits.renew(host, effects);
-            }
-            bound_waits(&handle, &breaker, host, effects);
-            let check = handle.take_check(&breaker, host, effects);
-            let kind = |ticket| Kind::Check(handle.instance.number, ticket);
-            callouts.extend(check.map(|(ticket, callout)| Callout { kind: kind(ticket), callout }));
         }
+        self.rounds.set_open(open);
         let notify = self.config.notify.as_ref();
         let notifications = notify.map(|it| self.notifier.take(it, host, effects));
         let callout = |(pending, callout)| Callout { kind: Kind::Notification(pending), callout };
@@ -106,12 +98,67 @@ impl Services {
         callouts
     }
 
+    /// Does for a breaker what is due. `read`: its record is read in any case.
+    fn attend(
+        &self,
+        handle: &ServiceHandle<'_>,
+        read: bool,
+        host: &dyn Host,
+        effects: &mut Effects,
+    ) -> Option<Callout> {
+        let instance = &handle.instance;
+        instance.warned.reset();
+        instance.unwritten.write(host, effects);
+        handle.sync(host, effects);
+        if let Some(permits) = handle.permits() {
+            permits.renew(read, host, effects);
+        }
+        if let Some(answers) = handle.answers() {
+            answers.bound_again(host, effects);
+        }
+        let kept = instance.succeeded.get() || handle.has_tally();
+        if !read && !kept && handle.is_at_rest(host) {
+            return None;
+        }
+        self.look(handle, host, effects)
+    }
+
+    /// Reads a breaker's record, and does what is due by it.
+    #[inline(never)]
+    fn look(
+        &self,
+        handle: &ServiceHandle<'_>,
+        host: &dyn Host,
+        effects: &mut Effects,
+    ) -> Option<Callout> {
+        let instance = &handle.instance;
+        let Ok(breaker) = handle.reload(host, effects) else {
+            instance.local.look_again();
+            if !self.forget_if_gone(handle, host, effects) {
+                effects.count(ModuleMetric::LostUpdates);
+            }
+            return None;
+        };
+        let version = instance.local.version();
+        // Whoever stored a record has set the gauges, but the last to set them need not be the
+        // last to have stored. This is what makes them agree once all is at rest.
+        let still = handle.gauges(&breaker, host, effects);
+        instance.local.rest(version.filter(|_| still), breaker.next_check(&handle.service.policy));
+        if instance.succeeded.replace(false) {
+            write_success(handle, &breaker, host, effects);
+        }
+        write_tally(handle, host, effects);
+        bound_waits(handle, &breaker, host, effects);
+        let (ticket, callout) = handle.take_check(&breaker, host, effects)?;
+        Some(Callout { kind: Kind::Check(instance.number, ticket), callout })
+    }
+
     /// Writes down what a call brought.
     pub(crate) fn on_callout_answer(
         &self,
         pending: PendingCallout,
         answer: &CalloutAnswer,
-        host: &impl Host,
+        host: &dyn Host,
         effects: &mut Effects,
     ) {
         let status = answer.status();
@@ -144,7 +191,7 @@ impl Services {
 fn write_success(
     handle: &ServiceHandle<'_>,
     seen: &Breaker,
-    host: &impl Host,
+    host: &dyn Host,
     effects: &mut Effects,
 ) {
     let now = host.now().wall;
@@ -159,12 +206,7 @@ fn write_success(
 }
 
 /// Waits that are longer than any may be are cut short, though nobody calls.
-fn bound_waits(
-    handle: &ServiceHandle<'_>,
-    seen: &Breaker,
-    host: &impl Host,
-    effects: &mut Effects,
-) {
+fn bound_waits(handle: &ServiceHandle<'_>, seen: &Breaker, host: &dyn Host, effects: &mut Effects) {
     match seen.state() {
         // Its ramp is for calls alone.
         StateName::Closed => return,
@@ -184,12 +226,11 @@ fn bound_waits(
 }
 
 /// Good calls that this worker has kept to itself.
-fn write_tally(handle: &ServiceHandle<'_>, host: &impl Host, effects: &mut Effects) {
-    let tally = handle.instance.local.tally();
-    if tally.is_empty() {
+fn write_tally(handle: &ServiceHandle<'_>, host: &dyn Host, effects: &mut Effects) {
+    if !handle.has_tally() {
         return;
     }
-    let policy = &handle.service.policy;
+    let (policy, tally) = (&handle.service.policy, handle.instance.local.tally());
     let written = handle.update(host, effects, |breaker| {
         let now = host.now();
         breaker.merge(policy, &tally, now.monotonic);

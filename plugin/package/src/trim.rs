@@ -9,8 +9,8 @@ use std::convert::Infallible;
 
 use anyhow::{Context, Result};
 use wasm_encoder::reencode::{Error, Reencode, RoundtripReencoder};
-use wasm_encoder::{Module, NameMap, NameSection};
-use wasmparser::{CustomSectionReader, ExternalKind, Parser, Payload};
+use wasm_encoder::{ExportSection, Module, NameMap, NameSection};
+use wasmparser::{CustomSectionReader, Export, ExternalKind, Parser, Payload};
 
 use crate::names;
 
@@ -69,11 +69,23 @@ fn encode(module: &[u8], is_named: impl Fn(u32) -> bool) -> Result<Vec<u8>> {
     Ok(encoded.finish())
 }
 
-/// Of the sections that mean nothing to a host, the one that another tool needs.
+/// Without what means nothing to a host: the linker's own words of where memory is, and all sections but
+/// the one that another tool needs.
 struct Worlds;
 
 impl Reencode for Worlds {
     type Error = Infallible;
+
+    fn parse_export(
+        &mut self,
+        exports: &mut ExportSection,
+        export: Export<'_>,
+    ) -> Result<(), Error<Infallible>> {
+        match export.kind {
+            ExternalKind::Global => Ok(()),
+            _ => RoundtripReencoder.parse_export(exports, export),
+        }
+    }
 
     fn parse_custom_section(
         &mut self,

@@ -62,10 +62,8 @@ impl Clock for Proxy<'_> {
 }
 
 impl Host for Proxy<'_> {
-    type Gauges = Self;
-
     #[inline(always)]
-    fn gauges(&self) -> Option<&Self> {
+    fn gauges(&self) -> Option<&dyn VersionGauge<Id = Metric>> {
         Some(self)
     }
 }

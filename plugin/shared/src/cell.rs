@@ -101,7 +101,8 @@ pub enum Decision<R> {
 pub struct At {
     /// `None`: there was nothing.
     pub version: Option<Version>,
-    bytes: Vec<u8>,
+    /// `None`: there was nothing, or nothing that can be read.
+    bytes: Option<Vec<u8>>,
 }
 
 /// Where a value is, and what one worker remembers of it.
@@ -127,7 +128,7 @@ impl<K: Kind> Cell<'_, K> {
     #[inline(never)]
     pub fn load(
         &self,
-        host: &(impl Store + Clock),
+        host: &(impl Store + Clock + ?Sized),
         report: &mut impl Report,
         value: &mut Option<K::Value>,
     ) -> Result<At, Lost> {
@@ -144,7 +145,7 @@ impl<K: Kind> Cell<'_, K> {
     pub fn read(
         &self,
         stored: Option<(Vec<u8>, Version)>,
-        host: &(impl Store + Clock),
+        host: &(impl Store + Clock + ?Sized),
         report: &mut impl Report,
         value: &mut Option<K::Value>,
     ) -> Result<At, Lost> {
@@ -152,42 +153,21 @@ impl<K: Kind> Cell<'_, K> {
             return Ok(At::default());
         };
         let decoded = self.kind.decode(&bytes);
-        let mut at = At { version: Some(version), bytes };
         match decoded {
             Decoded::Value(read) => *value = Some(read),
             Decoded::Former => {}
             Decoded::Latter => return Err(Lost::Gone),
             Decoded::Unreadable { newer, problem } => {
-                self.replace(&at, newer, &problem, host, report)?;
-                at.bytes.clear();
+                let (now, place) = (host.now(), (self.watch, self.service));
+                judge(place, (version, newer, &problem), now, report)?;
+                if let Some(value) = self.kind.replacement(now) {
+                    // Lost, another was faster.
+                    let _ = host.swap(self.key, self.kind.encode(&value).as_ref(), Some(version));
+                }
+                return Ok(At { version: Some(version), bytes: None });
             }
         }
-        Ok(at)
-    }
-
-    /// Replaces bytes that cannot be read, unless they may be a newer module's.
-    #[inline(never)]
-    fn replace(
-        &self,
-        at: &At,
-        newer: bool,
-        problem: &str,
-        host: &(impl Store + Clock),
-        report: &mut impl Report,
-    ) -> Result<(), Lost> {
-        let (Some(version), now) = (at.version, host.now()) else {
-            return Ok(());
-        };
-        let (replaced, warn) = self.watch.look(newer, version, now.monotonic);
-        report.unreadable(Unreadable { service: self.service, problem, replaced, warn });
-        if !replaced {
-            return Err(Lost::Newer);
-        }
-        if let Some(value) = self.kind.replacement(now) {
-            // Lost, another was faster.
-            let _ = host.swap(self.key, self.kind.encode(&value).as_ref(), at.version);
-        }
-        Ok(())
+        Ok(At { version: Some(version), bytes: Some(bytes) })
     }
 
     /// Stores a value if nobody has written since the last one was read. One that is there already is
@@ -197,10 +177,15 @@ impl<K: Kind> Cell<'_, K> {
     ///
     /// If another was faster, or the store cannot be written.
     #[inline(never)]
-    pub fn swap(&self, value: &K::Value, at: &At, host: &impl Store) -> Result<bool, SwapError> {
+    pub fn swap(
+        &self,
+        value: &K::Value,
+        at: &At,
+        host: &(impl Store + ?Sized),
+    ) -> Result<bool, SwapError> {
         let bytes = self.kind.encode(value);
         let bytes = bytes.as_ref();
-        if at.version.is_some() && bytes == at.bytes && !bytes.is_empty() {
+        if at.bytes.as_deref() == Some(bytes) {
             return Ok(false);
         }
         host.swap(self.key, bytes, at.version).map(|()| true)
@@ -215,7 +200,7 @@ impl<K: Kind> Cell<'_, K> {
     /// If nothing was stored that should be.
     pub fn update<R, P: Report>(
         &self,
-        host: &(impl Store + Clock),
+        host: &(impl Store + Clock + ?Sized),
         report: &mut P,
         decide: impl FnMut(&mut Option<K::Value>, &mut P) -> Decision<R>,
     ) -> Result<R, Lost> {
@@ -231,7 +216,7 @@ impl<K: Kind> Cell<'_, K> {
     pub fn update_then<R, P: Report>(
         &self,
         mut stored: Option<Option<(Vec<u8>, Version)>>,
-        host: &(impl Store + Clock),
+        host: &(impl Store + Clock + ?Sized),
         report: &mut P,
         mut decide: impl FnMut(&mut Option<K::Value>, &mut P) -> Decision<R>,
         then: impl FnOnce(&K::Value, &R, &mut P),
@@ -262,4 +247,17 @@ impl<K: Kind> Cell<'_, K> {
         }
         Err(Lost::Race)
     }
+}
+
+/// Reports bytes that cannot be read. An error: they may be a newer module's, and are left alone.
+#[inline(never)]
+fn judge(
+    (watch, service): (&Watch, Option<&str>),
+    (version, newer, problem): (Version, bool, &str),
+    now: Now,
+    report: &mut dyn Report,
+) -> Result<(), Lost> {
+    let (replaced, warn) = watch.look(newer, version, now.monotonic);
+    report.unreadable(Unreadable { service, problem, replaced, warn });
+    if replaced { Ok(()) } else { Err(Lost::Newer) }
 }

@@ -1,7 +1,5 @@
 //! What a host offers to all of its workers alike. Each call is one crossing of the sandbox.
 
-use std::convert::Infallible;
-use std::marker::PhantomData;
 use std::num::NonZeroU32;
 
 use breaker::Now;
@@ -29,8 +27,7 @@ pub trait Clock {
     fn now(&self) -> Now;
 }
 
-/// Gauges and counters that a host keeps over all workers, and gives back. A host that keeps none
-/// has no value of this type, and what would be counted in it is counted elsewhere.
+/// Gauges and counters that a host keeps over all workers, and gives back.
 pub trait VersionGauge {
     /// Which gauge or counter.
     type Id: Copy;
@@ -44,26 +41,6 @@ pub trait VersionGauge {
 
     /// Moves it in one atomic step. A counter only goes up.
     fn adjust(&self, id: Self::Id, by: i64);
-}
-
-/// The gauges of a host that keeps none. It has no value.
-#[derive(Clone, Copy, Debug)]
-pub struct NoGauges<Id>(Infallible, PhantomData<Id>);
-
-impl<Id: Copy> VersionGauge for NoGauges<Id> {
-    type Id = Id;
-
-    fn define(&self, _: Id, _: &str) {
-        match self.0 {}
-    }
-
-    fn read(&self, _: Id) -> Option<u64> {
-        match self.0 {}
-    }
-
-    fn adjust(&self, _: Id, _: i64) {
-        match self.0 {}
-    }
 }
 
 /// The version of a stored value. Never zero: zero would mean "write in any case".

@@ -56,12 +56,6 @@ impl Watch {
         (replaced, self.is_news(replaced, now))
     }
 
-    /// Whether there is anything to remember.
-    #[must_use]
-    pub const fn is_in_use(&self) -> bool {
-        self.seen.get().is_some()
-    }
-
     /// Whether nobody has written a value for long, as far as this worker knows.
     fn stands_still(&self, version: Version, now: Timestamp) -> bool {
         let since = match self.seen.get() {

@@ -2,53 +2,58 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
-use clap::Parser;
-use envoy_harness::repo_root;
+use clap::{Parser, ValueEnum};
 
-/// Measures the CPU time per request that filters add to a plain route of a real Envoy.
+/// Measures what the breaker costs, and how it does in an outage, against what else there is.
 #[derive(Clone, Debug, Parser)]
 pub(crate) struct Args {
-    /// How often all proxies are started anew.
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) starts: u32,
-    /// Rounds per start.
-    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) rounds: u32,
-    /// Requests per burst, of which each proxy gets one per round.
-    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) requests: u32,
-    /// Requests before each burst that do not count.
-    #[arg(long, default_value_t = 20)]
-    pub(crate) warm_up: u32,
-    /// Requests to each proxy after its start that do not count, while its code is being compiled.
-    #[arg(long, default_value_t = 2000)]
-    pub(crate) start_up: u32,
-    /// Connections that are busy at once.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) connections: u32,
-    /// The module to measure. Given several times, as `name=path`, builds are compared.
+    /// The parts to measure, all if none is named, and how.
+    pub(crate) words: Vec<Word>,
+    /// Further builds of the Wasm module, to be compared on the closed path.
     #[arg(long, value_name = "[NAME=]PATH", value_parser = module)]
     pub(crate) module: Vec<Module>,
-    /// The empty filter's module, if it is to be another than the one of this repository.
-    #[arg(long, value_name = "PATH")]
-    pub(crate) empty: Option<PathBuf>,
-    /// A configuration (JSON) for the module, instead of one service with a fallback and a health
-    /// check. It has to have a service that matches `GET /`.
-    #[arg(long, value_name = "PATH")]
-    pub(crate) configuration: Option<PathBuf>,
     /// The CPU for the proxies; the next one is for the client and the upstream.
     #[arg(long)]
     pub(crate) cpu: Option<usize>,
-    /// What the order of the bursts and the intervals are drawn from.
-    #[arg(long, default_value_t = 1)]
-    pub(crate) seed: u64,
-    /// Where every number is written to.
-    #[arg(long, value_name = "PATH", default_value_os_t = repo_root().join("target/bench/envoy.json"))]
-    pub(crate) json: PathBuf,
-    /// Fails when ours costs over 1.5 times what an empty filter does.
-    #[arg(long)]
-    pub(crate) check: bool,
+    /// Only sheets whose name holds this.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) only: String,
+}
+
+/// What may be said of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Word {
+    /// CPU per request, throughput and latency of proxies that differ by one filter
+    Cpu,
+    /// An outage, against Envoy's outlier detection, HAProxy and NGINX
+    Outage,
+    /// The core, against other crates
+    Core,
+    /// Start, memory and idle CPU
+    Memory,
+    /// A short run, which shows that all of it works; its numbers mean little
+    Quick,
+    /// Leaves alone what was measured before in a run that did not come to its end
+    Resume,
+    /// Measures nothing: shows what was measured
+    Show,
+    /// Measures nothing: puts what was measured where it is kept, and its tables into the docs
+    Keep,
+    /// Fails when a bar is missed
+    Check,
+}
+
+impl Args {
+    /// Whether this was said.
+    pub(crate) fn says(&self, word: Word) -> bool {
+        self.words.contains(&word)
+    }
+
+    /// Whether this part is to be measured.
+    pub(crate) fn wants(&self, part: Word) -> bool {
+        const PARTS: [Word; 4] = [Word::Cpu, Word::Outage, Word::Core, Word::Memory];
+        self.says(part) || !PARTS.iter().any(|part| self.says(*part))
+    }
 }
 
 /// A module under comparison.
@@ -56,25 +61,6 @@ pub(crate) struct Args {
 pub(crate) struct Module {
     pub(crate) name: String,
     pub(crate) path: PathBuf,
-}
-
-impl Args {
-    /// The modules under comparison: those given, else the one of this repository.
-    ///
-    /// # Errors
-    /// When that cannot be built, as below.
-    pub(crate) fn modules(&self) -> Result<Vec<Module>> {
-        if self.module.is_empty() {
-            let path = artifacts::proxy_wasm()?;
-            return Ok(vec![Module { name: "edge breaker".to_owned(), path }]);
-        }
-        Ok(self.module.clone())
-    }
-
-    /// The module of the empty filter.
-    pub(crate) fn empty(&self) -> Result<PathBuf> {
-        self.empty.clone().map_or_else(artifacts::empty_filter, Ok)
-    }
 }
 
 /// Reads `name=path`, or a path whose file gives the name.
@@ -88,4 +74,33 @@ fn module(text: &str) -> Result<Module, std::io::Error> {
     };
     // Envoy runs in another directory.
     Ok(Module { name, path: std::path::absolute(path)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(line: &str) -> [bool; 4] {
+        let args = Args::parse_from(line.split(' '));
+        [Word::Cpu, Word::Outage, Word::Core, Word::Memory].map(|part| args.wants(part))
+    }
+
+    #[test]
+    fn a_run_without_a_part_has_all_of_them() {
+        assert_eq!(wanted("bench"), [true; 4]);
+        assert_eq!(wanted("bench quick"), [true; 4]);
+    }
+
+    #[test]
+    fn a_run_has_the_parts_that_are_named() {
+        assert_eq!(wanted("bench cpu"), [true, false, false, false]);
+        assert_eq!(wanted("bench quick outage memory"), [false, true, false, true]);
+    }
+
+    #[test]
+    fn a_module_is_named_by_its_file_unless_it_is_told() {
+        assert_eq!(module("target/before.wasm").expect("a path").name, "before");
+        let named = module("old=/builds/before.wasm").expect("a path");
+        assert_eq!((named.name.as_str(), named.path), ("old", "/builds/before.wasm".into()));
+    }
 }

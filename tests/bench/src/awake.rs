@@ -7,6 +7,8 @@
 
 use std::process::{Child, Command, Stdio};
 
+use crate::machine::Cpus;
+
 /// Ends with the process that started it, however that ends.
 const SPIN: &str = "while kill -0 \"$1\" 2>/dev/null; do \
                     i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; done";
@@ -16,7 +18,7 @@ pub(crate) struct Awake(Vec<Child>);
 
 impl Awake {
     /// Without `chrt` and `taskset` the CPUs sleep as they like, and the numbers are noisier.
-    pub(crate) fn keep(cpus: [usize; 2]) -> Self {
+    pub(crate) fn keep(cpus: Cpus) -> Self {
         let parent = std::process::id().to_string();
         let spin = |cpu: usize| {
             Command::new("chrt")
@@ -28,7 +30,7 @@ impl Awake {
                 .spawn()
                 .ok()
         };
-        Self(cpus.into_iter().filter_map(spin).collect())
+        Self([cpus.proxy, cpus.client].into_iter().filter_map(spin).collect())
     }
 }
 

@@ -1,54 +1,115 @@
-//! What the filter costs: CPU time per request that it adds to a plain route.
+//! What the breaker costs, and how it does in an outage, against what else there is.
 //!
-//! The proxies under comparison all run at once, on one CPU; client and upstream are this process,
-//! on another. A round is one short burst of requests to each proxy, in shuffled order, so that
-//! whatever else the machine does hits all of them alike; what counts is the difference to the
-//! plain proxy in the same round, and of those the median. Time is the process's CPU clock, not
-//! the wall's. Since two processes of the very same proxy differ a little, by where their memory
-//! happens to lie, all of them are started anew several times; the second plain proxy shows what
-//! noise is left.
+//! Four parts, each of a few sheets:
+//!
+//! * [`cpu`]: proxies that differ by one filter, all at once on one CPU;
+//! * [`outage`]: proxies that guard a service which fails, each in its own way;
+//! * [`core`]: the breaker's decisions alone, in a process;
+//! * [`memory`]: what a start takes, what a worker holds, what it does while nothing is asked.
+//!
+//! A sheet is measured, written down with every measurement and a plot, and judged by its bars.
 
 mod args;
 mod awake;
-mod crossings;
-mod load;
+mod bars;
+mod core;
+mod cpu;
+mod docs;
+mod effort;
 mod machine;
-mod measure;
-mod report;
+mod memory;
+mod outage;
+mod plot;
+mod results;
+mod sheet;
 mod statistics;
-mod subject;
-mod table;
-mod upstream;
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
+use envoy_harness::repo_root;
 
-use crate::args::Args;
-use crate::awake::Awake;
-use crate::report::Report;
+use crate::args::{Args, Word};
+use crate::effort::Effort;
+use crate::results::Results;
+use crate::sheet::Sheet;
 
-/// How much of an empty filter's cost ours may have.
-const ALLOWED_RATIO: f64 = 1.5;
+/// What the parts are given.
+pub(crate) struct Run<'a> {
+    args: &'a Args,
+    effort: Effort,
+    results: Results,
+}
+
+impl Run<'_> {
+    /// Measures one sheet, if it is wanted.
+    async fn sheet(
+        &self,
+        name: &str,
+        measure: impl Future<Output = Result<(Sheet, serde_json::Value)>>,
+    ) -> Result<()> {
+        if !name.contains(&self.args.only) {
+            return Ok(());
+        }
+        self.results.sheet(name, measure).await
+    }
+}
 
 fn main() -> Result<ExitCode> {
     let args = Args::parse();
-    let (proxies, ours) = machine::two_cpus(&args)?;
-    // Before any other thread starts: they inherit it.
-    machine::pin_this_process(ours)?;
-    let machine = machine::describe(proxies, ours)?;
-    let _awake = Awake::keep([proxies, ours]);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let samples = runtime.block_on(measure::measure(&args, proxies))?;
-
-    let report = Report::new(&args, &samples, machine)?;
-    print!("{report}");
-    report.write_json(&args.json)?;
-    println!("\nwritten to {}", args.json.display());
-    if args.check && !report.is_within(ALLOWED_RATIO) {
-        eprintln!("over {ALLOWED_RATIO} times the empty filter's cost");
-        return Ok(ExitCode::FAILURE);
+    let quick = args.says(Word::Quick);
+    let folder = repo_root().join(if quick { "target/bench/quick" } else { "target/bench" });
+    let run = Run {
+        effort: if quick { Effort::QUICK } else { Effort::FULL },
+        results: Results::in_folder(folder.clone(), args.says(Word::Resume)),
+        args: &args,
+    };
+    if args.says(Word::Keep) {
+        return docs::keep(&run.results).map(|()| ExitCode::SUCCESS);
     }
-    Ok(ExitCode::SUCCESS)
+    if !args.says(Word::Show) {
+        measure(&run)?;
+    }
+    let measured = run.results.there(sheets())?;
+    for one in &measured {
+        println!("## {}: {}\n{}\n\n{}", one.sheet.name, one.sheet.title, one.machine, one.sheet);
+    }
+    let sheets: Vec<_> = measured.into_iter().map(|one| one.sheet).collect();
+    let verdicts: Vec<_> = bars::bars().into_iter().map(|bar| bar.judge(&sheets)).collect();
+    for verdict in verdicts.iter().filter(|verdict| verdict.is_measured()) {
+        println!("{verdict}");
+    }
+    let unmeasured = verdicts.iter().filter(|verdict| !verdict.is_measured()).count();
+    println!("{unmeasured} of {} bars were not measured", verdicts.len());
+    println!("\nwritten to {}", folder.display());
+    let missed = verdicts.iter().any(bars::Verdict::is_missed);
+    Ok(if args.says(Word::Check) && missed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// The names of all sheets, in the order in which they are shown.
+fn sheets() -> Vec<&'static str> {
+    [cpu::sheets(), outage::sheets(), core::sheets(), memory::sheets()].concat()
+}
+
+fn measure(run: &Run<'_>) -> Result<()> {
+    // First those that need all CPUs: the others keep this thread on one.
+    if run.args.wants(Word::Core) {
+        blocking(core::measure(run))?;
+    }
+    if run.args.wants(Word::Outage) {
+        blocking(outage::measure(run))?;
+    }
+    if run.args.wants(Word::Cpu) {
+        blocking(cpu::measure(run))?;
+    }
+    if run.args.wants(Word::Memory) {
+        blocking(memory::measure(run))?;
+    }
+    Ok(())
+}
+
+/// All of a part on this thread: client, upstream, and what goes with them.
+fn blocking(part: impl Future<Output = Result<()>>) -> Result<()> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(part)
 }

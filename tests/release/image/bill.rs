@@ -15,10 +15,8 @@ use crate::image::image;
 const ALLOWED: &[&str] = &["Apache-2.0", "BSD-2-Clause", "CC0-1.0", "MIT", "Unicode-3.0"];
 
 /// What comes with the compiler, and the crates of which it is made.
-const COMPILER: &[(&str, &[&str])] = &[
-    ("rust-std", &["__rustc", "alloc", "compiler_builtins", "core", "rustc_demangle", "std"]),
-    ("wasi-libc", &[]),
-];
+const COMPILER: &[(&str, &[&str])] =
+    &[("rust-std", &["__rustc", "alloc", "compiler_builtins", "core", "rustc_demangle", "std"])];
 
 /// Name, version and licence of each component.
 fn bill() -> Vec<(String, String, String)> {
@@ -40,7 +38,7 @@ fn of_compiler(name: &str) -> bool {
 /// What `cargo tree` shows: it resolves, and does not build.
 fn tree() -> Result<BTreeSet<(String, String, String)>> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["tree", "-p", "plugin-proxy-wasm", "--target", "wasm32-wasip1"]);
+    cargo.args(["tree", "-p", "plugin-proxy-wasm", "--target", artifacts::TARGET]);
     cargo.args(["-e", "normal,no-proc-macro", "--prefix", "none", "--format", "{p}|{l}"]);
     let output = cargo.current_dir(repo_root()).output()?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -67,7 +65,7 @@ fn the_bill_lists_what_cargo_tree_shows_and_what_comes_with_the_compiler() -> Re
 /// The crates of which the module has code, by the names of its functions.
 fn crates_with_code() -> Result<BTreeSet<String>> {
     // As cargo builds it: what is handed out has no names.
-    let built = artifacts::build(&repo_root(), "plugin-proxy-wasm", "wasm32-wasip1")?;
+    let built = artifacts::build(&repo_root(), "plugin-proxy-wasm", artifacts::TARGET)?;
     let module = std::fs::read(built)?;
     let mut crates = BTreeSet::new();
     for payload in Parser::new(0).parse_all(&module) {

@@ -2,9 +2,10 @@
 
 use anyhow::{Context, Result, ensure};
 use envoy_harness::repo_root;
+use tests::registry::{Registry, skopeo};
 
 use crate::image::image;
-use crate::image::registry::{Registry, skopeo};
+use crate::image::registry::manifest;
 
 /// The commands of the page that begin so, with the image and the registry of the test.
 fn commands(start: &str, registry: &Registry) -> Result<Vec<String>> {
@@ -32,7 +33,7 @@ async fn the_commands_of_the_page_push_both_images() -> Result<()> {
         skopeo(words).await?;
     }
     for (tag, digest) in &image().built.images {
-        let pushed = registry.manifest(tag).await.with_context(|| tag.clone())?.0;
+        let pushed = manifest(&registry, tag).await.with_context(|| tag.clone())?.0;
         assert_eq!(pushed, *digest, "{tag}");
     }
     Ok(())

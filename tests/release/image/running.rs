@@ -7,9 +7,10 @@ use envoy_harness::config::{Listener, Route, Wasm, cluster};
 use package::image::Digest;
 use serde_json::{Value, json};
 use services::{Mode, Ports, Services};
+use tests::registry::Registry;
 use tests::{answered_by, bootstrap, clusters, primary_route};
 
-use crate::image::registry::Registry;
+use crate::image::registry::{manifest, pull};
 use crate::image::{image, module, puller};
 
 async fn registry() -> Result<Registry> {
@@ -26,11 +27,11 @@ async fn a_registry_keeps_both_images_under_their_digests_and_gives_the_module_b
 {
     let registry = registry().await?;
     for (tag, digest) in &image().built.images {
-        let (pulled, manifest) = registry.manifest(tag).await?;
+        let (pulled, stored) = manifest(&registry, tag).await?;
         assert_eq!(pulled, *digest, "{tag}");
-        assert_eq!(manifest, puller::manifest(&image().folder(), tag)?);
-        assert_eq!(registry.manifest(&digest.to_string()).await?.0, *digest);
-        assert!(registry.pull(tag).await? == module(), "{tag}");
+        assert_eq!(stored, puller::manifest(&image().folder(), tag)?);
+        assert_eq!(manifest(&registry, &digest.to_string()).await?.0, *digest);
+        assert!(pull(&registry, tag).await? == module(), "{tag}");
     }
     Ok(())
 }
@@ -42,7 +43,7 @@ async fn the_pulled_image_guards_traffic() -> Result<()> {
     let folder = tempfile::tempdir()?;
     for (tag, _) in &image().built.images {
         let pulled = folder.path().join(format!("{tag}.wasm"));
-        std::fs::write(&pulled, registry.pull(tag).await?)?;
+        std::fs::write(&pulled, pull(&registry, tag).await?)?;
         let filter = Wasm::new("edge-breaker", &pulled).configuration(&plugin()).build();
         guards(filter, None).await?;
     }
@@ -53,7 +54,7 @@ async fn the_pulled_image_guards_traffic() -> Result<()> {
 #[ignore = "make test-deep: takes a registry"]
 async fn envoy_loads_the_layer_straight_from_a_registry() -> Result<()> {
     let registry = registry().await?;
-    let layer = puller::layer(&registry.manifest("0.1.0").await?.1)?.digest;
+    let layer = puller::layer(&manifest(&registry, "0.1.0").await?.1)?.digest;
     let uri = format!("http://{}/v2/edge-breaker/blobs/{layer}", registry.address());
     let mut filter = Wasm::new("edge-breaker", &tests::module()?).configuration(&plugin()).build();
     filter["typed_config"]["config"]["vm_config"]["code"] = json!({ "remote": {

@@ -6,9 +6,9 @@ use anyhow::{Context, Result, anyhow, ensure};
 use envoy_harness::{parse_yaml, parse_yaml_documents, repo_root};
 use filter::Config;
 use serde_json::{Value, json};
+use tests::objects::{FILES, Objects};
 use tests::pages::Page;
 
-use crate::kubernetes::objects::{FILES, Objects};
 use crate::kubernetes::schemas::{assert_valid, with_schemas};
 
 const PAGES: [&str; 2] = ["docs/istio.md", "docs/envoy-gateway.md"];

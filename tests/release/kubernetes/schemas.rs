@@ -7,8 +7,7 @@ use std::sync::LazyLock;
 use anyhow::{Context, Result, bail, ensure};
 use host_test_component::node::Project;
 use serde_json::{Value, json};
-
-use crate::kubernetes::objects::{FILES, Objects};
+use tests::objects::{FILES, Objects};
 
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/release/kubernetes/node");
 

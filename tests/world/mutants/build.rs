@@ -63,7 +63,7 @@ impl Workshop {
 
     fn cargo(&self) -> Result<Vec<u8>> {
         let target = self.copy.with_file_name("build");
-        let output = artifacts::cargo(&self.copy, "wasm32-wasip1")
+        let output = artifacts::cargo(&self.copy, artifacts::TARGET)
             .args(["--offline", "--quiet", "-p", "plugin-proxy-wasm"])
             .args(["--profile", "mutant", "--target-dir"])
             .arg(&target)
@@ -73,7 +73,7 @@ impl Workshop {
         if !output.status.success() {
             bail!("it cannot be built:\n{}", String::from_utf8_lossy(&output.stderr));
         }
-        Ok(fs::read(target.join("wasm32-wasip1/mutant/edge_breaker.wasm"))?)
+        Ok(fs::read(target.join(artifacts::TARGET).join("mutant/edge_breaker.wasm"))?)
     }
 
     /// Copies the manifest and the source of a package.

@@ -92,3 +92,10 @@ impl Route {
 fn seconds(duration: Duration) -> String {
     format!("{}s", duration.as_secs_f64())
 }
+
+impl From<Value> for Route {
+    /// A route that was written out.
+    fn from(route: Value) -> Self {
+        Self { route }
+    }
+}

@@ -165,9 +165,7 @@ impl filter::Clock for At<'_> {
 }
 
 impl filter::Host for At<'_> {
-    type Gauges = Self;
-
-    fn gauges(&self) -> Option<&Self> {
+    fn gauges(&self) -> Option<&dyn filter::VersionGauge<Id = Metric>> {
         Some(self)
     }
 }

@@ -44,6 +44,21 @@ impl Breaker {
         open.connection = connection;
     }
 
+    /// The earliest moment at which there is something to be done by [`take_check`](Self::take_check), as
+    /// long as this breaker stays as it is and no wait [is too long](Self::bound); `None`: never.
+    #[must_use]
+    pub fn next_check(&self, policy: &Policy) -> Option<Timestamp> {
+        let check = policy.health_check.as_ref().filter(|_| self.mode(policy.mode).decides())?;
+        let State::Open(open) = &self.state else {
+            return None;
+        };
+        Some(match self.check_settings {
+            settings if settings == check.settings => open.check.free_at(),
+            0 => Timestamp::default(),
+            _ => open.check.abandoned_at(check),
+        })
+    }
+
     /// Takes the lease on the next health check, if this breaker is open, has one, and it is due.
     /// None is where an operator has decided what becomes of the calls.
     pub fn take_check(&mut self, policy: &Policy, now: Timestamp) -> Option<CheckTicket> {
@@ -60,7 +75,7 @@ impl Breaker {
             return None;
         };
         if self.check_settings != health_check.settings {
-            if !open.check.is_abandoned(health_check, now) {
+            if now < open.check.abandoned_at(health_check) {
                 return None;
             }
             self.check_settings = health_check.settings;

@@ -81,6 +81,7 @@ impl Breaker {
         self.ensure_window(policy);
         if let State::Closed(closed) = &mut self.state
             && tally.generation == self.generation
+            && !tally.is_empty()
         {
             for (end, counts) in tally.calls.by_time() {
                 if counts != Counts::NONE {

@@ -25,32 +25,32 @@ pub enum DecodeError {
 }
 
 /// What is left to write of the record, or of a part of it.
-pub(super) struct Writer<'a>(pub(super) &'a mut [u8]);
+pub(crate) struct Writer<'a>(pub(crate) &'a mut [u8]);
 
 impl<'a> Writer<'a> {
-    pub(super) fn put(&mut self, bytes: &[u8]) {
+    pub(crate) fn put(&mut self, bytes: &[u8]) {
         if let Some(here) = self.0.split_off_mut(..bytes.len()) {
             here.copy_from_slice(bytes);
         }
     }
 
     /// The next so many bytes, which are zero for now.
-    pub(super) fn part(&mut self, len: usize) -> Self {
+    pub(crate) fn part(&mut self, len: usize) -> Self {
         Self(self.0.split_off_mut(..len).unwrap_or_default())
     }
 }
 
 /// What is left to read of the record, or of a part of it.
-pub(super) struct Reader<'a>(pub(super) &'a [u8]);
+pub(crate) struct Reader<'a>(pub(crate) &'a [u8]);
 
 impl Reader<'_> {
     /// The next so many bytes.
-    pub(super) fn part(&mut self, len: usize) -> Result<Self, DecodeError> {
+    pub(crate) fn part(&mut self, len: usize) -> Result<Self, DecodeError> {
         let missing = DecodeError::Length { found: self.0.len(), expected: len };
         self.0.split_off(..len).map(Self).ok_or(missing)
     }
 
-    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
         let (here, rest) = self
             .0
             .split_first_chunk::<N>()
@@ -59,19 +59,19 @@ impl Reader<'_> {
         Ok(*here)
     }
 
-    pub(super) fn number_u16(&mut self) -> Result<u16, DecodeError> {
+    pub(crate) fn number_u16(&mut self) -> Result<u16, DecodeError> {
         self.array().map(u16::from_le_bytes)
     }
 
-    pub(super) fn number_u32(&mut self) -> Result<u32, DecodeError> {
+    pub(crate) fn number_u32(&mut self) -> Result<u32, DecodeError> {
         self.array().map(u32::from_le_bytes)
     }
 
-    pub(super) fn number_u64(&mut self) -> Result<u64, DecodeError> {
+    pub(crate) fn number_u64(&mut self) -> Result<u64, DecodeError> {
         self.array().map(u64::from_le_bytes)
     }
 
-    pub(super) fn timestamp(&mut self) -> Result<Timestamp, DecodeError> {
+    pub(crate) fn timestamp(&mut self) -> Result<Timestamp, DecodeError> {
         self.number_u64().map(Timestamp::from_nanos)
     }
 }

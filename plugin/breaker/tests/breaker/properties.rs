@@ -186,6 +186,31 @@ proptest! {
         in_each_step(policy, operations, |step| lease.check(step))?;
     }
 
+    #[test]
+    fn who_looks_for_a_check_before_its_time_changes_nothing_and_at_its_time_takes_it(
+        policy in policy(),
+        operations in operations_to_the_end_of_time(),
+    ) {
+        in_each_step(policy, operations, |step| {
+            let mut bounded = step.after.clone();
+            bounded.bound(&step.policy, step.now);
+            let next = bounded.next_check(&step.policy);
+            let before = next.map_or(u64::MAX, |next| next.as_nanos().saturating_sub(1));
+            let mut looked = bounded.clone();
+            if before >= step.now.as_nanos() {
+                let before = Timestamp::from_nanos(before);
+                prop_assert_eq!(looked.take_check(&step.policy, before), None);
+                prop_assert_eq!(&looked, &bounded);
+            }
+            if let Some(next) = next {
+                let taken = looked.take_check(&step.policy, next.max(step.now));
+                // Nobody's check is put in force first.
+                prop_assert!(taken.is_some() || looked != bounded);
+            }
+            Ok(())
+        })?;
+    }
+
     /// Row 13.
     #[test]
     fn every_wait_that_begins_is_at_most_the_longest(

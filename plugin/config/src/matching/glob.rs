@@ -1,5 +1,7 @@
 //! By a name with stars in it, as of a cluster.
 
+use crate::form::joined;
+
 /// A name in which `*` stands for any characters, split at its stars.
 #[derive(Debug)]
 pub(crate) struct Glob(Vec<String>);
@@ -25,7 +27,7 @@ impl Glob {
     /// Whether whatever another one matches is matched here, too: its stars, taken for characters, are
     /// matched by stars, which match whatever these stand for.
     pub(super) fn covers(&self, other: &Self) -> bool {
-        self.matches(other.0.join("*").as_bytes())
+        self.matches(joined(&mut other.0.iter().map(String::as_str), "*").as_bytes())
     }
 
     #[inline]

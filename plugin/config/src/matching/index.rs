@@ -174,7 +174,7 @@ fn keys(of: &Match) -> Vec<Vec<Key>> {
             Name::One(name) => Some(Key(Kind::Host, name.as_bytes().to_vec())),
             Name::Below(end) => Some(Key(Kind::HostEnd, end.as_bytes().to_vec())),
         };
-        hosts.iter().map(key).collect()
+        all(&mut hosts.iter().map(key))
     });
     let clusters = of.clusters.as_ref().and_then(|globs| {
         let key = |(start, is_all): (&str, bool)| match (start, is_all) {
@@ -182,7 +182,7 @@ fn keys(of: &Match) -> Vec<Vec<Key>> {
             ("", false) => None,
             (start, false) => Some(Key(Kind::ClusterStart, start.as_bytes().to_vec())),
         };
-        globs.iter().map(|glob| key(glob.start())).collect()
+        all(&mut globs.iter().map(|glob| key(glob.start())))
     });
     let headers = of.headers.as_ref().and_then(|rules| {
         let key = |value: &ValueRule, name: &str| match value {
@@ -191,12 +191,22 @@ fn keys(of: &Match) -> Vec<Vec<Key>> {
             }
             ValueRule::Prefix(_) | ValueRule::Present(_) => None,
         };
-        rules.iter().map(|rule| key(&rule.value, &rule.name)).collect()
+        all(&mut rules.iter().map(|rule| key(&rule.value, &rule.name)))
     });
-    let paths = of.path_prefixes.as_ref().map(|prefixes| {
-        prefixes.iter().map(|it| Key(Kind::PathStart, it.as_bytes().to_vec())).collect()
+    let paths = of.path_prefixes.as_ref().and_then(|prefixes| {
+        let key = |it: &String| Some(Key(Kind::PathStart, it.as_bytes().to_vec()));
+        all(&mut prefixes.iter().map(key))
     });
     [hosts, clusters, headers, paths].into_iter().flatten().collect()
+}
+
+/// All of these, if none is missing.
+fn all(keys: &mut dyn Iterator<Item = Option<Key>>) -> Option<Vec<Key>> {
+    let mut all = Vec::new();
+    for key in keys {
+        all.push(key?);
+    }
+    Some(all)
 }
 
 #[cfg(test)]

@@ -26,8 +26,8 @@ pub(crate) fn check_prefix(text: &str) -> Result<(), String> {
 fn before_pattern(text: &str) -> Option<&str> {
     let sign = [
         text.bytes().position(|byte| SIGNS.contains(&byte)),
-        text.find(".+"),
-        text.find("(?"),
+        pair(text, *b".+"),
+        pair(text, *b"(?"),
         parameter(text),
         // In OData, names begin with it.
         text.strip_suffix('$').filter(|rest| !rest.ends_with('/')).map(str::len),
@@ -41,6 +41,11 @@ fn before_pattern(text: &str) -> Option<&str> {
 
 /// Where a segment begins that is a name for any: `/:id`. Between colons, as in `/:w:/`, it is a
 /// name of its own.
+/// Where two signs stand side by side.
+fn pair(text: &str, signs: [u8; 2]) -> Option<usize> {
+    text.as_bytes().windows(2).position(|pair| pair == signs)
+}
+
 fn parameter(text: &str) -> Option<usize> {
     let is_parameter = |segment: &str| {
         segment.starts_with(':')

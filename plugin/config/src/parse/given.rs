@@ -5,6 +5,7 @@ use std::fmt;
 use super::refusal::{Refusal, listed};
 use crate::duration;
 use crate::field::{Kind, Number};
+use crate::json::shortest;
 use crate::status::{GrpcSet, StatusSet};
 use crate::value::Value;
 
@@ -94,7 +95,7 @@ impl Given<'_> {
             Self::Flag(flag) => flag.to_string(),
             Self::Unsigned(number) => number.to_string(),
             Self::Signed(number) => number.to_string(),
-            Self::Float(number) => serde_json::to_string(&number).unwrap_or_default(),
+            Self::Float(number) => shortest(number),
             Self::Text(text) => format!("{text:?}"),
             Self::List => "a list".to_owned(),
             Self::Map => "an object".to_owned(),

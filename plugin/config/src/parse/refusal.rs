@@ -1,6 +1,7 @@
 //! Why a value is refused.
 
 use crate::field::Shape;
+use crate::form::joined;
 
 /// The value and the remedy, and both in one sentence.
 pub(super) struct Refusal {
@@ -62,7 +63,7 @@ fn one_of(words: &[&str]) -> String {
 /// Words in backticks.
 pub(super) fn listed(words: &[&str], between: &str) -> String {
     let quoted: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
-    quoted.join(between)
+    joined(&mut quoted.iter().map(String::as_str), between)
 }
 
 /// The value and the remedy where the text is no JSON.

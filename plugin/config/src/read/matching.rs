@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::error::ConfigError;
 use crate::fields::HEADER_MATCH;
+use crate::json::quoted;
 use crate::matching::{Glob, HeaderRule, Host, Match, check_method, check_prefix};
 use crate::path::Path;
 use crate::reader::Reader;
@@ -30,31 +31,32 @@ fn texts<R, E: fmt::Display>(
     let Some(given) = given(from, kind)? else {
         return Ok(None);
     };
-    let texts = given.iter().enumerate().filter_map(|(index, entry)| match entry {
-        Value::Text(text) => Some((index, text)),
-        _ => None,
-    });
-    let rules = texts.map(|(index, text)| {
-        rule(text).map_err(|remedy| refused(from, kind, index, json(text), remedy.to_string()))
-    });
-    rules.collect::<Result<_, _>>().map(Some)
+    let mut rules = Vec::new();
+    for (index, entry) in given.iter().enumerate() {
+        if let Value::Text(text) = entry {
+            let refused = |remedy: E| refused(from, kind, index, quoted(text), remedy.to_string());
+            rules.push(rule(text).map_err(refused)?);
+        }
+    }
+    Ok(Some(rules))
 }
 
 fn header_rules(from: &Reader<'_>) -> Result<Option<Vec<HeaderRule>>, ConfigError> {
     let Some(given) = given(from, "headers")? else {
         return Ok(None);
     };
-    let objects = given.iter().enumerate().filter_map(|(index, entry)| match entry {
-        Value::Object(object) => Some((index, object)),
-        _ => None,
-    });
-    let rules = objects.map(|(index, object)| {
-        let entry = Reader::of(&HEADER_MATCH, object, Path::Root);
-        let (name, exact): (String, _) = (entry.get("name")?, entry.get("exact")?);
-        let rule = HeaderRule::new(&name, exact, entry.get("prefix")?, entry.get("present")?);
-        rule.map_err(|remedy| refused(from, "headers", index, entry.json(), remedy.to_owned()))
-    });
-    rules.collect::<Result<_, _>>().map(Some)
+    let mut rules = Vec::new();
+    for (index, entry) in given.iter().enumerate() {
+        if let Value::Object(object) = entry {
+            let entry = Reader::of(&HEADER_MATCH, object, Path::Root);
+            let (name, exact): (String, _) = (entry.get("name")?, entry.get("exact")?);
+            let rule = HeaderRule::new(&name, exact, entry.get("prefix")?, entry.get("present")?);
+            let refused =
+                |remedy: &str| refused(from, "headers", index, entry.json(), remedy.to_owned());
+            rules.push(rule.map_err(refused)?);
+        }
+    }
+    Ok(Some(rules))
 }
 
 /// The entries of one kind; an empty kind would match nothing.
@@ -75,8 +77,4 @@ fn refused(
     remedy: String,
 ) -> ConfigError {
     ConfigError::at(&format_args!("{}[{index}]", from.path_of(kind)), &value, &remedy)
-}
-
-fn json(text: &str) -> String {
-    serde_json::to_string(text).unwrap_or_default()
 }

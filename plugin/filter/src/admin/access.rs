@@ -63,7 +63,7 @@ pub(super) fn check(
     admin: &Admin,
     headers: &Headers,
     facts: &Facts<'_>,
-    host: &impl Host,
+    host: &dyn Host,
 ) -> Result<(), Denied> {
     match &admin.token {
         Some(token) if has_token(headers, token.as_bytes()) => Ok(()),
@@ -82,7 +82,7 @@ pub(super) fn check(
 }
 
 /// Says, once for all workers, that there is no token.
-pub(crate) fn warn_without_token(admin: &Admin, host: &impl Host, effects: &mut Effects) {
+pub(crate) fn warn_without_token(admin: &Admin, host: &dyn Host, effects: &mut Effects) {
     if admin.token.is_some() || host.swap(SAID_KEY, &[1], None) == Err(SwapError::Conflict) {
         return;
     }

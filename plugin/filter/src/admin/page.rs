@@ -1,9 +1,12 @@
 //! The page: one file without anything from elsewhere, put together by the build script.
 
+use lz4_flex::decompress_size_prepended;
+
 use crate::headers::{Facts, Headers};
 use crate::response::reply::Reply;
 
-const PAGE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/page.html"));
+/// Packed, with its length in front.
+const PAGE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/page.lz4"));
 
 /// Nothing may run on it but what it brings along.
 const POLICY: &str = env!("PAGE_POLICY");
@@ -18,10 +21,10 @@ pub(super) fn is_wanted(headers: &Headers) -> bool {
     })
 }
 
-/// The page. It is kept as it is, so that whoever asks can read it: packed it would be a third as long,
-/// and who does not take that would need another copy, or code that unpacks it.
+/// The page, as it is written: not every client unpacks one.
 pub(super) fn page() -> Reply {
-    Reply { status: 200, headers: Vec::new(), body: PAGE.to_vec() }
+    let body = decompress_size_prepended(PAGE).unwrap_or_default();
+    Reply { status: 200, headers: Vec::new(), body }
         .with("content-type", "text/html; charset=utf-8")
         .with("content-security-policy", POLICY)
         .with("x-content-type-options", "nosniff")

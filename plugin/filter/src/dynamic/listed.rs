@@ -83,7 +83,7 @@ impl Listed<'_> {
         &self,
         service: usize,
         name: &str,
-        host: &impl Host,
+        host: &dyn Host,
         effects: &mut Effects,
     ) -> Result<Number, Nameless> {
         if let Some(number) = self.instances.number_of(name) {
@@ -106,7 +106,7 @@ impl Listed<'_> {
 
     /// Gives breakers to the names that other workers have registered. It costs nothing where no
     /// service is dynamic.
-    pub(crate) fn learn(&self, host: &impl Host, effects: &mut Effects) {
+    pub(crate) fn learn(&self, host: &dyn Host, effects: &mut Effects) {
         if self.config.has_templates() {
             self.seen.full.set(false);
             self.seen.warned.set(false);
@@ -121,7 +121,7 @@ impl Listed<'_> {
     fn sync(
         &self,
         new: Option<(usize, &str)>,
-        host: &impl Host,
+        host: &dyn Host,
         effects: &mut Effects,
     ) -> Result<(), Nameless> {
         let stored = host.load(KEY).map_err(Lost::from)?;
@@ -200,7 +200,7 @@ impl Listed<'_> {
     }
 
     /// Gives a name of this service its breaker, unless it has one.
-    fn add(&self, service: usize, name: &str, host: &impl Host, effects: &mut Effects) {
+    fn add(&self, service: usize, name: &str, host: &dyn Host, effects: &mut Effects) {
         if self.instances.number_of(name).is_none()
             && let Some(configured) = self.config.services.get(service)
             && let Some(added) = self.instances.add(name, service, configured)
@@ -214,7 +214,7 @@ impl Listed<'_> {
 }
 
 /// The names that an older version listed as made by a template.
-pub(crate) fn of_template(template: &str, host: &impl Host) -> Vec<String> {
+pub(crate) fn of_template(template: &str, host: &dyn Host) -> Vec<String> {
     let list = host.load(KEY).ok().flatten().and_then(|(bytes, _)| decode(&bytes));
     let list = list.unwrap_or_default();
     let of_template = entries(&list).filter(|(by, _)| *by == template);

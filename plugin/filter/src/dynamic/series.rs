@@ -38,7 +38,7 @@ pub(super) fn has_own(
     name: &str,
     most: usize,
     watch: &Watch,
-    host: &impl Host,
+    host: &dyn Host,
     effects: &mut Effects,
 ) -> bool {
     let list = Cell { key: KEY, kind: SeriesKind, watch, service: None };

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use shared::{Version, VersionGauge, Watch};
+use shared::{Version, Watch};
 
 use crate::host::Host;
 use crate::store::is_counted;
@@ -155,7 +155,7 @@ impl<T: Tenant> ClientNames<T> {
     }
 
     /// The gauge of a slot's writes, and whether it can be relied on, which is found out once.
-    pub(super) fn gauge(&self, made: &Made<T>, slot: usize, host: &impl Host) -> (usize, bool) {
+    pub(super) fn gauge(&self, made: &Made<T>, slot: usize, host: &dyn Host) -> (usize, bool) {
         let known = made.with(|table| table.slots.get(slot)?.gauge);
         known.unwrap_or_else(|| {
             let number = self.gauges.get();

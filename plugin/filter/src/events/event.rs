@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use breaker::{Counts, Mode, Reason, StateName, Transition, UnixTime};
 
-use crate::response::reply::rfc3339;
+use crate::calendar::rfc3339;
+use crate::json::Json;
 
 /// A transition, and how things stood at that moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,23 +24,6 @@ pub(crate) struct Event {
     pub(crate) generation: u64,
 }
 
-/// An event as the admin API shows it, and as a notification has it.
-#[derive(serde::Serialize)]
-pub(crate) struct View<'a> {
-    pub(crate) id: String,
-    pub(crate) time: String,
-    pub(crate) service_name: &'a str,
-    from: &'static str,
-    to: &'static str,
-    reason: &'static str,
-    mode: &'static str,
-    failure_count: u32,
-    failure_rate: Option<f64>,
-    slow_call_rate: Option<f64>,
-    buffered_calls: Option<u32>,
-    generation: u64,
-}
-
 impl Event {
     /// A transition of a service with this mode.
     pub(crate) fn new(at: UnixTime, service: String, mode: Mode, transition: Transition) -> Self {
@@ -48,22 +32,26 @@ impl Event {
         Self { at, service, from, to, reason, mode, failures, calls, generation }
     }
 
-    pub(super) fn view(&self, id: String) -> View<'_> {
+    /// As the admin API shows it, and as a notification has it.
+    pub(crate) fn json(&self, id: String) -> Json<'_> {
         let calls = Some(self.calls).filter(|calls| calls.calls > 0);
-        View {
-            id,
-            time: rfc3339(self.at),
-            service_name: &self.service,
-            from: self.from.name(),
-            to: self.to.name(),
-            reason: self.reason.name(),
-            mode: self.mode.name(),
-            failure_count: self.failures,
-            failure_rate: calls.map(|calls| percent(calls.failures, calls.calls)),
-            slow_call_rate: calls.map(|calls| percent(calls.slow, calls.calls)),
-            buffered_calls: calls.map(|calls| calls.calls),
-            generation: self.generation,
-        }
+        let percent = |part: fn(&Counts) -> u32| {
+            Json::from(calls.map(|calls| percent(part(&calls), calls.calls)))
+        };
+        Json::object([
+            ("id", id.into()),
+            ("time", rfc3339(self.at).into()),
+            ("service_name", Json::text(&self.service)),
+            ("from", Json::text(self.from.name())),
+            ("to", Json::text(self.to.name())),
+            ("reason", Json::text(self.reason.name())),
+            ("mode", Json::text(self.mode.name())),
+            ("failure_count", self.failures.into()),
+            ("failure_rate", percent(|calls| calls.failures)),
+            ("slow_call_rate", percent(|calls| calls.slow)),
+            ("buffered_calls", calls.map(|calls| calls.calls).into()),
+            ("generation", self.generation.into()),
+        ])
     }
 
     /// As the log has it.

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use breaker::{Counts, Mode, Now, Reason, StateName, UnixTime};
 use shared::{Decoded, Kind, Reader, push_text};
 
-use super::event::{Event, View};
+use super::event::Event;
 use config::naming::{LONGEST_NAME, is_shown_byte};
 
 /// How many are kept.
@@ -84,14 +84,14 @@ impl Ring {
         self.events.get(usize::try_from(index).ok()?)
     }
 
-    /// An event as it is shown, with a text that stands for it and for no other of any process.
-    pub(crate) fn view(&self, number: u64) -> Option<View<'_>> {
-        Some(self.get(number)?.view(format!("{:x}-{number}", self.epoch)))
+    /// An event, and a text that stands for it and for no other of any process.
+    pub(crate) fn identified(&self, number: u64) -> Option<(String, &Event)> {
+        Some((format!("{:x}-{number}", self.epoch), self.get(number)?))
     }
 
-    /// All of them as they are shown, newest first.
-    pub(crate) fn newest_first(&self) -> impl Iterator<Item = View<'_>> {
-        (self.oldest()..self.next).rev().filter_map(|number| self.view(number))
+    /// All of them, newest first.
+    pub(crate) fn newest_first(&self) -> impl Iterator<Item = (String, &Event)> {
+        (self.oldest()..self.next).rev().filter_map(|number| self.identified(number))
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
@@ -180,7 +180,7 @@ mod tests {
         ring.push(event(3));
         let read = Ring::decode(&ring.encode()).unwrap();
         assert_eq!(read, ring);
-        assert_eq!((read.view(1).unwrap().id, read.get(1)), ("ff-1".to_owned(), Some(&event(3))));
+        assert_eq!(read.identified(1), Some(("ff-1".to_owned(), &event(3))));
         assert_eq!(read.get(2), None);
     }
 
@@ -193,7 +193,7 @@ mod tests {
         assert_eq!((ring.oldest(), ring.next()), (72, 200));
         assert_eq!(ring.newest_first().count(), MOST_EVENTS);
         assert!((72..200).all(|number| ring.get(number).unwrap().generation == number));
-        assert_eq!(ring.newest_first().next().unwrap().id, "0-199");
+        assert_eq!(ring.newest_first().next().unwrap().0, "0-199");
         assert_eq!(ring.get(71), None);
     }
 

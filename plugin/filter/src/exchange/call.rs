@@ -44,6 +44,7 @@ pub(crate) struct Call {
 impl Call {
     /// Takes note of a piece of the request's body, of which a copy may be so long, and all copies of a
     /// worker.
+    #[inline]
     pub(super) fn on_request_body(
         &mut self,
         len: usize,
@@ -64,13 +65,15 @@ impl Call {
     }
 
     /// Takes note that all of the request has come.
-    pub(super) fn complete(&mut self, service: &Service, host: &impl Host) {
+    #[inline]
+    pub(super) fn complete(&mut self, service: &Service, host: &dyn Host) {
         self.complete = true;
         self.began = service.slow_after.map(|_| host.now().monotonic);
     }
 
     /// Whether an answer that begins now is slow.
-    pub(super) fn is_slow(&self, service: &Service, host: &impl Host) -> bool {
+    #[inline]
+    pub(super) fn is_slow(&self, service: &Service, host: &dyn Host) -> bool {
         match (self.began, service.slow_after) {
             (Some(began), Some(limit)) => host.now().monotonic.since(began) >= limit,
             _ => false,

@@ -22,7 +22,7 @@ impl Exchange {
     pub(crate) fn on_request_end(
         &mut self,
         services: &Services,
-        host: &impl Host,
+        host: &dyn Host,
         effects: &mut Effects,
     ) -> Option<Reply> {
         if let Phase::Admitted(call) = &mut self.phase
@@ -65,17 +65,17 @@ impl ServiceHandle<'_> {
     /// A call that is being answered already cannot be turned away any more, nor can any on some
     /// hosts. It takes a permit whether there is one or not: the service is at work on it, and what
     /// is counted is what is under way.
-    fn keep_permit<H: Host>(
+    fn keep_permit(
         &self,
         permits: &Permits<'_>,
         permit: &BulkheadPermit,
         unanswered: bool,
-        host: &H,
+        host: &dyn Host,
         effects: &mut Effects,
     ) -> Result<Option<BulkheadPermit>, Snapshot> {
         let snapshot = self.snapshot(host, effects);
         let mode = snapshot.map(|snapshot| snapshot.mode);
-        let heeded = H::ANSWERS_LATE && unanswered && mode == Some(Mode::Enabled);
+        let heeded = host.answers_late() && unanswered && mode == Some(Mode::Enabled);
         let acquired = permits.complete(permit, heeded, host, effects);
         if unanswered && matches!(acquired, Acquired::Full(_)) {
             effects.count_of(self.number, ServiceMetric::NotPermitted(DivertReason::Bulkhead));
@@ -89,7 +89,7 @@ impl ServiceHandle<'_> {
 
     /// Has a trial keep its slot. What cannot be written, or comes too late, changes nothing: the
     /// slot returns by itself, and the trial has no say.
-    fn complete(&self, permit: &Permit, host: &impl Host, effects: &mut Effects) -> bool {
+    fn complete(&self, permit: &Permit, host: &dyn Host, effects: &mut Effects) -> bool {
         let completed = self.update(host, effects, |breaker| {
             match breaker.complete(permit, host.now().monotonic) {
                 true => Update::Changed(true, None),

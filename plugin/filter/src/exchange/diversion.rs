@@ -36,7 +36,7 @@ pub(super) fn rejection(
     expose: ExposeState,
     reason: DivertReason,
     snapshot: Snapshot,
-    host: &impl Host,
+    host: &dyn Host,
 ) -> Reply {
     let reply = Reply::unavailable(reason, snapshot.retry_at, host.now());
     match expose {
@@ -50,7 +50,7 @@ pub(super) fn static_reply(
     service: &Service,
     reason: DivertReason,
     snapshot: Snapshot,
-    host: &impl Host,
+    host: &dyn Host,
 ) -> Reply {
     match &service.fallback.response {
         Some(response) => Reply::configured(response),
@@ -62,7 +62,7 @@ pub(super) fn static_reply(
 pub(super) fn stale_answer(
     handle: &ServiceHandle<'_>,
     wanted: Option<&Wanted>,
-    host: &impl Host,
+    host: &dyn Host,
 ) -> Option<Reply> {
     let wanted = wanted.filter(|wanted| wanted.is_whole())?;
     handle.answers()?.find(wanted, host)
@@ -75,7 +75,7 @@ impl Diverted {
     pub(super) fn on_response(
         self,
         services: &Services,
-        host: &impl Host,
+        host: &dyn Host,
         effects: &mut Effects,
     ) -> ResponseVerdict {
         let (origin, expose) = (host.origin(), services.config.expose_state);
@@ -103,7 +103,7 @@ impl Diverted {
         &self,
         services: &Services,
         origin: Origin,
-        host: &impl Host,
+        host: &dyn Host,
         effects: &mut Effects,
     ) {
         let Some(handle) = services.handle(self.breaker) else {

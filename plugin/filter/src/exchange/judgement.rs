@@ -27,7 +27,7 @@ impl Call {
     }
 
     /// Whether an answer that goes on says well of the service, as far as it has come.
-    pub(super) fn is_good_so_far(&self, service: &Service, host: &impl Host) -> bool {
+    pub(super) fn is_good_so_far(&self, service: &Service, host: &dyn Host) -> bool {
         if self.awaits_grpc_status() {
             return true;
         }
@@ -43,7 +43,7 @@ impl Call {
         head: AnswerHead,
         service: &Service,
         end_of_stream: bool,
-        host: &impl Host,
+        host: &dyn Host,
     ) -> Option<Outcome> {
         let rules = Rules(&service.classify);
         // Envoy's own replies to gRPC calls are gRPC, too: 200, and a head that is all there is.
@@ -77,7 +77,7 @@ impl Call {
     }
 
     /// What a call says that has ended, by its answer and by how that came about.
-    pub(super) fn judge_end(&self, service: &Service, host: &impl Host) -> Outcome {
+    pub(super) fn judge_end(&self, service: &Service, host: &dyn Host) -> Outcome {
         let trailer = match self.protocol {
             Protocol::Grpc => host.response_trailer(GRPC_STATUS).as_deref().map(head::code),
             Protocol::Connect | Protocol::Head | Protocol::Http | Protocol::Upgrade => None,
@@ -88,7 +88,7 @@ impl Call {
     }
 
     /// An outcome, with how long the service asks to be left alone, if it does.
-    fn with_retry_after(&self, outcome: Outcome, service: &Service, host: &impl Host) -> Outcome {
+    fn with_retry_after(&self, outcome: Outcome, service: &Service, host: &dyn Host) -> Outcome {
         let asked = || {
             let honored = service.policy.open.honor_retry_after;
             honored.then(|| retry_after::asked(self.protocol == Protocol::Grpc, host)).flatten()
@@ -109,7 +109,7 @@ impl Call {
         grpc.map_or(CallStatus::Http(head.status), |code| CallStatus::Grpc(head.status, code))
     }
 
-    fn progress(&self, host: &impl Host) -> CallProgress {
+    fn progress(&self, host: &dyn Host) -> CallProgress {
         CallProgress {
             complete: self.complete,
             client_terms: self.client_terms,

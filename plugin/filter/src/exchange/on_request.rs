@@ -21,12 +21,13 @@ use crate::telemetry::{FallbackKind, ModuleMetric, ServiceMetric, Unprotected};
 
 impl Exchange {
     /// Decides on a request when its headers have come.
+    #[inline]
     pub(crate) fn on_request(
         &mut self,
         (services, callbacks): (&Services, &Callbacks),
         headers: Headers,
         end_of_stream: bool,
-        host: &impl Host,
+        host: &dyn Host,
         effects: &mut Effects,
     ) -> RequestVerdict {
         callbacks.on_request();
@@ -96,7 +97,7 @@ impl Exchange {
         handle: &ServiceHandle<'_>,
         (reason, snapshot): (DivertReason, Snapshot),
         (headers, facts, complete): (&Headers, &Facts<'_>, bool),
-        host: &impl Host,
+        host: &dyn Host,
         effects: &mut Effects,
     ) -> RequestAction {
         callbacks.on_diverted(host, effects);
@@ -127,6 +128,7 @@ impl Exchange {
 
     /// Takes a piece of the request's body, `len` bytes long. `bytes` are asked for only if the
     /// exchange wants them; `None`: they cannot be had.
+    #[inline]
     pub(crate) fn on_request_body(
         &mut self,
         services: &Services,
@@ -151,7 +153,7 @@ fn admit_anew<'a>(
     services: &'a Services,
     arrival: Arrival,
     (headers, facts): (&Headers, &Facts<'_>),
-    host: &impl Host,
+    host: &dyn Host,
     effects: &mut Effects,
 ) -> Option<(ServiceHandle<'a>, Decision)> {
     let Target { handle, .. } = services.target(headers, facts, host, effects)?;

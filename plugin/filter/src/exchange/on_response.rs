@@ -35,12 +35,13 @@ pub struct Piece<Bytes, Put> {
 
 impl Exchange {
     /// Judges an answer when its head has come. `head` is asked for only if it matters.
+    #[inline]
     pub(crate) fn on_response(
         &mut self,
         (services, callbacks): (&Services, &Callbacks),
         head: impl FnOnce() -> AnswerHead,
         end_of_stream: bool,
-        host: &impl Host,
+        host: &dyn Host,
         effects: &mut Effects,
     ) -> ResponseVerdict {
         match &mut self.phase {
@@ -89,7 +90,7 @@ impl Exchange {
         (services, handle): (&Services, &ServiceHandle<'_>),
         (head, bare): (AnswerHead, bool),
         ended: Ended,
-        host: &impl Host,
+        host: &dyn Host,
         effects: &mut Effects,
     ) -> ResponseVerdict {
         let Phase::Admitted(Call { permit, protocol, capture, wanted, .. }) =
@@ -151,7 +152,7 @@ impl Exchange {
         substitute: Substitute,
         may_rewrite: bool,
         max_copied_bytes: usize,
-        host: &impl Host,
+        host: &dyn Host,
     ) -> ReplaceBy {
         if !may_rewrite {
             return ReplaceBy::LocalReply(substitute.reply);
@@ -166,11 +167,12 @@ impl Exchange {
     }
 
     /// Takes a piece of the answer's body.
+    #[inline]
     pub(crate) fn on_response_body(
         &mut self,
         services: &Services,
         piece: Piece<impl FnOnce() -> Option<Vec<u8>>, impl FnOnce(&[u8])>,
-        host: &impl Host,
+        host: &dyn Host,
         effects: &mut Effects,
     ) {
         let Piece { len, end_of_stream, bytes, put } = piece;
@@ -200,7 +202,7 @@ impl Exchange {
         &mut self,
         services: &Services,
         len: usize,
-        host: &impl Host,
+        host: &dyn Host,
         effects: &mut Effects,
     ) {
         let Phase::Admitted(call) = &mut self.phase else {
@@ -229,6 +231,7 @@ impl Exchange {
     }
 
     /// Decides on the trailers of an answer.
+    #[inline]
     pub(crate) fn on_response_trailers(&mut self) -> TrailersVerdict {
         match &mut self.phase {
             Phase::Replaced(pending) => replace_trailers(pending.take()),
@@ -238,10 +241,11 @@ impl Exchange {
 
     /// Settles an admitted call when all of its answer has come. A host that does not know when
     /// leaves this out, and the call is settled when the stream has ended.
+    #[inline]
     pub(crate) fn on_answer_end(
         &mut self,
         services: &Services,
-        host: &impl Host,
+        host: &dyn Host,
         effects: &mut Effects,
     ) {
         // The service is done with it. The stream goes on for as long as its client takes to read.
@@ -267,7 +271,7 @@ impl Exchange {
     pub(crate) fn on_stream_end(
         &mut self,
         (services, callbacks): (&Services, &Callbacks),
-        host: &impl Host,
+        host: &dyn Host,
         effects: &mut Effects,
     ) {
         self.release_permit(services, host, effects);
@@ -293,7 +297,7 @@ impl Call {
         head: AnswerHead,
         end_of_stream: bool,
         services: &Services,
-        host: &impl Host,
+        host: &dyn Host,
     ) {
         self.capture = None;
         if let Some(answers) = handle.answers()

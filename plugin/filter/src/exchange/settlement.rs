@@ -1,7 +1,6 @@
 //! What became of a call, counted and written down: once, since it takes the permit.
 
 use breaker::{Ended, Impact, Outcome, Permit, Settled, StateName};
-use shared::VersionGauge;
 
 use super::call::Call;
 use crate::effects::Effects;
@@ -16,7 +15,8 @@ impl ServiceHandle<'_> {
     /// Settles a call that has ended well, where that is a no-op: there is nothing that a success would
     /// make the breaker forget. It is counted on the spot: what most calls want done is not worth being
     /// written down first. A host that keeps no gauges never comes here.
-    pub(super) fn settle_plain(&self, call: &Call, host: &impl Host) -> bool {
+    #[inline]
+    pub(super) fn settle_plain(&self, call: &Call, host: &dyn Host) -> bool {
         let ended = Ended::from(Outcome::Success);
         if !call.plain || self.settle_clean(&call.permit, ended, host).is_none() {
             return false;
@@ -31,7 +31,7 @@ impl ServiceHandle<'_> {
 
     /// Settles a call that has ended, with or without an answer.
     #[inline(never)]
-    pub(super) fn settle_ended(&self, mut call: Call, host: &impl Host, effects: &mut Effects) {
+    pub(super) fn settle_ended(&self, mut call: Call, host: &dyn Host, effects: &mut Effects) {
         let outcome = call.judge_end(self.service, host);
         if let Some(copy) = call.copy.take()
             && let Some(answers) = self.answers()
@@ -52,7 +52,7 @@ impl ServiceHandle<'_> {
         &self,
         permit: Permit,
         ended: Ended,
-        host: &impl Host,
+        host: &dyn Host,
         effects: &mut Effects,
     ) -> Option<StateName> {
         self.count(ended, effects);

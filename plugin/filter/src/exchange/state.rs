@@ -45,6 +45,7 @@ pub(super) enum Phase {
 
 impl Exchange {
     /// Whether its answer is of interest.
+    #[inline]
     pub(crate) const fn wants_response(&self) -> bool {
         !matches!(self.phase, Phase::Idle) || self.held.is_some()
     }
@@ -53,7 +54,7 @@ impl Exchange {
     pub(super) fn release_permit(
         &mut self,
         services: &Services,
-        host: &impl Host,
+        host: &dyn Host,
         effects: &mut Effects,
     ) {
         if let Some(HeldPermit { breaker, permit }) = self.held.take()

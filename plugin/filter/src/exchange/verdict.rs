@@ -45,6 +45,7 @@ impl ResponseVerdict {
 
     /// An answer goes on, with the breaker's state if all answers have it, and without what it says of
     /// one itself.
+    #[inline]
     pub(super) fn annotated(
         expose: ExposeState,
         remove: ReservedResponseHeaders,

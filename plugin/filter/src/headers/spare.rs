@@ -17,6 +17,7 @@ thread_local! {
 }
 
 /// An empty buffer with room for so many bytes.
+#[inline]
 pub(super) fn take(size: usize) -> Vec<u8> {
     if !(SMALLEST..=ROOM).contains(&size) {
         return allocate(size);
@@ -32,6 +33,7 @@ fn allocate(size: usize) -> Vec<u8> {
 }
 
 /// Keeps a buffer, if it is one of those that are taken again.
+#[inline]
 pub(super) fn give(mut buffer: Vec<u8>) {
     if buffer.capacity() == ROOM {
         buffer.clear();

@@ -67,6 +67,7 @@ impl Terms {
         self.ends_within(timeout);
     }
 
+    #[inline]
     fn ends_within(&mut self, time: Option<Duration>) {
         if let Some(time) = time.filter(|time| !time.is_zero()) {
             self.deadline = Some(self.deadline.map_or(time, |known| known.min(time)));
@@ -75,6 +76,7 @@ impl Terms {
 
     /// Whether a time that is over can be over on these terms alone: a deadline shorter than one that
     /// says something of the service, or retries.
+    #[inline]
     pub(crate) fn may_end_early(self, shortest: Duration) -> bool {
         self.retries || self.deadline.is_some_and(|deadline| deadline < shortest)
     }

@@ -78,6 +78,7 @@ impl Origin {
     }
 
     /// The details tell of the last attempt, flags of all of them: they only add up.
+    #[inline(never)]
     fn of(details: &[u8], flags: u64) -> Self {
         let has = |some: u64| flags & some != 0;
         if details.ends_with(b"{overflow}") {

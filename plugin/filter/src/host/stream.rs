@@ -6,7 +6,9 @@ use crate::headers::Headers;
 /// One request and its response, as the host sees them.
 pub trait Stream {
     /// Whether a request can still be answered when the last of it has come.
-    const ANSWERS_LATE: bool = true;
+    fn answers_late(&self) -> bool {
+        true
+    }
 
     /// The upstream cluster of the route; `None`: it is not known. One that is known to have no name
     /// is empty.

@@ -46,6 +46,7 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
+    #[inline]
     const fn of_clean(clean: Clean) -> Self {
         Self { state: clean.state(), retry_at: None, mode: clean.mode() }
     }
@@ -59,10 +60,11 @@ impl Snapshot {
 impl ServiceHandle<'_> {
     /// Decides on a request. Where the breaker is closed
     /// and clean, and no place has to be found, that is all there is to it.
+    #[inline]
     pub(crate) fn admit(
         &self,
         arrival: Arrival,
-        host: &impl Host,
+        host: &dyn Host,
         effects: &mut Effects,
     ) -> Decision {
         match self.clean(host) {
@@ -79,7 +81,7 @@ impl ServiceHandle<'_> {
         &self,
         clean: Option<Clean>,
         Arrival { partition, complete }: Arrival,
-        host: &impl Host,
+        host: &dyn Host,
         effects: &mut Effects,
     ) -> Decision {
         let not_permitted = |reason, effects: &mut Effects| {
@@ -134,7 +136,7 @@ impl ServiceHandle<'_> {
         &self,
         clean: Option<Clean>,
         complete: bool,
-        host: &impl Host,
+        host: &dyn Host,
         effects: &mut Effects,
     ) -> Option<(Admission, Snapshot)> {
         let policy = &self.service.policy;
@@ -163,7 +165,7 @@ impl ServiceHandle<'_> {
     }
 
     /// How the breaker stands; `None`: there is no record to be had.
-    pub(crate) fn snapshot(&self, host: &impl Host, effects: &mut Effects) -> Option<Snapshot> {
+    pub(crate) fn snapshot(&self, host: &dyn Host, effects: &mut Effects) -> Option<Snapshot> {
         match self.clean(host) {
             Some(clean) => Some(Snapshot::of_clean(clean)),
             None => {
@@ -174,7 +176,7 @@ impl ServiceHandle<'_> {
     }
 
     /// A call that found no place was none: it is not counted, and a trial slot is free again at once.
-    pub(crate) fn give_permit_back(&self, permit: Permit, host: &impl Host, effects: &mut Effects) {
+    pub(crate) fn give_permit_back(&self, permit: Permit, host: &dyn Host, effects: &mut Effects) {
         if !permit.is_trial() {
             return;
         }

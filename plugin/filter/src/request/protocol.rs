@@ -18,6 +18,7 @@ pub(crate) enum Protocol {
 impl Protocol {
     /// Whether what follows the head is no request any more, but a stream of both sides. What
     /// announces a body has one, whatever it would like to become.
+    #[inline]
     pub(crate) fn is_bidirectional(self, headers: &Headers) -> bool {
         let has = |name: &[u8]| headers.get(name).is_some();
         matches!(self, Self::Connect | Self::Upgrade)
@@ -41,6 +42,7 @@ impl Protocol {
     }
 
     /// Whether a request has one response, which another may take the place of.
+    #[inline]
     pub(crate) const fn has_one_response(self) -> bool {
         matches!(self, Self::Head | Self::Http)
     }

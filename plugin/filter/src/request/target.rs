@@ -22,17 +22,19 @@ pub(crate) struct Target<'a> {
 
 /// Whether the route, and with it the cluster, was chosen by the client's own header: the proxy
 /// chooses another only after this callback.
+#[inline]
 fn has_clients_route(facts: &Facts<'_>) -> bool {
     facts.reserved.has_cluster()
 }
 
 impl Services {
     /// The breaker of a request; `None`: it has none, which is counted if it should have one.
+    #[inline]
     pub(crate) fn target(
         &self,
         headers: &Headers,
         facts: &Facts<'_>,
-        host: &impl Host,
+        host: &dyn Host,
         effects: &mut Effects,
     ) -> Option<Target<'_>> {
         let mut cluster = None;
@@ -61,7 +63,7 @@ impl Services {
         service: usize,
         facts: &Facts<'_>,
         mut cluster: Option<Vec<u8>>,
-        host: &impl Host,
+        host: &dyn Host,
         effects: &mut Effects,
     ) -> Option<Number> {
         let template = &self.config.services.get(service)?.name;

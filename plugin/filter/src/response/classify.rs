@@ -58,6 +58,7 @@ pub(crate) struct Rules<'a>(pub(crate) &'a Classify);
 
 impl Rules<'_> {
     /// Whether an answer with this status may turn out to be a failure when its origin is asked.
+    #[inline]
     pub(crate) fn may_have_failed(&self, status: Option<u16>) -> bool {
         status.is_none_or(|status| status >= 500 || self.0.failure_status.contains(status))
     }

@@ -36,7 +36,8 @@ pub(crate) struct BodyFlow {
 
 impl BodyFlow {
     /// Takes note of a piece: whether it is the one by which much has passed.
-    pub(crate) fn add(&mut self, len: usize, host: &impl Host) -> bool {
+    #[inline]
+    pub(crate) fn add(&mut self, len: usize, host: &dyn Host) -> bool {
         self.bytes = self.bytes.saturating_add(len);
         if self.bytes <= LITTLE {
             return false;
@@ -45,7 +46,7 @@ impl BodyFlow {
     }
 
     /// How much has passed by now.
-    pub(crate) fn now(&self, host: &impl Host) -> Flow {
+    pub(crate) fn now(&self, host: &dyn Host) -> Flow {
         match self.last {
             None => Flow::Little,
             Some(last) if host.now().monotonic.since(last) < HALT => Flow::Much,

@@ -56,6 +56,7 @@ impl AnswerHead {
 
     /// Reads a proxy's headers.
     #[must_use]
+    #[inline]
     pub fn read(answer: &Headers) -> Self {
         let mut head = Self::NONE;
         for (name, value) in answer.iter() {
@@ -79,6 +80,7 @@ impl AnswerHead {
     }
 
     /// Whether it goes on for as long as the client likes.
+    #[inline]
     pub(crate) const fn is_endless(&self) -> bool {
         matches!(self.form, Form::EventStream)
     }

@@ -1,10 +1,12 @@
 //! Answers that the filter gives itself.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
-use breaker::{DivertReason, Now, StateName, Timestamp, UnixTime};
+use breaker::{DivertReason, Now, StateName, Timestamp};
 
+use crate::calendar::rfc3339;
 use crate::headers::{FALLBACK_HEADER, ReservedResponseHeaders, STATE_HEADER};
+use crate::json::Json;
 use crate::telemetry::FallbackKind;
 use config::{ExposeState, StaticResponse};
 
@@ -48,11 +50,9 @@ pub struct Reply {
 }
 
 impl Reply {
-    pub(crate) fn json(status: u16, body: &impl serde::Serialize) -> Self {
+    pub(crate) fn json(status: u16, body: &Json<'_>) -> Self {
         let headers = vec![("content-type".to_owned(), b"application/json".to_vec())];
-        // The bodies are ours: nothing in them can fail to serialise.
-        let body = serde_json::to_vec(body).unwrap_or_default();
-        Self { status, headers, body }
+        Self { status, headers, body: body.written().into() }
     }
 
     pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
@@ -72,25 +72,19 @@ impl Reply {
 
     /// What is answered where nothing is configured: 503 with the recipe's fields.
     pub(crate) fn unavailable(reason: DivertReason, retry_at: Option<Timestamp>, now: Now) -> Self {
-        #[derive(serde::Serialize)]
-        struct Body {
-            message: &'static str,
-            source: &'static str,
-            fallback_reason: &'static str,
-            timestamp: String,
-        }
-        let body = Body {
-            message: "Service temporarily unavailable",
-            source: "edge-breaker",
-            fallback_reason: match reason {
-                DivertReason::Bulkhead => "Bulkhead is full",
-                DivertReason::ForcedOpen => "Circuit breaker is forced open",
-                DivertReason::HalfOpen => "Circuit breaker is half-open",
-                DivertReason::Open => "Circuit breaker is open",
-                DivertReason::Ramp => "Circuit breaker is closing",
-            },
-            timestamp: rfc3339(now.wall),
+        let reason = match reason {
+            DivertReason::Bulkhead => "Bulkhead is full",
+            DivertReason::ForcedOpen => "Circuit breaker is forced open",
+            DivertReason::HalfOpen => "Circuit breaker is half-open",
+            DivertReason::Open => "Circuit breaker is open",
+            DivertReason::Ramp => "Circuit breaker is closing",
         };
+        let body = Json::object([
+            ("message", Json::text("Service temporarily unavailable")),
+            ("source", Json::text("edge-breaker")),
+            ("fallback_reason", Json::text(reason)),
+            ("timestamp", rfc3339(now.wall).into()),
+        ]);
         let wait = retry_at.map_or(Duration::ZERO, |at| at.since(now.monotonic));
         // Rounded up: a second early is a call in vain.
         let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1);
@@ -111,11 +105,4 @@ impl Reply {
             }
         }
     }
-}
-
-/// A wall-clock time as RFC 3339 writes it, in UTC, to the millisecond.
-pub(crate) fn rfc3339(time: UnixTime) -> String {
-    UNIX_EPOCH
-        .checked_add(Duration::from_nanos(time.as_nanos()))
-        .map_or_else(String::new, |time| humantime::format_rfc3339_millis(time).to_string())
 }

@@ -1,17 +1,18 @@
 //! How long a failing service asks to be left alone: by `Retry-After` (RFC 9110, 10.2.3), or by
 //! gRPC's pushback (proposal A6), which only an answer to a gRPC call can have.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use breaker::UnixTime;
 
+use crate::calendar::http_date;
 use crate::host::Host;
 
 /// The longest that is taken at its word; the open wait has its own maximum.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What the answer at hand asks for, if it does.
-pub(crate) fn asked(grpc: bool, host: &impl Host) -> Option<Duration> {
+pub(crate) fn asked(grpc: bool, host: &dyn Host) -> Option<Duration> {
     let pushback = || {
         const MILLIS: &str = "grpc-retry-pushback-ms";
         let value = host.response_trailer(MILLIS).or_else(|| host.response_header(MILLIS))?;
@@ -30,9 +31,7 @@ fn retry_after(text: &str, now: UnixTime) -> Option<Duration> {
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));
     }
-    let date = httpdate::parse_http_date(text).ok()?;
-    let now = UNIX_EPOCH.checked_add(Duration::from_nanos(now.as_nanos()))?;
-    Some(SystemTime::duration_since(&date, now).unwrap_or_default())
+    Some(http_date(text.as_bytes())?.saturating_sub(Duration::from_nanos(now.as_nanos())))
 }
 
 fn text(value: &[u8]) -> Option<&str> {

@@ -27,6 +27,7 @@ mod diversion;
 mod events;
 mod health;
 mod hostile;
+mod idle;
 mod matching;
 mod memory;
 mod metrics;

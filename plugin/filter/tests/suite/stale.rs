@@ -478,6 +478,26 @@ fn fewer_entries_leave_nothing_of_the_others_behind() {
     assert!(kept(&world) <= 4);
 }
 
+/// One that is left alone in the place of an entry too many is not forgotten, whoever has begun.
+#[test]
+fn a_newer_entry_too_many_is_emptied_once_nobody_has_written_it_for_thirty_seconds() {
+    let slot = format!("{SLOTS}/5");
+    let number = |world: &World| world.store().get(SLOTS).unwrap();
+    let world = keeping(&json!({"max_entries": 8}));
+    world.store().put(&slot, b"\x09newer".to_vec());
+    world.configure(2, &config(&json!({"max_entries": 4})));
+    world.run(Duration::from_secs(29));
+    assert_eq!(world.store().get(&slot).unwrap(), b"\x09newer");
+    assert_eq!(number(&world), 6_u32.to_le_bytes(), "there is one that is known to be too many");
+    // Nor does another worker that begins meanwhile take it for done.
+    world.configure(2, &config(&json!({"max_entries": 4})));
+    world.run(Duration::from_secs(31));
+    assert_eq!(world.store().get(&slot).unwrap(), b"");
+    assert_eq!(number(&world), 4_u32.to_le_bytes());
+    let asked = world.asked(|| world.tick(0));
+    assert_eq!(asked.get("load"), Some(&1), "the record: nothing is left to be emptied");
+}
+
 #[test]
 fn damage_is_no_answer() {
     let world = keeping(&json!({"max_entries": 1}));

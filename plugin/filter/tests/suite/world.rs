@@ -151,9 +151,7 @@ impl Clock for At<'_> {
 }
 
 impl Host for At<'_> {
-    type Gauges = Self;
-
-    fn gauges(&self) -> Option<&Self> {
+    fn gauges(&self) -> Option<&dyn VersionGauge<Id = Metric>> {
         Some(self)
     }
 }

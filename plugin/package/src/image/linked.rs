@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use cargo_metadata::{CargoOpt, Message, MetadataCommand};
 
-const TARGET: &str = "wasm32-wasip1";
+const TARGET: &str = "wasm32-unknown-unknown";
 const PACKAGE: &str = "plugin-proxy-wasm";
 
 /// A package, or what comes with the compiler.
@@ -43,12 +43,6 @@ pub(crate) fn crates() -> Result<Vec<Linked>> {
         version: Some(compiler()?),
         license: "(MIT OR Apache-2.0) AND Unicode-3.0".to_owned(),
         from: From::Compiler(include_str!("../../runtime/std.txt")),
-    });
-    crates.push(Linked {
-        name: "wasi-libc".to_owned(),
-        version: None,
-        license: "MIT AND BSD-2-Clause AND CC0-1.0".to_owned(),
-        from: From::Compiler(include_str!("../../runtime/wasi-libc.txt")),
     });
     Ok(crates)
 }

@@ -1,5 +1,4 @@
-//! The proxy's functions, and one of WASI: all that the module may call, but for what the standard
-//! library needs to panic.
+//! The proxy's functions, and one of WASI: all that the module may call.
 
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
