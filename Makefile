@@ -1,6 +1,6 @@
 # The one command surface: CI runs these very commands. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup wasm image lint check test test-deep test-control-planes test-matrix soak bench bench-decisions demo clean
+.PHONY: help setup wasm native image lint check test test-deep test-control-planes test-matrix soak bench bench-decisions demo clean
 
 CARGO ?= cargo
 WASM_TARGET := wasm32-unknown-unknown
@@ -34,6 +34,9 @@ wasm: ## Builds the proxy-wasm module and the component into target/wasm
 	@$(ADD_TARGET)
 	$(CARGO) run --quiet -p artifacts
 
+native: ## Builds the dynamic module into target/native, for glibc 2.28; ARCH=all for x86_64 and aarch64
+	$(CARGO) run --quiet -p artifacts --bin portable -- $(ARCH)
+
 image: wasm ## Makes an OCI image of the module in target/image, with a bill of materials and the licences
 	@$(PACKAGE) image $(WASM) target/image
 
@@ -62,7 +65,10 @@ test: ## Runs all that a change can break, real Envoy included
 	$(told)
 
 test-deep: wasm ## Runs what takes long or takes tools: seeded bugs, a million requests, Prometheus, a registry, a browser, the oldest Envoy
-	$(CARGO) test --workspace --test release --test world -- --ignored
+	$(CARGO) test --workspace --test release --test world --test dynamic-module -- --ignored
+	@# What the dynamic module keeps until its process ends is no leak.
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address ASAN_OPTIONS=detect_leaks=0 CARGO_TARGET_DIR=target/sanitized \
+		$(CARGO) test --quiet -p host-test-dynamic-module --target $$(uname -m)-unknown-linux-gnu
 	@$(call on_envoy,$(OLDEST_ENVOY))
 	$(told)
 

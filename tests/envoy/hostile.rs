@@ -5,7 +5,7 @@ use envoy_harness::client::RawConnection;
 use envoy_harness::config::{Route, cluster};
 use serde_json::{Value, json};
 use services::Mode;
-use tests::{Edge, Outcomes, PAYMENT};
+use tests::{Edge, Outcomes, PAYMENT, is_left_to_wasm};
 
 use crate::upstream::RawUpstream;
 
@@ -270,7 +270,8 @@ mod bytes {
             let stats = envoy.stats().await?;
             let reloads: Vec<_> = stats.matching("vm_reload").filter(|(_, n)| *n > 0).collect();
             ensure!(reloads.is_empty(), "{what}: {reloads:?}");
-            ensure!(stats.matching("vm_reload").count() > 0, "the stat has another name now");
+            let is_told = stats.matching("vm_reload").count() > 0;
+            ensure!(is_told || is_left_to_wasm("it has no VM"), "the stat has another name now");
             Ok(())
         }
     }
@@ -328,8 +329,10 @@ mod bytes {
     #[tokio::test]
     async fn a_failed_call_is_replayed_with_those_headers_that_are_text() -> Result<()> {
         let mut odd = Odd::start().await?;
+        let is_native = is_left_to_wasm("a call of a dynamic module carries any number of headers");
+        let most = if is_native { usize::MAX } else { MOST_REPLAYED };
         let (replayable, others): (Vec<_>, Vec<_>) =
-            sets().into_iter().partition(|(_, headers)| headers.len() <= MOST_REPLAYED);
+            sets().into_iter().partition(|(_, headers)| headers.len() <= most);
         for (what, headers) in replayable {
             let (calls, replays) = (odd.bad.heads().len(), odd.fallback.heads().len());
             let answer = odd.send("/failing", &headers).await?;
@@ -343,7 +346,7 @@ mod bytes {
             assert_eq!(present(&headers, &last(&odd.fallback)?), text, "{what}");
             odd.assert_unharmed(what).await?;
         }
-        assert_eq!(others.len(), 1);
+        assert_eq!(others.len(), usize::from(!is_native));
         for (what, headers) in others {
             let replays = odd.fallback.heads().len();
             let answer = odd.send("/failing", &headers).await?;

@@ -10,7 +10,9 @@ use envoy_harness::client::{Client, Response};
 use envoy_harness::config::{LdsFile, Listener, Wasm};
 use serde_json::{Value, json};
 use services::{Health, Ports, Services};
-use tests::{Breaker, Edge, Outcomes, PAYMENT, bootstrap, clusters, module, protected};
+use tests::{
+    Breaker, Edge, Outcomes, PAYMENT, bootstrap, clusters, is_left_to_wasm, module, protected,
+};
 
 use tests::load::{Load, Tally, WITHIN, patient_route, until};
 
@@ -318,6 +320,9 @@ fn refusals(changing: &Changing) -> Vec<String> {
 
 #[tokio::test]
 async fn a_struct_is_refused_with_the_hint_to_use_a_string_value() -> Result<()> {
+    if is_left_to_wasm("Envoy hands a Struct to a dynamic module as JSON") {
+        return Ok(());
+    }
     let changing = Changing::start(plugin("first", 3)).await?;
     let mut filter = Wasm::new("edge-breaker", &module()?).vm_id("edge-breaker").build();
     filter["typed_config"]["config"]["configuration"] = json!({

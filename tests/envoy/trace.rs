@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Error, Result};
+use envoy_harness::{EnvoyOptions, NATIVE_ENVOYS};
 use services::trace::{BODY, PATH, Row, Seen, TRACE, who_answered};
 use tests::{Edge, PAYMENT};
 
@@ -13,12 +14,24 @@ const UNTIL_CLOSED: Duration = Duration::from_secs(30);
 async fn the_trace_of_the_recipe_is_the_same_row_by_row_with_one_and_with_four_workers()
 -> Result<()> {
     // Most of the time goes by between retries: both at once take no longer than one.
+    let follow = async |workers| follow(Edge::recipe(workers).await?, workers).await;
     let (one, four) = tokio::join!(follow(1), follow(4));
     one.and(four)
 }
 
-async fn follow(workers: u32) -> Result<()> {
-    let edge = Edge::recipe(workers).await?;
+#[tokio::test]
+async fn the_trace_is_the_same_on_the_native_form_in_each_version_of_envoy_that_is_supported()
+-> Result<()> {
+    let follow = async |version| {
+        let native = |options: EnvoyOptions| options.native().version(version).concurrency(2);
+        follow(Edge::recipe_on(native).await?, 2).await
+    };
+    let [newest, oldest] = NATIVE_ENVOYS;
+    let (newest, oldest) = tokio::join!(follow(newest), follow(oldest));
+    newest.and(oldest)
+}
+
+async fn follow(edge: Edge, workers: u32) -> Result<()> {
     let mut before = "CLOSED";
     for (index, row) in TRACE.iter().enumerate() {
         prepare(&edge, row, before).await?;

@@ -133,6 +133,14 @@ impl Edge {
     /// # Errors
     /// When either cannot be started.
     pub async fn recipe(workers: u32) -> Result<Self> {
+        Self::recipe_on(|options| options.concurrency(workers)).await
+    }
+
+    /// The same on an Envoy with other options.
+    ///
+    /// # Errors
+    /// When either cannot be started.
+    pub async fn recipe_on(options: impl FnOnce(EnvoyOptions) -> EnvoyOptions) -> Result<Self> {
         let services = Services::start(Ports::default()).await?;
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let sample = Sample::load("envoy/recipe.yaml")?
@@ -141,7 +149,7 @@ impl Edge {
             .endpoint(8081, services.downstream())?
             .endpoint(8082, services.fallback())?
             .endpoint(8083, services.health())?;
-        let envoy = EnvoyOptions::new(sample.into_value()).concurrency(workers).start().await?;
+        let envoy = options(EnvoyOptions::new(sample.into_value())).start().await?;
         let address = envoy.listener_addr("ingress").await?;
         let admin = envoy.listener_addr("breaker-admin").await?;
         Ok(Self { envoy: envoy.into(), services, client: Client::new(), address, admin })
@@ -255,6 +263,17 @@ impl Edge {
     }
 }
 
+/// Whether a test, or a part of one, is left to the module for proxies, and why: the environment asks for
+/// the dynamic module.
+#[must_use]
+pub fn is_left_to_wasm(why: &str) -> bool {
+    let is_left = envoy_harness::is_native();
+    if is_left {
+        eprintln!("left to the module for proxies: {why}");
+    }
+    is_left
+}
+
 /// Who gave an answer: `downstream`, or the `x-circuit-breaker-fallback` that says how the fallback did.
 #[must_use]
 pub fn answered_by(response: &Response) -> &str {
@@ -268,7 +287,8 @@ pub fn bootstrap(services: &Services) -> Bootstrap {
 }
 
 /// The clusters of the services.
-fn clusters_of(services: &Services) -> [Value; 3] {
+#[must_use]
+pub fn clusters_of(services: &Services) -> [Value; 3] {
     [
         cluster(clusters::SERVICE, services.downstream()),
         cluster(clusters::FALLBACK, services.fallback()),

@@ -160,6 +160,14 @@ fn agrees(host: &'static HostKind, like: &'static HostKind, needs: &BTreeSet<Nee
     })
 }
 
+/// Updates that ticks lose, and records that they cannot read, are as many as there are ticks. A
+/// configuration of the dynamic module that was replaced ticks on all threads until its last stream has
+/// ended, and that of other hosts on each thread until the last one there has.
+fn is_compared(metric: &str, host: &HostKind) -> bool {
+    let by_ticks = ["lost_updates_total", "unreadable_records_total"].contains(&metric);
+    host.name != "dynamic_module" || !by_ticks
+}
+
 fn agrees_on(seed: u64, host: &HostKind, like: &HostKind, needs: &BTreeSet<Need>) -> Result<()> {
     let scenario = generate(seed, needs);
     let expected = like.play(&scenario)?;
@@ -179,7 +187,7 @@ fn agrees_on(seed: u64, host: &HostKind, like: &HostKind, needs: &BTreeSet<Need>
         let differing: Vec<_> = names
             .into_iter()
             .map(|name| (name, expected.get(name), metrics.get(name)))
-            .filter(|(_, expected, got)| expected != got)
+            .filter(|(name, expected, got)| expected != got && is_compared(name, host))
             .collect();
         ensure!(
             differing.is_empty(),

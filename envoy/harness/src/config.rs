@@ -20,7 +20,8 @@ mod route;
 
 pub use self::bootstrap::Bootstrap;
 pub use self::cluster::{cluster, http2_cluster};
-pub use self::filter::{FailurePolicy, RightsIn, Wasm, lua};
+pub(crate) use self::filter::DYNAMIC_MODULE;
+pub use self::filter::{DynamicModule, FailurePolicy, RightsIn, Wasm, lua};
 pub use self::lds::{CdsFile, LdsFile};
 pub use self::listener::Listener;
 pub use self::route::Route;

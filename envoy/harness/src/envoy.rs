@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::admin::Admin;
 use crate::watchdog::Watchdog;
-use crate::{EnvoyOptions, Prometheus, Stats, cpu};
+use crate::{EnvoyOptions, Prometheus, Stats, cpu, form};
 
 const POLL: Duration = Duration::from_millis(10);
 
@@ -37,7 +37,12 @@ impl Envoy {
     /// When no Envoy is found, or when it ends or is not ready in time. The message then holds the
     /// end of its log, which says what was wrong with the configuration.
     pub async fn start(options: EnvoyOptions) -> Result<Self> {
-        let binary = tokio::task::spawn_blocking(crate::locate).await??;
+        let version = options.version.clone();
+        let binary = tokio::task::spawn_blocking(|| match version {
+            Some(version) => crate::install::installed(&version),
+            None => crate::locate(),
+        });
+        let binary = binary.await??;
         let mut process = Process::spawn(&binary, &options)?;
         let watchdog = Watchdog::over(process.child.id(), process.directory.path())?;
         let ready = timeout(options.startup, process.wait_until_ready()).await;
@@ -183,7 +188,8 @@ impl Process {
         let directory = options.directory.clone();
         let directory = directory.map_or_else(EnvoyOptions::new_directory, Ok)?;
         let config = directory.path().join("envoy.json");
-        fs::write(&config, serde_json::to_vec_pretty(&options.config)?)?;
+        let text = serde_json::to_string_pretty(&options.config)?;
+        fs::write(&config, &text)?;
         // A file never fills up and needs nobody to read it, as a pipe does.
         let log = File::create(directory.path().join("log"))?;
         let mut command = options.command(binary, &config, &directory.path().join("admin-address"));
@@ -192,6 +198,12 @@ impl Process {
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log);
+        let modules = options.modules.clone();
+        if let Some(modules) =
+            modules.map_or_else(|| form::search_path(&text), |it| Ok(Some(it)))?
+        {
+            command.env("ENVOY_DYNAMIC_MODULES_SEARCH_PATH", modules);
+        }
         let child = in_own_process_group(&mut command)
             .spawn()
             .with_context(|| format!("cannot run {command:?}"))?;

@@ -12,6 +12,9 @@ use crate::locate::version;
 /// The version that is installed where none is named.
 pub const ENVOY_VERSION: &str = "1.40.0";
 
+/// The versions that the native form is supported on, the newest first.
+pub const NATIVE_ENVOYS: [&str; 2] = [ENVOY_VERSION, "1.39.3"];
+
 const BINARY: &str = "envoy/_bin/envoy";
 
 /// The version that `ENVOY_VERSION` in the environment names, if it does.
@@ -23,7 +26,10 @@ pub(crate) fn named_version() -> Option<String> {
 ///
 /// Several processes may do so at once: one of them works and the others wait for it. A version
 /// appears by a rename, so whatever is there is whole.
-pub(crate) fn install(wanted: &str) -> Result<PathBuf> {
+///
+/// # Errors
+/// When it cannot be installed.
+pub fn installed(wanted: &str) -> Result<PathBuf> {
     let home = crate::repo_root().join("target/envoy");
     let destination = home.join(wanted);
     let binary = destination.join(BINARY);

@@ -15,6 +15,7 @@ pub mod config;
 mod admin;
 mod cpu;
 mod envoy;
+mod form;
 mod install;
 mod locate;
 mod options;
@@ -25,7 +26,8 @@ mod stats;
 mod watchdog;
 
 pub use crate::envoy::Envoy;
-pub use crate::install::ENVOY_VERSION;
+pub use crate::form::is_native;
+pub use crate::install::{ENVOY_VERSION, NATIVE_ENVOYS, installed};
 pub use crate::locate::{locate, version};
 pub use crate::options::EnvoyOptions;
 pub use crate::prometheus::Prometheus;

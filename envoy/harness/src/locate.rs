@@ -37,8 +37,8 @@ fn search() -> Result<PathBuf> {
     }
     // Who names a version wants that one, whatever is on the `PATH`.
     match install::named_version() {
-        Some(version) => install::install(&version),
-        None => on_path().map_or_else(|| install::install(ENVOY_VERSION), Ok),
+        Some(version) => install::installed(&version),
+        None => on_path().map_or_else(|| install::installed(ENVOY_VERSION), Ok),
     }
 }
 

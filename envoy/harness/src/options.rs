@@ -1,7 +1,7 @@
 //! How an Envoy is started.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{Envoy, Sample};
+use crate::{Envoy, Sample, form};
 
 /// How long Envoy may take to be ready. Compiling a module takes a debug build's largest part of it.
 const STARTUP: Duration = Duration::from_secs(180);
@@ -27,26 +27,30 @@ pub struct EnvoyOptions {
     environment: Vec<(String, OsString)>,
     hot_restart: Option<(u32, u32)>,
     arguments: Vec<OsString>,
+    pub(crate) version: Option<String>,
+    pub(crate) modules: Option<PathBuf>,
     pub(crate) directory: Option<Arc<TempDir>>,
 }
 
 impl EnvoyOptions {
     /// An Envoy with this bootstrap configuration, one worker, and a log that holds warnings and
-    /// whatever wasm modules log at `info` or above.
+    /// whatever modules log at `info` or above.
     ///
     /// The address of the admin interface is replaced by a free port of the loopback interface.
     #[must_use]
     pub fn new(config: Value) -> Self {
         Self {
-            config: with_admin_port(config, 0),
+            config: with_admin_port(form::adapted(config), 0),
             startup: STARTUP,
             concurrency: 1,
             log_level: "warning".to_owned(),
-            component_log_level: "wasm:info".to_owned(),
+            component_log_level: "wasm:info,dynamic_modules:info".to_owned(),
             cpus: Vec::new(),
             environment: Vec::new(),
             hot_restart: None,
             arguments: Vec::new(),
+            version: None,
+            modules: None,
             directory: None,
         }
     }
@@ -120,6 +124,27 @@ impl EnvoyOptions {
     /// A directory that one may have for itself.
     pub(crate) fn new_directory() -> Result<Arc<TempDir>> {
         Ok(Arc::new(tempfile::Builder::new().prefix("envoy-").tempdir()?))
+    }
+
+    /// Runs the dynamic module wherever it is configured to run the module for proxies.
+    #[must_use]
+    pub fn native(mut self) -> Self {
+        self.config = form::on_native(self.config);
+        self
+    }
+
+    /// This version of Envoy, whatever the environment says; it is installed if it is not there yet.
+    #[must_use]
+    pub fn version(mut self, version: &str) -> Self {
+        self.version = Some(version.to_owned());
+        self
+    }
+
+    /// Has it look for dynamic modules in this directory, rather than where the breaker's is built.
+    #[must_use]
+    pub fn modules(mut self, directory: &Path) -> Self {
+        self.modules = Some(directory.to_owned());
+        self
     }
 
     /// One more argument of the command line.

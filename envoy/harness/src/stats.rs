@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
+use crate::form;
+
 /// The counters and gauges of an Envoy at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
@@ -18,7 +20,9 @@ impl Stats {
         let stats = answer["stats"].as_array().context("no stats in the answer")?;
         let values = stats
             .iter()
-            .filter_map(|stat| Some((stat["name"].as_str()?.to_owned(), stat["value"].as_u64()?)))
+            .filter_map(|stat| {
+                Some((form::stat_name(stat["name"].as_str()?), stat["value"].as_u64()?))
+            })
             .collect();
         Ok(Self { values })
     }

@@ -10,6 +10,10 @@ use serde_json::Value;
 /// Less is put in line of what is built for speed, which is the standard library alone.
 const SMALL: &str = "llvm-args=-inlinedefault-threshold=25";
 
+/// What the proxy offers is looked up when it is called for the first time: so what it lacks is found by
+/// the module, which can say so.
+pub(crate) const LAZILY: [&str; 4] = ["-C", "relro-level=partial", "-C", "link-arg=-Wl,-z,lazy"];
+
 /// Cargo in a workspace, told to build for a target with the flags of the module and with none of
 /// the caller's, who may be a test that cargo runs: what is built is the same, whoever asks.
 #[must_use]
@@ -17,7 +21,7 @@ pub fn cargo(workspace: &Path, target: &str) -> Command {
     let mut cargo = plain(workspace);
     cargo
         .args(["--target", target])
-        .env("CARGO_ENCODED_RUSTFLAGS", flags())
+        .env("CARGO_ENCODED_RUSTFLAGS", flags(&["-C", SMALL]))
         .env("CARGO_INCREMENTAL", "0");
     cargo
 }
@@ -32,6 +36,21 @@ pub fn build(workspace: &Path, package: &str, target: &str) -> Result<PathBuf> {
     made(&mut cargo, |path| path.ends_with(".wasm"))
 }
 
+/// Builds a package as a shared object for this machine with the profile `native`, likewise.
+///
+/// # Errors
+/// When it cannot be built.
+pub(crate) fn shared_object(workspace: &Path, package: &str) -> Result<PathBuf> {
+    let mut cargo = command("rustc", workspace);
+    let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    cargo
+        .args(["--lib", "--crate-type", "cdylib", "--profile", "native"])
+        .args(["-p", package, "--target", &target])
+        .env("CARGO_ENCODED_RUSTFLAGS", flags(&LAZILY))
+        .env("CARGO_INCREMENTAL", "0");
+    made(&mut cargo, |path| path.ends_with(".so"))
+}
+
 /// Builds a program of this workspace, unless it is built.
 pub(crate) fn program(name: &str) -> Result<PathBuf> {
     let mut cargo = plain(&crate::root());
@@ -41,19 +60,27 @@ pub(crate) fn program(name: &str) -> Result<PathBuf> {
 }
 
 fn plain(workspace: &Path) -> Command {
+    command("build", workspace)
+}
+
+fn command(command: &str, workspace: &Path) -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.arg("build").current_dir(workspace).stdin(Stdio::null());
+    cargo.arg(command).current_dir(workspace).stdin(Stdio::null());
     cargo
 }
 
 /// No folder of this machine is named in what is built: the same bytes come of it everywhere.
-fn flags() -> OsString {
+pub(crate) fn flags(more: &[&str]) -> OsString {
     let home = std::env::home_dir().unwrap_or_default().join(".cargo");
     let packages = std::env::var_os("CARGO_HOME").map_or(home, PathBuf::from);
     let mut flags = OsString::from("--remap-path-prefix=");
     flags.push(packages);
-    // One flag from the next.
-    flags.push(format!("=cargo\u{1f}-C\u{1f}{SMALL}"));
+    flags.push("=cargo");
+    for flag in more {
+        // What separates one flag from the next.
+        flags.push("\u{1f}");
+        flags.push(flag);
+    }
     flags
 }
 

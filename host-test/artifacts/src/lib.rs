@@ -6,6 +6,7 @@
 
 mod cargo;
 mod module;
+pub mod portable;
 
 use std::path::{Path, PathBuf};
 
@@ -20,6 +21,9 @@ pub const TARGET: &str = "wasm32-unknown-unknown";
 /// Where the module for proxies is, seen from the root of the repository. The samples name it.
 pub const PROXY_WASM: &str = "target/wasm/edge_breaker.wasm";
 
+/// Where the dynamic module is put that is handed out, likewise.
+pub const DYNAMIC_MODULE: &str = "target/native/libedge_breaker.so";
+
 /// The module for proxies.
 ///
 /// # Errors
@@ -33,6 +37,17 @@ pub fn proxy_wasm() -> Result<PathBuf> {
 #[must_use]
 pub fn named(module: &Path) -> PathBuf {
     module.with_extension("named.wasm")
+}
+
+/// The shared object that Envoy loads as a dynamic module, for this machine and its C library. What is
+/// handed out is [another](portable).
+///
+/// # Errors
+/// See [`proxy_wasm`].
+pub fn dynamic_module() -> Result<PathBuf> {
+    static MODULE: Module =
+        Module::native("plugin-dynamic-module", "target/native/local/libedge_breaker.so");
+    MODULE.path()
 }
 
 /// The component.

@@ -13,7 +13,8 @@ use crate::{cargo, root};
 /// A module of this repository.
 pub(crate) struct Module {
     package: &'static str,
-    target: &'static str,
+    /// `None`: that of this machine.
+    target: Option<&'static str>,
     /// Where it is put, seen from the root of the repository.
     path: &'static str,
     /// The command of `plugin/package` that makes it of what is built, if that is not it already. It
@@ -29,7 +30,12 @@ impl Module {
         target: &'static str,
         path: &'static str,
     ) -> Self {
-        Self { package, target, path, packed_by: None, put: OnceLock::new() }
+        Self { package, target: Some(target), path, packed_by: None, put: OnceLock::new() }
+    }
+
+    /// One that is no WebAssembly.
+    pub(crate) const fn native(package: &'static str, path: &'static str) -> Self {
+        Self { package, target: None, path, packed_by: None, put: OnceLock::new() }
     }
 
     pub(crate) const fn packed_by(mut self, command: &'static str) -> Self {
@@ -49,7 +55,10 @@ impl Module {
         fs::create_dir_all(path.parent().context("no folder")?)?;
         let lock = File::create(path.with_extension("lock"))?;
         lock.lock().with_context(|| format!("cannot lock {}", path.display()))?;
-        let built = cargo::build(&root(), self.package, self.target)?;
+        let built = match self.target {
+            Some(target) => cargo::build(&root(), self.package, target)?,
+            None => cargo::shared_object(&root(), self.package)?,
+        };
         let program = self.packed_by.map(|_| cargo::program("package")).transpose()?;
         let made_of = newest([Some(&built), program.as_ref()])?;
         // It carries the time of what it is made of: an older one is another one, too.

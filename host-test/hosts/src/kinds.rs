@@ -7,6 +7,7 @@ use host_test_proxy_wasm::{Module, Options};
 use scenario::{Host, Need, Report, Scenario, play};
 
 use crate::component::Component;
+use crate::dynamic_module::dynamic_module_host;
 use crate::envoy::{self, TooLate};
 use crate::module::module_host;
 use crate::native::Native;
@@ -39,6 +40,11 @@ pub const HOSTS: &[HostKind] = &[
             (Need::LateAnswers, "a host is not told to answer what it was told to let pass"),
         ],
         start: |s| Ok(Box::new(Component::start(s.workers))),
+    },
+    HostKind {
+        name: "dynamic_module",
+        lacks: &[(Need::Crash, "a worker does not crash without the process")],
+        start: |s| Ok(Box::new(dynamic_module_host(s.workers))),
     },
     HostKind { name: "envoy", lacks: envoy::LACKS, start: envoy::start },
 ];

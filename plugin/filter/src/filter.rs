@@ -181,6 +181,11 @@ impl Filter {
         self.services.on_tick(host, effects)
     }
 
+    /// Counts copies that were not made on this thread, for a host that ticks on another.
+    pub fn count_skipped(&self, effects: &mut Effects) {
+        budget::count_skipped(effects);
+    }
+
     /// Writes down what a call brought.
     #[inline(never)]
     pub fn on_callout_answer(

@@ -152,20 +152,35 @@ impl Headers {
 
     /// From pairs of names, in lower case, and values.
     pub fn from_pairs<N: AsRef<[u8]>, V: AsRef<[u8]>>(pairs: &[(N, V)]) -> Self {
+        let pairs = pairs.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
+        Self::serialized(pairs, Vec::with_capacity)
+    }
+
+    /// Those of a message that has come, in the memory that other headers have left.
+    pub fn collect<'a>(pairs: impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone) -> Self {
+        Self::serialized(pairs, Self::buffer)
+    }
+
+    fn serialized<'a>(
+        pairs: impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone,
+        buffer: impl FnOnce(usize) -> Vec<u8>,
+    ) -> Self {
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).to_le_bytes();
-        let size = |(name, value): &(N, V)| {
-            let text = name.as_ref().len().saturating_add(value.as_ref().len());
-            text.saturating_add(NUMBERS_AND_NULS)
-        };
-        let size = pairs.iter().map(size).fold(size_of::<u32>(), usize::saturating_add);
-        let mut bytes = Vec::with_capacity(size);
-        bytes.extend_from_slice(&number(pairs.len()));
-        for (name, value) in pairs {
-            bytes.extend_from_slice(&number(name.as_ref().len()));
-            bytes.extend_from_slice(&number(value.as_ref().len()));
+        let (mut count, mut size) = (0_usize, size_of::<u32>());
+        for (name, value) in pairs.clone() {
+            count = count.saturating_add(1);
+            size = [name.len(), value.len(), NUMBERS_AND_NULS]
+                .iter()
+                .fold(size, |sum, more| sum.saturating_add(*more));
+        }
+        let mut bytes = buffer(size);
+        bytes.extend_from_slice(&number(count));
+        for (name, value) in pairs.clone() {
+            bytes.extend_from_slice(&number(name.len()));
+            bytes.extend_from_slice(&number(value.len()));
         }
         for (name, value) in pairs {
-            for part in [name.as_ref(), value.as_ref()] {
+            for part in [name, value] {
                 bytes.extend_from_slice(part);
                 bytes.push(0);
             }
@@ -186,7 +201,7 @@ impl Headers {
 
     /// Names and values, in their order.
     #[inline]
-    pub(crate) fn iter(&self) -> Iter<'_> {
+    pub fn iter(&self) -> Iter<'_> {
         let (count, rest) = take_number(&self.0).unwrap_or((0, &[]));
         let (lengths, data) = usize::try_from(count)
             .ok()
@@ -300,7 +315,9 @@ pub(crate) fn grpc_flavour(content_type: &[u8]) -> Option<GrpcFlavour> {
     matches!(rest.first(), None | Some(b'+' | b';' | b' ')).then_some(flavour)
 }
 
-pub(crate) struct Iter<'a> {
+/// Names and values of headers.
+#[derive(Clone, Debug)]
+pub struct Iter<'a> {
     lengths: &'a [u8],
     data: &'a [u8],
 }

@@ -76,7 +76,7 @@ pub use response::reply::{Reply, ResponseAnnotations};
 pub use shared::{Clock, Store, StoreFault, SwapError, Version, VersionGauge};
 pub use status::ServiceStatus;
 pub use telemetry::{
-    FallbackKind, Metric, MetricKind, MetricRow, ModuleMetric, NotificationResult, ServiceMetric,
-    SkipReason, Unprotected,
+    FallbackKind, LABEL_PREFIX, Metric, MetricKind, MetricRow, ModuleMetric, NotificationResult,
+    ServiceMetric, SkipReason, Unprotected,
 };
 pub use timer::{Callout, CalloutAnswer, PendingCallout};

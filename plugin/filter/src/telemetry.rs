@@ -14,7 +14,7 @@ use breaker::{
 
 use self::label::Label;
 pub use self::label::{FallbackKind, NotificationResult, SkipReason, Unprotected};
-pub use self::table::{MetricKind, MetricRow};
+pub use self::table::{LABEL_PREFIX, MetricKind, MetricRow};
 use self::table::{metrics, push_label, sum};
 
 metrics! {
@@ -158,17 +158,25 @@ impl Metric {
     #[inline(never)]
     pub fn stat_name(self, service: &str) -> String {
         let mut stat = String::new();
+        let name = self.describe(service, &mut |label, value| push_label(&mut stat, label, value));
+        stat.push_str(name);
+        stat
+    }
+
+    /// Its name without labels, and each of them with its value, likewise.
+    pub fn describe(
+        self,
+        service: &str,
+        label: &mut dyn FnMut(&'static str, &str),
+    ) -> &'static str {
         let metric = match self {
-            Self::Module(metric) => {
-                metric.push_stat(&mut stat);
-                return stat;
-            }
+            Self::Module(metric) => return metric.describe(label),
             Self::Of(_, metric) => metric,
             Self::Slot(_) => ServiceMetric::RecordVersion,
         };
-        push_label(&mut stat, "service", service);
-        metric.push_stat(&mut stat);
-        stat
+        // A dot would end a value early under the tag rules that Istio brings along.
+        label("service", &service.replace('.', "_"));
+        metric.describe(label)
     }
 }
 

@@ -9,7 +9,7 @@ use envoy_harness::config::{Route, cluster, http2_cluster};
 use http_body_util::BodyExt;
 use http_body_util::channel::Channel;
 use serde_json::{Value, json};
-use tests::{Edge, Outcomes, PATIENCE, PAYMENT, answered_by};
+use tests::{Edge, Outcomes, PATIENCE, PAYMENT, answered_by, is_left_to_wasm};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -154,7 +154,9 @@ async fn a_failed_answer_that_is_cut_while_it_is_held_is_answered_by_the_proxy()
         is_the_proxys(&call.await??, &[502, 503], "reset reason")?;
         // The fallback's answer finds nobody, and harms nobody.
         fallback.answers();
-        edge.envoy.wait_for_counter("cluster.patient.upstream_rq_200", 1, PATIENCE).await?;
+        if !is_left_to_wasm("a call of a dynamic module ends with the stream that it is made for") {
+            edge.envoy.wait_for_counter("cluster.patient.upstream_rq_200", 1, PATIENCE).await?;
+        }
         counts_once(&edge).await?;
     }
     Ok(())

@@ -9,7 +9,7 @@ use envoy_harness::config::{cluster, http2_cluster};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use services::Mode;
-use tests::{Edge, Outcomes, PATIENCE, PAYMENT, answered_by, primary_route};
+use tests::{Edge, Outcomes, PATIENCE, PAYMENT, answered_by, is_left_to_wasm, primary_route};
 
 use super::{PATH, plugin, values};
 use crate::upstream::{self, RawUpstream, Refusing, Upstream};
@@ -284,8 +284,10 @@ async fn a_client_that_does_not_wait_for_the_fallback_harms_nobody() -> Result<(
     tokio::time::timeout(PATIENCE, called).await.context("no replay")?;
     call.abort();
     // The fallback's answer, which will be a time-out, finds nobody.
-    let timed_out = "cluster.hanging.upstream_rq_timeout";
-    edge.envoy.wait_for_counter(timed_out, 1, PATIENCE).await?;
+    if !is_left_to_wasm("a call of a dynamic module ends with the stream that it is made for") {
+        let timed_out = "cluster.hanging.upstream_rq_timeout";
+        edge.envoy.wait_for_counter(timed_out, 1, PATIENCE).await?;
+    }
     edge.services.service(PAYMENT).set_mode(Mode::Normal);
     assert_eq!(edge.get(PATH).await?.status, 200);
     let outcomes = Outcomes { success: 1, failure: 1, ..Outcomes::default() };

@@ -144,6 +144,51 @@ impl From<Wasm> for Value {
     }
 }
 
+/// The breaker as a dynamic module, from the file `libNAME.so`.
+#[derive(Clone, Debug)]
+pub struct DynamicModule {
+    module: String,
+    filter: String,
+    configuration: String,
+}
+
+impl DynamicModule {
+    /// One of this module, with this configuration.
+    #[must_use]
+    pub fn new(module: &str, configuration: &Value) -> Self {
+        let (module, filter) = (module.to_owned(), "edge_breaker".to_owned());
+        Self { module, filter, configuration: configuration.to_string() }
+    }
+
+    /// Another name of the filter: with one more part it has breakers of its own.
+    #[must_use]
+    pub fn filter_name(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.filter);
+        self
+    }
+}
+
+impl From<DynamicModule> for Value {
+    fn from(filter: DynamicModule) -> Self {
+        json!({
+            "name": "edge-breaker",
+            "typed_config": {
+                "@type": DYNAMIC_MODULE,
+                "dynamic_module_config": { "name": filter.module },
+                "filter_name": filter.filter,
+                "filter_config": {
+                    "@type": "type.googleapis.com/google.protobuf.StringValue",
+                    "value": filter.configuration,
+                },
+            },
+        })
+    }
+}
+
+/// The type of the filter that Envoy runs dynamic modules by.
+pub(crate) const DYNAMIC_MODULE: &str =
+    "type.googleapis.com/envoy.extensions.filters.http.dynamic_modules.v3.DynamicModuleFilter";
+
 /// A Lua filter with this source.
 #[must_use]
 pub fn lua(source: &str) -> Value {

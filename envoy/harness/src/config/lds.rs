@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::Listener;
-use crate::EnvoyOptions;
+use crate::{EnvoyOptions, form};
 
 /// A file of listeners that Envoy watches. Writing it is an update of the configuration.
 ///
@@ -50,7 +50,7 @@ impl LdsFile {
     /// When the file cannot be written.
     pub fn write(&self, listeners: Vec<Listener>) -> Result<()> {
         let resources = listeners.into_iter().map(|listener| {
-            let mut resource = listener.build();
+            let mut resource = form::adapted(listener.build());
             resource["@type"] = json!("type.googleapis.com/envoy.config.listener.v3.Listener");
             resource
         });

@@ -37,10 +37,12 @@ pub(super) const fn sum(mut table: &[MetricRow], rows: usize) -> usize {
     sum
 }
 
+/// What the names of all labels begin with.
+pub const LABEL_PREFIX: &str = "cb_";
+
 /// Writes a label as Istio's `extraStatTags` and the sample's `stats_tags` read it, before the name.
-/// A dot would end a value early under the tag rules that Istio brings along.
 pub(super) fn push_label(stat: &mut String, label: &str, value: &str) {
-    stat.extend(["cb_", label, "=.=", &value.replace('.', "_"), ";.;"]);
+    stat.extend([LABEL_PREFIX, label, "=.=", value, ";.;"]);
 }
 
 macro_rules! metrics {
@@ -96,15 +98,14 @@ macro_rules! metrics {
                 }
             }
 
-            /// Writes its labels and its name.
-            fn push_stat(self, stat: &mut String) {
-                let name = match self {
+            /// Its name without labels, and each of them with its value.
+            fn describe(self, _label: &mut dyn FnMut(&'static str, &str)) -> &'static str {
+                match self {
                     $(Self::$metric $(($($label),+))? => {
-                        $($(push_label(stat, stringify!($label), $label.text());)+)?
+                        $($(_label(stringify!($label), $label.text());)+)?
                         concat!("edge_breaker_", $name)
                     })+
-                };
-                stat.push_str(name);
+                }
             }
         }
     )+};

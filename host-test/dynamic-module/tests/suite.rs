@@ -1,0 +1,278 @@
+//! The shell of the dynamic module in an Envoy that is made up.
+
+use std::time::Duration;
+
+use host_test_dynamic_module::{Configuration, Fault, Headers, Map, Process, Stream, Verdict};
+
+const OPEN_FOR_LONG: &str =
+    r#""open": { "wait_duration": "1h" }, "trip": { "consecutive_failures": 2 }"#;
+
+fn headers(pairs: &[(&str, &str)]) -> Headers {
+    pairs
+        .iter()
+        .map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()))
+        .collect()
+}
+
+fn get(more: &[(&str, &str)]) -> Headers {
+    let plain = [(":method", "GET"), (":path", "/"), (":authority", "shop"), (":scheme", "http")];
+    headers(&[&plain[..], more].concat())
+}
+
+fn process() -> Process {
+    let process = Process::new(2);
+    process.set_clocks(Duration::from_secs(1_000), Duration::from_secs(1_700_000_000));
+    process
+}
+
+/// A service without a name of its own, with these rules besides.
+fn guarding(process: &Process, rules: &str) -> Configuration {
+    let text = format!(r#"{{ "services": [{{ "name": "payment", {OPEN_FOR_LONG}{rules} }}] }}"#);
+    process.configure("edge_breaker", &text).expect("a configuration")
+}
+
+fn answered(stream: &Stream, status: &str) -> Verdict {
+    stream.set_origin("via_upstream", 0);
+    stream.response_headers(
+        headers(&[(":status", status), ("x-envoy-upstream-service-time", "1")]),
+        true,
+    )
+}
+
+/// A call that the service answers so.
+fn call(configuration: &Configuration, worker: u32, status: &str) -> Verdict {
+    let stream = configuration.stream(worker);
+    match stream.request_headers(get(&[]), true) {
+        Verdict::Continue => answered(&stream, status),
+        verdict => verdict,
+    }
+}
+
+fn trip(configuration: &Configuration) {
+    for worker in [0, 1] {
+        assert_eq!(call(configuration, worker, "503"), Verdict::Continue);
+    }
+}
+
+fn is_refused(configuration: &Configuration) -> bool {
+    matches!(call(configuration, 0, "200"), Verdict::Reply(reply) if reply.status == 503)
+}
+
+#[test]
+fn failures_on_two_workers_open_the_breaker_for_both_and_a_reply_ends_the_stream() {
+    let process = process();
+    let configuration = guarding(&process, "");
+    assert_eq!(call(&configuration, 0, "200"), Verdict::Continue);
+    trip(&configuration);
+    for worker in [0, 1] {
+        let Verdict::Reply(reply) = call(&configuration, worker, "200") else {
+            panic!("worker {worker} lets it pass");
+        };
+        assert_eq!(reply.status, 503);
+        assert!(
+            reply.headers.iter().any(|(name, value)| name == b"retry-after" && value.len() == 4)
+        );
+        assert!(reply.body.starts_with(b"{"));
+    }
+    let log = process.take_log();
+    assert!(log.iter().any(|line| line.contains("from=CLOSED to=OPEN")), "{log:?}");
+    let metrics = process.metrics();
+    let payment = |rest: &str| metrics[&format!("cb_service=.=payment;.;{rest}")];
+    assert_eq!(payment("cb_outcome=.=success;.;edge_breaker_calls_total"), 1);
+    assert_eq!(payment("cb_outcome=.=failure;.;edge_breaker_calls_total"), 2);
+    assert_eq!(payment("cb_reason=.=open;.;edge_breaker_not_permitted_total"), 2);
+    assert_eq!(payment("edge_breaker_state"), 1);
+}
+
+#[test]
+fn a_diverted_request_has_its_route_chosen_anew_and_none_of_its_clients_headers() {
+    let process = process();
+    let configuration =
+        guarding(&process, r#", "fallback": { "cluster": "spare", "on_failure": false }"#);
+    trip(&configuration);
+    let stream = configuration.stream(1);
+    let own = [("x-circuit-breaker-cluster", "elsewhere"), ("x-circuit-breaker-state", "CLOSED")];
+    assert_eq!(stream.request_headers(get(&own), true), Verdict::Continue);
+    assert!(stream.is_route_chosen());
+    let header = |name| stream.header(Map::Request, name);
+    assert_eq!(header("x-circuit-breaker-cluster").as_deref(), Some("spare"));
+    assert_eq!(header("x-circuit-breaker-state").as_deref(), Some("OPEN"));
+    stream.set_cluster(Some("spare"));
+    assert_eq!(answered(&stream, "200"), Verdict::Continue);
+    assert_eq!(
+        stream.header(Map::Response, "x-circuit-breaker-fallback").as_deref(),
+        Some("cluster")
+    );
+}
+
+#[test]
+fn a_failed_answer_waits_for_the_fallback_whose_answer_is_written_into_it() {
+    let process = process();
+    let configuration = guarding(&process, r#", "fallback": { "cluster": "spare" }"#);
+    let stream = configuration.stream(0);
+    let post = get(&[("content-length", "11")]);
+    assert_eq!(stream.request_headers(post, false), Verdict::Continue);
+    assert_eq!(stream.request_body(b"hello ", false), Verdict::Continue);
+    assert_eq!(stream.request_body(b"world", true), Verdict::Continue);
+    stream.set_origin("via_upstream", 0);
+    let failed = headers(&[(":status", "503"), ("server", "x"), ("content-length", "6")]);
+    let Verdict::Hold(asked) = stream.response_headers(failed, false) else {
+        panic!("nobody is asked");
+    };
+    assert_eq!((asked.cluster.as_str(), asked.body.as_slice()), ("spare", &b"hello world"[..]));
+
+    let answer = headers(&[(":status", "200"), ("content-type", "text/plain")]);
+    assert_eq!(stream.answer(asked.number, Some((&answer, b"from spare"))), Verdict::Continue);
+    assert_eq!(stream.header(Map::Response, ":status").as_deref(), Some("200"));
+    assert_eq!(stream.header(Map::Response, "server"), None);
+    assert_eq!(stream.header(Map::Response, "content-length").as_deref(), Some("10"));
+    assert_eq!(stream.response_body(b"bro", false), b"from spare");
+    assert_eq!(stream.response_body(b"ken", true), b"");
+    let noted = stream.noted("wasm.edge_breaker_replaced_status");
+    assert_eq!(noted.as_deref(), Some(&b"503"[..]));
+}
+
+#[test]
+fn a_failed_answer_without_a_body_is_replaced_by_a_reply_and_goes_on_if_the_fallback_fails() {
+    let process = process();
+    let configuration = guarding(&process, r#", "fallback": { "cluster": "spare" }"#);
+    let failed = || {
+        let stream = configuration.stream(0);
+        assert_eq!(stream.request_headers(get(&[]), true), Verdict::Continue);
+        let Verdict::Hold(asked) = answered(&stream, "503") else {
+            panic!("nobody is asked");
+        };
+        (stream, asked.number)
+    };
+    let (stream, asked) = failed();
+    let answer = headers(&[(":status", "201")]);
+    let Verdict::Reply(reply) = stream.answer(asked, Some((&answer, b"spare"))) else {
+        panic!("it is no reply");
+    };
+    assert_eq!((reply.status, reply.body.as_slice()), (201, &b"spare"[..]));
+    let (stream, asked) = failed();
+    assert_eq!(stream.answer(asked, None), Verdict::Continue);
+    assert_eq!(stream.header(Map::Response, ":status").as_deref(), Some("503"));
+}
+
+#[test]
+fn a_cluster_that_envoy_does_not_have_is_asked_in_vain_and_counted() {
+    let process = process();
+    process.set_cluster("spare", false);
+    let configuration = guarding(&process, r#", "fallback": { "cluster": "spare" }"#);
+    assert_eq!(call(&configuration, 0, "503"), Verdict::Continue);
+    let counted = process.metrics()["cb_reason=.=unknown_cluster;.;edge_breaker_unprotected_total"];
+    assert_eq!(counted, 1);
+}
+
+#[test]
+fn a_grpc_client_is_told_that_the_service_is_unavailable() {
+    let process = process();
+    let configuration = guarding(&process, "");
+    trip(&configuration);
+    let stream = configuration.stream(0);
+    let grpc = get(&[("content-type", "application/grpc+proto")]);
+    let Verdict::Reply(reply) = stream.request_headers(grpc, true) else {
+        panic!("it passes");
+    };
+    let status = reply.headers.iter().find(|(name, _)| name == b"grpc-status");
+    assert_eq!(status.map(|(_, value)| value.as_slice()), Some(&b"14"[..]));
+}
+
+#[test]
+fn breakers_outlive_configurations_and_those_of_another_name_or_process_are_others() {
+    let process = process();
+    let first = guarding(&process, "");
+    trip(&first);
+    let second = guarding(&process, "");
+    drop(first);
+    assert!(is_refused(&second));
+    drop(second);
+    assert!(is_refused(&guarding(&process, "")), "nobody had it for a while");
+
+    let text = format!(r#"{{ "services": [{{ "name": "payment", {OPEN_FOR_LONG} }}] }}"#);
+    let apart = process.configure("edge_breaker/team", &text).expect("a configuration");
+    assert!(!is_refused(&apart));
+    let nameless = process.configure("", &text).expect("a configuration");
+    assert!(is_refused(&nameless), "no name means the filter's own");
+    assert!(!is_refused(&guarding(&self::process(), "")));
+}
+
+#[test]
+fn what_is_wrong_is_refused_with_the_reason_in_the_log() {
+    let process = process();
+    let refused =
+        |name: &str, text: &str| process.configure(name, text).expect_err("taken").0.concat();
+    let said = refused("other", "{}");
+    assert!(said.contains("filter_name: \"other\""), "{said}");
+    let said = refused("edge_breaker", r#"{ "services": [{ "name": "a", "trip": 3 }] }"#);
+    assert!(said.contains("configuration refused: services[0].trip"), "{said}");
+}
+
+#[test]
+fn a_health_check_is_made_by_one_thread_and_closes_the_breaker() {
+    let process = process();
+    let rules = r#", "health_check": { "cluster": "health", "path": "/up", "interval": "1s", "then": "close" }"#;
+    let configuration = guarding(&process, rules);
+    assert_eq!(call(&configuration, 1, "200"), Verdict::Continue);
+    trip(&configuration);
+    process.set_clocks(Duration::from_secs(5_000), Duration::from_secs(1_700_004_000));
+    let calls = configuration.tick(None);
+    let [check] = calls.as_slice() else {
+        panic!("{calls:?}");
+    };
+    assert_eq!((check.cluster.as_str(), check.timeout), ("health", Duration::from_secs(1)));
+    assert_eq!(configuration.tick(None), []);
+    configuration.answer(check.number, Some((&headers(&[(":status", "200")]), b"")));
+    assert_eq!(call(&configuration, 0, "200"), Verdict::Continue);
+}
+
+#[test]
+fn names_that_are_made_at_run_time_have_metrics_with_labels() {
+    let process = process();
+    let text = r#"{ "services": [{ "name": "{cluster}" }] }"#;
+    let configuration = process.configure("edge_breaker", text).expect("a configuration");
+    for worker in [0, 1] {
+        let stream = configuration.stream(worker);
+        stream.set_cluster(Some("in.voice"));
+        assert_eq!(stream.request_headers(get(&[]), true), Verdict::Continue);
+        assert_eq!(answered(&stream, "200"), Verdict::Continue);
+    }
+    let metrics = process.metrics();
+    let calls = |outcome: &str| {
+        let labels = format!("cb_service=.=in_voice;.;cb_outcome=.={outcome};.;");
+        metrics[&format!("{labels}edge_breaker_calls_total")]
+    };
+    assert_eq!((calls("success"), calls("failure")), (2, 0));
+}
+
+#[test]
+fn names_that_clients_choose_have_metrics_with_labels() {
+    let process = process();
+    let text = r#"{ "services": [{ "name": "{host}", "match": { "hosts": ["*"] } }] }"#;
+    let configuration = process.configure("edge_breaker", text).expect("a configuration");
+    assert_eq!(call(&configuration, 0, "200"), Verdict::Continue);
+    let all = "cb_service=.={host};.;cb_outcome=.=success;.;edge_breaker_calls_total";
+    assert_eq!(process.metrics()[all], 1);
+}
+
+#[test]
+fn a_store_that_fails_lets_calls_pass_and_says_so() {
+    let process = process();
+    let configuration = guarding(&process, "");
+    trip(&configuration);
+    assert!(is_refused(&configuration));
+    process.break_store(Fault::Unreadable);
+    assert_eq!(call(&configuration, 0, "200"), Verdict::Continue);
+    assert_eq!(process.metrics()["cb_reason=.=store;.;edge_breaker_unprotected_total"], 1);
+    process.mend_store();
+    assert!(is_refused(&configuration));
+}
+
+#[test]
+fn a_worker_that_envoy_has_never_told_of_is_left_alone() {
+    let process = process();
+    let configuration = guarding(&process, "");
+    trip(&configuration);
+    assert_eq!(call(&configuration, 7, "200"), Verdict::Continue);
+}

@@ -1,0 +1,5 @@
+//! The dynamic module in real Envoys: which of them load it, and what one process keeps.
+
+mod builds;
+mod symbols;
+mod versions;
