@@ -1,6 +1,6 @@
 //! Versions of Envoy that are not supported: each refuses the module when it starts, and says why.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use envoy_harness::EnvoyOptions;
 use envoy_harness::config::{Bootstrap, DynamicModule, Listener, Route};
 use serde_json::json;
@@ -12,7 +12,7 @@ async fn refusal(version: &str) -> Result<String> {
     let listener = Listener::new("edge").filter(module).route(route);
     let options = EnvoyOptions::new(Bootstrap::new().listener(listener).build());
     let started = options.version(version).start().await;
-    Ok(format!("{:#}", started.expect_err("it starts")))
+    Ok(format!("{:#}", started.err().context("it starts")?))
 }
 
 #[tokio::test]
