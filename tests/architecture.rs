@@ -39,7 +39,7 @@ const RULES: &[Rule] = &[
     plugin("shared", &["breaker"], &[]),
     plugin("config", &["breaker"], &["serde", "serde_json", "siphasher"]),
     plugin("filter", &["breaker", "config", "shared"], &["lz4_flex"]),
-    plugin("plugin-proxy-wasm", &["filter"], &["rlsf"]),
+    plugin("plugin-proxy-wasm", &["filter"], &[]),
     plugin("plugin-component", &["filter"], &["wit-bindgen"]),
     plugin("plugin-dynamic-module", &["filter"], &["libc"]),
     tool("package", &["config"]),

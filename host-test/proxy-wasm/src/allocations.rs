@@ -34,7 +34,7 @@ const ALLOCATORS: &[(&str, &[u32])] = &[
     ("posix_memalign", &[2]),
     ("realloc", &[1]),
     ("__rustc::__rust_realloc", &[2]),
-    ("rlsf::flex::FlexTlsf<Source,FLBitmap,SLBitmap,_,_>::allocate", &[1]),
+    ("<dlmalloc::dlmalloc::Dlmalloc<dlmalloc::sys::System>>::malloc", &[0]),
 ];
 
 /// The two sums of an instance of such a copy.

@@ -6,21 +6,6 @@ use std::cell::Cell;
 
 use filter::Headers;
 
-/// The allocator, as small as it gets without more memory being taken: pools that touch are one.
-#[cfg(target_family = "wasm")]
-mod allocator {
-    use rlsf::{GlobalTlsf, GlobalTlsfOptions};
-
-    struct Small;
-
-    impl GlobalTlsfOptions for Small {
-        const ENABLE_REALLOCATION: bool = false;
-    }
-
-    #[global_allocator]
-    static ALLOCATOR: GlobalTlsf<Small> = GlobalTlsf::new();
-}
-
 thread_local! {
     /// What the proxy was given last. It asks once for each thing that it hands over, and that is
     /// fetched at once: what was asked for before, and never fetched, is nobody's.

@@ -157,6 +157,7 @@ impl Directory {
 
     /// The bytes of the first slots. Whoever looks at all of them looks at few of each: they are what a
     /// new name costs.
+    #[inline(always)]
     fn slots(&self, slots: usize) -> impl Iterator<Item = (usize, &[u8; ENTRY_LEN])> {
         let all = self.0.get(HEAD_LEN..).unwrap_or_default().as_chunks().0.iter();
         all.take(slots).enumerate()
@@ -165,8 +166,15 @@ impl Directory {
     /// Who has one of the first slots and a name of this hash.
     pub(crate) fn find(&self, hash: u32, slots: usize) -> Vec<Turn> {
         let hash = hash.to_le_bytes();
-        let of_hash = self.slots(slots).filter(|(_, bytes)| bytes.first_chunk() == Some(&hash));
-        of_hash.filter_map(|(slot, bytes)| Some(read_entry(slot, bytes)?.turn)).collect()
+        let mut found = Vec::new();
+        for (slot, bytes) in self.slots(slots) {
+            if bytes.first_chunk() == Some(&hash)
+                && let Some(entry) = read_entry(slot, bytes)
+            {
+                found.push(entry.turn);
+            }
+        }
+        found
     }
 
     /// Puts what is known of a slot there.
