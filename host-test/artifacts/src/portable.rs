@@ -17,7 +17,7 @@ use crate::{DYNAMIC_MODULE, root};
 /// The oldest glibc that it runs with: that of Debian 10, RHEL 8, and of Envoy's own images.
 const GLIBC: &str = "2.28";
 
-/// What it can be built for, by the names that images are told apart by.
+/// What it can be built for, by the names that images are distinguished by.
 pub const ARCHITECTURES: [&str; 2] = ["x86_64", "aarch64"];
 
 /// Builds it for an architecture, and puts it below `target/native/`. That for this machine also lies there

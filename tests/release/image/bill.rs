@@ -15,8 +15,10 @@ use crate::image::image;
 const ALLOWED: &[&str] = &["Apache-2.0", "BSD-2-Clause", "CC0-1.0", "MIT", "Unicode-3.0"];
 
 /// What comes with the compiler, and the crates of which it is made.
-const COMPILER: &[(&str, &[&str])] =
-    &[("rust-std", &["__rustc", "alloc", "compiler_builtins", "core", "rustc_demangle", "std"])];
+const COMPILER: &[(&str, &[&str])] = &[(
+    "rust-std",
+    &["__rustc", "alloc", "compiler_builtins", "core", "dlmalloc", "rustc_demangle", "std"],
+)];
 
 /// Name, version and licence of each component.
 fn bill() -> Vec<(String, String, String)> {
@@ -151,7 +153,6 @@ fn each_component_comes_with_the_text_of_its_license() {
         let line = line.unwrap_or_default();
         assert!(line.contains(&version) && line.ends_with(&license), "{name}: {line}");
     }
-    for holder in ["Rich Felker", "The Rust Project Developers"] {
-        assert!(licenses.contains(holder), "{holder} is not named");
-    }
+    let holder = "The Rust Project Developers";
+    assert!(licenses.contains(holder), "{holder} is not named");
 }

@@ -11,7 +11,7 @@ const SPAN: Duration = Duration::from_millis(500);
 /// A pause is taken for no more half seconds than this.
 const LONGEST_PAUSE: u32 = 60_000;
 
-/// More bad calls of one half second are not told apart.
+/// More bad calls of one half second are not distinguished.
 const MOST_OF_SPAN: u32 = 1000;
 
 /// Half seconds, and bad calls, that say nothing yet.
