@@ -3,6 +3,7 @@
 use std::process::Command;
 
 #[test]
+#[ignore = "make test-deep: builds the engine once more"]
 fn the_soak_simulates_as_many_requests_as_asked_for() {
     let soak = |limit: &str| {
         let mut make = Command::new("make");
