@@ -3,7 +3,7 @@
 //! * native: the filter's functions, called as a proxy calls a module's.
 //! * module: the module for proxies, in [a host of modules](host_test_proxy_wasm).
 //! * component: the component, in a host as gateways have it.
-//! * dynamic_module: the dynamic module, in [an Envoy that is made up](host_test_dynamic_module).
+//! * dynamic_module: the dynamic module, in an Envoy that is made up (`host-test/dynamic-module`).
 //! * envoy: the module in a real Envoy, in real time.
 //!
 //! All but the last pass virtual time, and share one [driver]: a host of that kind is what the driver
