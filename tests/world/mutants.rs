@@ -91,7 +91,7 @@ const MUTANTS: [Mutant; 14] = [
         does: "it makes health checks that another makes",
         patches: &[(
             "plugin/breaker/src/check.rs",
-            "if now < self.due || now < self.leased_until {",
+            "if now < self.free_at() {",
             "if now < self.due {",
         )],
         shows: with_checks,
@@ -147,7 +147,7 @@ const MUTANTS: [Mutant; 14] = [
         does: "it never writes down the good calls that a worker has kept to itself",
         patches: &[(
             "plugin/breaker/src/breaker/settlement.rs",
-            "closed.window.add(counts, end.min(now), now);",
+            "closed.evidence.window.add(counts, end.min(now), now);",
             "let _ = (&closed, end);",
         )],
         shows: with_a_rate,
@@ -155,9 +155,9 @@ const MUTANTS: [Mutant; 14] = [
     Mutant {
         does: "it looks at the rate with the next call only",
         patches: &[(
-            "plugin/breaker/src/breaker/settlement.rs",
-            "let latest = || closed.window.counts(now.monotonic);",
-            "let latest = || Counts { calls: 0, ..closed.window.counts(now.monotonic) };",
+            "plugin/breaker/src/trip.rs",
+            "self.rates?.reached(evidence.window.counts(now))",
+            "self.rates.filter(|_| call.failures == 0)?.reached(evidence.window.counts(now))",
         )],
         shows: with_a_rate,
     },

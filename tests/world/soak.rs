@@ -7,7 +7,10 @@ use std::process::Command;
 fn the_soak_simulates_as_many_requests_as_asked_for() {
     let soak = |limit: &str| {
         let mut make = Command::new("make");
-        make.args(["soak", limit]).current_dir(artifacts::root()).output().expect("make")
+        make.args(["--no-print-directory", "soak", limit])
+            .current_dir(artifacts::root())
+            .output()
+            .expect("make")
     };
     let soaked = soak("SOAK=1");
     let said = String::from_utf8_lossy(&soaked.stdout).into_owned();
