@@ -133,20 +133,10 @@ impl OnMain {
 
     /// Makes a call: Envoy's number of it. An error: no answer will come.
     pub(crate) fn call(self, callout: &CalloutRequest) -> Result<u64, NotMade> {
-        let (headers, mut id) = (pairs(&callout.headers), 0);
-        // SAFETY: pointers and sizes are of values that live until the call returns.
-        let result = unsafe {
-            envoy_dynamic_module_callback_http_filter_config_http_callout(
-                self.0,
-                &raw mut id,
-                Bytes::of(callout.cluster.as_bytes()),
-                headers.as_ptr(),
-                headers.len(),
-                Bytes::of(&callout.body),
-                millis(callout.timeout),
-            )
-        };
-        made(result, id)
+        // SAFETY: this is whom Envoy's function makes calls for.
+        unsafe {
+            call(envoy_dynamic_module_callback_http_filter_config_http_callout, self.0, callout)
+        }
     }
 
     /// A scheduler, by which any thread has the main thread call back; null: there is none.
@@ -351,20 +341,8 @@ impl OnStream {
 
     /// Makes a call. An error: no answer will come.
     pub(crate) fn call(self, callout: &CalloutRequest) -> Result<u64, NotMade> {
-        let (headers, mut id) = (pairs(&callout.headers), 0);
-        // SAFETY: pointers and sizes are of values that live until the call returns.
-        let result = unsafe {
-            envoy_dynamic_module_callback_http_filter_http_callout(
-                self.0,
-                &raw mut id,
-                Bytes::of(callout.cluster.as_bytes()),
-                headers.as_ptr(),
-                headers.len(),
-                Bytes::of(&callout.body),
-                millis(callout.timeout),
-            )
-        };
-        made(result, id)
+        // SAFETY: this is whom Envoy's function makes calls for.
+        unsafe { call(envoy_dynamic_module_callback_http_filter_http_callout, self.0, callout) }
     }
 }
 
@@ -493,8 +471,25 @@ fn pairs<V: AsRef<[u8]>>(headers: &[(String, V)]) -> Vec<Pair> {
     headers.iter().map(|(name, value)| Pair::of(name.as_bytes(), value.as_ref())).collect()
 }
 
-const fn made(result: u32, id: u64) -> Result<u64, NotMade> {
-    match result {
+/// Envoy's functions that make a call, for a stream or a configuration.
+type MakeCall<E> =
+    unsafe extern "C" fn(*mut E, *mut u64, Bytes, *const Pair, usize, Bytes, u64) -> u32;
+
+/// Makes a call: Envoy's number of it. An error: no answer will come.
+///
+/// # Safety
+///
+/// The function may be called for this stream or configuration now.
+unsafe fn call<E>(
+    make: MakeCall<E>,
+    envoy: *mut E,
+    callout: &CalloutRequest,
+) -> Result<u64, NotMade> {
+    let (headers, mut id) = (pairs(&callout.headers), 0);
+    let (cluster, body) = (Bytes::of(callout.cluster.as_bytes()), Bytes::of(&callout.body));
+    let (data, len, timeout) = (headers.as_ptr(), headers.len(), millis(callout.timeout));
+    // SAFETY: pointers and sizes are of values that live until the call returns; the rest is the caller's.
+    match unsafe { make(envoy, &raw mut id, cluster, data, len, body, timeout) } {
         CALL_MADE => Ok(id),
         CALL_CLUSTER_UNKNOWN => Err(NotMade::UnknownCluster),
         _ => Err(NotMade::Failed),
