@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
+use artifacts::run;
 use package::image::Digest;
-use tests::debian::run;
 
 /// The folder of `go.mod`.
 const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/control-planes/go");

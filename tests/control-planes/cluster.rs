@@ -11,9 +11,10 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
+use artifacts::run;
 use envoy_harness::client::Client;
 use serde_json::{Value, json};
-use tests::debian::{Tool, run};
+use tests::debian::Tool;
 use tests::registry::Registry;
 use tokio::runtime::Runtime;
 use tokio::sync::{Mutex, OnceCell};

@@ -8,7 +8,8 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use tests::debian::{Tool, run};
+use artifacts::run;
+use tests::debian::Tool;
 
 use crate::process::Process;
 

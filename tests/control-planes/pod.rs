@@ -7,8 +7,8 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use anyhow::{Context, Result};
+use artifacts::run;
 use serde_json::{Value, json};
-use tests::debian::run;
 
 use crate::cluster::Cluster;
 use crate::network;

@@ -12,7 +12,7 @@ const CALLBACK: &str = "envoy_dynamic_module_callback_";
 
 /// The names in a file's table that it takes from elsewhere, or has for others.
 fn symbols(file: &Path, which: &str) -> Result<BTreeSet<String>> {
-    let text = tests::debian::run(Command::new("nm").args(["--dynamic", which]).arg(file))?;
+    let text = artifacts::run(Command::new("nm").args(["--dynamic", which]).arg(file))?;
     let name = |line: &str| line.split_whitespace().next_back().map(str::to_owned);
     Ok(text.lines().filter_map(name).collect())
 }

@@ -5,7 +5,8 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
+use artifacts::run;
 use envoy_harness::repo_root;
 
 /// A program, and how to run it.
@@ -96,19 +97,4 @@ fn needed(package: &str) -> Result<Vec<String>> {
     let packages: Vec<_> = said.lines().filter_map(name).collect();
     // One that is installed, but whose program is not on PATH, is unpacked as well.
     Ok(if packages.is_empty() { vec![package.to_owned()] } else { packages })
-}
-
-/// What a command says.
-///
-/// # Errors
-/// When it does not end well; the message has what it said.
-pub fn run(command: &mut Command) -> Result<String> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("cannot run {}", Path::new(command.get_program()).display()))?;
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    let error = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{command:?}: {}\n{said}{error}", output.status);
-    Ok(said)
 }

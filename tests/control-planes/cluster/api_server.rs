@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Result;
-use tests::debian::{Tool, run};
+use artifacts::run;
+use tests::debian::Tool;
 
 use crate::binaries::Binaries;
 use crate::network::NODE;

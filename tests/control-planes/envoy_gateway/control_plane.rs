@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, anyhow};
+use artifacts::run;
 use serde_json::json;
-use tests::debian::run;
 use tokio::sync::OnceCell;
 
 use crate::cluster::Cluster;

@@ -6,7 +6,8 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use anyhow::{Context, Result, ensure};
-use tests::debian::{Tool, run};
+use artifacts::run;
+use tests::debian::Tool;
 
 /// The server's program.
 pub(crate) fn prometheus() -> PathBuf {

@@ -3,8 +3,8 @@
 use std::process::Command;
 
 use anyhow::Result;
+use artifacts::run;
 use envoy_harness::repo_root;
-use tests::debian::run;
 
 use crate::alarms::install::promtool;
 

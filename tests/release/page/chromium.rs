@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use artifacts::run;
 use envoy_harness::repo_root;
-use tests::debian::run;
 
 /// `$CHROMIUM`, else `chromium` on the PATH, else Debian's package, installed by whoever may.
 pub(super) fn locate() -> Result<PathBuf> {

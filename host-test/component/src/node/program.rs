@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Result, bail};
-
-use super::run;
+use artifacts::run;
 
 /// The version that is installed where there is none.
 const VERSION: &str = "24.19.0";

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use artifacts::run;
 
+use super::home;
 use super::program::Node;
-use super::{home, run};
 
 /// Scripts with their packages beside them, ready to run.
 #[derive(Debug)]

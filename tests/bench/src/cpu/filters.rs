@@ -50,7 +50,7 @@ pub(crate) fn empty_native() -> Result<Value> {
     fs::write(&source, EMPTY_MODULE)?;
     let mut compiler = Command::new("cc");
     compiler.args(["-O2", "-shared", "-fPIC", "-o"]).arg(&module).arg(&source);
-    tests::debian::run(&mut compiler).context("the empty module needs a C compiler")?;
+    artifacts::run(&mut compiler).context("the empty module needs a C compiler")?;
     Ok(dynamic_module("empty", &json!({})))
 }
 
