@@ -36,7 +36,7 @@ pub fn build(workspace: &Path, package: &str, target: &str) -> Result<PathBuf> {
     made(&mut cargo, |path| path.ends_with(".wasm"))
 }
 
-/// Builds a package as a shared object for this machine with the profile `native`, likewise.
+/// Builds a package as a shared object for this machine with the profile `dynamic-module`, likewise.
 ///
 /// # Errors
 /// When it cannot be built.
@@ -44,7 +44,7 @@ pub(crate) fn shared_object(workspace: &Path, package: &str) -> Result<PathBuf> 
     let mut cargo = command("rustc", workspace);
     let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     cargo
-        .args(["--lib", "--crate-type", "cdylib", "--profile", "native"])
+        .args(["--lib", "--crate-type", "cdylib", "--profile", "dynamic-module"])
         .args(["-p", package, "--target", &target])
         .env("CARGO_ENCODED_RUSTFLAGS", flags(&LAZILY))
         .env("CARGO_INCREMENTAL", "0");
@@ -85,7 +85,7 @@ pub(crate) fn flags(more: &[&str]) -> OsString {
 }
 
 /// Runs cargo, and finds the file among those that it says it has made or found up to date.
-fn made(cargo: &mut Command, is_wanted: impl Fn(&str) -> bool) -> Result<PathBuf> {
+pub(crate) fn made(cargo: &mut Command, is_wanted: impl Fn(&str) -> bool) -> Result<PathBuf> {
     cargo.args(["--quiet", "--message-format", "json-render-diagnostics"]);
     let output = cargo.output().context("cargo does not start")?;
     if !output.status.success() {

@@ -11,7 +11,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::cargo::{LAZILY, flags};
+use crate::cargo::{LAZILY, flags, made};
 use crate::{DYNAMIC_MODULE, root, run};
 
 /// The oldest glibc that it runs with: that of Debian 10, RHEL 8, and of Envoy's own images.
@@ -33,14 +33,13 @@ pub fn build(architecture: &str) -> Result<PathBuf> {
     let mut cargo = Command::new(tools.join("cargo-zigbuild"));
     cargo
         .current_dir(root())
-        .args(["rustc", "--quiet", "--lib", "--crate-type", "cdylib", "--profile", "native"])
+        .args(["rustc", "--lib", "--crate-type", "cdylib", "--profile", "dynamic-module"])
         .args(["-p", "plugin-dynamic-module", "--target", &format!("{target}.{GLIBC}")])
         .env("PATH", path(&tools)?)
         .env("CARGO_ZIGBUILD_CACHE_DIR", tools.join("cache"))
         .env("CARGO_ENCODED_RUSTFLAGS", flags(&LAZILY))
         .env("CARGO_INCREMENTAL", "0");
-    run(&mut cargo)?;
-    let built = target_directory().join(&target).join("native/libdynamic_module.so");
+    let built = made(&mut cargo, |path| path.ends_with(".so"))?;
     let module = root().join(DYNAMIC_MODULE);
     let file = module.file_name().context("no name")?;
     let place = module.with_file_name(architecture).join(file);
@@ -58,10 +57,6 @@ fn put(built: &Path, place: &Path) -> Result<()> {
     fs::copy(built, &packing).with_context(|| built.display().to_string())?;
     fs::rename(&packing, place)?;
     Ok(())
-}
-
-fn target_directory() -> PathBuf {
-    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
 /// The folder with Zig and cargo-zigbuild, which are installed if they are not there yet.
