@@ -12,20 +12,22 @@ use breaker::Command;
 use lz4_flex::compress_prepend_size;
 use sha2::{Digest, Sha256};
 
-/// What has a button of its own: the others are in a list.
-const BUTTONS: [Command; 3] = [Command::ForceOpen, Command::Close, Command::Reset];
+/// The pieces of its script, in the order in which they use each other.
+const SCRIPTS: [&str; 8] = ["api", "seen", "words", "chart", "list", "events", "one", "page"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=page");
     let read = |name: &str| fs::read_to_string(Path::new("page").join(name));
-    let (style, script) = (read("page.css")?, read("page.js")?);
-    let page = read("page.html")?;
-    let options = Command::ALL.into_iter().filter(|it| !BUTTONS.contains(it));
-    let page = page
+    let style = read("page.css")?;
+    let mut script = String::from("\"use strict\";\n");
+    for name in SCRIPTS {
+        script.push_str(&read(&format!("script/{name}.js"))?);
+    }
+    let page = read("page.html")?
         .replace("/*page.css*/", &style)
-        .replace("/*page.js*/", &script)
-        .replace("<!--buttons-->", &choices("button", BUTTONS))
-        .replace("<!--options-->", &choices("option", options));
+        .replace("/*script*/", &script)
+        .replace("<!--chart-->", read("chart.html")?.trim_end())
+        .replace("<!--commands-->", &Command::ALL.map(button).concat());
     let out = env::var("OUT_DIR")?;
     fs::write(Path::new(&out).join("page.lz4"), compress_prepend_size(page.as_bytes()))?;
     println!(
@@ -37,15 +39,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// An element for each command: what it is called, and what it leads to.
-fn choices(element: &str, commands: impl IntoIterator<Item = Command>) -> String {
-    let choice = |command: Command| {
-        let (value, [title, consequence]) = (command.name(), command.question());
-        format!(
-            r#"<{element} value="{value}" data-consequence="{consequence}">{title}</{element}>"#
-        )
-    };
-    commands.into_iter().map(choice).collect()
+/// What gives a command, and what that leads to.
+fn button(command: Command) -> String {
+    let (value, [title, consequence]) = (command.name(), command.question());
+    format!(
+        r#"<li><button value="{value}" data-consequence="{consequence}">{title}</button><span>{consequence}</span></li>"#
+    )
 }
 
 /// As a content security policy names what it allows.

@@ -17,7 +17,8 @@ async function faults(page, when) {
 }
 
 await use(async (page, clean) => {
-  const row = page.locator(`tr[data-name="${SERVICE}"]`);
+  const row = page.locator(`#services li[data-name="${SERVICE}"]`);
+  const one = page.locator('#one');
   const shows = async (selector, text) => (await row.locator(selector).textContent()).includes(text);
   const shown = (wanted) => until(`the page shows ${wanted}`, () => shows('.state', wanted));
   const looks = [];
@@ -28,7 +29,7 @@ await use(async (page, clean) => {
   await shown('CLOSED');
 
   // Calls are seen as they come.
-  await until('calls are shown', async () => Number.parseFloat(await row.locator('td').nth(3).locator('.value').textContent()) > 0);
+  await until('calls are shown', async () => Number.parseFloat(await row.locator('dd').nth(0).textContent()) > 0);
 
   // A trip is shown by the first look that the page takes after it, with its reason, and counts down to the
   // next attempt. One look was perhaps under way.
@@ -38,13 +39,16 @@ await use(async (page, clean) => {
   await shown('OPEN');
   const taken = looks.length - before;
   check(taken <= 2, `the trip was shown after ${taken} looks`);
-  check(await shows('.why', 'consecutive failures'), 'why it tripped');
-  const seconds = async () => Number.parseInt((await row.locator('.retry').textContent()).replace('in ', ''), 10);
+  check(/^3 calls in a row failed, the last at \d/.test(await row.locator('.story').textContent()), 'why it tripped');
+  const seconds = async () => Number.parseInt(/Next attempt in (\d+) s/.exec(await row.locator('.story').textContent())?.[1], 10);
   const first = await seconds();
   check(first > 0 && first <= 8, `a countdown from ${first}`);
   await until('it counts down', async () => (await seconds()) < first, 5000);
-  await until('what is diverted is shown', async () => Number.parseFloat(await row.locator('td').nth(4).locator('.value').textContent()) > 0);
-  const event = page.locator('#events tbody tr', { hasText: 'CLOSED → OPEN' });
+  await until('what is diverted is shown', async () => Number.parseFloat(await row.locator('dd').nth(2).textContent()) > 0);
+  await until('it says how many', () => shows('.story', 'calls diverted since'));
+  const chart = await row.locator('svg').getAttribute('aria-label');
+  check(/[1-9][\d,]* calls were diverted/.test(chart), `the chart says ${chart}`);
+  const event = page.locator('#events li', { hasText: 'CLOSED → OPEN' });
   check((await event.first().textContent()).includes('consecutive failures'), 'the event is listed');
   // It looks each second; the shortest pause is the one in which the machine was not busy.
   const pauses = looks.slice(1).map((look, number) => look - looks[number]);
@@ -60,11 +64,18 @@ await use(async (page, clean) => {
   // The recovery.
   await tell(SERVICE, { failure_rate: 0 });
   await shown('CLOSED');
-  await until('the recovery is listed', async () => (await page.locator('#events tbody').textContent()).includes('HALF_OPEN → CLOSED'));
+  await until('the recovery is listed', async () => (await page.locator('#events').textContent()).includes('HALF_OPEN → CLOSED'));
 
-  // By mouse: nothing happens unless it is confirmed.
+  // One breaker by itself, with its commands. By mouse: nothing happens unless it is confirmed.
+  await row.getByRole('link', { name: SERVICE }).click();
+  await until('it is shown by itself', async () => (await one.locator('h2').textContent()) === `${SERVICE} is closed`);
+  const is = (wanted) => until(`it is ${wanted}`, async () => (await one.locator('h2').textContent()) === `${SERVICE} is ${wanted}`);
+  check((await one.locator('#facts').textContent()).includes('Last failure'), 'its facts are shown');
+  check((await page.locator('#events').textContent()).includes('HALF_OPEN → CLOSED'), 'its events are shown');
+  await faults(page, 'one breaker');
+  await page.screenshot({ path: `${pictures}/one.png`, fullPage: true });
   const dialog = page.locator('dialog');
-  const button = (title) => row.getByRole('button', { name: `${title} ${SERVICE}` });
+  const button = (title) => one.getByRole('button', { name: title, exact: true });
   await button('Force open').click();
   await faults(page, 'the dialog');
   check((await dialog.textContent()).includes(`Force open ${SERVICE}?`), 'it asks');
@@ -72,17 +83,22 @@ await use(async (page, clean) => {
   check((await state(SERVICE)) === 'CLOSED', 'cancelled');
   await button('Force open').click();
   await dialog.getByRole('button', { name: 'Force open' }).click();
-  await shown('FORCED_OPEN');
+  await is('forced open');
   check((await state(SERVICE)) === 'FORCED_OPEN', 'forced open');
   await button('Close').click();
   await dialog.getByRole('button', { name: 'Close' }).click();
-  await shown('CLOSED');
+  await is('closed');
 
-  // By keyboard alone.
-  await row.getByLabel(`More for ${SERVICE}`).selectOption('disable');
+  // By keyboard alone, from the list and back to it.
+  await page.goBack();
+  await row.getByRole('link').focus();
+  await page.keyboard.press('Enter');
+  await until('the heading is told', () => one.locator('h2').evaluate((heading) => heading === document.activeElement));
+  await button('Disable').focus();
+  await page.keyboard.press('Enter');
   await page.keyboard.press('Tab');
   await page.keyboard.press('Enter');
-  await shown('DISABLED');
+  await is('disabled');
   await button('Reset').focus();
   await page.keyboard.press('Enter');
   await page.keyboard.press('Escape');
@@ -91,11 +107,22 @@ await use(async (page, clean) => {
   await page.keyboard.press('Enter');
   await page.keyboard.press('Tab');
   await page.keyboard.press('Enter');
+  await is('closed');
+  await page.goBack();
   await shown('CLOSED');
+
+  // No screen scrolls sideways, from a phone's to a large one.
+  for (const width of [320, 400, 800, 1280, 3840]) {
+    await page.setViewportSize({ width, height: 900 });
+    const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    check(over <= 0, `${over} pixels too wide at ${width}`);
+    await page.screenshot({ path: `${pictures}/${width}.png` });
+  }
+  await page.setViewportSize({ width: 1400, height: 900 });
 
   // What is looked for is shown.
   await page.getByLabel('Name contains').fill('invent');
-  check((await page.locator('#services tbody tr').count()) === 1, 'one is shown');
+  check((await page.locator('#services li').count()) === 1, 'one is shown');
   check((await page.locator('#shown').textContent()) === '1 of 2 shown', 'it says so');
   await page.getByLabel('Name contains').fill('');
   clean();

@@ -8,11 +8,11 @@ await use(async (page) => {
   await field.fill('wrong');
   await page.keyboard.press('Enter');
   await until('it asks again', async () => (await field.inputValue()) === '' && (await field.isVisible()));
-  check((await page.locator('#services tbody tr').count()) === 0, 'nothing is shown');
+  check((await page.locator('#services li').count()) === 0, 'nothing is shown');
   await page.screenshot({ path: `${pictures}/token.png` });
   await field.fill('s3cret');
   await page.keyboard.press('Enter');
-  await page.locator('tr[data-name="payment-service"] .state', { hasText: 'CLOSED' }).waitFor();
+  await page.locator('li[data-name="payment-service"] .state', { hasText: 'CLOSED' }).waitFor();
   check(!(await field.isVisible()), 'the question is gone');
 });
 console.log('well');
