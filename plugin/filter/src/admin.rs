@@ -95,6 +95,7 @@ enum Resource<'a> {
     Health(Option<&'a [u8]>),
     Services,
     Service(&'a [u8]),
+    History(&'a [u8]),
     Command(&'a [u8], Command),
 }
 
@@ -110,6 +111,7 @@ impl<'a> Resource<'a> {
             (Some(b"health"), Some(name), None, None) => Some(Self::Health(Some(name))),
             (Some(b"services"), None | Some(b""), None, None) => Some(Self::Services),
             (Some(b"services"), Some(name), None, None) => Some(Self::Service(name)),
+            (Some(b"services"), Some(name), Some(b"history"), None) => Some(Self::History(name)),
             (Some(b"services"), Some(name), Some(command), None) => {
                 Some(Self::Command(name, Command::named(command)?))
             }
@@ -163,12 +165,19 @@ fn route(
             }
         }
         Resource::Services => all_services(services, host, effects),
-        Resource::Service(name) | Resource::Command(name, _) => {
+        Resource::Service(name) | Resource::History(name) | Resource::Command(name, _) => {
             let handle = decoded(name).and_then(|name| services.named(&name));
             match (handle, resource) {
                 (None, _) => unknown(),
                 (Some(handle), Resource::Command(_, command)) => {
                     apply(&handle, command, host, effects)
+                }
+                (Some(handle), Resource::History(_)) => {
+                    match services.history(&handle, host, effects) {
+                        Ok(history) => Reply::json(200, &history),
+                        Err(Lost::Gone) => unknown(),
+                        Err(_) => unreadable(),
+                    }
                 }
                 (Some(handle), _) => match handle.load(host, effects) {
                     Ok(breaker) => show(&handle, &breaker, host),

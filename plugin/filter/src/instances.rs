@@ -14,6 +14,7 @@ use breaker::Policy;
 use crate::bulkhead::{self, LocalPermits};
 use crate::dynamic::table::{ClientNames, Tenant};
 use crate::events::Unwritten;
+use crate::history::Sampled;
 use crate::request_warnings::Warned;
 use crate::stale::Copied;
 use crate::store::{self, LocalState};
@@ -46,6 +47,7 @@ pub(crate) struct Instance {
     pub(crate) permits: LocalPermits,
     pub(crate) copied: Copied,
     pub(crate) unwritten: Unwritten,
+    pub(crate) sampled: Sampled,
     pub(crate) warned: Warned,
     /// Whether it has answered well since the last tick.
     pub(crate) succeeded: Cell<bool>,
@@ -85,6 +87,7 @@ impl Instance {
             permits: LocalPermits::default(),
             copied: Copied::default(),
             unwritten: Unwritten::default(),
+            sampled: Sampled::default(),
             warned: Warned::default(),
             succeeded: Cell::default(),
             series: Cell::default(),

@@ -37,6 +37,7 @@ mod filter;
 mod handle;
 mod headers;
 mod health;
+mod history;
 mod host;
 mod instances;
 mod json;

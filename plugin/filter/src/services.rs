@@ -5,6 +5,7 @@ use crate::dynamic::ClientNamed;
 use crate::dynamic::listed::{Listed, Nameless, Seen};
 use crate::effects::Effects;
 use crate::handle::ServiceHandle;
+use crate::history::Historian;
 use crate::host::{Host, define};
 use crate::instances::{Instances, Number, Shown};
 use crate::notify::Notifier;
@@ -29,6 +30,7 @@ pub(crate) struct Services {
     pub(crate) rounds: Rounds,
     seen: Seen,
     pub(crate) notifier: Notifier,
+    pub(crate) historian: Historian,
     unknown_clusters: UnknownClusters,
 }
 
@@ -43,6 +45,7 @@ impl Services {
             rounds: Rounds::new(&config, host),
             seen: Seen::default(),
             notifier: Notifier::default(),
+            historian: Historian::new(&config),
             unknown_clusters: UnknownClusters::default(),
             config,
         };

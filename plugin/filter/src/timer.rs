@@ -91,6 +91,7 @@ impl Services {
             }
         }
         self.rounds.set_open(open);
+        self.keep_history(host, effects);
         let notify = self.config.notify.as_ref();
         let notifications = notify.map(|it| self.notifier.take(it, host, effects));
         let callout = |(pending, callout)| Callout { kind: Kind::Notification(pending), callout };

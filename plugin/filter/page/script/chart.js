@@ -24,6 +24,6 @@ function drawChart(figure, seen, now) {
   for (const path of svg.children) path.setAttribute("d", paths[path.classList.item(path.classList.length - 1)] || "");
   const by = number(most / (PIECE / 1000));
   set(figure.querySelector("span"), `at most ${by}/s`);
-  svg.setAttribute("aria-label", `In the last ten minutes, as far as this page has seen them: ${KINDS.map((kind) => `${number(sums[kind])} calls ${KIND_WORDS[kind]}`).join(", ")}; at most ${by} a second.`);
+  svg.setAttribute("aria-label", `In the last ten minutes: ${KINDS.map((kind) => `${number(sums[kind])} calls ${KIND_WORDS[kind]}`).join(", ")}; at most ${by} a second.`);
 }
 const KIND_WORDS = { good: "passed", failed: "failed", diverted: "were diverted" };

@@ -48,6 +48,16 @@ function draw(row) {
   element.querySelectorAll("dd").forEach((cell, index) => set(cell, values[index]));
 }
 
+/** Asks for what the proxy has kept of a few breakers in sight. */
+async function fill() {
+  const wanted = [...rows.values()].filter((row) => (row.inSight || row.name === chosen) && !row.seen.isWhole).slice(0, 16);
+  await Promise.all(wanted.map(async (row) => {
+    row.seen.isWhole = true;
+    row.seen.fill(await call(`services/${encodeURIComponent(row.name)}/history`));
+    if (row.isWhole) draw(row);
+  }));
+}
+
 function tell(row) { set(row.element.querySelector(".story"), story(row, opening(row.name), clockNow())); }
 
 function show({ now, services, note }) {

@@ -21,11 +21,14 @@ async function look() {
   try {
     const [services, { events: latest }] = await Promise.all([call("services"), call("events")]);
     const isFirst = rows.size === 0;
+    // What came while it did not look, it asks for.
+    if (Date.now() - lastSeen > 2 * PIECE) for (const row of rows.values()) row.seen.isWhole = false;
     $("login").hidden = true;
     $("content").hidden = false;
     showEvents(latest);
     show(services);
     if (isFirst && location.hash) choose();
+    await fill();
     lastSeen = Date.now();
     $("gone").hidden = true;
     document.body.classList.remove("old");

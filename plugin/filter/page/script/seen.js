@@ -1,4 +1,5 @@
-// What was seen of a breaker: its counters, added up in pieces of five seconds.
+// What is known of a breaker's last ten minutes, in pieces of five seconds: what the proxy has kept, and
+// what was counted since the page was opened.
 const PIECE = 5000, PIECES = 120, SPAN = 10_000;
 // The worst comes first, in lists as in a piece.
 const RANK = ["OPEN", "FORCED_OPEN", "HALF_OPEN", "METRICS_ONLY", "DISABLED", "CLOSED"];
@@ -6,6 +7,17 @@ const RANK = ["OPEN", "FORCED_OPEN", "HALF_OPEN", "METRICS_ONLY", "DISABLED", "C
 class Seen {
   pieces = new Map();
   counts = [];
+  /** Whether it has what the proxy has kept. */
+  isWhole = false;
+
+  /** Takes over what the proxy has kept of the time before the latest piece. */
+  fill({ ends_at, pieces }) {
+    const latest = Math.max(...this.pieces.keys());
+    (pieces || []).forEach((piece, index) => {
+      const number = Math.floor(Date.parse(ends_at) / PIECE - (pieces.length - index) + 0.5);
+      if (piece && number < latest) this.pieces.set(number, { state: piece.state, good: piece.calls - piece.failures, failed: piece.failures, diverted: piece.diverted });
+    });
+  }
 
   /** What was counted since the look before, and in the last ten seconds. */
   add(service, now) {

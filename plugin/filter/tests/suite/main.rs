@@ -26,6 +26,7 @@ mod copies;
 mod diversion;
 mod events;
 mod health;
+mod history;
 mod hostile;
 mod idle;
 mod matching;

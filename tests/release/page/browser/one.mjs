@@ -66,6 +66,12 @@ await use(async (page, clean) => {
   await shown('CLOSED');
   await until('the recovery is listed', async () => (await page.locator('#events').textContent()).includes('HALF_OPEN → CLOSED'));
 
+  // Who opens the page later sees what came before.
+  await page.reload();
+  await shown('CLOSED');
+  const label = () => row.locator('svg').getAttribute('aria-label');
+  await until('the chart has what came before', async () => /[1-9][\d,]* calls were diverted/.test(await label()));
+
   // One breaker by itself, with its commands. By mouse: nothing happens unless it is confirmed.
   await row.getByRole('link', { name: SERVICE }).click();
   await until('it is shown by itself', async () => (await one.locator('h2').textContent()) === `${SERVICE} is closed`);
