@@ -37,7 +37,7 @@ const fn tool(package: &'static str, inside: &'static [&'static str]) -> Rule {
 const RULES: &[Rule] = &[
     plugin("breaker", &[], &[]),
     plugin("shared", &["breaker"], &[]),
-    plugin("config", &["breaker"], &["serde", "serde_json", "siphasher"]),
+    plugin("config", &["breaker"], &["serde_core", "serde_json", "siphasher"]),
     plugin("filter", &["breaker", "config", "shared"], &["lz4_flex"]),
     plugin("plugin-proxy-wasm", &["filter"], &[]),
     plugin("plugin-component", &["filter"], &["wit-bindgen"]),
@@ -70,8 +70,12 @@ const RULES: &[Rule] = &[
     tool("services", &[]),
     tool("envoy-harness", &["artifacts"]),
     tool("demo", &["envoy-harness", "services"]),
-    tool("bench", &["artifacts", "breaker", "envoy-harness", "shared", "tests"]),
+    tool("bench", &["artifacts", "envoy-harness", "tests"]),
+    tool("breakers", &["breaker", "shared"]),
     tool("decisions", &["breaker"]),
+    // Nothing with a WebAssembly engine in it: see `make test`.
+    tool("tests-envoy", &["envoy-harness", "package", "services", "tests"]),
+    tool("tests-dynamic-module", &["artifacts", "envoy-harness", "services", "tests"]),
     tool(
         "tests",
         &[
