@@ -1,5 +1,7 @@
 //! The dynamic module in real Envoys: which of them load it, and what one process keeps.
 
 mod builds;
+mod handed_out;
+mod sample;
 mod symbols;
 mod versions;

@@ -114,6 +114,23 @@ mod tests {
         assert_eq!(stat_name("cluster.cb_a.upstream_rq"), "cluster.cb_a.upstream_rq");
     }
 
+    /// Up to where the file of the module is, and how Envoy's own names of metrics begin.
+    #[test]
+    fn the_native_sample_is_the_recipe_with_its_filters_in_the_other_form() {
+        let sample = |path: &str| {
+            let text = std::fs::read_to_string(crate::repo_root().join(path)).unwrap();
+            crate::parse_yaml(&text).unwrap()
+        };
+        let text = sample("envoy/recipe-native.yaml").to_string();
+        let module = sample("envoy/recipe-native.yaml")
+            .pointer("/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters/0/typed_config/dynamic_module_config")
+            .unwrap()
+            .to_string();
+        let text = text.replace(&module, &json!({ "name": "edge_breaker" }).to_string());
+        let expected = on_native(sample("envoy/recipe.yaml"));
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), expected);
+    }
+
     #[test]
     fn a_filter_of_another_module_stays_as_it_is() {
         let wasm = |file: &str| {
