@@ -16,7 +16,7 @@ mod layout;
 mod licenses;
 mod linked;
 mod manifest;
-mod native;
+mod oci;
 mod sbom;
 
 use std::path::Path;
@@ -58,7 +58,7 @@ pub fn write(module: &[u8], folder: &Path) -> Result<Built> {
     let mut layout = Layout::new(scratch.path())?;
     let compat = format!("{version}-compat");
     let images = vec![
-        (version.to_owned(), native::write(&mut layout, version, module)?),
+        (version.to_owned(), oci::write(&mut layout, version, module)?),
         (compat.clone(), compat::write(&mut layout, &compat, version, module, &licenses)?),
     ];
     layout.finish()?;
