@@ -95,7 +95,7 @@ bench: wasm setup ## Measures cost and outages against other proxies and crates;
 bench-decisions: ## Plays what our rules and others' decide, in virtual time; BENCH=quick plays a few runs of what is held to a bar
 	$(CARGO) run --release -p decisions -- $(DECISIONS)
 
-demo: wasm ## Drives the recipe's four scenarios through Envoy, or breakerctl serve where there is none; DEMO_EXIT=1 exits after them
+demo: $(if $(filter native,$(DEMO_FORM)),native,wasm) ## Drives the recipe's four scenarios through Envoy, or breakerctl serve where there is none; DEMO_EXIT=1 exits after them, DEMO_FORM=native takes the dynamic module
 	$(CARGO) run --quiet -p demo
 
 clean: ## Removes all that was built
