@@ -37,8 +37,11 @@ wasm: ## Builds the proxy-wasm module and the component into target/wasm
 native: ## Builds the dynamic module into target/native, for glibc 2.28; ARCH=all for x86_64 and aarch64
 	$(CARGO) run --quiet -p artifacts --bin portable -- $(ARCH)
 
-image: wasm ## Makes an OCI image of the module in target/image, with a bill of materials and the licences
-	@$(PACKAGE) image $(WASM) target/image
+# With FORM=native, images of the dynamic module as well.
+NATIVE_FOR_IMAGE := $(if $(filter native,$(FORM)),$(foreach arch,x86_64 aarch64,target/native/$(arch)/libedge_breaker.so))
+image: ARCH = all
+image: wasm $(if $(NATIVE_FOR_IMAGE),native) ## Makes OCI images of the module in target/image, with a bill of materials and the licences; FORM=native adds those of the dynamic module
+	@$(PACKAGE) image $(WASM) target/image $(NATIVE_FOR_IMAGE)
 
 lint: ## Checks format, lints (native and wasm), docs and the direction of dependencies
 	$(CARGO) fmt --all --check
@@ -64,7 +67,7 @@ test: ## Runs all that a change can break, real Envoy included
 	$(CARGO) test --workspace
 	$(told)
 
-test-deep: wasm ## Runs what takes long or takes tools: seeded bugs, a million requests, Prometheus, a registry, a browser, the oldest Envoy
+test-deep: wasm ## Runs what takes long or takes tools: seeded bugs, a million requests, Prometheus, a registry, a browser, Zig, an emulator, the oldest Envoy
 	$(CARGO) test --workspace --test release --test world --test dynamic-module -- --ignored
 	@# What the dynamic module keeps until its process ends is no leak.
 	RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address ASAN_OPTIONS=detect_leaks=0 CARGO_TARGET_DIR=target/sanitized \
