@@ -17,14 +17,26 @@ pub fn is_native() -> bool {
     env::var("FORM").is_ok_and(|form| form == "native")
 }
 
-/// Where Envoy looks for dynamic modules, if a configuration names any. The module is built first.
-pub(crate) fn search_path(config: &str) -> Result<Option<PathBuf>> {
+/// Where Envoy looks for dynamic modules, if a configuration names any without its file. The module is
+/// built first.
+pub(crate) fn search_path(config: &Value) -> Result<Option<PathBuf>> {
     // Listeners that come later may name it.
-    if !is_native() && !config.contains(DYNAMIC_MODULE) {
+    if !is_native() && !is_searched(config) {
         return Ok(None);
     }
     let module = artifacts::dynamic_module()?;
     Ok(Some(module.parent().context("no folder")?.to_owned()))
+}
+
+fn is_searched(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => items.iter().any(is_searched),
+        Value::Object(members) => match members.get("dynamic_module_config") {
+            Some(module) => module.get("module").is_none(),
+            None => members.values().any(is_searched),
+        },
+        _ => false,
+    }
 }
 
 /// A configuration in the form that the environment asks for.
