@@ -1,12 +1,14 @@
 //! The recipe's configuration for the dynamic module, as people copy it.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::Path;
 
-use anyhow::{Result, ensure};
-use envoy_harness::{EnvoyOptions, NATIVE_ENVOYS};
-use tests::Edge;
+use anyhow::{Context, Result, ensure};
+use envoy_harness::{EnvoyOptions, NATIVE_ENVOYS, parse_yaml, repo_root};
+use tests::pages::Page;
 use tests::recipe::follow;
+use tests::{Edge, NATIVE_SAMPLE as SAMPLE};
 
 /// Follows the recipe's trace on each version that is supported, at once: most of the time goes by
 /// between retries.
@@ -24,6 +26,29 @@ pub(crate) async fn follow_on_all(module: &Path) -> Result<()> {
 async fn the_trace_of_the_recipe_is_the_same_in_each_version_of_envoy_that_is_supported()
 -> Result<()> {
     follow_on_all(&artifacts::dynamic_module()?).await
+}
+
+#[test]
+fn the_page_shows_the_filter_and_the_flag_of_the_sample() -> Result<()> {
+    let page = Page::read("docs/dynamic-module.md")?;
+    let sample = parse_yaml(&fs::read_to_string(repo_root().join(SAMPLE))?)?;
+    let filter =
+        "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters/0";
+    let mut filters = [
+        parse_yaml(page.block("yaml native-filter")?)?,
+        sample.pointer(filter).context("no filter")?.clone(),
+    ];
+    for filter in &mut filters {
+        filter["typed_config"]["filter_config"]["value"].take();
+    }
+    assert_eq!(filters[0], filters[1]);
+    let flag = parse_yaml(page.block("yaml native-flag")?)?;
+    assert_eq!(flag["layered_runtime"], sample["layered_runtime"]);
+    // As Istio is told of it.
+    let flags = flag["layered_runtime"]["layers"][0]["static_layer"].as_object();
+    let (name, _) = flags.and_then(|flags| flags.iter().next()).context("no flag")?;
+    assert!(page.text().contains(&format!("runtimeValues:\n      {name}: \"true\"\n")));
+    Ok(())
 }
 
 /// The breaker's metrics as Prometheus is shown them: names, types and labels.

@@ -33,6 +33,9 @@ pub use artifacts::proxy_wasm as module;
 /// may stand still for half a minute.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
+/// The recipe's configuration for the dynamic module.
+pub const NATIVE_SAMPLE: &str = "envoy/recipe-native.yaml";
+
 /// The service that most tests are about.
 pub const PAYMENT: &str = "payment-service";
 
@@ -139,7 +142,7 @@ impl Edge {
         Self::of(sample, |options| options.concurrency(workers)).await
     }
 
-    /// The same with `envoy/recipe-native.yaml`, of which the module is this file.
+    /// The same with [`NATIVE_SAMPLE`], of which the module is this file.
     ///
     /// # Errors
     /// When either cannot be started.
@@ -147,7 +150,7 @@ impl Edge {
         module: &Path,
         options: impl FnOnce(EnvoyOptions) -> EnvoyOptions,
     ) -> Result<Self> {
-        let sample = Sample::load("envoy/recipe-native.yaml")?;
+        let sample = Sample::load(NATIVE_SAMPLE)?;
         Self::of(sample.module(&module.display().to_string())?, options).await
     }
 
