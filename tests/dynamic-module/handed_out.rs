@@ -1,11 +1,17 @@
 //! The module as it is handed out, which is linked for older machines than this one.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Result, ensure};
 use artifacts::portable;
+use envoy_harness::{ENVOY_VERSION, EnvoyOptions, installed_for_aarch64};
+use tests::Edge;
+use tests::debian::{Tool, unpacked};
+use tests::recipe::follow;
 
 use crate::sample::follow_on_all;
 
@@ -42,4 +48,36 @@ async fn the_module_that_is_handed_out_runs_with_glibc_2_28_alone_and_follows_th
     let module = portable::build(std::env::consts::ARCH)?;
     assert_runs_with_glibc_2_28(&module)?;
     follow_on_all(&module).await
+}
+
+/// An Envoy for aarch64, as a program of this machine: an emulator runs it.
+fn envoy_on_aarch64(folder: &Path) -> Result<PathBuf> {
+    let mut emulator = Tool::named("qemu-aarch64", "qemu-user")?.command();
+    // What it loads itself is not for what it runs.
+    emulator.args(["-U", "LD_LIBRARY_PATH", "-L"]);
+    emulator.arg(unpacked("libc6-arm64-cross")?.join("usr/aarch64-linux-gnu"));
+    emulator.arg(installed_for_aarch64(ENVOY_VERSION)?);
+    let mut script = "#!/bin/sh\n".to_owned();
+    for (name, value) in emulator.get_envs() {
+        let value = value.unwrap_or_default().display();
+        script.push_str(&format!("export {}='{value}'\n", name.display()));
+    }
+    let words = [emulator.get_program()].into_iter().chain(emulator.get_args());
+    let words: String = words.map(|word| format!("'{}' ", word.display())).collect();
+    script.push_str(&format!("exec {words}\"$@\"\n"));
+    let program = folder.join("envoy");
+    fs::write(&program, script)?;
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+    Ok(program)
+}
+
+#[tokio::test]
+#[ignore = "make test-deep: takes Zig, and an emulator from Debian"]
+async fn the_module_for_aarch64_runs_with_glibc_2_28_alone_and_follows_the_recipe() -> Result<()> {
+    let module = portable::build("aarch64")?;
+    assert_runs_with_glibc_2_28(&module)?;
+    let folder = tempfile::tempdir()?;
+    let envoy = envoy_on_aarch64(folder.path())?;
+    let options = |options: EnvoyOptions| options.binary(&envoy).concurrency(2);
+    follow(Edge::native_recipe(&module, options).await?, 2).await
 }
