@@ -39,8 +39,11 @@ wasm: ## Builds the proxy-wasm module and the component into target/wasm
 native: ## Builds the dynamic module into target/native, for glibc 2.28; ARCH=all for x86_64 and aarch64
 	$(CARGO) run --quiet -p artifacts --bin portable -- $(ARCH)
 
-image: wasm ## Makes an OCI image of the module in target/image, with a bill of materials and the licences
-	@$(PACKAGE) image $(WASM) target/image
+# With FORM=native, images of the dynamic module as well.
+NATIVE_FOR_IMAGE := $(if $(filter native,$(FORM)),$(foreach arch,x86_64 aarch64,target/native/$(arch)/libedge_breaker.so))
+image: ARCH = all
+image: wasm $(if $(NATIVE_FOR_IMAGE),native) ## Makes OCI images of the module in target/image, with a bill of materials and the licences; FORM=native adds those of the dynamic module
+	@$(PACKAGE) image $(WASM) target/image $(NATIVE_FOR_IMAGE)
 
 lint: ## Checks format, lints (native and wasm), docs and the direction of dependencies
 	$(CARGO) fmt --all --check
@@ -75,7 +78,7 @@ test: ## Runs all that a change can break, real Envoy included
 		exit $$((built || elsewhere || documented || in_envoy))
 	$(told)
 
-test-deep: wasm ## Runs what takes long or takes tools: seeded bugs, a million requests, Prometheus, a registry, a browser, the oldest Envoy
+test-deep: wasm ## Runs what takes long or takes tools: seeded bugs, a million requests, Prometheus, a registry, a browser, Zig, an emulator, the oldest Envoy
 	$(CARGO) test --workspace --test release --test world --test dynamic-module -- --ignored
 	@# What the dynamic module keeps until its process ends is no leak.
 	RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address ASAN_OPTIONS=detect_leaks=0 CARGO_TARGET_DIR=target/sanitized \
@@ -106,7 +109,7 @@ bench: wasm setup ## Measures cost and outages against other proxies and crates;
 bench-decisions: ## Plays what our rules and others' decide, in virtual time; BENCH=quick plays a few runs of what is held to a bar
 	$(CARGO) run --release -p decisions -- $(DECISIONS)
 
-demo: wasm ## Drives the recipe's four scenarios through Envoy, or breakerctl serve where there is none; DEMO_EXIT=1 exits after them
+demo: $(if $(filter native,$(DEMO_FORM)),native,wasm) ## Drives the recipe's four scenarios through Envoy, or breakerctl serve where there is none; DEMO_EXIT=1 exits after them, DEMO_FORM=native takes the dynamic module
 	$(CARGO) run --quiet -p demo
 
 clean: ## Removes all that was built

@@ -52,7 +52,7 @@ fn try_run_both() -> Result<i32> {
     }
     envoy_harness::locate()?;
     let home = tempfile::tempdir()?;
-    package::image::write(&fs::read(tests::module()?)?, &home.path().join("image"))?;
+    package::image::write(&fs::read(tests::module()?)?, &[], &home.path().join("image"))?;
     let made: Vec<_> = MOUNT_POINTS.iter().filter(|it| fs::create_dir(it).is_ok()).collect();
     let planes = ["istio", "envoy-gateway"].map(|plane| Inside::start(plane, home.path()));
     let codes: Result<Vec<_>> = planes.into_iter().map(|it| it?.finish()).collect();

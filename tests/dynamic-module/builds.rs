@@ -2,9 +2,11 @@
 //! ends.
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use artifacts::portable;
 use envoy_harness::client::{Client, RawConnection, empty};
 use envoy_harness::config::{Bootstrap, DynamicModule, LdsFile, Listener, Route};
 use envoy_harness::{Envoy, EnvoyOptions};
@@ -27,10 +29,15 @@ struct Changing {
 
 impl Changing {
     async fn start(first: &str) -> Result<Self> {
-        let modules = tempfile::tempdir()?;
         let built = artifacts::dynamic_module()?;
-        for name in ["one", "other"] {
-            fs::copy(&built, modules.path().join(format!("lib{name}.so")))?;
+        Self::with([&built, &built], first).await
+    }
+
+    /// The same with these as `one` and `other`.
+    async fn with(built: [&Path; 2], first: &str) -> Result<Self> {
+        let modules = tempfile::tempdir()?;
+        for (name, built) in ["one", "other"].into_iter().zip(built) {
+            fs::copy(built, modules.path().join(format!("lib{name}.so")))?;
         }
         let services = Services::start(Ports::default()).await?;
         let file = LdsFile::new(vec![listener(first)])?;
@@ -112,8 +119,23 @@ fn listener(module: &str) -> Listener {
 #[tokio::test]
 async fn a_breaker_stays_open_when_another_build_takes_over_and_when_the_first_one_comes_back()
 -> Result<()> {
+    let built = artifacts::dynamic_module()?;
+    take_turns([&built, &built]).await
+}
+
+/// Another linker has made the one, and given it another unwinder.
+#[tokio::test]
+#[ignore = "make test-deep: takes Zig"]
+async fn a_breaker_stays_open_when_what_is_handed_out_and_what_is_built_here_take_turns()
+-> Result<()> {
+    let handed_out = portable::build(std::env::consts::ARCH)?;
+    take_turns([&handed_out, &artifacts::dynamic_module()?]).await
+}
+
+/// Each of two builds takes over from the other, whichever was first.
+async fn take_turns(built: [&Path; 2]) -> Result<()> {
     for [first, second] in [["one", "other"], ["other", "one"]] {
-        let changing = Changing::start(first).await?;
+        let changing = Changing::with(built, first).await?;
         changing.trip().await?;
         changing.until_answered_by(first).await?;
 

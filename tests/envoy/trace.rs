@@ -1,14 +1,8 @@
-//! The recipe's trace, row by row, on the configuration that people copy.
+//! The recipe's trace on its configuration.
 
-use std::time::Duration;
-
-use anyhow::{Error, Result};
-use envoy_harness::{EnvoyOptions, NATIVE_ENVOYS};
-use services::trace::{BODY, PATH, Row, Seen, TRACE, who_answered};
-use tests::{Edge, PAYMENT};
-
-/// The retries of a failed check are 2, 4 and 8 seconds apart; the last may just have been missed.
-const UNTIL_CLOSED: Duration = Duration::from_secs(30);
+use anyhow::Result;
+use tests::Edge;
+use tests::recipe::follow;
 
 #[tokio::test]
 async fn the_trace_of_the_recipe_is_the_same_row_by_row_with_one_and_with_four_workers()
@@ -17,59 +11,4 @@ async fn the_trace_of_the_recipe_is_the_same_row_by_row_with_one_and_with_four_w
     let follow = async |workers| follow(Edge::recipe(workers).await?, workers).await;
     let (one, four) = tokio::join!(follow(1), follow(4));
     one.and(four)
-}
-
-#[tokio::test]
-async fn the_trace_is_the_same_on_the_native_form_in_each_version_of_envoy_that_is_supported()
--> Result<()> {
-    let follow = async |version| {
-        let native = |options: EnvoyOptions| options.native().version(version).concurrency(2);
-        follow(Edge::recipe_on(native).await?, 2).await
-    };
-    let [newest, oldest] = NATIVE_ENVOYS;
-    let (newest, oldest) = tokio::join!(follow(newest), follow(oldest));
-    newest.and(oldest)
-}
-
-async fn follow(edge: Edge, workers: u32) -> Result<()> {
-    let mut before = "CLOSED";
-    for (index, row) in TRACE.iter().enumerate() {
-        prepare(&edge, row, before).await?;
-        before = row.seen.state;
-        let calls = edge.services.service(PAYMENT).calls();
-        let response = edge.post(PATH, BODY).await?;
-        let calls = edge.services.service(PAYMENT).calls() - calls;
-        let breaker = edge.breaker(PAYMENT).await?;
-        let status = response.status.as_u16();
-        let answered_by = who_answered(status, |name| response.header(name), &response.json()?);
-        let seen = Seen {
-            answered_by: answered_by.map_err(Error::msg)?,
-            calls,
-            state: &breaker.state,
-            failures: breaker.failure_count,
-        };
-        let (number, Row { service, health, seen: expected }) = (index + 1, row);
-        assert_eq!(
-            seen, *expected,
-            "row {number}, {workers} workers, service {service}, health {health}: {response:?}"
-        );
-        assert_eq!(
-            response.header("x-circuit-breaker-state"),
-            Some(expected.state),
-            "row {number}, {workers} workers: {response:?}"
-        );
-    }
-    let other = edge.breaker("inventory-service").await?;
-    assert_eq!((other.state.as_str(), other.failure_count, other.generation), ("CLOSED", 0, 1));
-    Ok(())
-}
-
-/// Makes the service and its health as the row has them. An open breaker that is to be closed
-/// next is waited for: it is a health check that closes it, not a request.
-async fn prepare(edge: &Edge, row: &Row, before: &str) -> Result<()> {
-    row.prepare(&edge.services.service(PAYMENT));
-    if before == "OPEN" && row.seen.state == "CLOSED" {
-        edge.wait_for(PAYMENT, "CLOSED", UNTIL_CLOSED).await?;
-    }
-    Ok(())
 }

@@ -1,9 +1,10 @@
-//! The OCI image of the module: what is in it, and that those who pull such images get the module
-//! out of it, from a real registry into a real Envoy.
+//! The OCI images of the modules: what is in them, and that those who pull such images get the module
+//! out of them, from a real registry into a real Envoy.
 
 mod bill;
 mod content;
 mod docs;
+mod native;
 mod puller;
 mod registry;
 mod running;
@@ -14,7 +15,7 @@ use std::sync::OnceLock;
 use package::image::Built;
 use tempfile::TempDir;
 
-/// The image, made once for all tests.
+/// The images, made once for all tests.
 struct Image {
     folder: TempDir,
     built: Built,
@@ -34,7 +35,9 @@ fn image() -> &'static Image {
     static IMAGE: OnceLock<Image> = OnceLock::new();
     IMAGE.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
-        let built = package::image::write(&module(), &folder.path().join("image")).unwrap();
+        let built =
+            package::image::write(&module(), &native::modules(), &folder.path().join("image"))
+                .unwrap();
         Image { folder, built }
     })
 }

@@ -60,13 +60,26 @@ fn the_readme_names_no_command_that_is_not_run() -> Result<()> {
 
 #[test]
 fn the_demo_goes_as_the_recipe_says() -> Result<()> {
+    demo("wasm").map(drop)
+}
+
+#[test]
+#[ignore = "make test-deep: takes Zig"]
+fn the_demo_of_the_dynamic_module_goes_as_the_recipe_says() -> Result<()> {
+    assert!(demo("native")?.contains("by the dynamic module"));
+    Ok(())
+}
+
+/// What the demo of a form shows.
+fn demo(form: &str) -> Result<String> {
     let output = Command::new("make")
         .arg("demo")
         .env("DEMO_EXIT", "1")
+        .env("DEMO_FORM", form)
         .current_dir(repo_root())
         .output()
         .context("make")?;
-    let shown = String::from_utf8_lossy(&output.stdout);
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
         output.status.success(),
         "{}\n{shown}\n{}",
@@ -74,7 +87,7 @@ fn the_demo_goes_as_the_recipe_says() -> Result<()> {
         String::from_utf8_lossy(&output.stderr)
     );
     assert!(!shown.contains('\u{1b}'), "colour, though nobody looks:\n{shown}");
-    Ok(())
+    Ok(shown)
 }
 
 #[test]

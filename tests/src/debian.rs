@@ -60,7 +60,10 @@ impl Tool {
 }
 
 /// The package and what it needs beyond this system, in a folder that appears by a rename.
-fn unpacked(package: &str) -> Result<PathBuf> {
+///
+/// # Errors
+/// When it is not to be had.
+pub fn unpacked(package: &str) -> Result<PathBuf> {
     let home = repo_root().join("target/debian");
     let destination = home.join(package);
     fs::create_dir_all(&home)?;

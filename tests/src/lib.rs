@@ -6,6 +6,7 @@ mod lease;
 pub mod load;
 pub mod objects;
 pub mod pages;
+pub mod recipe;
 pub mod registry;
 pub mod rights;
 
@@ -13,6 +14,7 @@ mod setup;
 pub mod steering;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -30,6 +32,9 @@ pub use artifacts::proxy_wasm as module;
 /// How long anything may take before a test gives up. Far more than it takes, since a busy machine
 /// may stand still for half a minute.
 pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The recipe's configuration for the dynamic module.
+pub const NATIVE_SAMPLE: &str = "envoy/recipe-native.yaml";
 
 /// The service that most tests are about.
 pub const PAYMENT: &str = "payment-service";
@@ -133,17 +138,29 @@ impl Edge {
     /// # Errors
     /// When either cannot be started.
     pub async fn recipe(workers: u32) -> Result<Self> {
-        Self::recipe_on(|options| options.concurrency(workers)).await
+        let sample = Sample::load("envoy/recipe.yaml")?;
+        Self::of(sample, |options| options.concurrency(workers)).await
     }
 
-    /// The same on an Envoy with other options.
+    /// The same with [`NATIVE_SAMPLE`], of which the module is this file.
     ///
     /// # Errors
     /// When either cannot be started.
-    pub async fn recipe_on(options: impl FnOnce(EnvoyOptions) -> EnvoyOptions) -> Result<Self> {
+    pub async fn native_recipe(
+        module: &Path,
+        options: impl FnOnce(EnvoyOptions) -> EnvoyOptions,
+    ) -> Result<Self> {
+        let sample = Sample::load(NATIVE_SAMPLE)?;
+        Self::of(sample.module(&module.display().to_string())?, options).await
+    }
+
+    async fn of(
+        sample: Sample,
+        options: impl FnOnce(EnvoyOptions) -> EnvoyOptions,
+    ) -> Result<Self> {
         let services = Services::start(Ports::default()).await?;
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let sample = Sample::load("envoy/recipe.yaml")?
+        let sample = sample
             .listen("ingress", any)?
             .listen("breaker-admin", any)?
             .endpoint(8081, services.downstream())?

@@ -7,11 +7,13 @@ use envoy_harness::{parse_yaml_documents, repo_root};
 use serde_json::Value;
 
 /// The files, as paths in the repository.
-pub const FILES: [&str; 5] = [
+pub const FILES: [&str; 7] = [
+    "envoy/istio/dynamicmodule.yaml",
     "envoy/istio/gateway.yaml",
     "envoy/istio/gateway-api.yaml",
     "envoy/istio/sidecar.yaml",
     "envoy/istio/trafficextension.yaml",
+    "envoy/envoy-gateway/dynamicmodule.yaml",
     "envoy/envoy-gateway/gateway.yaml",
 ];
 

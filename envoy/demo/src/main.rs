@@ -1,6 +1,6 @@
 //! Drives the recipe's four validation scenarios through a real Envoy, which runs
-//! `envoy/recipe.yaml`, with the recipe's services in this process. Where Envoy cannot be had,
-//! `breakerctl serve` runs the same file, and it is said so.
+//! `envoy/recipe.yaml` or `envoy/recipe-native.yaml`, with the recipe's services in this process. Where
+//! Envoy cannot be had, `breakerctl serve` runs the former, and it is said so.
 //!
 //! What is shown is what was seen: who answered is read from the answer, the breaker's state from
 //! its admin API, and how many calls reached the service is counted by the service. What was seen
@@ -15,8 +15,8 @@ mod scenarios;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Parser;
 use clap::builder::FalseyValueParser;
+use clap::{Parser, ValueEnum};
 
 use crate::board::Board;
 use crate::recipe::Recipe;
@@ -28,6 +28,18 @@ struct Options {
     /// all is left running until Ctrl-C
     #[arg(long, env = "DEMO_EXIT", value_parser = FalseyValueParser::new())]
     exit: bool,
+    /// The form of the filter that Envoy runs
+    #[arg(long, env = "DEMO_FORM", default_value = "wasm")]
+    form: Form,
+}
+
+/// A form of the filter.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// The module for proxies, in a sandbox
+    Wasm,
+    /// The dynamic module, in Envoy's own process
+    Native,
 }
 
 #[tokio::main]
@@ -41,7 +53,7 @@ async fn main() -> Result<ExitCode> {
 }
 
 async fn run(options: &Options) -> Result<ExitCode> {
-    let recipe = Recipe::start().await?;
+    let recipe = Recipe::start(options.form).await?;
     let mut board = Board::new();
     board.title(&format!("The recipe's four scenarios on {}", recipe.proxy));
     if let Some(why) = recipe.proxy.why_not_envoy() {

@@ -14,6 +14,8 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
+use crate::Form;
+
 const TOOL: &str = "breakerctl";
 
 /// A proxy that runs. Dropped, it is stopped.
@@ -24,18 +26,26 @@ pub(crate) struct Proxy {
 }
 
 enum Kind {
-    Envoy { envoy: Box<Envoy>, version: String },
+    Envoy { envoy: Box<Envoy>, version: String, form: Form },
     Serve { why: String, _tool: Box<Child>, _room: TempDir },
 }
 
 impl Proxy {
-    /// Starts Envoy or, where there is none and none can be installed, the tool.
-    pub(crate) async fn start(sample: Sample, admin_port: u16, workers: u32) -> Result<Self> {
+    /// Starts Envoy or, where there is none and none can be installed, the tool, which has no dynamic modules.
+    pub(crate) async fn start(
+        sample: Sample,
+        form: Form,
+        admin_port: u16,
+        workers: u32,
+    ) -> Result<Self> {
         let version = tokio::task::spawn_blocking(|| {
             envoy_harness::locate().and_then(|envoy| envoy_harness::version(&envoy))
         });
         let full = match version.await? {
             Ok(full) => full,
+            Err(why) if form == Form::Native => {
+                return Err(why.context("only an Envoy runs the dynamic module"));
+            }
             Err(why) => return Self::serve(sample, workers, format!("{why:#}")).await,
         };
         let options = EnvoyOptions::from(sample).admin_port(admin_port).concurrency(workers);
@@ -45,7 +55,7 @@ impl Proxy {
         Ok(Self {
             ingress: envoy.listener_addr("ingress").await?,
             breaker_admin: envoy.listener_addr("breaker-admin").await?,
-            kind: Kind::Envoy { envoy: Box::new(envoy), version },
+            kind: Kind::Envoy { envoy: Box::new(envoy), version, form },
         })
     }
 
@@ -102,7 +112,10 @@ impl Proxy {
 impl fmt::Display for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
-            Kind::Envoy { version, .. } => write!(f, "Envoy {version}"),
+            Kind::Envoy { version, form: Form::Wasm, .. } => write!(f, "Envoy {version}"),
+            Kind::Envoy { version, form: Form::Native, .. } => {
+                write!(f, "Envoy {version}, by the dynamic module")
+            }
             Kind::Serve { .. } => write!(f, "{TOOL} serve"),
         }
     }

@@ -9,11 +9,11 @@ use envoy_harness::client::{self, Client};
 use http::Request;
 use services::{Downstream, Ports, Services};
 
+use crate::Form;
 use crate::observed::{Answerer, Breaker, Observed};
 use crate::proxy::Proxy;
 
-/// The sample, and the ports that are written in it.
-const SAMPLE: &str = "envoy/recipe.yaml";
+/// The ports that are written in the samples.
 const INGRESS: u16 = 10_000;
 const BREAKER_ADMIN: u16 = 10_001;
 const ENVOY_ADMIN: u16 = 9_901;
@@ -37,7 +37,7 @@ pub(crate) struct Recipe {
 
 impl Recipe {
     /// Starts the services and the proxy, on the sample's own ports where these are free.
-    pub(crate) async fn start() -> Result<Self> {
+    pub(crate) async fn start(form: Form) -> Result<Self> {
         let services = Services::start(Ports {
             downstream: free_or_any(SERVICES.downstream),
             fallback: free_or_any(SERVICES.fallback),
@@ -45,13 +45,17 @@ impl Recipe {
             control: free_or_any(SERVICES.control),
         })
         .await?;
-        let sample = Sample::load(SAMPLE)?
+        let sample = match form {
+            Form::Wasm => "envoy/recipe.yaml",
+            Form::Native => "envoy/recipe-native.yaml",
+        };
+        let sample = Sample::load(sample)?
             .listen("ingress", loopback(free_or_any(INGRESS)))?
             .listen("breaker-admin", loopback(free_or_any(BREAKER_ADMIN)))?
             .endpoint(SERVICES.downstream, services.downstream())?
             .endpoint(SERVICES.fallback, services.fallback())?
             .endpoint(SERVICES.health, services.health())?;
-        let proxy = Proxy::start(sample, free_or_any(ENVOY_ADMIN), WORKERS).await?;
+        let proxy = Proxy::start(sample, form, free_or_any(ENVOY_ADMIN), WORKERS).await?;
         Ok(Self { proxy, client: Client::new().timeout(TIMEOUT), services })
     }
 

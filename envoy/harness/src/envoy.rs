@@ -37,10 +37,11 @@ impl Envoy {
     /// When no Envoy is found, or when it ends or is not ready in time. The message then holds the
     /// end of its log, which says what was wrong with the configuration.
     pub async fn start(options: EnvoyOptions) -> Result<Self> {
-        let version = options.version.clone();
-        let binary = tokio::task::spawn_blocking(|| match version {
-            Some(version) => crate::install::installed(&version),
-            None => crate::locate(),
+        let (named, version) = (options.binary.clone(), options.version.clone());
+        let binary = tokio::task::spawn_blocking(|| match (named, version) {
+            (Some(named), _) => Ok(named),
+            (None, Some(version)) => crate::install::installed(&version),
+            (None, None) => crate::locate(),
         });
         let binary = binary.await??;
         let mut process = Process::spawn(&binary, &options)?;
@@ -188,8 +189,7 @@ impl Process {
         let directory = options.directory.clone();
         let directory = directory.map_or_else(EnvoyOptions::new_directory, Ok)?;
         let config = directory.path().join("envoy.json");
-        let text = serde_json::to_string_pretty(&options.config)?;
-        fs::write(&config, &text)?;
+        fs::write(&config, serde_json::to_string_pretty(&options.config)?)?;
         // A file never fills up and needs nobody to read it, as a pipe does.
         let log = File::create(directory.path().join("log"))?;
         let mut command = options.command(binary, &config, &directory.path().join("admin-address"));
@@ -200,7 +200,7 @@ impl Process {
             .stderr(log);
         let modules = options.modules.clone();
         if let Some(modules) =
-            modules.map_or_else(|| form::search_path(&text), |it| Ok(Some(it)))?
+            modules.map_or_else(|| form::search_path(&options.config), |it| Ok(Some(it)))?
         {
             command.env("ENVOY_DYNAMIC_MODULES_SEARCH_PATH", modules);
         }

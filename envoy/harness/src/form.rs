@@ -17,14 +17,26 @@ pub fn is_native() -> bool {
     env::var("FORM").is_ok_and(|form| form == "native")
 }
 
-/// Where Envoy looks for dynamic modules, if a configuration names any. The module is built first.
-pub(crate) fn search_path(config: &str) -> Result<Option<PathBuf>> {
+/// Where Envoy looks for dynamic modules, if a configuration names any without its file. The module is
+/// built first.
+pub(crate) fn search_path(config: &Value) -> Result<Option<PathBuf>> {
     // Listeners that come later may name it.
-    if !is_native() && !config.contains(DYNAMIC_MODULE) {
+    if !is_native() && !is_searched(config) {
         return Ok(None);
     }
     let module = artifacts::dynamic_module()?;
     Ok(Some(module.parent().context("no folder")?.to_owned()))
+}
+
+fn is_searched(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => items.iter().any(is_searched),
+        Value::Object(members) => match members.get("dynamic_module_config") {
+            Some(module) => module.get("module").is_none(),
+            None => members.values().any(is_searched),
+        },
+        _ => false,
+    }
 }
 
 /// A configuration in the form that the environment asks for.
@@ -112,6 +124,23 @@ mod tests {
         let shown = "cb_service=.=a_b;.;cb_outcome=.=success;.;edge_breaker_calls_total";
         assert_eq!(native(calls), format!("wasmcustom.{shown}"));
         assert_eq!(stat_name("cluster.cb_a.upstream_rq"), "cluster.cb_a.upstream_rq");
+    }
+
+    /// Up to where the file of the module is, and how Envoy's own names of metrics begin.
+    #[test]
+    fn the_native_sample_is_the_recipe_with_its_filters_in_the_other_form() {
+        let sample = |path: &str| {
+            let text = std::fs::read_to_string(crate::repo_root().join(path)).unwrap();
+            crate::parse_yaml(&text).unwrap()
+        };
+        let text = sample("envoy/recipe-native.yaml").to_string();
+        let module = sample("envoy/recipe-native.yaml")
+            .pointer("/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters/0/typed_config/dynamic_module_config")
+            .unwrap()
+            .to_string();
+        let text = text.replace(&module, &json!({ "name": "edge_breaker" }).to_string());
+        let expected = on_native(sample("envoy/recipe.yaml"));
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), expected);
     }
 
     #[test]

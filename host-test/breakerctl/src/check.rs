@@ -6,6 +6,7 @@
 
 mod embedded;
 mod envoy;
+mod filter;
 pub(crate) mod finding;
 mod services;
 mod text;
@@ -26,9 +27,9 @@ use warning::Warning;
 /// Check a configuration before a proxy sees it
 ///
 /// FILE is the plugin's own JSON or YAML, or YAML or JSON of one of these, in which the configurations
-/// are found: Envoy (wasm HTTP filters), Istio (WasmPlugin, TrafficExtension, EnvoyFilter), Envoy
-/// Gateway (EnvoyExtensionPolicy), Higress (WasmPlugin), and any of these in a ConfigMap. Each is given to
-/// the module itself, in a sandbox. Warned of is what is odd around it: headers by which clients could
+/// are found: Envoy (wasm HTTP filters, and the dynamic module's), Istio (WasmPlugin, TrafficExtension,
+/// EnvoyFilter), Envoy Gateway (EnvoyExtensionPolicy), Higress (WasmPlugin), and any of these in a ConfigMap.
+/// Each is given to the module itself, in a sandbox. Warned of is what is odd around it: headers by which clients could
 /// choose a cluster, an admin API without a token, routes, clusters, filters and labels; and what works, but will
 /// hardly be meant so: rates below a percent, services that no request can reach.
 #[derive(Debug, clap::Args)]

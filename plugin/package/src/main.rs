@@ -13,7 +13,7 @@ const USAGE: &str = "\
 usage: package trim BUILT MODULE NAMED
        package componentize BUILT COMPONENT NAMED
        package schema FILE
-       package image MODULE FOLDER
+       package image MODULE FOLDER [DYNAMIC_MODULE...]
        package backtrace NAMED <LOG";
 
 fn main() -> Result<()> {
@@ -30,8 +30,9 @@ fn main() -> Result<()> {
             write(named, componentize(&trimmed.named)?)
         }
         ["schema", file] => write(file, schema::text()),
-        ["image", module, folder] => {
-            print(folder, &image::write(&read(module)?, Path::new(folder))?)
+        ["image", module, folder, native @ ..] => {
+            let native = native.iter().map(|path| read(path)).collect::<Result<Vec<_>>>()?;
+            print(folder, &image::write(&read(module)?, &native, Path::new(folder))?)
         }
         ["backtrace", module] => backtrace(&names::of(&read(module)?)?),
         _ => bail!(USAGE),
@@ -55,6 +56,9 @@ fn print(folder: &str, built: &image::Built) -> Result<()> {
     );
     for (tag, manifest) in &built.images {
         println!("  {}  the image {tag}, for oci:// addresses", manifest.hex());
+    }
+    for (tag, manifest) in &built.native {
+        println!("  {}  the image {tag}, for volumes", manifest.hex());
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use package::image::Digest;
 use serde_json::Value;
 use wasmparser::{Parser, Payload};
 
-use crate::image::{blob, image, module, puller};
+use crate::image::{blob, image, module, native, puller};
 
 fn manifest(tag: &str) -> Value {
     puller::manifest(&image().folder(), tag).unwrap()
@@ -39,7 +39,7 @@ fn files(folder: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
 fn the_same_module_gives_the_same_bytes() -> Result<()> {
     let again = tempfile::tempdir()?;
     let folder = again.path().join("elsewhere/image");
-    let built = package::image::write(&module(), &folder)?;
+    let built = package::image::write(&module(), &native::modules(), &folder)?;
     assert_eq!(built.images, image().built.images);
     assert!(files(&folder)? == files(&image().folder())?, "not the same bytes");
     Ok(())
@@ -51,7 +51,7 @@ fn an_earlier_image_is_replaced() -> Result<()> {
     let folder = parent.path().join("image");
     std::fs::create_dir(&folder)?;
     std::fs::write(folder.join("left-over"), "")?;
-    package::image::write(&module(), &folder)?;
+    package::image::write(&module(), &native::modules(), &folder)?;
     assert!(files(&folder)? == files(&image().folder())?, "not the same bytes");
     assert_eq!(std::fs::read_dir(parent.path())?.count(), 1);
     Ok(())
@@ -85,7 +85,8 @@ fn both_variants_hold_the_module() -> Result<()> {
 #[test]
 fn each_blob_has_the_digest_and_the_size_of_its_descriptor() {
     let folder = image().folder();
-    for (tag, digest) in &image().built.images {
+    let built = &image().built;
+    for (tag, digest) in built.images.iter().chain(&built.native) {
         assert_eq!(Digest::of(&blob(&folder, &digest.to_string())), *digest);
         let manifest = manifest(tag);
         let layers = manifest["layers"].as_array().unwrap();
@@ -100,7 +101,8 @@ fn each_blob_has_the_digest_and_the_size_of_its_descriptor() {
 
 #[test]
 fn the_image_says_what_it_is() {
-    for (tag, _) in &image().built.images {
+    let built = &image().built;
+    for (tag, _) in built.images.iter().chain(&built.native) {
         let annotations = &manifest(tag)["annotations"];
         let said = |name: &str| annotations[format!("org.opencontainers.image.{name}")].clone();
         assert_eq!(said("title"), "edge-breaker");

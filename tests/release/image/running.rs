@@ -1,21 +1,22 @@
 //! From a real registry into a real Envoy.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use envoy_harness::EnvoyOptions;
 use envoy_harness::client::Client;
-use envoy_harness::config::{Listener, Route, Wasm, cluster};
-use package::image::Digest;
+use envoy_harness::config::{DynamicModule, Listener, Route, Wasm, cluster};
+use package::image::{Digest, FILE};
 use serde_json::{Value, json};
 use services::{Mode, Ports, Services};
 use tests::registry::Registry;
 use tests::{answered_by, bootstrap, clusters, primary_route};
 
-use crate::image::registry::{manifest, pull};
-use crate::image::{image, module, puller};
+use crate::image::registry::{get, manifest, pull};
+use crate::image::{image, module, native, puller};
 
 async fn registry() -> Result<Registry> {
     let registry = Registry::start().await?;
-    for (tag, _) in &image().built.images {
+    let built = &image().built;
+    for (tag, _) in built.images.iter().chain(&built.native) {
         registry.push(&image().folder(), tag).await?;
     }
     Ok(registry)
@@ -48,6 +49,23 @@ async fn the_pulled_image_guards_traffic() -> Result<()> {
         guards(filter, None).await?;
     }
     Ok(())
+}
+
+#[tokio::test]
+#[ignore = "make test-deep: takes a registry"]
+async fn the_pulled_image_of_the_dynamic_module_guards_traffic() -> Result<()> {
+    let registry = registry().await?;
+    let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
+    let (_, manifest) = manifest(&registry, &format!("0.1.0-native-{architecture}")).await?;
+    let layer = manifest["layers"][0]["digest"].as_str().context("no digest")?;
+    let files = native::unpack(&get(&registry, &format!("blobs/{layer}")).await?.body)?;
+    let folder = tempfile::tempdir()?;
+    let pulled = folder.path().join(FILE);
+    std::fs::write(&pulled, &files[FILE])?;
+    let mut filter: Value = DynamicModule::new("edge_breaker", &plugin()).into();
+    let source = json!({ "module": { "local": { "filename": pulled } } });
+    filter["typed_config"]["dynamic_module_config"] = source;
+    guards(filter, None).await
 }
 
 #[tokio::test]

@@ -90,7 +90,11 @@ fn every_plugin_of_a_sample_only_reports_at_first() -> Result<()> {
         for object in Objects::load(file)?.0 {
             let spec = &object["spec"];
             let of_istio = [&spec["pluginConfig"], &spec["wasm"]["pluginConfig"]];
-            for config in of_istio.into_iter().chain([&spec["wasm"][0]["config"]]) {
+            let of_gateway = [&spec["wasm"][0]["config"], &spec["dynamicModule"][0]["config"]];
+            let patches = spec["configPatches"].as_array().into_iter().flatten();
+            let patched =
+                patches.map(|it| &it["patch"]["value"]["typed_config"]["filter_config"]["value"]);
+            for config in of_istio.into_iter().chain(of_gateway).chain(patched) {
                 for service in config["services"].as_array().into_iter().flatten() {
                     assert_eq!(service["mode"], "metrics_only", "{file}");
                     configured += 1;

@@ -50,10 +50,35 @@ fn as_wasm_plugin(mut extension: Value) -> Result<Value> {
     Ok(extension)
 }
 
+/// A policy for a dynamic module as one for a Wasm module, and without what an `EnvoyProxy` says of it.
+///
+/// The published schemas are those of Envoy Gateway before it had dynamic modules. A real API server
+/// has the fields: `make test-control-planes`.
+fn without_dynamic_modules(mut object: Value) -> Result<Value> {
+    let spec = object["spec"].as_object_mut().context("no spec")?;
+    spec.remove("dynamicModules");
+    if let Some(Value::Array(mut modules)) = spec.remove("dynamicModule") {
+        for module in &mut modules {
+            let module = module.as_object_mut().context("no object")?;
+            module.remove("filterName");
+            let code = json!({ "type": "HTTP", "http": { "url": "http://a.example/a.wasm" } });
+            module.insert("code".to_owned(), code);
+        }
+        spec.insert("wasm".to_owned(), json!(modules));
+    }
+    for order in spec.get_mut("filterOrder").and_then(Value::as_array_mut).into_iter().flatten() {
+        if order["name"] == "envoy.filters.http.dynamic_modules" {
+            order["name"] = json!("envoy.filters.http.wasm");
+        }
+    }
+    Ok(object)
+}
+
 /// All that a file has, as kinds that have a schema.
 pub(crate) fn with_schemas(objects: Vec<Value>) -> Result<Vec<Value>> {
     let known = |object: Value| match object["kind"].as_str() {
         Some("TrafficExtension") => as_wasm_plugin(object),
+        Some("EnvoyExtensionPolicy" | "EnvoyProxy") => without_dynamic_modules(object),
         _ => Ok(object),
     };
     objects.into_iter().map(known).collect()
@@ -110,6 +135,52 @@ fn the_traffic_extensions_say_what_the_wasm_plugins_say() -> Result<()> {
     let extensions = with_schemas(Objects::load("envoy/istio/trafficextension.yaml")?.0)?;
     let gateway = Objects::load("envoy/istio/gateway.yaml")?;
     assert_eq!(extensions, gateway.of_kind("WasmPlugin").cloned().collect::<Vec<_>>());
+    Ok(())
+}
+
+#[test]
+fn the_filters_for_istio_say_what_the_wasm_plugins_say() -> Result<()> {
+    let native = Objects::load("envoy/istio/dynamicmodule.yaml")?;
+    let filter = &native.get("EnvoyFilter", "edge-breaker")?["spec"];
+    let gateway = Objects::load("envoy/istio/gateway.yaml")?;
+    let plugins: Vec<_> = gateway.of_kind("WasmPlugin").map(|it| &it["spec"]).collect();
+    let patches = filter["configPatches"].as_array().context("no patches")?;
+    assert_eq!(patches.len(), plugins.len());
+    for (patch, plugin) in patches.iter().zip(plugins) {
+        let listener = &patch["match"]["listener"];
+        assert_eq!(listener["portNumber"], plugin["match"][0]["ports"][0]["number"]);
+        let config = &patch["patch"]["value"]["typed_config"]["filter_config"]["value"];
+        assert_eq!(*config, plugin["pluginConfig"]);
+        assert_eq!(filter["workloadSelector"]["labels"], plugin["selector"]["matchLabels"]);
+    }
+    Ok(())
+}
+
+#[test]
+fn the_policy_for_the_dynamic_module_says_what_that_for_wasm_says() -> Result<()> {
+    let native = Objects::load("envoy/envoy-gateway/dynamicmodule.yaml")?;
+    let wasm = Objects::load("envoy/envoy-gateway/gateway.yaml")?;
+    let policy = |objects: &Objects| {
+        anyhow::Ok(objects.get("EnvoyExtensionPolicy", "edge-breaker")?["spec"].clone())
+    };
+    let (policy, other) = (policy(&native)?, policy(&wasm)?);
+    assert_eq!(policy["targetRefs"], other["targetRefs"]);
+    assert_eq!(policy["dynamicModule"][0]["config"], other["wasm"][0]["config"]);
+    let registered = &native.get("EnvoyProxy", "shop")?["spec"]["dynamicModules"][0]["name"];
+    assert_eq!(policy["dynamicModule"][0]["name"], *registered);
+    let proxy = |objects: &Objects| {
+        let mut proxy = without_dynamic_modules(objects.get("EnvoyProxy", "shop")?.clone())?;
+        let bootstrap = proxy["spec"]["bootstrap"]["value"].take();
+        let mut bootstrap = envoy_harness::parse_yaml(bootstrap.as_str().context("no bootstrap")?)?;
+        let runtime = bootstrap.as_object_mut().and_then(|it| it.remove("layered_runtime"));
+        anyhow::Ok((proxy, bootstrap, runtime))
+    };
+    let (proxy, other) = (proxy(&native)?, proxy(&wasm)?);
+    assert_eq!((proxy.0, proxy.1), (other.0, other.1));
+    let recipe =
+        std::fs::read_to_string(envoy_harness::repo_root().join("envoy/recipe-native.yaml"))?;
+    let recipe = envoy_harness::parse_yaml(&recipe)?;
+    assert_eq!((proxy.2.as_ref(), other.2), (recipe.get("layered_runtime"), None));
     Ok(())
 }
 

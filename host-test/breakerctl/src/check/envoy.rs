@@ -1,6 +1,6 @@
 //! The parts of a file of Envoy that are around the filter.
 
-use super::finding::{text_of, wasm_filter};
+use super::filter::{Filter, Form};
 use super::services::{self, Service};
 use crate::document::{Node, Value};
 
@@ -15,6 +15,7 @@ pub(super) struct Manager<'n> {
     pub(super) filters: &'n [Node],
     /// Where among them the filter stands.
     pub(super) breaker: usize,
+    pub(super) form: Form,
     pub(super) services: Vec<Service>,
 }
 
@@ -41,17 +42,16 @@ fn look<'n>(node: &'n Node, place: &str, only: &[String], found: &mut Vec<Manage
 
 fn manager<'n>(node: &'n Node, place: &str, only: &[String]) -> Option<Manager<'n>> {
     let filters = node.items("http_filters");
-    let plugin = |filter: &'n Node| {
-        let message = wasm_filter(filter.get("typed_config").unwrap_or(filter))?;
-        let config = message.get("config").unwrap_or(message);
-        let name = config.text_at("name").unwrap_or_default();
-        (only.is_empty() || only.iter().any(|only| only == name)).then_some(config)
+    let wanted = |node: &'n Node| {
+        let filter = Filter::of(node)?;
+        let name = filter.name.unwrap_or_default();
+        (only.is_empty() || only.iter().any(|only| only == name)).then_some(filter)
     };
-    let breaker = filters.iter().position(|filter| plugin(filter).is_some())?;
-    let config = filters.get(breaker).and_then(plugin)?;
-    let config = serde_json::from_slice(text_of(config).bytes()).unwrap_or_default();
-    let services = services::of(&config);
-    Some(Manager { place: place.to_owned(), node, filters, breaker, services })
+    let breaker = filters.iter().position(|filter| wanted(filter).is_some())?;
+    let filter = filters.get(breaker).and_then(wanted)?;
+    let config = serde_json::from_slice(filter.text().bytes()).unwrap_or_default();
+    let (place, form, services) = (place.to_owned(), filter.form, services::of(&config));
+    Some(Manager { place, node, filters, breaker, form, services })
 }
 
 impl<'n> Manager<'n> {

@@ -1,13 +1,12 @@
 //! Where in a file configurations of plugins are.
 
 use super::embedded;
+use super::filter::{self, Filter, Form};
 use super::text::Text;
 use crate::document::{self, Key, Node, Position, Value};
 
-const WASM_FILTER: &str = "envoy.extensions.filters.http.wasm.v3.Wasm";
 const ISTIO: &str = "extensions.istio.io";
 const HIGRESS: &str = "extensions.higress.io";
-const STRING_VALUE: &str = "google.protobuf.StringValue";
 
 /// What is in a file.
 #[derive(Debug)]
@@ -25,6 +24,8 @@ pub(crate) struct Finding {
     /// The name of the plugin.
     pub(crate) name: Option<String>,
     pub(crate) text: Text,
+    /// `None`: the file does not say.
+    pub(crate) form: Option<Form>,
     /// Where it listens, if others than this machine can come there.
     pub(crate) reachable: Option<String>,
     /// The number of the document that it is in.
@@ -38,7 +39,7 @@ pub(crate) enum Home {
     /// Nothing that is in the file.
     Unknown,
     Envoy {
-        vm_id: String,
+        namespace: String,
     },
     Istio,
     /// Higress, which has a default, and rules about whose requests get another one.
@@ -72,8 +73,8 @@ pub(crate) fn find_in(file: &str, text: &str, only: &[String]) -> anyhow::Result
     if found.plugins.is_empty() {
         let whose = if only.is_empty() { "" } else { " of that name" };
         anyhow::bail!(
-            "{file}: no plugin{whose} is configured here; looked for wasm filters of Envoy, for \
-             WasmPlugin, TrafficExtension, EnvoyFilter and EnvoyExtensionPolicy, for these in a \
+            "{file}: no plugin{whose} is configured here; looked for wasm filters and the dynamic module's of \
+             Envoy, for WasmPlugin, TrafficExtension, EnvoyFilter and EnvoyExtensionPolicy, for these in a \
              ConfigMap, and for `services` or another field of the plugin's own configuration"
         );
     }
@@ -119,7 +120,8 @@ fn find(text: &str) -> Result<Found, (Position, String)> {
 /// The plugin's own configuration.
 fn own(text: Text, document: usize) -> Finding {
     let place = "plugin configuration".to_owned();
-    Finding { place, name: None, text, reachable: None, document, home: Home::Unknown }
+    let home = Home::Unknown;
+    Finding { place, name: None, text, form: None, reachable: None, document, home }
 }
 
 /// Whether this is a document that has configurations in it, or could have.
@@ -157,8 +159,8 @@ impl Search {
                     Some("EnvoyExtensionPolicy") => self.gateway(node),
                     _ => {}
                 }
-                if let Some(filter) = wasm_filter(node) {
-                    self.envoy(filter);
+                if let Some(filter) = Filter::of(node) {
+                    self.envoy(&filter);
                     return;
                 }
                 let outer = (self.listener.clone(), self.reachable.clone());
@@ -172,25 +174,23 @@ impl Search {
         }
     }
 
-    /// `filter` is the message of the filter, with the plugin under `config`.
-    fn envoy(&mut self, filter: &Node) {
-        let config = filter.get("config").unwrap_or(filter);
-        let name = config.text_at("name").map(str::to_owned);
-        let mut place = format!("filter {}", name.as_deref().unwrap_or("without a name"));
+    fn envoy(&mut self, filter: &Filter<'_>) {
+        let mut place = format!("filter {}", filter.name.unwrap_or("without a name"));
         if let Some(listener) = &self.listener {
             place.push_str(&format!(" of listener {listener}"));
         }
-        if config.get("configuration").is_some_and(|any| !is_string(any)) {
+        if filter.is_given_otherwise() {
             place.push_str(", which is not a google.protobuf.StringValue");
         }
-        let vm_id = config.get("vm_config").and_then(|vm| vm.text_at("vm_id"));
+        let text = filter.text();
         self.found.push(Finding {
-            place: told(place, &text_of(config)),
-            name,
-            text: text_of(config),
+            place: told(place, &text),
+            name: filter.name.map(str::to_owned),
+            text,
+            form: Some(filter.form),
             reachable: self.reachable.clone(),
             document: self.document,
-            home: Home::Envoy { vm_id: vm_id.unwrap_or_default().to_owned() },
+            home: Home::Envoy { namespace: filter.namespace.to_owned() },
         });
     }
 
@@ -229,13 +229,21 @@ impl Search {
             Some((target.text_at("kind")?.to_owned(), target.text_at("name")?.to_owned()))
         });
         let home = Home::Gateway { targets: targets.collect() };
-        for plugin in spec.items("wasm") {
+        let is_breaker = |plugin: &&Node| {
+            filter::namespace(plugin.text_at("filterName").unwrap_or_default()).is_some()
+        };
+        let native = spec.items("dynamicModule").iter().filter(is_breaker);
+        let native = native.map(|plugin| (Form::Native, plugin));
+        let wasm = spec.items("wasm").iter().map(|plugin| (Form::Wasm, plugin));
+        for (form, plugin) in wasm.chain(native) {
             let text = plugin.get("config").map_or_else(|| Text::missing(plugin.at), Text::nodes);
             let name = plugin.text_at("name");
             self.kubernetes("EnvoyExtensionPolicy", object, name, text, home.clone());
+            self.found.last_mut().into_iter().for_each(|found| found.form = Some(form));
         }
     }
 
+    /// An object that brings a Wasm module to its proxy.
     fn kubernetes(
         &mut self,
         kind: &str,
@@ -253,7 +261,8 @@ impl Search {
         // Envoy Gateway binds all listeners to all addresses of the pod. What Istio does, other objects say.
         let reachable = (kind == "EnvoyExtensionPolicy").then(|| "all addresses".to_owned());
         let (place, document) = (told(place, &text), self.document);
-        self.found.push(Finding { place, name, text, reachable, document, home });
+        let form = Some(Form::Wasm);
+        self.found.push(Finding { place, name, text, form, reachable, document, home });
     }
 }
 
@@ -263,22 +272,6 @@ fn told(mut place: String, text: &Text) -> String {
         place.push_str(", without a configuration: a breaker for each cluster");
     }
     place
-}
-
-/// The configuration of a wasm filter, as the module gets it.
-pub(super) fn text_of(config: &Node) -> Text {
-    match config.get("configuration") {
-        None => Text::missing(config.at),
-        Some(any) if is_string(any) => {
-            any.get("value").map_or_else(|| Text::missing(any.at), Text::string)
-        }
-        // A Struct or something else reaches the module as the bytes of a message.
-        Some(any) => Text::message(any),
-    }
-}
-
-fn is_string(any: &Node) -> bool {
-    any.text_at("@type").is_some_and(|url| url.ends_with(STRING_VALUE))
 }
 
 /// An object of Kubernetes, for people.
@@ -308,18 +301,6 @@ fn reachable(listener: &Node) -> Option<String> {
     let address = listener.get("address")?.get("socket_address")?.text_at("address")?;
     let address: std::net::IpAddr = address.parse().ok()?;
     (!address.is_loopback()).then(|| address.to_string())
-}
-
-/// The message of a wasm filter, if this is one: plain, or in a `TypedStruct`.
-pub(super) fn wasm_filter(node: &Node) -> Option<&Node> {
-    let is = |key| node.text_at(key).is_some_and(|url| url.ends_with(WASM_FILTER));
-    if is("@type") {
-        Some(node)
-    } else if is("type_url") {
-        node.get("value")
-    } else {
-        None
-    }
 }
 
 /// All values of a key, however deep.

@@ -5,6 +5,7 @@ mod admin;
 mod chain;
 mod client_headers;
 mod clusters;
+mod forms;
 mod labels;
 mod routes;
 mod rules;
@@ -43,10 +44,13 @@ pub(crate) fn find(found: &Found, only: &[String]) -> Vec<Warning> {
         warnings.extend(managers.iter().flat_map(chain::find));
         warnings.extend(managers.iter().flat_map(|manager| routes::of_envoy(manager, document)));
         warnings.extend(labels::of_envoy(document, &managers));
+        warnings.extend(labels::prefix_in_envoy(document, &managers));
     }
     warnings.extend(routes::of_kubernetes(found));
     warnings.extend(labels::of_gateway(found));
+    warnings.extend(labels::prefix_in_gateway(found));
     warnings.extend(clusters::find(found));
+    warnings.extend(forms::find(found));
     warnings.extend(sharing::find(found));
     warnings.extend(shown::find(found));
     for plugin in &found.plugins {

@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 
 use super::linked::{From, Linked, root};
 
-/// The name of the file of licences, beside the image and in the ordinary layer.
+/// The name of the file of licences, beside the images and in ordinary layers.
 pub const LICENSES: &str = "licenses.txt";
 
 /// How the files that say so begin.
@@ -19,13 +19,14 @@ struct Text {
     carriers: Vec<String>,
 }
 
-pub(crate) fn render(crates: &[Linked]) -> Result<String> {
+/// The file for what is linked into a module of this name.
+pub(crate) fn render(module: &str, crates: &[Linked]) -> Result<String> {
     let mut texts: Vec<Text> = Vec::new();
     for linked in crates {
         let found = match &linked.from {
             From::Here => vec![fs::read_to_string(root().join("LICENSE"))?],
             From::Package(folder) => in_folder(folder)?,
-            From::Compiler(notice) => vec![(*notice).to_owned()],
+            From::Tool(notice) => vec![(*notice).to_owned()],
         };
         ensure!(!found.is_empty(), "{} comes without the text of its license", linked.name);
         for content in found {
@@ -37,7 +38,7 @@ pub(crate) fn render(crates: &[Linked]) -> Result<String> {
         }
     }
 
-    let mut out = "What is linked into edge_breaker.wasm, and its licences.\n\n".to_owned();
+    let mut out = format!("What is linked into {module}, and its licences.\n\n");
     for linked in crates {
         let version = linked.version.as_deref().unwrap_or_default();
         out += &format!("{:20} {:10} {}\n", linked.name, version, linked.license);

@@ -1,4 +1,4 @@
-//! What is linked into the module, asked of the one who knows: the compiler's run, which says what it made for
+//! What is linked into a module, asked of the one who knows: the compiler's run, which says what it made for
 //! the module's target and of which package. What only makes code on the host is not among it.
 
 use std::path::{Path, PathBuf};
@@ -7,14 +7,72 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use cargo_metadata::{CargoOpt, Message, MetadataCommand};
 
-const TARGET: &str = "wasm32-unknown-unknown";
-const PACKAGE: &str = "plugin-proxy-wasm";
+/// A module, as cargo knows it.
+#[derive(Debug)]
+pub(crate) struct Module {
+    package: &'static str,
+    target: &'static str,
+    profile: &'static str,
+    tools: &'static [Tool],
+}
 
-/// A package, or what comes with the compiler.
+/// What a tool adds to a module.
+#[derive(Debug)]
+struct Tool {
+    name: &'static str,
+    license: &'static str,
+    notice: &'static str,
+    is_of_compiler: bool,
+}
+
+const STD: Tool = Tool {
+    name: "rust-std",
+    license: "(MIT OR Apache-2.0) AND Unicode-3.0",
+    notice: include_str!("../../runtime/std.txt"),
+    is_of_compiler: true,
+};
+
+/// What the standard library has besides where there is a system below it.
+const UNIX: Tool = Tool {
+    name: "rust-std-unix",
+    license: "MIT",
+    notice: include_str!("../../runtime/unix.txt"),
+    is_of_compiler: true,
+};
+
+const ZIG: Tool = Tool {
+    name: "zig-runtime",
+    license: "Apache-2.0 WITH LLVM-exception AND MIT \
+              AND LGPL-2.1-or-later WITH GCC-exception-2.0-note",
+    notice: include_str!("../../runtime/zig.txt"),
+    is_of_compiler: false,
+};
+
+/// The module for proxies.
+pub(crate) const WASM: Module = Module {
+    package: "plugin-proxy-wasm",
+    target: "wasm32-unknown-unknown",
+    profile: "module",
+    tools: &[STD],
+};
+
+/// The dynamic module. What is in it is the same for each architecture: this machine's is looked at.
+pub(crate) const NATIVE: Module = Module {
+    package: "plugin-dynamic-module",
+    target: if cfg!(target_arch = "aarch64") {
+        "aarch64-unknown-linux-gnu"
+    } else {
+        "x86_64-unknown-linux-gnu"
+    },
+    profile: "dynamic-module",
+    tools: &[STD, UNIX, ZIG],
+};
+
+/// A package, or what comes with a tool.
 #[derive(Debug)]
 pub(crate) struct Linked {
     pub(crate) name: String,
-    /// None is known of the C library.
+    /// None is known of what the linker adds.
     pub(crate) version: Option<String>,
     /// As an SPDX expression.
     pub(crate) license: String,
@@ -27,39 +85,42 @@ pub(crate) enum From {
     Here,
     /// A package's folder.
     Package(PathBuf),
-    /// What comes with the compiler, with its notice.
-    Compiler(&'static str),
+    /// What comes with the compiler or the linker, with its notice.
+    Tool(&'static str),
 }
 
 /// All of it, by name.
-pub(crate) fn crates() -> Result<Vec<Linked>> {
+pub(crate) fn crates(module: &Module) -> Result<Vec<Linked>> {
     let mut crates = Vec::new();
-    for manifest in manifests()? {
+    for manifest in manifests(module)? {
         crates.push(package(&manifest)?);
     }
     crates.sort_by(|a, b| (&a.name, &a.version).cmp(&(&b.name, &b.version)));
-    crates.push(Linked {
-        name: "rust-std".to_owned(),
-        version: Some(compiler()?),
-        license: "(MIT OR Apache-2.0) AND Unicode-3.0".to_owned(),
-        from: From::Compiler(include_str!("../../runtime/std.txt")),
-    });
+    for tool in module.tools {
+        crates.push(Linked {
+            name: tool.name.to_owned(),
+            version: tool.is_of_compiler.then(compiler).transpose()?,
+            license: tool.license.to_owned(),
+            from: From::Tool(tool.notice),
+        });
+    }
     Ok(crates)
 }
 
 /// The manifests of all packages that are compiled for the module. They are only checked here: the
 /// module that is built stays as it is.
-fn manifests() -> Result<Vec<PathBuf>> {
+fn manifests(module: &Module) -> Result<Vec<PathBuf>> {
     let mut cargo = Command::new(cargo());
     cargo.args(["check", "--quiet", "--message-format=json-render-diagnostics"]);
-    cargo.args(["-p", PACKAGE, "--target", TARGET, "--profile", "module"]).current_dir(root());
-    let output = cargo.stderr(Stdio::inherit()).output().context("cargo does not run")?;
+    cargo.args(["-p", module.package, "--target", module.target, "--profile", module.profile]);
+    let output = cargo.current_dir(root()).stderr(Stdio::inherit()).output();
+    let output = output.context("cargo does not run")?;
     ensure!(output.status.success(), "{cargo:?}: {}", output.status);
     let mut manifests = Vec::new();
     for message in Message::parse_stream(output.stdout.as_slice()) {
         let Message::CompilerArtifact(artifact) = message? else { continue };
         let for_module = |path: &cargo_metadata::camino::Utf8PathBuf| {
-            path.components().any(|component| component.as_str() == TARGET)
+            path.components().any(|component| component.as_str() == module.target)
         };
         if artifact.filenames.iter().any(for_module) {
             manifests.push(artifact.manifest_path.into_std_path_buf());

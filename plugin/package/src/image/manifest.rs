@@ -1,4 +1,4 @@
-//! What both variants say.
+//! What all images say.
 
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -18,7 +18,17 @@ pub(crate) fn runtime() -> Result<Vec<u8>> {
     Ok(serde_json::to_vec(&runtime)?)
 }
 
-pub(crate) fn manifest(version: &str, config: &Value, layers: &[Value]) -> Value {
+/// What an image says of itself.
+pub(crate) const WASM: &str = "A circuit breaker for Envoy and Istio, as a proxy-wasm filter.";
+/// The same where the dynamic module is in it.
+pub(crate) const NATIVE: &str = "A circuit breaker for Envoy and Istio, as a dynamic module.";
+
+pub(crate) fn manifest(
+    version: &str,
+    description: &str,
+    config: &Value,
+    layers: &[Value],
+) -> Value {
     json!({
         "schemaVersion": 2,
         "mediaType": "application/vnd.oci.image.manifest.v1+json",
@@ -26,8 +36,7 @@ pub(crate) fn manifest(version: &str, config: &Value, layers: &[Value]) -> Value
         "layers": layers,
         "annotations": {
             "org.opencontainers.image.title": "edge-breaker",
-            "org.opencontainers.image.description":
-                "A circuit breaker for Envoy and Istio, as a proxy-wasm filter.",
+            "org.opencontainers.image.description": description,
             "org.opencontainers.image.version": version,
             "org.opencontainers.image.licenses": env!("CARGO_PKG_LICENSE"),
         },

@@ -29,8 +29,8 @@ fn of(plugin: &Finding, all: &[Finding]) -> Option<Warning> {
 /// a proxy do, and who selects it may be elsewhere: one that names no service at all is for others.
 fn are_one(plugin: &Finding, other: &Finding) -> bool {
     match (&plugin.home, &other.home) {
-        (Home::Envoy { vm_id: own }, Home::Envoy { vm_id: theirs }) => {
-            own == theirs && plugin.document == other.document
+        (Home::Envoy { namespace: own }, Home::Envoy { namespace: theirs }) => {
+            own == theirs && plugin.form == other.form && plugin.document == other.document
         }
         (Home::Istio, Home::Istio) => plugin.config().get("services").is_none(),
         _ => false,

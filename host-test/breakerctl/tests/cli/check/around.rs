@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::warnings::sample;
-use super::{check, place, recipe};
+use super::{assert_refused, check, place, recipe};
 
 /// The one warning about a text.
 fn warning(text: &str) -> Value {
@@ -258,4 +258,77 @@ fn a_rule_of_a_gateway_whose_path_is_longer_than_that_for_diverted_calls_is_warn
     let text = gateway.replace("name: x-circuit-breaker-cluster,", "name: x-other,");
     let warned = warning(&text);
     assert!(warned["what"].as_str().unwrap().contains("no route takes diverted"), "{warned:#}");
+}
+
+fn native() -> String {
+    sample("recipe-native.yaml")
+}
+
+#[test]
+fn the_native_form_is_checked_as_the_other_one_is() {
+    is_fine(&native());
+    let text = native().replace("\"interval\": \"5s\"", "\"interval\": \"5 apples\"");
+    let at = place(&text, "\"interval\": ");
+    assert_refused(&check(&text), at, "defaults.health_check.interval", "");
+    let text = native().replace("- remove: x-circuit-breaker-state", "- remove: x-other");
+    assert_warned(
+        &text,
+        line(&text, "typed_config:\n"),
+        "listener ingress",
+        "can choose the route",
+    );
+    let named = native().replacen("filter_name: edge_breaker", "filter_name: edge_breaker/a", 1);
+    let what = "payment-service is a breaker of its own in each";
+    assert!(warning(&named)["what"].as_str().unwrap().ends_with(what));
+    // Written as YAML.
+    for file in ["istio/dynamicmodule.yaml", "envoy-gateway/dynamicmodule.yaml"] {
+        let text = sample(file).replace("change-me", "c2VjcmV0");
+        is_fine(&text);
+        let text = text.replacen("consecutive_failures: 3", "consecutive_failures: 0", 1);
+        let at = place(&text, "consecutive_failures: ");
+        assert_refused(&check(&text), at, "services[0].trip.consecutive_failures", "");
+    }
+}
+
+#[test]
+fn a_dynamic_module_of_others_is_left_alone() {
+    let other = native().replace("filter_name: edge_breaker", "filter_name: other");
+    assert_eq!(check(&other).code, Some(2));
+    let other = native().replace("filter_name: edge_breaker", "filter_name: ''");
+    is_fine(&other);
+    assert_eq!(check(&other.replace("libedge_breaker.so", "libother.so")).code, Some(2));
+}
+
+#[test]
+fn both_forms_in_one_envoy_are_warned_of_as_they_share_no_breaker() {
+    // The admin API in the other form than the traffic.
+    let (text, other) = (recipe(), native());
+    let listener = |text: &str| text.find("    - name: breaker-admin\n").unwrap();
+    let traffic = listener(&text);
+    let clusters = traffic + text[traffic..].find("  clusters:\n").unwrap();
+    let admin = other.find("\"admin\"").unwrap();
+    let module = "{ module: { local: { filename: libedge_breaker.so } } }";
+    let admin = other[listener(&other)..other[admin..].find("  clusters:\n").unwrap() + admin]
+        .replace("*module", module);
+    let runtime =
+        &other[other.find("layered_runtime:").unwrap()..other.find("stats_config:").unwrap()];
+    let both = format!("{}{admin}{}{runtime}", &text[..traffic], &text[clusters..]);
+    let what = "and filter edge-breaker of listener ingress a Wasm module";
+    let at = place(&both, "\"admin\": {").0 - 1;
+    assert_warned(&both, at, "filter edge-breaker of listener breaker-admin", what);
+    // Kubernetes objects of both forms for one gateway.
+    let gateway = sample("istio/gateway.yaml");
+    let both = format!("{gateway}\n---\n{}", sample("istio/dynamicmodule.yaml"));
+    assert!(warning(&both)["what"].as_str().unwrap().contains("WasmPlugin"));
+    // Two files of Envoy in one are two Envoys.
+    is_fine(&format!("{}\n---\n{}", recipe(), native()));
+}
+
+#[test]
+fn metrics_of_the_native_form_under_other_names_are_warned_of() {
+    let text = native().replace("stat_prefix: true", "stat_prefix: false");
+    assert_warned(&text, line(&text, "layered_runtime:\n"), "bootstrap", "no alarm knows");
+    let file = sample("envoy-gateway/dynamicmodule.yaml").replace("change-me", "c2VjcmV0");
+    let text = file.replace("custom_stat_prefix: true", "custom_stat_prefix: false");
+    assert_eq!(warning(&text)["place"], "EnvoyProxy default/shop");
 }
