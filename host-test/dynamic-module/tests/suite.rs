@@ -223,7 +223,7 @@ fn a_build_reads_the_record_of_an_older_one_and_leaves_that_of_a_newer_one_alone
         process.set_clocks(since(1_000), since(1_700_000_000));
         assert_eq!(call(&third, 0, "503"), Verdict::Continue, "nobody knows better");
         for worker in [None, Some(0), Some(1)] {
-            third.tick(worker);
+            assert_eq!(third.tick(worker), []);
         }
     }
 }
