@@ -1,8 +1,8 @@
 //! The direction of dependencies: inward, and nothing else.
 //!
 //! `breaker <- {config, shared} <- filter <- proxy-wasm`; hosts and demos know the built module, never the
-//! plugin's code, but for the native host and for how durations are written. A new package has to be given
-//! its place here.
+//! plugin's code, but for the native host, the rules that are asked natively, and how durations are written.
+//! A new package has to be given its place here.
 
 mod imports;
 
@@ -71,7 +71,8 @@ const RULES: &[Rule] = &[
     tool("envoy-harness", &["artifacts"]),
     tool("demo", &["envoy-harness", "services"]),
     tool("bench", &["artifacts", "breaker", "envoy-harness", "shared", "tests"]),
-    tool("decisions", &["breaker"]),
+    tool("rules", &["breaker", "config"]),
+    tool("decisions", &["breaker", "rules"]),
     tool(
         "tests",
         &[
