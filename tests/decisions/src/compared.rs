@@ -28,6 +28,8 @@ pub(crate) struct Named {
     pub(crate) name: String,
     /// What it is, for the tables.
     pub(crate) about: String,
+    /// It is played with scenarios whose names begin so.
+    only: String,
     pub(crate) make: Make,
 }
 
@@ -45,6 +47,8 @@ struct File {
 #[serde(deny_unknown_fields)]
 struct Written {
     name: String,
+    #[serde(default)]
+    only: String,
     settings: Value,
 }
 
@@ -54,14 +58,24 @@ impl Named {
         about: &str,
         make: impl Fn(&Scenario) -> Box<dyn Rule> + Sync + 'static,
     ) -> Self {
-        Self { name: name.to_owned(), about: about.to_owned(), make: Box::new(make) }
+        Self {
+            name: name.to_owned(),
+            about: about.to_owned(),
+            only: String::new(),
+            make: Box::new(make),
+        }
     }
 
     /// A rule of the product.
     fn ours(name: &str, about: &str, settings: fn(&Scenario) -> Value) -> Self {
         Self::new(name, about, move |scenario| {
-            Box::new(configured(&settings(scenario)).expect("settings that are taken"))
+            configured(&settings(scenario)).expect("settings that are taken")
         })
+    }
+
+    /// Whether it is played with a scenario.
+    pub(crate) fn is_for(&self, scenario: &Scenario) -> bool {
+        scenario.name.starts_with(&self.only)
     }
 
     /// The rules of a file.
@@ -69,11 +83,10 @@ impl Named {
         let file = || format!("{}", path.display());
         let text = std::fs::read(path).with_context(file)?;
         let written: File = serde_json::from_slice(&text).with_context(file)?;
-        let named = |Written { name, settings }: Written| {
+        let named = |Written { name, only, settings }: Written| {
             configured(&settings).with_context(|| format!("{name:?}")).with_context(file)?;
-            Ok(Self::new(&name, &name, move |_| {
-                Box::new(configured(&settings).expect("settings that were taken"))
-            }))
+            let make = move |_: &Scenario| configured(&settings).expect("settings that were taken");
+            Ok(Self { only, ..Self::new(&name, &name, make) })
         };
         written.rules.into_iter().map(named).collect()
     }

@@ -103,7 +103,10 @@ type Pair<'a> = (&'a Scenario, &'a Named);
 /// All scenarios with all rules.
 fn pairs<'a>(files: &'a [File], rules: &'a [Named]) -> Vec<Pair<'a>> {
     let scenarios = files.iter().flat_map(|file| &file.scenarios);
-    scenarios.flat_map(|scenario| rules.iter().map(move |rule| (scenario, rule))).collect()
+    let of = |scenario: &'a Scenario| {
+        rules.iter().filter(|rule| rule.is_for(scenario)).map(move |rule| (scenario, rule))
+    };
+    scenarios.flat_map(of).collect()
 }
 
 /// Those that there are bars for, with the rules that are held to them or that these are compared
