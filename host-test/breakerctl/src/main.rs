@@ -18,6 +18,7 @@ mod serve;
 mod simulate;
 mod status;
 mod table;
+mod trace;
 mod watch;
 
 use std::process::ExitCode;
