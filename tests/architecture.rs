@@ -64,7 +64,7 @@ const RULES: &[Rule] = &[
     ),
     tool(
         "breakerctl",
-        &["artifacts", "config", "host-test-proxy-wasm", "hosts", "services", "scenario"],
+        &["artifacts", "config", "host-test-proxy-wasm", "hosts", "rules", "services", "scenario"],
     ),
     plugin("empty-filter", &[], &["proxy-wasm"]),
     tool("services", &[]),
