@@ -42,12 +42,13 @@ pub(super) fn svg(calls: &[Sample], advice: &Advice) -> String {
     }
     for quarter in 0..=4 {
         let time = span * f64::from(quarter) / 4.0;
-        put(text(x(time) - 10.0, BOTTOM + 18.0, &format!("{time:.1}s")));
+        put(text(x(time) - 20.0, BOTTOM + 18.0, &format!("{time:.1}s")));
     }
     let bad = curve(calls, span, |index| calls[index].bad);
     let mut lines = vec![("#c0392b", "bad in the log, %".to_owned(), bad)];
     for (colour, tried) in [
         ("#2980b9", advice.best()),
+        ("#8e44ad", advice.first(|it| matches!(it.kind, Kind::Fixed(_)) && !it.is_nervous())),
         ("#27ae60", advice.first(|it| matches!(it.kind, Kind::Adaptive))),
         ("#95a5a6", advice.first(|it| matches!(it.kind, Kind::Default(_)))),
     ] {

@@ -206,7 +206,8 @@ fn the_plot_has_a_line_for_what_was_bad_and_one_for_each_rule_it_compares() {
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let svg = fs::read_to_string(&file).unwrap();
     let lines = svg.matches("<polyline").count();
-    assert!((3..=4).contains(&lines), "{lines}");
+    // The best rule may be one of the others: the first of fixed numbers, the adaptive one.
+    assert!((4..=5).contains(&lines), "{lines}");
     assert!(svg.contains("bad in the log, %") && svg.contains("3 in a row, as by default"));
     assert!(svg.trim_end().ends_with("</svg>") && svg.contains("#fdedec"));
 }
