@@ -1,8 +1,8 @@
 //! The direction of dependencies: inward, and nothing else.
 //!
 //! `breaker <- {config, shared} <- filter <- proxy-wasm`; hosts and demos know the built module, never the
-//! plugin's code, but for the native host and for how durations are written. A new package has to be given
-//! its place here.
+//! plugin's code, but for the native host, the rules that are asked natively, and how durations are written.
+//! A new package has to be given its place here.
 
 mod imports;
 
@@ -64,7 +64,7 @@ const RULES: &[Rule] = &[
     ),
     tool(
         "breakerctl",
-        &["artifacts", "config", "host-test-proxy-wasm", "hosts", "services", "scenario"],
+        &["artifacts", "config", "host-test-proxy-wasm", "hosts", "rules", "services", "scenario"],
     ),
     plugin("empty-filter", &[], &["proxy-wasm"]),
     tool("services", &[]),
@@ -72,7 +72,8 @@ const RULES: &[Rule] = &[
     tool("demo", &["envoy-harness", "services"]),
     tool("bench", &["artifacts", "envoy-harness", "tests"]),
     tool("breakers", &["breaker", "shared"]),
-    tool("decisions", &["breaker"]),
+    tool("rules", &["breaker", "config"]),
+    tool("decisions", &["breaker", "rules"]),
     // Nothing with a WebAssembly engine in it: see `make test`.
     tool("tests-envoy", &["envoy-harness", "package", "services", "tests"]),
     tool("tests-dynamic-module", &["artifacts", "envoy-harness", "services", "tests"]),

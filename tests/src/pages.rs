@@ -29,6 +29,7 @@ pub fn pages() -> Result<Vec<Page>> {
         "host-test/proxy-wasm",
         "tests/scenarios",
         "tests/decisions/scenarios",
+        "tests/decisions/settings",
     ] {
         for entry in fs::read_dir(repo_root().join(folder))? {
             let path = entry?.path();

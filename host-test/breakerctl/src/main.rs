@@ -5,6 +5,7 @@
 //! a breaker would do, the module is asked.
 
 mod admin;
+mod advise;
 mod check;
 mod commands;
 mod document;
@@ -18,6 +19,7 @@ mod serve;
 mod simulate;
 mod status;
 mod table;
+mod trace;
 mod watch;
 
 use std::process::ExitCode;
@@ -58,6 +60,7 @@ enum Command {
     /// Put a service back to its configured mode, and to a closed breaker that has seen nothing
     Reset(commands::Args),
     Simulate(simulate::Args),
+    Advise(advise::Args),
     Serve(serve::Args),
     Schema(schema::Args),
 }
@@ -74,6 +77,7 @@ fn main() -> ExitCode {
         Command::MetricsOnly(args) => commands::run(&args, "metrics-only"),
         Command::Reset(args) => commands::run(&args, "reset"),
         Command::Simulate(args) => simulate::run(&args),
+        Command::Advise(args) => advise::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Schema(args) => schema::run(&args),
     };

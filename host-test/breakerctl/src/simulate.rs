@@ -12,7 +12,6 @@ mod plot;
 mod replay;
 mod report;
 mod scene;
-mod trace;
 mod transitions;
 mod unmatched;
 
@@ -25,6 +24,7 @@ use crate::input;
 use crate::module::ModuleArgs;
 use crate::output::{self, Answer, FAINT};
 use crate::table;
+use crate::trace;
 use report::Report;
 
 /// Replay calls through the breaker in virtual time

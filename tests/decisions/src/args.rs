@@ -4,8 +4,6 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
-use crate::rules::{Named, RULES};
-
 /// Plays scenarios with rules of circuit breakers, and says what each rule let pass and what it
 /// diverted.
 #[derive(Parser)]
@@ -13,8 +11,11 @@ pub(crate) struct Args {
     /// Files of scenarios; by default all of this folder.
     pub(crate) files: Vec<PathBuf>,
     /// Rules, by name, with a comma between them; by default all.
-    #[arg(long, value_delimiter = ',', value_parser = rule)]
-    pub(crate) rules: Vec<&'static Named>,
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) rules: Vec<String>,
+    /// A file of rules that are played instead, each as the settings of a service.
+    #[arg(long, value_name = "PATH", conflicts_with = "bars")]
+    pub(crate) settings: Option<PathBuf>,
     /// Scenarios whose name contains this.
     #[arg(long, default_value = "")]
     pub(crate) only: String,
@@ -51,12 +52,4 @@ fn quick(text: &str) -> Result<Bench, String> {
         "quick" => Ok(Bench::Quick),
         _ => Err("full or quick".to_owned()),
     }
-}
-
-fn rule(name: &str) -> Result<&'static Named, String> {
-    let found = RULES.iter().find(|it| it.name == name);
-    found.ok_or_else(|| {
-        let names: Vec<_> = RULES.iter().map(|it| it.name).collect();
-        format!("one of {}", names.join(", "))
-    })
 }

@@ -48,6 +48,8 @@ pub(crate) enum Figure {
     Rejected,
     /// Calls that passed.
     Passed,
+    /// Good calls that were rejected, in seconds of the traffic.
+    Lost,
     /// Good calls that passed, a second.
     Goodput,
     /// From the first phase's start until three of the latest hundred calls were rejected, in ms.
@@ -64,6 +66,7 @@ impl Figure {
             Self::Errors => "calls that fail, % of all",
             Self::Rejected => "calls rejected, % of all",
             Self::Passed => "calls that pass",
+            Self::Lost => "good traffic lost, s",
             Self::Goodput => "good answers a second",
             Self::Seen => "seen after, ms",
             Self::Episodes => "episodes a day",
@@ -117,6 +120,9 @@ impl Tally {
             Figure::Errors => percent(self.err, self.ok + rejected),
             Figure::Rejected => percent(rejected, passed),
             Figure::Passed => passed as f64,
+            Figure::Lost => {
+                self.rejected_good as f64 / (passed + rejected).max(1) as f64 * self.secs
+            }
             Figure::Goodput => self.ok as f64 / self.secs,
             Figure::Seen => self.seen_ms.unwrap_or(f64::INFINITY),
             Figure::Episodes => self.episodes as f64,

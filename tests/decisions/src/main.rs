@@ -6,24 +6,23 @@
 
 mod args;
 mod bars;
+mod compared;
 mod figures;
 mod peers;
 mod play;
 mod report;
 mod rng;
-mod rule;
-mod rules;
 mod run;
 mod scenario;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use args::{Args, Bench};
 use bars::{Bar, HELD};
 use clap::Parser;
-use rules::{Named, RULES};
+use compared::Named;
 use run::{Runs, run};
 use scenario::{File, Scenario};
 use serde_json::json;
@@ -42,7 +41,8 @@ fn main() -> Result<ExitCode> {
         args.bars = true;
     }
     let files = files(&args)?;
-    let pairs = if args.bars { pairs_for_bars(&files) } else { pairs(&args, &files) };
+    let rules = rules(&args)?;
+    let pairs = if args.bars { pairs_for_bars(&files, &rules) } else { pairs(&files, &rules) };
     let seeds = args.seed0..args.seed0 + args.seeds;
     println!("Medians of the seeds {} to {}.", seeds.start, seeds.end - 1);
     let runs = run(&pairs, seeds, args.threads);
@@ -81,19 +81,37 @@ fn files(args: &Args) -> Result<Vec<File>> {
     Ok(files)
 }
 
-type Pair<'a> = (&'a Scenario, &'static Named);
+/// The rules that are asked for, by default all; for bars, whatever they need.
+fn rules(args: &Args) -> Result<Vec<Named>> {
+    let mut rules = match &args.settings {
+        Some(path) => Named::read(path)?,
+        None => compared::all(),
+    };
+    let is_known = |name: &String| rules.iter().any(|it| it.name == *name);
+    if let Some(unknown) = args.rules.iter().find(|name| !is_known(name)) {
+        let names: Vec<_> = rules.iter().map(|it| it.name.as_str()).collect();
+        bail!("no rule is called {unknown:?}: give some of {}", names.join(", "));
+    }
+    if !args.rules.is_empty() && !args.bars {
+        rules.retain(|it| args.rules.contains(&it.name));
+    }
+    Ok(rules)
+}
 
-/// All scenarios with all rules that are asked for.
-fn pairs<'a>(args: &Args, files: &'a [File]) -> Vec<Pair<'a>> {
-    let all: Vec<_> = RULES.iter().collect();
-    let rules = if args.rules.is_empty() { &all } else { &args.rules };
+type Pair<'a> = (&'a Scenario, &'a Named);
+
+/// All scenarios with all rules.
+fn pairs<'a>(files: &'a [File], rules: &'a [Named]) -> Vec<Pair<'a>> {
     let scenarios = files.iter().flat_map(|file| &file.scenarios);
-    scenarios.flat_map(|scenario| rules.iter().map(move |rule| (scenario, *rule))).collect()
+    let of = |scenario: &'a Scenario| {
+        rules.iter().filter(|rule| rule.is_for(scenario)).map(move |rule| (scenario, rule))
+    };
+    scenarios.flat_map(of).collect()
 }
 
 /// Those that there are bars for, with the rules that are held to them or that these are compared
 /// with.
-fn pairs_for_bars(files: &[File]) -> Vec<Pair<'_>> {
+fn pairs_for_bars<'a>(files: &'a [File], all: &'a [Named]) -> Vec<Pair<'a>> {
     let mut pairs: Vec<Pair<'_>> = Vec::new();
     for scenario in files.iter().flat_map(|file| &file.scenarios) {
         for (bars, rules) in HELD {
@@ -102,7 +120,7 @@ fn pairs_for_bars(files: &[File]) -> Vec<Pair<'_>> {
             for name in rules.iter().copied().filter(|_| !about.is_empty()).chain(others) {
                 let known =
                     pairs.iter().any(|(it, rule)| it.name == scenario.name && rule.name == name);
-                let rule = RULES.iter().find(|rule| rule.name == name).filter(|_| !known);
+                let rule = all.iter().find(|rule| rule.name == name).filter(|_| !known);
                 pairs.extend(rule.map(|rule| (scenario, rule)));
             }
         }

@@ -1,6 +1,7 @@
 //! Plays a scenario in virtual time: calls come, a rule lets them pass or not, and is told what
 //! became of them.
 
+use rules::Rule;
 mod endpoints;
 mod open;
 mod service;
@@ -9,7 +10,6 @@ mod watch;
 
 use serde::Serialize;
 
-use crate::rule::Rule;
 use crate::scenario::Scenario;
 
 /// What became of the calls of a phase.

@@ -18,15 +18,17 @@ pub(crate) fn scenarios(files: &[File], runs: &[Runs<'_>]) {
 
 fn rules<'a>(runs: impl Iterator<Item = &'a Runs<'a>>) {
     println!(
-        "| rule | bad passed, % | good rejected, % | after it, % | seen after, ms \
+        "| rule | bad passed, % | calls | good rejected, % | after it, % | s | seen after, ms \
          | good a second | episodes a day |"
     );
-    println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: |");
+    println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
     for runs in runs {
         let columns = [
             (Figure::BadPassed, Part::Bad),
+            (Figure::Passed, Part::Bad),
             (Figure::GoodRejected, Part::Bad),
             (Figure::GoodRejected, Part::After),
+            (Figure::Lost, Part::After),
             (Figure::Seen, Part::Bad),
             (Figure::Goodput, Part::Bad),
             (Figure::Episodes, Part::Whole),

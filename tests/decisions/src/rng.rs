@@ -55,3 +55,8 @@ impl Rng {
         ((u128::from(self.next()) * bound as u128) >> 64) as usize
     }
 }
+
+/// A random word as a number from zero up to one.
+pub(crate) fn unit(random: u32) -> f64 {
+    f64::from(random) / 4_294_967_296.0
+}

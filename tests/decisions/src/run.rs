@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 
+use crate::compared::Named;
 use crate::play::{Tally, play};
-use crate::rules::Named;
 use crate::scenario::Scenario;
 
 /// A scenario, played with a rule: for each seed, what became of the calls of each phase.
 pub(crate) struct Runs<'a> {
     pub(crate) scenario: &'a Scenario,
-    pub(crate) rule: &'static Named,
+    pub(crate) rule: &'a Named,
     pub(crate) tallies: Vec<Vec<Tally>>,
 }
 
@@ -32,7 +32,7 @@ impl Runs<'_> {
 
 /// Plays each of these, in their order.
 pub(crate) fn run<'a>(
-    pairs: &[(&'a Scenario, &'static Named)],
+    pairs: &[(&'a Scenario, &'a Named)],
     seeds: Range<u64>,
     threads: u64,
 ) -> Vec<Runs<'a>> {

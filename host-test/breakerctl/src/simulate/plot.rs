@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::report::{Report, is_seen_to_fail};
-use super::trace::Call;
+use crate::trace::Call;
 
 const WIDTH: f64 = 900.0;
 const LEFT: f64 = 50.0;

@@ -8,9 +8,9 @@ use host_test_proxy_wasm::{
     Call as Callout, CallAnswer, Event, Headers, LogLevel, Part, Plugin, Process, StreamId, Worker,
 };
 
-use super::trace::{Call, Ended};
 use super::transitions::Transitions;
 use crate::module::Loaded;
+use crate::trace::{Call, Ended};
 
 const CLUSTER: &str = "x-circuit-breaker-cluster";
 

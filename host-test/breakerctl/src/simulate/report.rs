@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::replay::{Fate, Replayed};
-use super::trace::Call;
 use super::transitions::Transition;
+use crate::trace::Call;
 
 /// The whole of it, in numbers.
 #[derive(Debug, Default, Serialize)]

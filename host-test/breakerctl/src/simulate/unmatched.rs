@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::trace::{Call, Trace};
+use crate::trace::{Call, Trace};
 
 /// The most likely reason, with its remedy.
 pub(super) fn why(configuration: &[u8], trace: &Trace) -> String {

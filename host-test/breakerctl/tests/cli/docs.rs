@@ -49,6 +49,7 @@ fn every_command_helps_with_an_example_of_itself() {
         "metrics-only",
         "reset",
         "simulate",
+        "advise",
         "serve",
     ] {
         let ran = crate::support::run(&[command, "--help"]);

@@ -1,6 +1,7 @@
 //! The tool as its users run it.
 
 mod admin;
+mod advise;
 mod check;
 mod commands;
 mod docs;

@@ -1,8 +1,10 @@
 //! Envoy's admission control: a window of 30 s, a success threshold of 95 %, aggression 1, at most
 //! 80 % rejected. What is rejected is not sampled.
 
+use rules::{Ended, Rule, SEC};
+
 use super::buckets::Buckets;
-use crate::rule::{Ended, Rule, SEC, unit};
+use crate::rng::unit;
 
 pub(crate) struct AdmissionControl {
     window: Buckets,

@@ -1,9 +1,11 @@
 //! Linkerd's unified failure accrual: seven failures in a row, or less than 80 % of success over 10
 //! s with at least 5 calls; a back-off from 1 s to 60 s with a jitter of 0.5, one trial.
 
+use rules::{Ended, Rule, SEC};
+
 use super::buckets::Buckets;
 use super::gate::Gate;
-use crate::rule::{Ended, Rule, SEC, unit};
+use crate::rng::unit;
 
 pub(crate) struct Linkerd {
     row: u32,

@@ -1,6 +1,6 @@
 //! No breaker at all: what there is to win.
 
-use crate::rule::{Ended, Rule};
+use rules::{Ended, Rule};
 
 pub(crate) struct Nothing;
 

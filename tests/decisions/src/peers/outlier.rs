@@ -1,7 +1,7 @@
 //! Envoy's outlier detection: five failures in a row, 30 s without traffic times the number of
 //! ejections, then all of it again (`consecutive_5xx` 5, `base_ejection_time` 30s, at most 300s).
 
-use crate::rule::{Ended, Rule, SEC};
+use rules::{Ended, Rule, SEC};
 
 const IN_A_ROW: u32 = 5;
 const BASE: u64 = 30 * SEC;

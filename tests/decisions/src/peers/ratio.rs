@@ -3,7 +3,7 @@
 
 use super::buckets::Buckets;
 use super::gate::Gate;
-use crate::rule::{Ended, MS, Rule, SEC};
+use rules::{Ended, MS, Rule, SEC};
 
 const WAIT: u64 = 5 * SEC;
 

@@ -3,8 +3,9 @@
 
 use std::collections::VecDeque;
 
+use rules::{Ended, Rule, SEC};
+
 use super::gate::Gate;
-use crate::rule::{Ended, Rule, SEC};
 
 const WINDOW: usize = 100;
 const WAIT: u64 = 60 * SEC;

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use crate::rule::{Ended, Rule, SEC};
+use rules::{Ended, Rule, SEC};
 
 const WITHIN: u64 = 20 * SEC;
 const WAIT: u64 = 15 * SEC;

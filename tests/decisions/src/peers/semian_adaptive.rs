@@ -4,7 +4,9 @@
 
 use std::collections::VecDeque;
 
-use crate::rule::{Ended, Rule, SEC, unit};
+use rules::{Ended, Rule, SEC};
+
+use crate::rng::unit;
 
 const WINDOW: u64 = 10 * SEC;
 

@@ -4,8 +4,9 @@
 
 use std::collections::VecDeque;
 
+use rules::{Ended, Rule, SEC};
+
 use super::gate::Gate;
-use crate::rule::{Ended, Rule, SEC};
 
 const WAIT: u64 = 5 * SEC;
 

@@ -1,7 +1,9 @@
 //! Google's client-side throttling: K 2, two minutes. What is rejected counts as a request.
 
+use rules::{Ended, Rule, SEC};
+
 use super::buckets::Buckets;
-use crate::rule::{Ended, Rule, SEC, unit};
+use crate::rng::unit;
 
 pub(crate) struct Throttling {
     /// Accepted, and not.

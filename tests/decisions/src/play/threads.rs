@@ -3,11 +3,12 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
+use rules::{Ended, Rule, SEC};
+
 use super::endpoints::Endpoints;
 use super::watch::Watch;
 use super::{Make, Tally};
 use crate::rng::Rng;
-use crate::rule::{Ended, Rule, SEC};
 use crate::scenario::{Guarded, Phase, Scenario};
 
 /// After a rejection a caller is free so soon.

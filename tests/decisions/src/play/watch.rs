@@ -1,7 +1,7 @@
 //! When a rule is seen to reject calls.
 
 use super::Tally;
-use crate::rule::SEC;
+use rules::SEC;
 
 const LATEST: usize = 100;
 

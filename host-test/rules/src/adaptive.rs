@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use breaker::{
     Adaptive, AdaptiveAdmission, AdaptiveCall, AdaptiveChange, AdaptivePolicy, AdaptiveTally,
-    Overdue, Percentage, Timestamp,
+    Overdue, Timestamp,
 };
 
-use crate::rule::{Ended, MS, Rule};
-use crate::scenario::Scenario;
+use crate::rule::{Ended, Rule};
 
-pub(super) struct AdaptiveRule {
+/// The adaptive rule.
+pub struct AdaptiveRule {
     rule: Adaptive,
     policy: AdaptivePolicy,
     period: u64,
@@ -27,24 +27,10 @@ struct Worker {
 }
 
 impl AdaptiveRule {
-    /// With the defaults, but that trials of a service with few calls are as seldom as the rule
-    /// would have them, and that latency is watched where a scenario says what is slow, from half
-    /// of that.
-    pub(super) fn new(scenario: &Scenario, workers: usize) -> Self {
-        let slow = (scenario.slow_ms > 0.0).then_some((scenario.slow_ms / 2.0 * MS as f64) as u64);
-        Self::with_floor(slow.map(Duration::from_nanos), workers)
-    }
-
-    /// With this latency, below which nothing is slow. `None`: latency is not watched.
-    pub(super) fn with_floor(latency_floor: Option<Duration>, workers: usize) -> Self {
-        let policy = AdaptivePolicy {
-            tolerate: Percentage::from_thousandths(5_000),
-            false_trips: Duration::from_secs(30 * 86_400),
-            shed: true,
-            latency_floor,
-            max_gap: Duration::from_secs(3_600),
-        };
-        Self { rule: Adaptive::new(), policy, period: 1, workers: vec![Worker::default(); workers] }
+    /// A rule that has seen nothing, over so many workers, at least one.
+    pub fn new(policy: AdaptivePolicy, workers: usize) -> Self {
+        let workers = vec![Worker::default(); workers.max(1)];
+        Self { rule: Adaptive::new(), policy, period: 1, workers }
     }
 
     fn turn(&mut self, change: Option<AdaptiveChange>) {

@@ -33,6 +33,17 @@ const VIA_UPSTREAM: &str = "via_upstream";
 const CLIENT_GONE: u64 = bit(14) | bit(18) | bit(28);
 /// UT, LR, UR, UC, SI, UMSDR, DT, UPE: an answer that had begun did not come to its end.
 const CUT: u64 = bit(2) | bit(3) | bit(4) | bit(6) | bit(16) | bit(19) | bit(22) | bit(23);
+/// UH, UT, LR, UR, UF, UC, SI, UMSDR, DT, UPE, NC, DF: the service's doing, or there was none.
+const OF_SERVICE: u64 = CUT | bit(1) | bit(5) | bit(24) | bit(26);
+/// The same, as details tell it.
+const DETAILS_OF_SERVICE: [&str; 6] = [
+    "upstream_",
+    "response_timeout",
+    "no_healthy_upstream",
+    "cluster_not_found",
+    "dns_resolution_failure",
+    "stream_idle_timeout",
+];
 /// DI, URX: something happened on the way, and the service answered in the end.
 const ON_THE_WAY: u64 = bit(9) | bit(15);
 
@@ -109,6 +120,21 @@ impl Ended {
         !self.is_aborted() && (self.status >= 500 || self.status == 0 || self.is_cut())
     }
 
+    /// Whether the service did well, as the filter judges it by default; `None`: it says nothing of
+    /// the service.
+    pub(crate) fn verdict(&self) -> Option<bool> {
+        let is_unknown = matches!(self.status, 501 | 505);
+        let by_service = self.details == VIA_UPSTREAM;
+        if self.is_aborted() || by_service && is_unknown {
+            return None;
+        }
+        let overflowed = self.details.ends_with("{overflow}");
+        let of_service = self.flags & OF_SERVICE != 0
+            || DETAILS_OF_SERVICE.iter().any(|known| self.details.starts_with(known));
+        let judged = by_service || self.is_cut() || of_service && !overflowed;
+        judged.then_some(!self.is_failure())
+    }
+
     /// The status that the service itself gave, whole; `None`: it did not.
     pub(crate) fn answer(&self) -> Option<u16> {
         (self.details == VIA_UPSTREAM && !self.is_cut() && self.status != 0).then_some(self.status)
@@ -157,6 +183,22 @@ mod tests {
         let ended = read("200", "DC");
         assert!(ended.is_aborted() && ended.is_cut() && !ended.is_failure(), "{ended:?}");
         assert!(!read("503", "UF").is_aborted());
+    }
+
+    #[test]
+    fn only_what_the_service_did_speaks_of_it() {
+        let verdict = |status, flags| read(status, flags).verdict();
+        assert_eq!([verdict("200", "-"), verdict("404", "-")], [Some(true); 2]);
+        for (status, flags) in [("503", "-"), ("503", "UF,URX"), ("504", "UT"), ("200", "UC")] {
+            assert_eq!(verdict(status, flags), Some(false), "{status} {flags}");
+        }
+        for (status, flags) in
+            [("0", "DC"), ("501", "-"), ("503", "UO"), ("429", "RL"), ("404", "NR"), ("503", "FI")]
+        {
+            assert_eq!(verdict(status, flags), None, "{status} {flags}");
+        }
+        let ended = Ended::read("503", None, Some("upstream_reset_before_response_started{x}"));
+        assert_eq!(ended.unwrap().verdict(), Some(false));
     }
 
     #[test]
