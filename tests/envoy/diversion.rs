@@ -4,6 +4,7 @@ mod held;
 mod in_place;
 mod open;
 mod replay;
+mod rerun;
 mod upgrade;
 
 use anyhow::Result;

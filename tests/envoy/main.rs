@@ -20,6 +20,7 @@ mod privilege;
 mod rates;
 mod recovery;
 mod reload;
+mod soak;
 mod stale;
 mod steering;
 mod stranger;

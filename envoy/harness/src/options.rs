@@ -179,13 +179,20 @@ impl EnvoyOptions {
     }
 
     pub(crate) fn command(&self, envoy: &Path, config: &Path, admin_address: &Path) -> Command {
-        let mut command = match &self.cpus[..] {
-            [] => Command::new(envoy),
-            cpus => {
-                let mut pinned = Command::new("taskset");
-                let cpus: Vec<_> = cpus.iter().map(ToString::to_string).collect();
-                pinned.arg("-c").arg(cpus.join(",")).arg(envoy);
-                pinned
+        // What it is run by: a tool that the environment names, on some of the CPUs.
+        let mut words = Vec::new();
+        if !self.cpus.is_empty() {
+            let cpus: Vec<_> = self.cpus.iter().map(ToString::to_string).collect();
+            words.extend(["taskset".into(), "-c".into(), cpus.join(",")]);
+        }
+        let tool = std::env::var("ENVOY_UNDER").unwrap_or_default();
+        words.extend(tool.split_whitespace().map(str::to_owned));
+        let mut command = match words.split_first() {
+            None => Command::new(envoy),
+            Some((program, arguments)) => {
+                let mut command = Command::new(program);
+                command.args(arguments).arg(envoy);
+                command
             }
         };
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));

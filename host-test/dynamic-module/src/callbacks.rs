@@ -444,7 +444,14 @@ unsafe extern "C" fn envoy_dynamic_module_callback_http_get_cluster_name(
     name: *mut Bytes,
 ) -> bool {
     // SAFETY: see above.
-    unsafe { give(stream(filter).cluster.borrow().as_ref(), name) }
+    unsafe {
+        let stream = stream(filter);
+        let cluster = stream.leads_to();
+        // It stays for as long as the route does.
+        let mut found = stream.found_cluster.borrow_mut();
+        *found = cluster;
+        give(found.as_ref(), name)
+    }
 }
 
 #[unsafe(no_mangle)]
@@ -484,6 +491,17 @@ unsafe extern "C" fn envoy_dynamic_module_callback_http_filter_continue_encoding
 ) {
     // SAFETY: see above.
     unsafe { stream(filter).resumed.set(true) };
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn envoy_dynamic_module_callback_http_filter_recreate_stream(
+    filter: *mut EnvoyFilter,
+    headers: *const Pair,
+    headers_len: usize,
+) -> bool {
+    let _ = (headers, headers_len);
+    // SAFETY: see above. The stream stays until whoever plays it lets go.
+    unsafe { hold(filter).run_again() }
 }
 
 unsafe fn call(

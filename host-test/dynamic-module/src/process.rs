@@ -23,6 +23,7 @@ pub(crate) struct State {
     pub(crate) log: RefCell<Vec<String>>,
     pub(crate) metrics: RefCell<BTreeMap<String, u64>>,
     pub(crate) unknown_clusters: RefCell<BTreeSet<String>>,
+    pub(crate) has_diverted_route: Cell<bool>,
     /// What is published in it.
     pub(crate) data: RefCell<BTreeMap<Vec<u8>, *mut c_void>>,
     /// The module's own table, which the one that is published calls.
@@ -70,6 +71,7 @@ impl Process {
             log: RefCell::default(),
             metrics: RefCell::default(),
             unknown_clusters: RefCell::default(),
+            has_diverted_route: Cell::new(false),
             data: RefCell::new(data.into()),
             table: Cell::new(None),
             faults: Cell::default(),
@@ -82,6 +84,11 @@ impl Process {
         let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         self.0.clocks.monotonic.store(nanos(monotonic), Ordering::Relaxed);
         self.0.clocks.wall.store(nanos(wall), Ordering::Relaxed);
+    }
+
+    /// Adds the route for diverted requests.
+    pub fn route_diverted(&self) {
+        self.0.has_diverted_route.set(true);
     }
 
     /// Says whether there is a cluster. At first, all are there.

@@ -55,6 +55,8 @@ pub enum Verdict {
     Hold(Call),
     /// The module has answered.
     Reply(Reply),
+    /// The request runs again, and this stream is over: [`Stream::second`] is the other one.
+    RunAgain,
 }
 
 /// A request that has come to a worker. Dropped, it is over.
@@ -69,10 +71,17 @@ pub(crate) struct Inner {
     pub(crate) maps: [RefCell<Option<Headers>>; 4],
     /// The pieces at hand: of the request, and of the answer.
     pub(crate) request_body: RefCell<Option<Vec<u8>>>,
+    /// What is kept of the request's body; `None`: nothing is.
+    kept: RefCell<Option<Vec<u8>>>,
+    /// Whether all of the request has come.
+    is_complete: Cell<bool>,
+    /// The stream of its second run, and what became of that request.
+    second: RefCell<Option<(Stream, Verdict)>>,
     pub(crate) response_body: RefCell<Option<Vec<u8>>>,
     pub(crate) texts: RefCell<BTreeMap<u32, Vec<u8>>>,
     pub(crate) numbers: RefCell<BTreeMap<u32, u64>>,
     pub(crate) cluster: RefCell<Option<Vec<u8>>>,
+    pub(crate) found_cluster: RefCell<Option<Vec<u8>>>,
     pub(crate) filter_state: RefCell<BTreeMap<Vec<u8>, Vec<u8>>>,
     pub(crate) call: RefCell<Option<Call>>,
     pub(crate) reply: RefCell<Option<Reply>>,
@@ -90,10 +99,14 @@ impl Configuration {
             module: Cell::new(std::ptr::null()),
             maps: Default::default(),
             request_body: RefCell::default(),
+            kept: RefCell::default(),
+            is_complete: Cell::new(false),
+            second: RefCell::default(),
             response_body: RefCell::default(),
             texts: RefCell::default(),
             numbers: RefCell::default(),
             cluster: RefCell::default(),
+            found_cluster: RefCell::default(),
             filter_state: RefCell::default(),
             call: RefCell::default(),
             reply: RefCell::default(),
@@ -122,6 +135,7 @@ impl Inner {
     pub(crate) fn body(&self, body: dynamic_module::abi::Body) -> &RefCell<Option<Vec<u8>>> {
         match body {
             dynamic_module::abi::Body::Request => &self.request_body,
+            dynamic_module::abi::Body::RequestKept => &self.kept,
             dynamic_module::abi::Body::Response => &self.response_body,
         }
     }
@@ -129,6 +143,38 @@ impl Inner {
     /// The module's.
     pub(crate) fn module(&self) -> *const dynamic_module::hooks::Stream<'static> {
         self.module.get()
+    }
+
+    /// Where its route leads; a diverted request, where its header says, if there is a route for that.
+    pub(crate) fn leads_to(&self) -> Option<Vec<u8>> {
+        let request = self.maps[0].borrow();
+        let mut headers = request.iter().flatten();
+        let diverted = headers.find(|(name, _)| name == b"x-circuit-breaker-cluster");
+        match diverted.filter(|_| self.config.process.has_diverted_route.get()) {
+            Some((_, cluster)) => Some(cluster.clone()).filter(|name| {
+                let unknown = self.config.process.unknown_clusters.borrow();
+                !unknown.iter().any(|it| it.as_bytes() == name)
+            }),
+            None => self.cluster.borrow().clone(),
+        }
+    }
+
+    /// The request runs again, and the stream is gone. `false`: not all of it has come.
+    pub(crate) fn run_again(self: &Rc<Self>) -> bool {
+        if !self.is_complete.get() {
+            return false;
+        }
+        let headers = self.maps[0].borrow().clone().unwrap_or_default();
+        let body = self.kept.borrow().clone().unwrap_or_default();
+        self.end();
+        let second = Configuration(Rc::clone(&self.config)).stream(self.worker);
+        second.set_cluster(self.cluster.borrow().as_deref().map(text).as_deref());
+        let mut verdict = second.request_headers(headers, body.is_empty());
+        if verdict == Verdict::Continue && !body.is_empty() {
+            verdict = second.request_body(&body, true);
+        }
+        *self.second.borrow_mut() = Some((second, verdict));
+        true
     }
 
     /// The stream is gone: the module is told once.
@@ -148,6 +194,23 @@ impl Stream {
     /// Where its route leads; `None`: nowhere that there is.
     pub fn set_cluster(&self, cluster: Option<&str>) {
         *self.0.cluster.borrow_mut() = cluster.map(|name| name.as_bytes().to_vec());
+    }
+
+    /// Has its body kept, as it comes, as for retries.
+    pub fn keep_body(&self) {
+        *self.0.kept.borrow_mut() = Some(Vec::new());
+    }
+
+    /// Another filter, or the route, adds a header to the request.
+    pub fn set_request_header(&self, name: &str, value: &str) {
+        let mut request = self.0.maps[0].borrow_mut();
+        request.get_or_insert_default().push((name.into(), value.into()));
+    }
+
+    /// The stream of its second run, and what has become of that request, once.
+    #[must_use]
+    pub fn second(&self) -> Option<(Self, Verdict)> {
+        self.0.second.take()
     }
 
     /// The name of its route.
@@ -174,6 +237,7 @@ impl Stream {
     /// The request's headers come.
     #[must_use]
     pub fn request_headers(&self, headers: Headers, end: bool) -> Verdict {
+        self.0.is_complete.set(end);
         self.headers(Map::Request, headers, |envoy, module| {
             // SAFETY: the stream is there.
             unsafe { envoy_dynamic_module_on_http_filter_request_headers(envoy, module, end) }
@@ -184,11 +248,15 @@ impl Stream {
     #[must_use]
     pub fn request_body(&self, piece: &[u8], end: bool) -> Verdict {
         *self.0.request_body.borrow_mut() = Some(piece.to_vec());
+        self.0.is_complete.set(end);
         // SAFETY: the stream is there.
         let status = self.run(|envoy, module| unsafe {
             envoy_dynamic_module_on_http_filter_request_body(envoy, module, end)
         });
         *self.0.request_body.borrow_mut() = None;
+        if let Some(kept) = &mut *self.0.kept.borrow_mut() {
+            kept.extend_from_slice(piece);
+        }
         match (status, self.0.reply.take()) {
             (BodyStatus::Continue, None) => Verdict::Continue,
             (BodyStatus::Drop, Some(reply)) => Verdict::Reply(reply),
@@ -199,6 +267,7 @@ impl Stream {
     /// The request's trailers come.
     #[must_use]
     pub fn request_trailers(&self) -> Verdict {
+        self.0.is_complete.set(true);
         // SAFETY: the stream is there.
         let status = self.run(|envoy, module| unsafe {
             envoy_dynamic_module_on_http_filter_request_trailers(envoy, module)
@@ -321,6 +390,9 @@ impl Stream {
             (HeadersStatus::Continue, None, None) => Verdict::Continue,
             (HeadersStatus::Hold, Some(call), None) => Verdict::Hold(call),
             (HeadersStatus::Stop, None, Some(reply)) => Verdict::Reply(reply),
+            (HeadersStatus::Stop, None, None) if self.0.second.borrow().is_some() => {
+                Verdict::RunAgain
+            }
             other => panic!("they do not go together: {other:?}"),
         }
     }
@@ -332,6 +404,10 @@ impl Stream {
         let module = self.0.module.get();
         self.0.config.process.run(|| hook(self.0.envoy(), module))
     }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 impl Drop for Stream {

@@ -155,6 +155,107 @@ fn a_failed_answer_without_a_body_is_replaced_by_a_reply_and_goes_on_if_the_fall
     assert_eq!(stream.header(Map::Response, ":status").as_deref(), Some("503"));
 }
 
+/// A request with this body, all of which Envoy keeps, that the service fails.
+fn failed(configuration: &Configuration, body: &[u8]) -> (Stream, Verdict) {
+    let stream = configuration.stream(0);
+    stream.keep_body();
+    let post = get(&[("x-tag", "client"), ("x-circuit-breaker-reason", "its own")]);
+    assert_eq!(stream.request_headers(post, body.is_empty()), Verdict::Continue);
+    if !body.is_empty() {
+        let (first, rest) = body.split_at(1);
+        assert_eq!(stream.request_body(first, false), Verdict::Continue);
+        assert_eq!(stream.request_body(rest, true), Verdict::Continue);
+    }
+    let verdict = answered(&stream, "502");
+    (stream, verdict)
+}
+
+#[test]
+fn a_failed_call_runs_again_and_is_diverted_where_a_route_leads_to_the_fallback() {
+    for body in [&b""[..], b"1", &[b'x'; 300_000]] {
+        let process = process();
+        process.route_diverted();
+        let configuration = guarding(&process, r#", "fallback": { "cluster": "spare" }"#);
+        let (first, verdict) = failed(&configuration, body);
+        assert_eq!(verdict, Verdict::RunAgain);
+        let (second, verdict) = first.second().expect("another stream");
+        assert_eq!(verdict, Verdict::Continue);
+        let header = |name| second.header(Map::Request, name);
+        assert_eq!(header("x-circuit-breaker-cluster").as_deref(), Some("spare"));
+        assert_eq!(header("x-circuit-breaker-reason").as_deref(), Some("failure"));
+        assert_eq!(header("x-tag").as_deref(), Some("client"));
+        assert!(second.is_route_chosen());
+        second.set_origin("via_upstream", 0);
+        let answer = headers(&[(":status", "200"), ("x-circuit-breaker-state", "its own")]);
+        assert_eq!(second.response_headers(answer, true), Verdict::Continue);
+        let header = |name| second.header(Map::Response, name);
+        assert_eq!(header("x-circuit-breaker-fallback").as_deref(), Some("replay"));
+        assert_eq!(header("x-circuit-breaker-state").as_deref(), Some("CLOSED"));
+        let noted = second.noted("wasm.edge_breaker_replaced_status");
+        assert_eq!(noted.as_deref(), Some(&b"502"[..]));
+        drop((first, second));
+        let metrics = process.metrics();
+        let payment = |rest: &str| metrics[&format!("cb_service=.=payment;.;{rest}")];
+        assert_eq!(payment("cb_outcome=.=failure;.;edge_breaker_calls_total"), 1);
+        assert_eq!(payment("cb_outcome=.=success;.;edge_breaker_calls_total"), 0);
+        assert_eq!(payment("cb_kind=.=replay;.;edge_breaker_fallback_total"), 1);
+    }
+}
+
+#[test]
+fn a_call_whose_second_run_fails_too_does_not_run_a_third_time() {
+    let process = process();
+    process.route_diverted();
+    let configuration = guarding(&process, r#", "fallback": { "cluster": "spare" }"#);
+    let (first, _) = failed(&configuration, b"body");
+    let (second, _) = first.second().expect("another stream");
+    second.set_origin("no_healthy_upstream", 1 << 1);
+    let answer = headers(&[(":status", "503")]);
+    assert_eq!(second.response_headers(answer, false), Verdict::Continue);
+    assert_eq!(second.header(Map::Response, "x-circuit-breaker-fallback"), None);
+    drop((first, second));
+    let metrics = process.metrics();
+    let payment = |rest: &str| metrics[&format!("cb_service=.=payment;.;{rest}")];
+    assert_eq!(payment("cb_outcome=.=failure;.;edge_breaker_calls_total"), 1);
+    assert_eq!(payment("cb_kind=.=replay;.;edge_breaker_fallback_total"), 0);
+}
+
+#[test]
+fn a_request_that_envoy_has_not_kept_whole_does_not_run_again() {
+    let process = process();
+    process.route_diverted();
+    let configuration = guarding(&process, r#", "fallback": { "cluster": "spare" }"#);
+    let stream = configuration.stream(0);
+    assert_eq!(stream.request_headers(get(&[]), false), Verdict::Continue);
+    assert_eq!(stream.request_body(b"first ", false), Verdict::Continue);
+    stream.keep_body();
+    assert_eq!(stream.request_body(b"second", true), Verdict::Continue);
+    let Verdict::Hold(call) = answered(&stream, "503") else {
+        panic!("it is not called");
+    };
+    assert_eq!(call.body, b"first second");
+    // Nor one that ends with trailers, which would be lost.
+    let stream = configuration.stream(0);
+    stream.keep_body();
+    assert_eq!(stream.request_headers(get(&[]), false), Verdict::Continue);
+    assert_eq!(stream.request_body(b"body", false), Verdict::Continue);
+    assert_eq!(stream.request_trailers(), Verdict::Continue);
+    assert_eq!(answered(&stream, "503"), Verdict::Continue);
+}
+
+#[test]
+fn a_request_keeps_its_headers_if_no_route_leads_to_the_fallback() {
+    let process = process();
+    let configuration = guarding(&process, r#", "fallback": { "cluster": "spare" }"#);
+    let stream = configuration.stream(0);
+    let mut request = get(&[("x-empty", ""), ("x-two", "1"), ("x-two", "2")]);
+    assert_eq!(stream.request_headers(request.clone(), true), Verdict::Continue);
+    stream.set_request_header("x-of-the-route", "1");
+    assert!(matches!(answered(&stream, "503"), Verdict::Hold(_)));
+    request.extend(headers(&[("x-of-the-route", "1")]));
+    assert_eq!(stream.map(Map::Request), request);
+}
+
 #[test]
 fn a_cluster_that_envoy_does_not_have_is_asked_in_vain_and_counted() {
     let process = process();

@@ -108,6 +108,8 @@ pub(crate) fn response_verdict(verdict: ResponseVerdict) -> wit::ResponseVerdict
         ResponseVerdict::Continue(it) => wit::ResponseVerdict::Pass(annotations(it)),
         ResponseVerdict::Ask(call) => wit::ResponseVerdict::Ask(callout(call)),
         ResponseVerdict::Replace(it) => wit::ResponseVerdict::Reply(reply(it.reply)),
+        // Not of a host that cannot.
+        ResponseVerdict::Rerun(_) => wit::ResponseVerdict::Pass(Vec::new()),
     }
 }
 

@@ -99,12 +99,14 @@ pub enum Map {
     ResponseTrailers = 3,
 }
 
-/// Which bytes: those of the piece at hand.
+/// Which bytes: those of the piece at hand, or what is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Body {
     /// Of the request.
     Request = 0,
+    /// Of the request, as much of its body as Envoy keeps, from its start.
+    RequestKept = 1,
     /// Of the answer.
     Response = 2,
 }
@@ -367,6 +369,16 @@ functions! {
 
     /// Lets an answer go on that was held. It calls hooks of this stream, and may end it.
     fn envoy_dynamic_module_callback_http_filter_continue_encoding(filter: *mut EnvoyFilter);
+
+    /// Ends the stream, and has its request run again from the start, by another one, with its headers as
+    /// they are and the body that is kept. It calls hooks of both, and the first is gone when it
+    /// returns. False: not all of the request has come, and nothing happens. The headers are those of an
+    /// answer, for the access log; null: none.
+    fn envoy_dynamic_module_callback_http_filter_recreate_stream(
+        filter: *mut EnvoyFilter,
+        headers: *const Pair,
+        headers_len: usize,
+    ) -> bool;
 
     /// Makes a call for a stream.
     fn envoy_dynamic_module_callback_http_filter_http_callout(

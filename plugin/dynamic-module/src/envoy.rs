@@ -6,6 +6,7 @@
 
 #![allow(unsafe_code, reason = "Envoy's functions are C functions")]
 
+use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -241,19 +242,25 @@ impl OnStream {
         self.set_header(map, name, &[]);
     }
 
-    /// Sets all headers, in place of those that there are.
+    /// Sets all headers, in place of those that there are. Those that are so already stay untouched.
     pub(crate) fn set_headers(self, map: Map, headers: &Headers) {
         let known = self.headers(map);
-        for (name, _) in known.iter() {
+        let (known, wanted) = (by_name(&known), by_name(headers));
+        for (name, values) in &known {
             // The status is replaced where it is: an answer has one all the time.
-            if name.first() != Some(&b':') {
+            if name.first() != Some(&b':') && wanted.get(name) != Some(values) {
                 self.remove_header(map, name);
             }
         }
-        for (name, value) in headers.iter() {
-            match name.first() {
-                Some(b':') => self.set_header(map, name, value),
-                _ => self.add_header(map, name, value),
+        for (name, values) in wanted {
+            if known.get(name) == Some(&values) {
+                continue;
+            }
+            for value in values {
+                match name.first() {
+                    Some(b':') => self.set_header(map, name, value),
+                    _ => self.add_header(map, name, value),
+                }
             }
         }
     }
@@ -299,6 +306,32 @@ impl OnStream {
     pub(crate) fn choose_route(self) {
         // SAFETY: the stream is there.
         unsafe { envoy_dynamic_module_callback_http_clear_route_cache(self.0) };
+    }
+
+    /// Prepares the request to be run again, as [`filter::Stream::prepare_rerun`] has it.
+    pub(crate) fn prepare_rerun(self, request: &Headers, body: usize, to: (&str, &str)) -> bool {
+        if self.body_size(Body::RequestKept) != body {
+            return false;
+        }
+        let (now, (name, cluster)) = (self.headers(Map::Request), to);
+        self.set_headers(Map::Request, request);
+        self.set_header(Map::Request, name.as_bytes(), cluster.as_bytes());
+        self.choose_route();
+        let leads = self.cluster().is_some_and(|it| it == cluster.as_bytes());
+        self.remove_header(Map::Request, name.as_bytes());
+        if !leads {
+            self.set_headers(Map::Request, &now);
+        }
+        // The access log is to name the route that the request took, which is found when it is asked for.
+        self.choose_route();
+        self.cluster();
+        leads
+    }
+
+    /// Has the request run again: whether it does, and the stream is gone.
+    pub(crate) fn rerun(self) -> bool {
+        // SAFETY: the stream is there until now.
+        unsafe { envoy_dynamic_module_callback_http_filter_recreate_stream(self.0, ptr::null(), 0) }
     }
 
     /// The upstream cluster of the route.
@@ -455,6 +488,13 @@ unsafe fn joined(parts: &[Bytes]) -> Vec<u8> {
         bytes.extend_from_slice(unsafe { part.as_slice() });
     }
     bytes
+}
+
+/// The values of each header.
+fn by_name(headers: &Headers) -> BTreeMap<&[u8], Vec<&[u8]>> {
+    let mut names = BTreeMap::<_, Vec<_>>::new();
+    headers.iter().for_each(|(name, value)| names.entry(name).or_default().push(value));
+    names
 }
 
 /// Room for so many values, for as long as they are looked at.

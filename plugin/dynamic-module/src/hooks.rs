@@ -159,7 +159,15 @@ pub unsafe extern "C" fn envoy_dynamic_module_on_http_filter_response_headers(
 ) -> HeadersStatus {
     // SAFETY: so Envoy calls it.
     unsafe {
-        let verdict = at(filter, stream, |envoy, it| it.on_response_headers(envoy, end_of_stream));
+        let mut verdict =
+            at(filter, stream, |envoy, it| it.on_response_headers(envoy, end_of_stream));
+        if let Some(Verdict::Rerun(rerun)) = verdict {
+            if guarded(true, || rerun.run(OnStream::new(filter))) {
+                // The stream is gone.
+                return HeadersStatus::Stop;
+            }
+            verdict = at(filter, stream, |envoy, it| it.on_not_rerun(envoy, end_of_stream));
+        }
         on_headers(verdict, filter)
     }
 }
@@ -273,7 +281,7 @@ unsafe fn at<R>(
 /// The pointer is what a hook of a stream was called with, of which nothing is borrowed any more.
 unsafe fn on_headers(verdict: Option<Verdict>, filter: *mut EnvoyFilter) -> HeadersStatus {
     match verdict {
-        None | Some(Verdict::Continue) => HeadersStatus::Continue,
+        None | Some(Verdict::Continue | Verdict::Rerun(_)) => HeadersStatus::Continue,
         Some(Verdict::Hold) => HeadersStatus::Hold,
         Some(Verdict::Stop(last)) => {
             // SAFETY: the caller's.

@@ -16,6 +16,7 @@ mod envoy;
 pub mod hooks;
 mod metrics;
 mod proxy;
+mod rerun;
 pub mod store;
 mod stream;
 mod timer;

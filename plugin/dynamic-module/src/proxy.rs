@@ -9,6 +9,7 @@ use crate::abi::{Attribute, Map};
 use crate::clock::ProcessClock;
 use crate::envoy::OnStream;
 use crate::metrics::{Caller, Defined, Metrics};
+use crate::rerun;
 use crate::store::Shared;
 
 /// What a process has one of.
@@ -77,7 +78,19 @@ impl Stream for Proxy<'_> {
         address.map_or(Peer::Withheld, Peer::At)
     }
 
+    fn can_rerun(&self) -> bool {
+        true
+    }
+
+    fn prepare_rerun(&self, request: &Headers, body: usize, to: (&'static str, &str)) -> bool {
+        self.stream().is_some_and(|stream| stream.prepare_rerun(request, body, to))
+    }
+
     fn origin(&self) -> Origin {
+        // Another filter of ours ends the call, for its own service.
+        if rerun::is_ending() {
+            return Origin::Proxy;
+        }
         let details = self.stream().and_then(|it| it.text(Attribute::ResponseCodeDetails));
         let flags = || self.stream()?.number(Attribute::ResponseFlags);
         Origin::from_envoy(details, || Some(flags()?.to_le_bytes().to_vec()))

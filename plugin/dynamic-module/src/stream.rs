@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use filter::{
     AnswerHead, CalloutRequest, Effects, Exchange, FallbackAnswer, FallbackVerdict, Filter,
-    Headers, Piece, REPLACED_STATUS, ReplaceBy, Replacement, RequestAction, RequestVerdict,
+    Headers, Piece, REPLACED_STATUS, ReplaceBy, Replacement, RequestAction, RequestVerdict, Rerun,
     ResponseAnnotations, ResponseVerdict, Substitute, TrailersVerdict,
 };
 
@@ -13,6 +13,7 @@ use crate::configuration::Configuration;
 use crate::envoy::{Last, NotMade, OnStream};
 use crate::metrics::Caller;
 use crate::proxy::Proxy;
+use crate::rerun::{self, HandedOver};
 use crate::worker::Worker;
 
 /// As proxies note it that run the other form of the filter, so that access logs need not know which
@@ -26,6 +27,8 @@ pub struct Stream<'a> {
     worker: &'a Worker,
     /// Borrowed while a step is taken, and by nobody else.
     exchange: RefCell<Exchange>,
+    /// If this is the second run of a request.
+    second: Option<Box<Rerun>>,
 }
 
 /// What becomes of headers or of a piece of a body.
@@ -36,13 +39,16 @@ pub(crate) enum Verdict {
     Hold,
     /// The request is answered, with this as the last thing that is done in the hook.
     Stop(Last),
+    /// The request runs again, which is the last thing that is done in the hook, if it can be.
+    Rerun(HandedOver),
 }
 
 impl<'a> Stream<'a> {
     /// `None`: there is nothing to do for it.
     pub(crate) fn new(configuration: &'a Configuration, stream: OnStream) -> Option<Self> {
         let worker = configuration.worker(stream)?;
-        Some(Self { configuration, worker, exchange: RefCell::default() })
+        let second = rerun::take(configuration);
+        Some(Self { configuration, worker, exchange: RefCell::default(), second })
     }
 
     /// Takes a step. A hook that comes while another is at work on the stream has nothing to do.
@@ -61,6 +67,9 @@ impl<'a> Stream<'a> {
 
     pub(crate) fn on_request_headers(&self, stream: OnStream, end_of_stream: bool) -> Verdict {
         let headers = stream.headers(Map::Request);
+        if let Some(rerun) = &self.second {
+            return self.on_rerun(rerun, &headers, stream);
+        }
         let verdict = self.step(stream, |exchange, filter, proxy, effects| {
             filter.on_request(exchange, headers, end_of_stream, proxy, effects)
         });
@@ -73,6 +82,14 @@ impl<'a> Stream<'a> {
             }
             Some(verdict) => carry_out(verdict, stream),
         }
+    }
+
+    #[inline(never)]
+    fn on_rerun(&self, rerun: &Rerun, headers: &Headers, stream: OnStream) -> Verdict {
+        let verdict =
+            self.step(stream, |exchange, filter, _, _| filter.on_rerun(exchange, rerun, headers));
+        note_replaced(rerun.replaced(), stream);
+        verdict.map_or(Verdict::Continue, |verdict| carry_out(verdict, stream))
     }
 
     pub(crate) fn on_request_body(&self, stream: OnStream, end_of_stream: bool) -> Verdict {
@@ -116,14 +133,11 @@ impl<'a> Stream<'a> {
                     if asked {
                         return Verdict::Hold;
                     }
-                    let verdict = filter.on_fallback_answer(exchange, None, effects);
-                    if let FallbackVerdict::Resume(annotations) = verdict {
-                        annotate(annotations, stream);
-                    }
-                    if end_of_stream {
-                        filter.on_answer_end(exchange, proxy, effects);
-                    }
+                    pass(exchange, end_of_stream, stream, filter, proxy, effects);
                     Verdict::Continue
+                }
+                ResponseVerdict::Rerun(rerun) => {
+                    Verdict::Rerun(HandedOver::new(self.configuration, rerun))
                 }
                 ResponseVerdict::Replace(substitute) => {
                     let last = replace(substitute, exchange, stream, filter, proxy);
@@ -135,6 +149,14 @@ impl<'a> Stream<'a> {
             }
         });
         verdict.unwrap_or(Verdict::Continue)
+    }
+
+    /// The request does not run again, though it should have: the failed answer goes on.
+    pub(crate) fn on_not_rerun(&self, stream: OnStream, end_of_stream: bool) -> Verdict {
+        self.step(stream, |exchange, filter, proxy, effects| {
+            pass(exchange, end_of_stream, stream, filter, proxy, effects);
+        });
+        Verdict::Continue
     }
 
     pub(crate) fn on_response_body(&self, stream: OnStream, end_of_stream: bool) {
@@ -192,6 +214,9 @@ impl<'a> Stream<'a> {
 
     /// It has ended. It may be said more than once.
     pub(crate) fn on_end(&self, stream: OnStream) {
+        if let Some(rerun) = &self.second {
+            rerun::hand_on(self.configuration, rerun);
+        }
         self.step(stream, |exchange, filter, proxy, effects| {
             filter.on_stream_end(exchange, proxy, effects);
             filter.count_skipped(effects);
@@ -236,6 +261,31 @@ fn ask(
     }
 }
 
+/// Has a failed answer go on, since nobody can be asked.
+fn pass(
+    exchange: &mut Exchange,
+    end_of_stream: bool,
+    stream: OnStream,
+    filter: &Filter,
+    proxy: &Proxy<'_>,
+    effects: &mut Effects,
+) {
+    let verdict = filter.on_fallback_answer(exchange, None, effects);
+    if let FallbackVerdict::Resume(annotations) = verdict {
+        annotate(annotations, stream);
+    }
+    if end_of_stream {
+        filter.on_answer_end(exchange, proxy, effects);
+    }
+}
+
+/// Notes the status of an answer that another takes the place of.
+fn note_replaced(status: Option<u16>, stream: OnStream) {
+    if let Some(status) = status {
+        stream.note(&[REPLACED, REPLACED_STATUS].concat(), &status.to_string());
+    }
+}
+
 /// Has an answer take the place of the one at hand: written into it, or as a reply in its stead.
 fn replace(
     substitute: Substitute,
@@ -245,9 +295,7 @@ fn replace(
     proxy: &Proxy<'_>,
 ) -> Option<Last> {
     let Replacement { replaced, by } = filter.replace(exchange, substitute, proxy);
-    if let Some(status) = replaced {
-        stream.note(&[REPLACED, REPLACED_STATUS].concat(), &status.to_string());
-    }
+    note_replaced(replaced, stream);
     match by {
         ReplaceBy::Rewriting(headers) => {
             stream.set_headers(Map::Response, &headers);

@@ -220,6 +220,21 @@ impl PendingCopy {
         taken.map_or(Taken::NoRoom, |()| Taken::Yes)
     }
 
+    /// Drops its body. The head stays for as long as there is room.
+    pub(crate) fn keep_head(&self) {
+        with_table(|table| {
+            let copy = table.copies.get_mut(self.0)?;
+            let counted = copy.head.size().saturating_add(PLACE);
+            let less = copy.counted.saturating_sub(counted);
+            (copy.body, copy.counted) = (Body::default(), counted);
+            Sums::change(|sums| {
+                sums.all = sums.all.saturating_sub(less);
+                sums.growing = sums.growing.saturating_sub(less);
+            });
+            Some(())
+        });
+    }
+
     /// It has ended. `None`: it was evicted.
     pub(crate) fn finish(self) -> Option<FinishedCopy> {
         let Growing { head, body, counted } = *with_table(|table| table.remove(self.0))?;

@@ -11,11 +11,13 @@ mod judgement;
 mod on_request;
 mod on_response;
 mod replay;
+mod rerun;
 mod settlement;
 mod state;
 mod verdict;
 
 pub use self::on_response::Piece;
 pub use self::replay::FallbackAnswer;
+pub use self::rerun::Rerun;
 pub use self::state::Exchange;
 pub use self::verdict::{FallbackVerdict, RequestAction, RequestVerdict, ResponseVerdict};

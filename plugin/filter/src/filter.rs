@@ -12,7 +12,7 @@ use crate::command::CommandError;
 use crate::config_warnings;
 use crate::effects::Effects;
 use crate::exchange::{
-    Exchange, FallbackAnswer, FallbackVerdict, Piece, RequestVerdict, ResponseVerdict,
+    Exchange, FallbackAnswer, FallbackVerdict, Piece, RequestVerdict, Rerun, ResponseVerdict,
 };
 use crate::headers::Headers;
 use crate::host::{Host, StoreFault};
@@ -58,6 +58,19 @@ impl Filter {
     ) -> RequestVerdict {
         let filter = (&self.services, &self.callbacks);
         exchange.on_request(filter, headers, end_of_stream, host, effects)
+    }
+
+    /// Decides on a request that runs again, in place of [`on_request`](Self::on_request), and begins the
+    /// exchange of that second run.
+    #[inline(never)]
+    pub fn on_rerun(
+        &self,
+        exchange: &mut Exchange,
+        rerun: &Rerun,
+        headers: &Headers,
+    ) -> RequestVerdict {
+        self.callbacks.on_request();
+        exchange.on_rerun(rerun, headers)
     }
 
     /// Takes a piece of the request's body, `len` bytes long. `bytes` are asked for only if the

@@ -19,6 +19,23 @@ pub(crate) const SERVICE_HEADER: &str = "x-circuit-breaker-service";
 pub(crate) const STATE_HEADER: &str = "x-circuit-breaker-state";
 pub(crate) const REASON_HEADER: &str = "x-circuit-breaker-reason";
 
+/// The request headers of a call that the fallback gets in its service's stead: to which cluster, of which
+/// service, in which state, and why.
+pub(crate) fn steering(
+    cluster: &str,
+    service: &str,
+    state: &str,
+    reason: &str,
+) -> Vec<(&'static str, String)> {
+    let headers = [
+        (CLUSTER_HEADER, cluster),
+        (SERVICE_HEADER, service),
+        (STATE_HEADER, state),
+        (REASON_HEADER, reason),
+    ];
+    headers.map(|(name, value)| (name, value.to_owned())).into()
+}
+
 /// The header that tells who answered, in the service's stead.
 pub(crate) const FALLBACK_HEADER: &str = "x-circuit-breaker-fallback";
 

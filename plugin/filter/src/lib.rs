@@ -63,7 +63,7 @@ pub use command::CommandError;
 pub use config::{Capability, Config, ConfigError, Withheld};
 pub use effects::{Change, Effects, Level};
 pub use exchange::{
-    Exchange, FallbackAnswer, FallbackVerdict, Piece, RequestAction, RequestVerdict,
+    Exchange, FallbackAnswer, FallbackVerdict, Piece, RequestAction, RequestVerdict, Rerun,
     ResponseVerdict,
 };
 pub use filter::Filter;

@@ -24,6 +24,8 @@ pub(crate) struct Services {
     pub(crate) config: Config,
     /// Whether matching needs the name of the upstream cluster.
     pub(crate) needs_cluster: bool,
+    /// Whether the host can run a request again.
+    pub(crate) can_rerun: bool,
     /// `None`: there are few services.
     index: Option<Index>,
     pub(crate) instances: Instances,
@@ -40,6 +42,7 @@ impl Services {
     pub(crate) fn new(config: Config, host: &dyn Host, effects: &mut Effects) -> Self {
         let services = Self {
             needs_cluster: config.services.iter().any(Service::needs_cluster),
+            can_rerun: host.can_rerun(),
             index: Index::new(config.services.iter().map(|service| &service.matches)),
             instances: Instances::new(&config),
             rounds: Rounds::new(&config, host),

@@ -109,6 +109,8 @@ impl Stream {
                 }
             },
             ResponseVerdict::Replace(substitute) => return self.replace(substitute),
+            // Not of a proxy that cannot.
+            ResponseVerdict::Rerun(_) => {}
         }
         Action::Continue
     }

@@ -45,7 +45,7 @@ impl ModuleStream {
         }
         let admission = match verdict {
             Verdict::Reply(reply) => Admission::Reply(own(&reply)),
-            Verdict::Hold(_) => bail!("the request is held back"),
+            Verdict::Hold(_) | Verdict::RunAgain => bail!("what becomes of it? {verdict:?}"),
             Verdict::Continue => match stream.header(Map::Request, "x-circuit-breaker-cluster") {
                 None => Admission::Forward,
                 Some(cluster) => {
@@ -66,6 +66,7 @@ impl ModuleStream {
                 Ok(Answered::Ask(callout(&call)))
             }
             Verdict::Reply(reply) => Ok(Answered::Reply(own(&reply))),
+            Verdict::RunAgain => bail!("it runs again, though no route is there for that"),
             Verdict::Continue => {
                 let headers = self.stream.map(Map::Response);
                 let status = self.stream.header(Map::Response, ":status");

@@ -136,6 +136,7 @@ impl Stream<Thread> for NativeStream {
                 Answered::Pass(self.annotated(annotations))
             }
             ResponseVerdict::Replace(it) => Answered::Reply(reply_of(&it.reply)),
+            ResponseVerdict::Rerun(_) => bail!("this host runs no request again"),
             ResponseVerdict::Ask(request) => {
                 self.asked.clone_from(&request.cluster);
                 Answered::Ask(callout(&request))

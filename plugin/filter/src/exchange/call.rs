@@ -43,13 +43,14 @@ pub(crate) struct Call {
 
 impl Call {
     /// Takes note of a piece of the request's body, of which a copy may be so long, and all copies of a
-    /// worker.
+    /// worker. Of a longer one the head is kept where requests can be run again.
     #[inline]
     pub(super) fn on_request_body(
         &mut self,
         len: usize,
         end_of_stream: bool,
         limits: impl FnOnce(Number) -> Option<(usize, usize)>,
+        can_rerun: bool,
         bytes: impl FnOnce() -> Option<Vec<u8>>,
     ) {
         if let Some(wanted) = &mut self.wanted
@@ -60,7 +61,7 @@ impl Call {
         if let Some(capture) = self.capture.take()
             && let Some(limits) = limits(self.breaker)
         {
-            self.capture = capture.take(len, end_of_stream, limits, bytes);
+            self.capture = capture.take(len, end_of_stream, limits, can_rerun, bytes);
         }
     }
 

@@ -1,11 +1,12 @@
 //! Who answers a diverted call, and what becomes of the fallback cluster's answer.
 
-use breaker::DivertReason;
+use breaker::{DivertReason, StateName};
 
+use super::rerun::answers_well;
 use super::verdict::ResponseVerdict;
 use crate::effects::Effects;
 use crate::handle::ServiceHandle;
-use crate::headers::{CLUSTER_HEADER, ReservedResponseHeaders, STATE_HEADER};
+use crate::headers::{self, CLUSTER_HEADER, ReservedResponseHeaders, STATE_HEADER};
 use crate::host::{Host, Origin};
 use crate::instances::Number;
 use crate::request::admission::Snapshot;
@@ -14,15 +15,25 @@ use crate::response::replacement::{FailedResponse, Substitute};
 use crate::response::reply::{Reply, ResponseAnnotations};
 use crate::services::Services;
 use crate::stale::Wanted;
-use crate::telemetry::{FallbackKind, ModuleMetric, Unprotected};
+use crate::telemetry::{FallbackKind, ModuleMetric, ServiceMetric, Unprotected};
 use config::{ExposeState, OnFull, Service};
 
 /// A call that the fallback cluster is to answer, through the route.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Diverted {
     pub(super) breaker: Number,
-    pub(super) reason: DivertReason,
-    pub(super) snapshot: Snapshot,
+    pub(super) cause: Cause,
+    /// The state to show.
+    pub(super) state: StateName,
+}
+
+/// Why it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// The breaker does not let it pass.
+    Breaker(DivertReason, Snapshot),
+    /// It has failed, and this is its second run, of which good answers are counted in these metrics.
+    Failure { series: usize },
 }
 
 /// Whether calls that are diverted for a reason get no fallback.
@@ -79,37 +90,54 @@ impl Diverted {
         effects: &mut Effects,
     ) -> ResponseVerdict {
         let (origin, expose) = (host.origin(), services.config.expose_state);
-        self.check_route(services, origin, host, effects);
-        if let Origin::NoCluster | Origin::NoRoute | Origin::Unreachable = origin {
-            let reply = rejection(expose, self.reason, self.snapshot, host);
-            let failed = FailedResponse::NOBODY;
-            return ResponseVerdict::Replace(Substitute { reply, failed });
+        if let Some(handle) = services.handle(self.breaker) {
+            handle.check_route(services, origin, host, effects);
         }
         // What the fallback says of another breaker is replaced, or removed unseen.
         let (nothing, all) = (ReservedResponseHeaders::NONE, ReservedResponseHeaders::ALL);
+        let kind = match self.cause {
+            Cause::Breaker(reason, snapshot) => {
+                if let Origin::NoCluster | Origin::NoRoute | Origin::Unreachable = origin {
+                    let reply = rejection(expose, reason, snapshot, host);
+                    let failed = FailedResponse::NOBODY;
+                    return ResponseVerdict::Replace(Substitute { reply, failed });
+                }
+                FallbackKind::Cluster
+            }
+            // The service's own answer is gone, so whatever this one is, it goes on.
+            Cause::Failure { .. } if origin != Origin::Service => {
+                return ResponseVerdict::annotated(expose, all, || Some(self.state));
+            }
+            Cause::Failure { series } => {
+                let status = host.response_header(":status");
+                if status.and_then(|it| headers::status(&it)).is_some_and(answers_well) {
+                    effects.count_of(series, ServiceMetric::Fallback(FallbackKind::Replay));
+                }
+                FallbackKind::Replay
+            }
+        };
         ResponseVerdict::Continue(match expose {
             ExposeState::Never => ResponseAnnotations { state: None, fallback: None, remove: all },
             ExposeState::Always | ExposeState::Fallback => {
-                let (state, fallback) = (Some(self.snapshot.state), Some(FallbackKind::Cluster));
+                let (state, fallback) = (Some(self.state), Some(kind));
                 ResponseAnnotations { state, fallback, remove: nothing }
             }
         })
     }
+}
 
+impl ServiceHandle<'_> {
     /// Warns if a diverted call went nowhere, or to another cluster than it was diverted to. In the
     /// latter case no route matches on the header, and the failing service may get the traffic that was
     /// to be kept away from it.
-    fn check_route(
+    pub(super) fn check_route(
         &self,
         services: &Services,
         origin: Origin,
         host: &dyn Host,
         effects: &mut Effects,
     ) {
-        let Some(handle) = services.handle(self.breaker) else {
-            return;
-        };
-        let Some(fallback) = &handle.service.fallback.cluster else {
+        let Some(fallback) = &self.service.fallback.cluster else {
             return;
         };
         let cluster = host.cluster();
@@ -123,11 +151,11 @@ impl Diverted {
             _ => {}
         }
         effects.count(ModuleMetric::Unprotected(Unprotected::FallbackRoute));
-        if handle.instance.warned.is_first(RequestWarning::Misrouted) {
+        if self.instance.warned.is_first(RequestWarning::Misrouted) {
             effects.warn(format!(
                 "service={} event=misrouted fallback={} cluster={} remedy=\"add a route that \
                  matches on the header {CLUSTER_HEADER}\"",
-                handle.instance.name,
+                self.instance.name,
                 fallback.name,
                 String::from_utf8_lossy(cluster.as_deref().unwrap_or(b"none")),
             ));

@@ -3,14 +3,14 @@
 use breaker::DivertReason;
 
 use super::call::{Call, capture, wanted};
-use super::diversion::{Diverted, gets_no_fallback, rejection, stale_answer, static_reply};
+use super::diversion::{Cause, Diverted, gets_no_fallback, rejection, stale_answer, static_reply};
 use super::state::{Exchange, HeldPermit, Phase};
 use super::verdict::{RequestAction, RequestVerdict};
 use crate::admin;
 use crate::callbacks::Callbacks;
 use crate::effects::Effects;
 use crate::handle::ServiceHandle;
-use crate::headers::{CLUSTER_HEADER, Facts, Headers, REASON_HEADER, SERVICE_HEADER, STATE_HEADER};
+use crate::headers::{Facts, Headers, steering};
 use crate::host::Host;
 use crate::request::admission::{Arrival, Decision, Snapshot};
 use crate::request::protocol::Protocol;
@@ -117,13 +117,10 @@ impl Exchange {
         };
         effects.count_of(handle.number, fallback(FallbackKind::Cluster));
         let breaker = handle.instance.number;
-        self.phase = Phase::Diverted(Diverted { breaker, reason, snapshot });
-        RequestAction::Divert(vec![
-            (CLUSTER_HEADER, cluster.name.clone()),
-            (SERVICE_HEADER, handle.instance.name.clone()),
-            (STATE_HEADER, snapshot.state.name().to_owned()),
-            (REASON_HEADER, reason.name().to_owned()),
-        ])
+        let (cause, state) = (Cause::Breaker(reason, snapshot), snapshot.state);
+        self.phase = Phase::Diverted(Diverted { breaker, cause, state });
+        let service = &handle.instance.name;
+        RequestAction::Divert(steering(&cluster.name, service, state.name(), reason.name()))
     }
 
     /// Takes a piece of the request's body, `len` bytes long. `bytes` are asked for only if the
@@ -141,7 +138,7 @@ impl Exchange {
                 let cluster = services.handle(breaker)?.service.fallback.cluster.as_ref()?;
                 Some((cluster.max_request_bytes, services.config.max_copied_bytes))
             };
-            call.on_request_body(len, end_of_stream, limits, bytes);
+            call.on_request_body(len, end_of_stream, limits, services.can_rerun, bytes);
         }
     }
 }

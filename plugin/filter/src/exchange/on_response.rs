@@ -4,7 +4,8 @@ use breaker::{Ended, Outcome};
 
 use super::call::Call;
 use super::diversion::stale_answer;
-use super::replay::{FallbackAnswer, Replaying};
+use super::replay::{Capture, FallbackAnswer, Replaying};
+use super::rerun::Rerun;
 use super::state::{Exchange, Phase};
 use super::verdict::{FallbackVerdict, ResponseVerdict};
 use crate::callbacks::Callbacks;
@@ -112,12 +113,20 @@ impl Exchange {
         let asked_for_head = protocol == Protocol::Head;
         let failed = FailedResponse { status: head.status, bare, asked_for_head };
         if let Some(cluster) = &fallback.cluster {
-            let name = &handle.instance.name;
-            let Some(callout) = capture.and_then(|it| it.callout(cluster, name, state)) else {
+            let Some(request) = capture.and_then(Capture::seen) else {
                 return pass();
             };
             let (service, reserved) = (handle.number, head.reserved);
-            self.phase = Phase::Replaying(Replaying { service, state, reserved, failed });
+            let replaying = Replaying { service, state, reserved, failed };
+            if request.prepare_rerun(cluster, host) {
+                self.phase = Phase::Replaying(replaying);
+                let rerun = Rerun::new(handle, cluster, state, head.status);
+                return ResponseVerdict::Rerun(Box::new(rerun));
+            }
+            let Some(callout) = request.callout(cluster, &handle.instance.name, state) else {
+                return pass();
+            };
+            self.phase = Phase::Replaying(replaying);
             return ResponseVerdict::Ask(callout);
         }
         let (reply, kind) = match stale_answer(handle, wanted.as_deref(), host) {

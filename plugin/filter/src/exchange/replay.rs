@@ -3,14 +3,16 @@
 
 use breaker::StateName;
 
+use super::rerun::answers_well;
 use super::verdict::FallbackVerdict;
 use crate::budget::{Body, Claim, FinishedCopy, Head, PendingCopy, Taken};
 use crate::callout::CalloutRequest;
 use crate::effects::Effects;
 use crate::headers::{
-    CLUSTER_HEADER, FALLBACK_HEADER, Headers, NOT_FORWARDED, REASON_HEADER,
-    ReservedResponseHeaders, SERVICE_HEADER, STATE_HEADER,
+    CLUSTER_HEADER, FALLBACK_HEADER, Headers, NOT_FORWARDED, ReservedResponseHeaders, STATE_HEADER,
+    steering,
 };
+use crate::host::Host;
 use crate::response::replacement::{FailedResponse, Substitute};
 use crate::response::reply::{Reply, ResponseAnnotations};
 use crate::telemetry::{FallbackKind, ServiceMetric};
@@ -23,6 +25,20 @@ pub(crate) enum Capture {
     Whole(Headers, Body, Claim),
     /// What has come so far, and how much of the body that is.
     Growing(PendingCopy, usize),
+    /// Its head, how much of the body has come, which is more than a copy may have, and whether that was
+    /// all of it. The host may have kept it.
+    Long(PendingCopy, usize, bool),
+}
+
+/// A request that was seen to its end.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    headers: Headers,
+    /// How long its body was.
+    len: usize,
+    /// `None`: longer than a copy may be.
+    body: Option<Body>,
+    _claim: Claim,
 }
 
 impl Capture {
@@ -40,19 +56,27 @@ impl Capture {
     }
 
     /// Takes a piece of the body, where one request's may be so long, and all copies of a worker. `None`:
-    /// it does not fit, and the copy is worth nothing.
+    /// it does not fit, and the copy is worth nothing, unless a request can be run again.
     pub(crate) fn take(
         self,
         len: usize,
         end: bool,
         (max_body, max_copied_bytes): (usize, usize),
+        can_rerun: bool,
         bytes: impl FnOnce() -> Option<Vec<u8>>,
     ) -> Option<Self> {
-        let Self::Growing(ticket, before) = self else {
-            return (len == 0).then_some(self);
+        let (ticket, before) = match self {
+            Self::Growing(ticket, before) => (ticket, before),
+            Self::Long(ticket, before, _) => {
+                return Some(Self::Long(ticket, before.saturating_add(len), end));
+            }
+            Self::Whole(..) => return (len == 0).then_some(self),
         };
         if len > max_body.saturating_sub(before) {
-            return None;
+            return can_rerun.then(|| {
+                ticket.keep_head();
+                Self::Long(ticket, before.saturating_add(len), end)
+            });
         }
         if len > 0 && ticket.take(len, max_copied_bytes, bytes) != Taken::Yes {
             return None;
@@ -68,17 +92,39 @@ impl Capture {
         }
     }
 
-    /// The call to the fallback. `None` if the request was not seen to its end, or cannot be said
-    /// in text, which is all that a callout can send.
+    /// `None`: the request was not seen to its end, or its copy was evicted.
+    pub(crate) fn seen(self) -> Option<Seen> {
+        match self {
+            Self::Whole(headers, body, claim) => {
+                Some(Seen { headers, len: body.len(), body: Some(body), _claim: claim })
+            }
+            Self::Long(ticket, len, true) => match ticket.finish()? {
+                FinishedCopy { head: Head::Request(headers), claim, .. } => {
+                    Some(Seen { headers, len, body: None, _claim: claim })
+                }
+                FinishedCopy { head: Head::Answer(_), .. } => None,
+            },
+            Self::Growing(..) | Self::Long(_, _, false) => None,
+        }
+    }
+}
+
+impl Seen {
+    /// Whether the host can run the request again, and that would lead to this cluster. It is
+    /// prepared for it then.
+    pub(crate) fn prepare_rerun(&self, cluster: &FallbackCluster, host: &dyn Host) -> bool {
+        host.prepare_rerun(&self.headers, self.len, (CLUSTER_HEADER, &cluster.name))
+    }
+
+    /// The call to the fallback. `None` if the body was too long for a copy, or the request cannot be
+    /// said in text, which is all that a callout can send.
     pub(crate) fn callout(
         self,
         cluster: &FallbackCluster,
         service: &str,
         state: StateName,
     ) -> Option<CalloutRequest> {
-        let Self::Whole(request, body, _claim) = self else {
-            return None;
-        };
+        let (request, body) = (self.headers, self.body?);
         let authority = match &cluster.host {
             Some(host) => host.as_bytes(),
             None => request.authority()?,
@@ -99,14 +145,8 @@ impl Capture {
                 headers.push((name, value));
             }
         }
-        for (name, value) in [
-            (CLUSTER_HEADER, cluster.name.as_str()),
-            (SERVICE_HEADER, service),
-            (STATE_HEADER, state.name()),
-            (REASON_HEADER, "failure"),
-        ] {
-            headers.push((name.to_owned(), value.to_owned()));
-        }
+        let own = steering(&cluster.name, service, state.name(), "failure");
+        headers.extend(own.into_iter().map(|(name, value)| (name.to_owned(), value)));
         Some(CalloutRequest {
             cluster: cluster.name.clone(),
             headers,
@@ -163,10 +203,7 @@ impl Replaying {
 
 /// The fallback's answer as our own, unless it failed itself.
 fn reply_of(answer: FallbackAnswer) -> Option<Reply> {
-    let status = answer.headers.status()?;
-    if !(200..500).contains(&status) {
-        return None;
-    }
+    let status = answer.headers.status().filter(|status| answers_well(*status))?;
     let mut headers = Vec::new();
     for (name, value) in answer.headers.iter() {
         let pseudo = name.first() == Some(&b':');

@@ -2,6 +2,7 @@
 
 use breaker::StateName;
 
+use super::rerun::Rerun;
 use crate::callout::CalloutRequest;
 use crate::headers::{ReservedHeaders, ReservedResponseHeaders};
 use crate::response::replacement::Substitute;
@@ -36,6 +37,9 @@ pub enum ResponseVerdict {
     Continue(ResponseAnnotations),
     /// It is held back until this call is answered. If the call cannot be made, it goes on.
     Ask(CalloutRequest),
+    /// Its request is run again, for which it is [prepared](crate::Stream::prepare_rerun). If that cannot
+    /// be, it goes on. Only for a host that can.
+    Rerun(Box<Rerun>),
     /// This takes its place.
     Replace(Substitute),
 }

@@ -10,6 +10,18 @@ pub trait Stream {
         true
     }
 
+    /// Whether a request can be run again from its start, as one that has just come.
+    fn can_rerun(&self) -> bool {
+        false
+    }
+
+    /// Puts the request at hand back as it came, with these headers and so many bytes of a body, for it to
+    /// be run again. `false`: it stays as it is, since not all of its body was kept, or since no route
+    /// would lead it to the cluster that this header names.
+    fn prepare_rerun(&self, _request: &Headers, _body: usize, _to: (&'static str, &str)) -> bool {
+        false
+    }
+
     /// The upstream cluster of the route; `None`: it is not known. One that is known to have no name
     /// is empty.
     fn cluster(&self) -> Option<Vec<u8>>;

@@ -36,7 +36,7 @@ pub(crate) struct Arrival {
 }
 
 /// How a breaker stands at the moment when it is asked.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Snapshot {
     /// What it shows.
     pub(crate) state: StateName,

@@ -40,6 +40,7 @@ mod ramp;
 mod recovery;
 mod replacing;
 mod replay;
+mod rerun;
 mod settlement;
 mod sharing;
 mod stale;

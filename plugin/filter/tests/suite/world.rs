@@ -69,6 +69,8 @@ struct Inner {
     lines: RefCell<Vec<(Level, String)>>,
     checks: RefCell<VecDeque<(usize, PendingCallout, CalloutRequest)>>,
     admitted: Cell<usize>,
+    /// Whether it can run a request again.
+    reruns: Cell<bool>,
 }
 
 /// What the proxy knows of one stream.
@@ -82,6 +84,10 @@ pub(crate) struct Facts {
     pub(crate) connection: Option<u64>,
     pub(crate) response_headers: Vec<(&'static str, Vec<u8>)>,
     pub(crate) response_trailers: Vec<(&'static str, Vec<u8>)>,
+    /// How much of the request's body it has kept.
+    pub(crate) kept: usize,
+    /// The cluster that diverted requests can go to.
+    pub(crate) diverted_to: Option<String>,
 }
 
 /// The proxy at work on one stream, or on none.
@@ -157,6 +163,17 @@ impl Host for At<'_> {
 }
 
 impl Stream for At<'_> {
+    fn can_rerun(&self) -> bool {
+        self.world.reruns.get()
+    }
+
+    fn prepare_rerun(&self, request: &Headers, body: usize, to: (&'static str, &str)) -> bool {
+        assert!(request.iter().count() >= 3, "the head is there");
+        assert_eq!(to.0, "x-circuit-breaker-cluster");
+        let leads = self.facts.diverted_to.as_deref() == Some(to.1);
+        self.world.reruns.get() && body == self.facts.kept && leads
+    }
+
     fn cluster(&self) -> Option<Vec<u8>> {
         self.world.ask("property");
         self.facts.cluster.clone()
@@ -247,6 +264,14 @@ impl World {
         Self::with_workers(1, fields)
     }
 
+    /// One worker of a proxy that can run requests again.
+    pub(crate) fn that_reruns(fields: &Value) -> Self {
+        let world = Self::with(fields);
+        world.0.reruns.set(true);
+        world.configure(1, &json!({"services": [service(PAYMENT, fields)]}));
+        world
+    }
+
     /// Some workers, and one service with these fields.
     pub(crate) fn with_workers(workers: usize, fields: &Value) -> Self {
         Self::configured(workers, &json!({"services": [service(PAYMENT, fields)]}))
@@ -273,6 +298,7 @@ impl World {
             lines: RefCell::default(),
             checks: RefCell::default(),
             admitted: Cell::default(),
+            reruns: Cell::default(),
         }));
         world.configure(workers, config);
         world

@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use filter::{
     AnswerHead, CalloutRequest, Exchange, FallbackAnswer, FallbackVerdict, Filter, Headers, Peer,
-    Piece, Replacement, Reply, RequestAction, RequestVerdict, ResponseAnnotations, ResponseVerdict,
-    Substitute, TrailersVerdict,
+    Piece, Replacement, Reply, RequestAction, RequestVerdict, Rerun, ResponseAnnotations,
+    ResponseVerdict, Substitute, TrailersVerdict,
 };
 
 use super::{Facts, World};
@@ -361,10 +361,12 @@ impl Call {
             let all: Vec<_> = status.into_iter().chain(of_service).chain(others).collect();
             AnswerHead::read(&Headers::from_pairs(&all))
         };
+        let mut facts = facts.clone();
+        facts.response_headers.extend(status.map(|it| (":status", it.to_string().into_bytes())));
         let verdict = world.apply(
             filter,
             |host, effects| filter.on_response(exchange, head, end, host, effects),
-            facts,
+            &facts,
         );
         if let ResponseVerdict::Ask(callout) = &verdict {
             self.asked = Some((callout.clone(), status.unwrap_or_default()));
@@ -428,6 +430,18 @@ impl Call {
     pub(crate) fn over(&mut self) {
         let Self { world, filter, exchange, facts, .. } = self;
         world.apply(filter, |host, effects| filter.on_stream_end(exchange, host, effects), facts);
+    }
+
+    /// Its request is run again, as this: another stream, with all of the request.
+    pub(crate) fn run_again(self, rerun: &Rerun, headers: &[(&str, &str)]) -> Self {
+        let (world, filter) = (self.world.clone(), Rc::clone(&self.filter));
+        let facts =
+            Facts { cluster: self.facts.diverted_to.clone().map(Into::into), ..Facts::default() };
+        drop(self);
+        let mut exchange = Exchange::default();
+        let verdict = filter.on_rerun(&mut exchange, rerun, &Headers::from_pairs(headers));
+        let (admitted, asked, tells_of_service) = (false, None, None);
+        Self { world, filter, exchange, facts, verdict, admitted, asked, tells_of_service }
     }
 
     /// What the fallback was asked in the service's stead.
@@ -547,6 +561,7 @@ impl Call {
                 service(told)
             }
             ResponseVerdict::Replace(it) => answer_of(By::Response, &it.reply),
+            ResponseVerdict::Rerun(rerun) => panic!("it is to run again: {rerun:?}"),
             ResponseVerdict::Ask(_) => match self.fallback_answers("200", &[]) {
                 FallbackVerdict::Replace(it) => answer_of(By::Replay, &it.reply),
                 FallbackVerdict::Resume(told) => service(told),
