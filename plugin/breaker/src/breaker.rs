@@ -64,7 +64,7 @@ impl Breaker {
     #[must_use]
     pub fn counts(&self, now: Timestamp) -> Counts {
         match &self.state {
-            State::Closed(closed) => closed.evidence.window.counts(now),
+            State::Closed(closed) => closed.measured.window.counts(now),
             _ => Counts::NONE,
         }
     }
@@ -72,7 +72,7 @@ impl Breaker {
     /// Calls of the period that failed or were slow, as far as they are counted.
     pub(crate) const fn bad(&self) -> u32 {
         match &self.state {
-            State::Closed(closed) => closed.evidence.bad,
+            State::Closed(closed) => closed.measured.bad,
             _ => 0,
         }
     }

@@ -18,7 +18,7 @@ use crate::state::{Closed, HalfOpen, Open, State};
 use crate::state_name::StateName;
 use crate::time::{Timestamp, UnixTime};
 use crate::trials::{SLOTS, Trials};
-use crate::trip::Evidence;
+use crate::trip::Measured;
 
 /// What only one state has, in bytes: the calls of a closed breaker, the trials of a half-open one.
 const TAIL_LEN: usize = SLOTS * 8;
@@ -77,7 +77,7 @@ impl Breaker {
         out.put(&window::code_of(self.window).to_le_bytes());
         let (mut between, mut tail) = (out.part(BETWEEN_LEN), out.part(TAIL_LEN));
         match &self.state {
-            State::Closed(closed) => window::put(&closed.evidence, &mut between, &mut tail),
+            State::Closed(closed) => window::put(&closed.measured, &mut between, &mut tail),
             State::Open(open) => {
                 between.part(BEFORE_CONNECTION);
                 between.put(&open.connection.to_le_bytes());
@@ -127,9 +127,9 @@ impl Breaker {
         let state = match state {
             CLOSED => {
                 let (bad, window) = window::read(window, &mut between, &mut tail)?;
-                let evidence = Evidence { failures, bad, window };
+                let measured = Measured { failures, bad, window };
                 let (ramp_began, check_due) = (opened_at, check.due);
-                State::Closed(Closed { evidence, trips, ramp_began, check_due })
+                State::Closed(Closed { measured, trips, ramp_began, check_due })
             }
             OPEN => {
                 between.part(BEFORE_CONNECTION)?;

@@ -27,40 +27,40 @@ impl TripPolicy {
     /// Counts a call that ends now, as far as a rule asks for it: the first rule that is reached.
     pub(crate) fn count(
         &self,
-        evidence: &mut Evidence,
+        measured: &mut Measured,
         call: Counts,
         now: Timestamp,
     ) -> Option<Reason> {
-        evidence.failures = row_after(evidence.failures, call.failures);
-        if evidence.window != Window::None {
+        measured.failures = row_after(measured.failures, call.failures);
+        if measured.window != Window::None {
             let bad = call.failures > 0 || call.slow > 0;
-            evidence.bad = evidence.bad.saturating_add(bad.into());
-            evidence.window.add(call, now, now);
+            measured.bad = measured.bad.saturating_add(bad.into());
+            measured.window.add(call, now, now);
         }
-        self.reached(evidence, call, now)
+        self.reached(measured, call, now)
     }
 
     /// The first rule that is reached, if any is. `call` is the one that has just been counted: a
     /// rule about calls in a row is reached only by one that makes the row longer.
     pub(crate) fn reached(
         &self,
-        evidence: &Evidence,
+        measured: &Measured,
         call: Counts,
         now: Timestamp,
     ) -> Option<Reason> {
         let is_row = |limit: Option<NonZeroU32>, longer: u32, row: u32| {
             longer > 0 && limit.is_some_and(|limit| row >= limit.get())
         };
-        if is_row(self.consecutive_failures, call.failures, evidence.failures) {
+        if is_row(self.consecutive_failures, call.failures, measured.failures) {
             return Some(Reason::ConsecutiveFailures);
         }
-        self.rates?.reached(evidence.window.counts(now))
+        self.rates?.reached(measured.window.counts(now))
     }
 }
 
 /// What a closed breaker keeps of the calls of its period, by which rules are reached.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Evidence {
+pub(crate) struct Measured {
     /// Failures since the last success.
     pub(crate) failures: u32,
     /// Calls that failed or were slow, as long as the latest are kept: whoever has seen another
@@ -70,7 +70,7 @@ pub(crate) struct Evidence {
     pub(crate) window: Window,
 }
 
-impl Evidence {
+impl Measured {
     /// That of no calls, in a window of this kind.
     pub(crate) fn new(window: Option<WindowPolicy>) -> Self {
         Self { window: Window::new(window), ..Self::default() }

@@ -9,7 +9,7 @@ use crate::state::{Closed, State};
 use crate::state_name::StateName;
 use crate::table::table;
 use crate::transition::Transition;
-use crate::trip::Evidence;
+use crate::trip::Measured;
 
 table! {
     /// What an operator may do to a breaker while it runs. A mode that is set so takes the place
@@ -100,7 +100,7 @@ impl Breaker {
     /// Begins a period in which it is closed and has seen nothing.
     fn start_over(&mut self) {
         self.generation = self.generation.next();
-        let evidence = Evidence::new(self.window);
-        self.state = State::Closed(Closed { evidence, ..Closed::default() });
+        let measured = Measured::new(self.window);
+        self.state = State::Closed(Closed { measured, ..Closed::default() });
     }
 }

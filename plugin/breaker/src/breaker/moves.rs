@@ -12,7 +12,7 @@ use crate::state::{Closed, HalfOpen, Open, State};
 use crate::time::{Now, Timestamp};
 use crate::transition::Transition;
 use crate::trials::Trials;
-use crate::trip::Evidence;
+use crate::trip::Measured;
 
 impl Breaker {
     /// Leaves a state that only a call finds to be over.
@@ -99,9 +99,9 @@ impl Breaker {
         reason: Reason,
         now: Timestamp,
     ) -> Transition {
-        let evidence = Evidence::new(self.window);
+        let measured = Measured::new(self.window);
         let ramp_began = if policy.half_open.ramp.is_zero() { Timestamp::default() } else { now };
-        let closed = Closed { evidence, trips, ramp_began, check_due };
+        let closed = Closed { measured, trips, ramp_began, check_due };
         self.enter(State::Closed(closed), reason)
     }
 

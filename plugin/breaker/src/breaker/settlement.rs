@@ -85,7 +85,7 @@ impl Breaker {
         {
             for (end, counts) in tally.calls.by_time() {
                 if counts != Counts::NONE {
-                    closed.evidence.window.add(counts, end.min(now), now);
+                    closed.measured.window.add(counts, end.min(now), now);
                 }
             }
         }
@@ -103,7 +103,7 @@ impl Breaker {
         let State::Closed(closed) = &self.state else {
             return None;
         };
-        let reason = policy.trip.reached(&closed.evidence, Counts::NONE, now.monotonic)?;
+        let reason = policy.trip.reached(&closed.measured, Counts::NONE, now.monotonic)?;
         Some(self.trip(policy, reason, None, now, random))
     }
 
@@ -123,7 +123,7 @@ impl Breaker {
                     closed.trips = 0;
                 }
                 let call = Counts::one(false, slow);
-                let reason = policy.trip.count(&mut closed.evidence, call, now.monotonic)?;
+                let reason = policy.trip.count(&mut closed.measured, call, now.monotonic)?;
                 Some(self.trip(policy, reason, None, now, random))
             }
             // What is too slow for a closed breaker is too slow to close one.
@@ -153,7 +153,7 @@ impl Breaker {
         match &mut self.state {
             State::Closed(closed) => {
                 let call = Counts::one(true, slow);
-                let reason = policy.trip.count(&mut closed.evidence, call, now.monotonic)?;
+                let reason = policy.trip.count(&mut closed.measured, call, now.monotonic)?;
                 Some(self.trip(policy, reason, retry_after, now, random))
             }
             State::HalfOpen(half_open) => {

@@ -25,7 +25,7 @@ impl Breaker {
         }
         self.window = wanted;
         if let State::Closed(closed) = &mut self.state {
-            closed.evidence.window = closed.evidence.window.refitted(wanted);
+            closed.measured.window = closed.measured.window.refitted(wanted);
         }
     }
 
