@@ -1,6 +1,7 @@
 //! The circuit breaker of one service: what it is made of, and what there is to see of it. Its
 //! files say what is done with it.
 
+mod adapting;
 pub(crate) mod admission;
 mod checks;
 pub(crate) mod command;
@@ -9,6 +10,7 @@ pub(crate) mod settlement;
 pub(crate) mod status;
 mod sync;
 
+use crate::adaptive::Adaptive;
 use crate::counts::Counts;
 use crate::mode::Mode;
 use crate::permit::Generation;
@@ -29,6 +31,9 @@ pub struct Breaker {
     /// How the latest calls are kept while it is closed, over all states; `None`: no policy that
     /// has come so far asks for them.
     pub(crate) window: Option<WindowPolicy>,
+    /// What the adaptive rule knows, over all states; `None`: no policy that has come so far has
+    /// one.
+    pub(crate) adaptive: Option<Adaptive>,
     /// The mode that an operator has set, over all states; `None`: the configured one.
     pub(crate) mode: Option<Mode>,
 }
@@ -50,6 +55,7 @@ impl Breaker {
             last_success: None,
             check_settings: 0,
             window: None,
+            adaptive: None,
             mode: None,
         }
     }

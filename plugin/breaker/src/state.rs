@@ -80,6 +80,8 @@ pub(crate) struct Open {
     /// The latest connection by whose call the check in force is known to be that of the
     /// configuration at work; zero: none.
     pub(crate) connection: u64,
+    /// Trials of a breaker that the adaptive rule opened: no others are made while it is open.
+    pub(crate) trials: Trials,
 }
 
 /// A few trial calls pass.

@@ -3,7 +3,9 @@
 
 use core::num::NonZeroU32;
 
+use crate::adaptive::policy::AdaptivePolicy;
 use crate::counts::Counts;
+use crate::percentage::Percentage;
 use crate::reason::Reason;
 use crate::time::Timestamp;
 use crate::window::{Window, WindowPolicy};
@@ -15,6 +17,8 @@ pub struct TripPolicy {
     pub consecutive_failures: Option<NonZeroU32>,
     /// Trips on shares of the latest calls.
     pub rates: Option<RatePolicy>,
+    /// Diverts as many calls as the service is worse than it was.
+    pub adaptive: Option<AdaptivePolicy>,
 }
 
 impl TripPolicy {
@@ -22,6 +26,12 @@ impl TripPolicy {
     #[must_use]
     pub fn window(&self) -> Option<WindowPolicy> {
         self.rates.map(|rates| rates.window)
+    }
+
+    /// Whether good calls matter to a rule, which workers keep to themselves for a while.
+    #[must_use]
+    pub fn keeps_good_calls(&self) -> bool {
+        self.rates.is_some() || self.adaptive.is_some()
     }
 
     /// Counts a call that ends now, as far as a rule asks for it: the first rule that is reached.
@@ -122,37 +132,5 @@ impl RatePolicy {
     pub(crate) fn may_be_reached_from(&self, left: Counts) -> bool {
         let calls = left.calls.saturating_add(1).max(self.minimum_calls.get());
         self.reached(Counts { calls, ..left }).is_some()
-    }
-}
-
-/// A share over 0 and up to 100 percent, in thousandths of a percent: integers, so that a share is
-/// reached exactly when it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Percentage(u32);
-
-impl Percentage {
-    const WHOLE: u32 = 100_000;
-
-    /// From thousandths of a percent, at least 1 and at most 100,000.
-    #[must_use]
-    pub const fn from_thousandths(thousandths: u32) -> Self {
-        Self(match thousandths {
-            0 => 1,
-            1..Self::WHOLE => thousandths,
-            _ => Self::WHOLE,
-        })
-    }
-
-    /// The share in thousandths of a percent.
-    #[must_use]
-    pub const fn thousandths(self) -> u32 {
-        self.0
-    }
-
-    /// Whether `part` is this share of `whole`, or more.
-    #[must_use]
-    pub const fn is_reached_by(self, part: u32, whole: u32) -> bool {
-        let (part, whole) = (part as u64, whole as u64);
-        part.saturating_mul(Self::WHOLE as u64) >= whole.saturating_mul(self.0 as u64)
     }
 }

@@ -18,8 +18,8 @@ use breaker::MAX_PERMITTED_CALLS;
 use crate::about::{Described, DescribedWords};
 use crate::error::ConfigError;
 use crate::field::{
-    Default, Field, Kind, Missing, Number, Remedy, Shape, Words, any, count, list, plain_name,
-    span, span_to, text,
+    Default, Field, Kind, Missing, Number, Remedy, Shape, Words, any, count, hours, list,
+    plain_name, span, span_to, text,
 };
 use crate::form::Form;
 use crate::headers::Headers;
@@ -53,6 +53,14 @@ static SHARE: Number = Number {
     expected: "a percentage over 0 (at least 0.001) and up to 100",
     from: 0.001,
     to: 100.0,
+    steps: 1_000.0,
+};
+/// A share that may be tolerated, in thousandths of a percent: an outage has at least twice as much.
+static TOLERATED: Number = Number {
+    name: "percentage",
+    expected: "a percentage from 0.1 to 30",
+    from: 0.1,
+    to: 30.0,
     steps: 1_000.0,
 };
 const MIB: u32 = 1024 * 1024;
@@ -289,6 +297,26 @@ objects! {
                 ("page bounds", "1 s to a day; 1 to 1024 calls"), ("minimum", "1"),
                 ("maximum", "1024"),
             ];
+        /// [Learns how many failures and slow calls are usual](#adaptive), and diverts as many calls
+        /// as there are more of them. `{}` is enough.
+        pub adaptive: Option<AdaptiveFields> = any(Kind::Object(&ADAPTIVE)), &[("object any", "")];
+    }
+
+    /// How the adaptive rule is set. All else it learns.
+    pub(crate) struct AdaptiveFields ADAPTIVE as "Adaptive" {
+        /// The share of failures that is never an outage, in percent. What was learned as usual
+        /// counts as usual only up to this share.
+        pub tolerate: u32 = any(Kind::Number(&TOLERATED)).number(5_000);
+        /// In how much time the rule may trip by chance once. The shorter, the less it takes to
+        /// trip.
+        pub false_trips: Duration = hours(1, 8_760).seconds(720 * 3_600);
+        /// `true`: as many calls are diverted as are bad beyond the usual. `false`: all, or none.
+        pub shed: bool = any(Kind::Flag).default(Default::Flag(true));
+        /// Whether calls that take longer than was learned as usual are bad as well. They alone
+        /// never divert more than half of the calls.
+        pub latency: bool = any(Kind::Flag).default(Default::Flag(true));
+        /// No shorter call is slow, whatever was learned.
+        pub latency_floor: Duration = span(1).seconds(1);
     }
 
     /// What counts as a failure. What is neither a failure nor ignored is a success.

@@ -98,7 +98,7 @@ function draw(row) {
   const { element, service, history } = row;
   label(row);
   const mode = service.mode !== "enabled" && service.mode.toUpperCase() !== service.state ? `mode ${words(service.mode)}` : "";
-  set(element.querySelector(".why"), [words(service.trip_reason), mode].filter(Boolean).join(", "));
+  set(element.querySelector(".why"), [words(service.trip_reason), mode, service.diverted_share > 0 && service.adaptive].filter(Boolean).join(", "));
   set(element.children[6], String(service.failure_count));
   countdown(row);
   for (const { field, line, svg, value } of row.charts) {
@@ -169,7 +169,7 @@ function showEvents({ events }) {
   $("none").hidden = events.length > 0;
   $("events").hidden = events.length === 0;
   const line = (event) => {
-    const numbers = [`${event.failure_count} in a row`];
+    const numbers = [event.adaptive || `${event.failure_count} in a row`];
     if (event.buffered_calls !== null) numbers.push(`${percent(event.failure_rate)} failed`, `${percent(event.slow_call_rate)} slow`, `of ${event.buffered_calls} calls`);
     const row = document.createElement("tr");
     const cells = [new Date(event.time).toLocaleTimeString(), event.service_name, `${event.from} → ${event.to}`, words(event.reason), numbers.join(", ")];

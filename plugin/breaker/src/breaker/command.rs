@@ -1,5 +1,6 @@
 //! What an operator does to a breaker while it runs.
 
+use crate::adaptive::Adaptive;
 use crate::breaker::Breaker;
 use crate::counts::Counts;
 use crate::mode::Mode;
@@ -83,6 +84,7 @@ impl Breaker {
             }
             Command::Reset => {
                 self.mode = None;
+                self.adaptive = self.adaptive.as_ref().map(|_| Adaptive::new());
                 self.start_over();
             }
         }
@@ -94,12 +96,14 @@ impl Breaker {
             failures: self.status(policy.mode).failures,
             calls: Counts::NONE,
             generation: self.generation,
+            adaptive: None,
         })
     }
 
     /// Begins a period in which it is closed and has seen nothing.
     fn start_over(&mut self) {
         self.generation = self.generation.next();
+        self.forget_evidence();
         let measured = Measured::new(self.window);
         self.state = State::Closed(Closed { measured, ..Closed::default() });
     }
