@@ -26,6 +26,7 @@ fn policy() -> Policy {
         half_open: HalfOpenPolicy {
             permitted_calls: NonZeroU32::MIN,
             success_threshold: NonZeroU32::MIN,
+            failure_threshold: NonZeroU32::MIN,
             max_wait: MINUTE,
             ramp: Duration::ZERO,
         },

@@ -93,7 +93,10 @@ impl Breaker {
                 between.put(&open.connection.to_le_bytes());
                 put_trials(&open.trials, &mut tail);
             }
-            State::HalfOpen(half_open) => put_trials(&half_open.trials, &mut tail),
+            State::HalfOpen(half_open) => {
+                between.put(&half_open.trials.failures.to_le_bytes());
+                put_trials(&half_open.trials, &mut tail);
+            }
         }
         if let Some(rule) = &self.adaptive {
             out.put(&rule.encode());
@@ -162,7 +165,8 @@ impl Breaker {
                 })
             }
             HALF_OPEN => {
-                let trials = Trials { successes, ..trials_of(&mut tail)? };
+                let failed = between.number_u32()?;
+                let trials = Trials { successes, failures: failed, ..trials_of(&mut tail)? };
                 State::HalfOpen(HalfOpen {
                     failures,
                     trips,

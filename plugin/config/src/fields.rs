@@ -384,10 +384,13 @@ objects! {
         /// other calls are diverted.
         pub permitted_calls: NonZeroU32 = count(1, MAX_PERMITTED_CALLS).number(1)
             .remedy(Remedy::Above(&("permit at most ", " trials")));
-        /// How many of the trials have to succeed to close the breaker. One that fails opens it
-        /// again.
+        /// How many of the trials have to succeed to close the breaker.
         pub success_threshold: NonZeroU32 = count(1, u32::MAX).number(1),
             &[("maximum", "32"), ("page bounds", "1 to `permitted_calls`")];
+        /// How many of the trials have to fail to open the breaker again. Such that the trials decide
+        /// in any case: together with `success_threshold` at most one more than `permitted_calls`.
+        pub failure_threshold: NonZeroU32 = count(1, MAX_PERMITTED_CALLS).number(1),
+            &[("page bounds", "1 to `permitted_calls`")];
         /// How long a trial may take. After that, another call may be tried instead. It is also the
         /// longest pause after a trial that was turned away, such as by 429.
         pub max_wait_duration: Duration = span(10).seconds(30);

@@ -32,7 +32,11 @@ impl Breaker {
                 let (trips, due) = (half_open.trips, half_open.check_due);
                 Some(self.close_after_trials(policy, trips, due, now))
             }
-            _ => None,
+            State::HalfOpen(half_open) => {
+                half_open.trials.forgive(&policy.half_open);
+                None
+            }
+            State::Closed(_) => None,
         }
     }
 

@@ -185,8 +185,9 @@ impl Breaker {
                 }
             }
             // What is too slow for a closed breaker is too slow to close one.
-            State::HalfOpen(_) if ended.slow => {
-                Some(self.trip(policy, Reason::TrialFailed, None, now, random))
+            State::HalfOpen(half_open) if ended.slow => {
+                let enough = half_open.trials.fail(&policy.half_open);
+                enough.then(|| self.trip(policy, Reason::TrialFailed, None, now, random))
             }
             State::HalfOpen(half_open) => {
                 half_open.trials.successes = half_open.trials.successes.saturating_add(1);
@@ -218,7 +219,8 @@ impl Breaker {
             }
             State::HalfOpen(half_open) => {
                 half_open.failures = half_open.failures.saturating_add(1);
-                Some(self.trip(policy, Reason::TrialFailed, retry_after, now, random))
+                let enough = half_open.trials.fail(&policy.half_open);
+                enough.then(|| self.trip(policy, Reason::TrialFailed, retry_after, now, random))
             }
             State::Open(_) => self.tell_end(policy, ended, now, random),
         };

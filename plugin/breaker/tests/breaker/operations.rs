@@ -364,6 +364,7 @@ pub(crate) fn policy() -> impl Strategy<Value = Policy> {
         HalfOpenPolicy {
             permitted_calls: count(permitted),
             success_threshold: count(success_threshold),
+            failure_threshold: count(1),
             max_wait: Duration::from_secs(wait),
             ramp: Duration::from_secs(ramp),
         }

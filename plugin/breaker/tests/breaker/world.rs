@@ -357,6 +357,7 @@ pub(crate) fn policy() -> Policy {
         half_open: HalfOpenPolicy {
             permitted_calls: count(1),
             success_threshold: count(1),
+            failure_threshold: count(1),
             max_wait: seconds_of(30),
             ramp: Duration::ZERO,
         },

@@ -51,6 +51,7 @@ fn rules(policy: Policy) -> breaker::Policy {
         half_open: HalfOpenPolicy {
             permitted_calls: NonZeroU32::MIN,
             success_threshold: NonZeroU32::MIN,
+            failure_threshold: NonZeroU32::MIN,
             max_wait: WAIT,
             ramp: std::time::Duration::ZERO,
         },

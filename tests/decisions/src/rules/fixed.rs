@@ -80,6 +80,7 @@ impl FixedRule {
             half_open: HalfOpenPolicy {
                 permitted_calls: count(settings.trials),
                 success_threshold: count(settings.successes),
+                failure_threshold: count(1),
                 max_wait: Duration::from_secs(30),
                 ramp: settings.ramp,
             },
