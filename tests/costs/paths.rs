@@ -29,6 +29,12 @@ pub(crate) struct Path {
 pub(crate) const PATHS: &[Path] = &[
     Path { name: CLOSED, configuration: recipe, before: nothing, measured: good },
     Path {
+        name: "closed, with the adaptive rule",
+        configuration: adaptive,
+        before: learned,
+        measured: good,
+    },
+    Path {
         name: "no service matches",
         configuration: recipe,
         before: nothing,
@@ -204,6 +210,12 @@ fn bulkhead() -> Value {
     config
 }
 
+fn adaptive() -> Value {
+    let mut config = without_replay();
+    config["services"][0]["trip"] = json!({"adaptive": {}});
+    config
+}
+
 fn without_replay() -> Value {
     service(&json!({
         "open": { "wait_duration": "30s", "jitter": 0 },
@@ -231,6 +243,13 @@ fn service(fields: &Value) -> Value {
 }
 
 fn nothing(_: &mut Worker) {}
+
+/// It is known how long calls take.
+fn learned(worker: &mut Worker) {
+    for _ in 0..2_100 {
+        good(worker);
+    }
+}
 
 /// A call that the service answers well.
 fn good(worker: &mut Worker) {

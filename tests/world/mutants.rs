@@ -147,7 +147,7 @@ const MUTANTS: [Mutant; 14] = [
         does: "it never writes down the good calls that a worker has kept to itself",
         patches: &[(
             "plugin/breaker/src/breaker/settlement.rs",
-            "closed.evidence.window.add(counts, end.min(now), now);",
+            "closed.measured.window.add(counts, end.min(now), now);",
             "let _ = (&closed, end);",
         )],
         shows: with_a_rate,
@@ -156,8 +156,8 @@ const MUTANTS: [Mutant; 14] = [
         does: "it looks at the rate with the next call only",
         patches: &[(
             "plugin/breaker/src/trip.rs",
-            "self.rates?.reached(evidence.window.counts(now))",
-            "self.rates.filter(|_| call.failures == 0)?.reached(evidence.window.counts(now))",
+            "self.rates?.reached(measured.window.counts(now))",
+            "self.rates.filter(|_| call.failures == 0)?.reached(measured.window.counts(now))",
         )],
         shows: with_a_rate,
     },

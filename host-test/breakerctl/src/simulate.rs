@@ -134,6 +134,9 @@ fn print(report: &Report) -> anyhow::Result<()> {
             "{:>10.3}s  {}  {} -> {style}{}{style:#}  {FAINT}{}{FAINT:#}",
             change.time, change.service, change.from, change.to, change.reason
         )?;
+        if !change.adaptive.is_empty() {
+            writeln!(out, "             {FAINT}{}{FAINT:#}", change.adaptive)?;
+        }
     }
     let Report { calls, failed_in_trace, admitted, admitted_failed, .. } = report;
     writeln!(out, "calls      {calls}, {failed_in_trace} of them failed in the trace")?;

@@ -161,6 +161,7 @@ fn status_of(shown: &types::ServiceStatus) -> Status {
         types::Reason::TrialsSucceeded => "trials_succeeded",
         types::Reason::WaitElapsed => "wait_elapsed",
         types::Reason::Operator => "operator",
+        types::Reason::Adaptive => "adaptive",
     });
     Status {
         state: state.to_owned(),

@@ -76,7 +76,7 @@ impl Rule for AdaptiveRule {
             if held.period != self.period {
                 *held = Worker { period: self.period, told: held.told, ..Worker::default() };
             }
-            held.tally.add(&self.rule, ended.took, at);
+            held.tally.add(self.rule.usual(&self.policy), ended.took, at);
             if Duration::from_nanos(now - held.told) >= wait {
                 self.tell(worker, now);
             }

@@ -43,7 +43,8 @@ impl Rule for FixedRule {
     fn settle(&mut self, call: Ended, now: u64, random: u32) {
         let Some(permit) = self.permits.remove(&call.ticket) else { return };
         let outcome = if call.ok { Outcome::Success } else { Outcome::FAILURE };
-        let settlement = permit.end(BreakerEnded { outcome, slow: call.took >= self.slow_from });
+        let settlement =
+            permit.end(BreakerEnded { slow: call.took >= self.slow_from, ..outcome.into() });
         let monotonic = Timestamp::from_nanos(now);
         let now = Now { monotonic, wall: UnixTime::from_nanos(now) };
         let _ = self.breaker.settle(&self.policy, &settlement, now, random);

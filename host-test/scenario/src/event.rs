@@ -1,6 +1,7 @@
 //! What can happen in a scenario.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -20,6 +21,10 @@ pub enum Event {
     Call {
         /// How often, one after the other.
         times: u32,
+        /// How much time passes before each of them.
+        every: Duration,
+        /// How long the service takes to answer each.
+        takes: Duration,
         /// The request.
         request: Request,
         /// What happens to it if the service gets it, one after the other.

@@ -173,7 +173,8 @@ impl Story<'_> {
             _ => vec![answer],
         };
         let times = if self.held { 1 } else { self.rng.u32(1..=3) };
-        Event::Call { times, request, answer }
+        let (every, takes) = (Duration::ZERO, Duration::ZERO);
+        Event::Call { times, every, takes, request, answer }
     }
 
     /// A request that stays for a while. Not one that is left alone: in a proxy it keeps the

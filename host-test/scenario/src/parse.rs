@@ -6,6 +6,7 @@ mod error;
 mod wire;
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde_saphyr::Spanned;
 
@@ -85,7 +86,10 @@ fn step_of(file: &Path, step: Spanned<wire::Step>, service: &str) -> Result<Step
     }
     if let Some(wire) = step.call {
         let (times, answer) = (wire.times.unwrap_or(1), wire.answer.0.clone());
-        events.push(Event::Call { times, request: request_of(wire.into(), service), answer });
+        let time = |span: &Option<wire::Span>| span.as_ref().map_or(Duration::ZERO, |it| it.0);
+        let (every, takes) = (time(&wire.every), time(&wire.takes));
+        let request = request_of(wire.into(), service);
+        events.push(Event::Call { times, every, takes, request, answer });
     }
     if let Some(wire) = step.answer {
         match wire.answer() {

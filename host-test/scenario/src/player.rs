@@ -150,13 +150,17 @@ impl Player<'_> {
                     Sent::Answered(received) => Outcome::of(Some(received)),
                 }
             }
-            Event::Call { times, request, answer } => {
+            Event::Call { times, every, takes, request, answer } => {
                 let mut outcomes = Vec::new();
                 for _ in 0..*times {
+                    self.wait(*every)?;
                     let (call, sent) = self.send("", request)?;
                     let received = match sent {
                         Sent::Answered(received) => Some(received),
-                        Sent::Forwarded => self.play_answer(call, answer)?,
+                        Sent::Forwarded => {
+                            self.wait(*takes)?;
+                            self.play_answer(call, answer)?
+                        }
                     };
                     let outcome = Outcome::of(received);
                     self.line(&label, &outcome)?;
@@ -207,6 +211,12 @@ impl Player<'_> {
         };
         self.line(&label, &outcome)?;
         Ok(vec![outcome])
+    }
+
+    /// Time passes within a step.
+    fn wait(&mut self, time: Duration) -> Result<()> {
+        let late = self.advance(Clock::After(time))?;
+        self.late(late, "wait").map(drop)
     }
 
     fn send(&mut self, name: &str, request: &crate::Request) -> Result<(CallId, Sent)> {

@@ -140,6 +140,32 @@ impl Adaptive {
         }
     }
 
+    /// Whether a share of the calls is diverted, or is until all of it has come back.
+    pub(crate) fn is_limiting(&self) -> bool {
+        self.phase != Phase::Closed
+    }
+
+    /// Whether all calls are diverted but for trials.
+    pub(crate) fn diverts_all(&self) -> bool {
+        self.phase == Phase::Limited && self.outage.diverted == Share::WHOLE
+    }
+
+    /// The share of calls that is diverted, in thousandths of a percent.
+    #[must_use]
+    pub fn diverted(&self, now: Timestamp) -> u32 {
+        self.passing(now).rest().thousandths()
+    }
+
+    /// Drops what points to an outage: another rule has seen it, or an operator knows better. What
+    /// is known to be normal stays.
+    pub(crate) fn forget_evidence(&mut self) {
+        self.phase = Phase::Closed;
+        self.outage = Outage::NONE;
+        self.failures.forget_evidence();
+        self.slow.forget_evidence();
+        self.ramp = Ramp::NEW;
+    }
+
     /// The channel by which it is limited.
     fn channel(&self) -> &Channel {
         if self.outage.by_latency { &self.slow } else { &self.failures }

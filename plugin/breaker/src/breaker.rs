@@ -1,6 +1,7 @@
 //! The circuit breaker of one service: what it is made of, and what there is to see of it. Its
 //! files say what is done with it.
 
+mod adapting;
 pub(crate) mod admission;
 mod checks;
 pub(crate) mod command;
@@ -9,6 +10,7 @@ pub(crate) mod settlement;
 pub(crate) mod status;
 mod sync;
 
+use crate::adaptive::Adaptive;
 use crate::counts::Counts;
 use crate::mode::Mode;
 use crate::permit::Generation;
@@ -29,6 +31,9 @@ pub struct Breaker {
     /// How the latest calls are kept while it is closed, over all states; `None`: no policy that
     /// has come so far asks for them.
     pub(crate) window: Option<WindowPolicy>,
+    /// What the adaptive rule knows, over all states; `None`: no policy that has come so far has
+    /// one.
+    pub(crate) adaptive: Option<Adaptive>,
     /// The mode that an operator has set, over all states; `None`: the configured one.
     pub(crate) mode: Option<Mode>,
 }
@@ -50,6 +55,7 @@ impl Breaker {
             last_success: None,
             check_settings: 0,
             window: None,
+            adaptive: None,
             mode: None,
         }
     }
@@ -64,7 +70,7 @@ impl Breaker {
     #[must_use]
     pub fn counts(&self, now: Timestamp) -> Counts {
         match &self.state {
-            State::Closed(closed) => closed.evidence.window.counts(now),
+            State::Closed(closed) => closed.measured.window.counts(now),
             _ => Counts::NONE,
         }
     }
@@ -72,7 +78,7 @@ impl Breaker {
     /// Calls of the period that failed or were slow, as far as they are counted.
     pub(crate) const fn bad(&self) -> u32 {
         match &self.state {
-            State::Closed(closed) => closed.evidence.bad,
+            State::Closed(closed) => closed.measured.bad,
             _ => 0,
         }
     }

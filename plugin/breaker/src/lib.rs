@@ -41,6 +41,7 @@ mod check;
 mod counts;
 mod mode;
 mod outcome;
+mod percentage;
 mod permit;
 mod policy;
 mod reason;
@@ -60,7 +61,7 @@ pub use adaptive::bytes::ADAPTIVE_LEN;
 pub use adaptive::call::{AdaptiveAdmission, AdaptiveCall, AdaptiveChange, Overdue};
 pub use adaptive::policy::AdaptivePolicy;
 pub use adaptive::report::AdaptiveReport;
-pub use adaptive::tally::AdaptiveTally;
+pub use adaptive::tally::{AdaptiveTally, Usual};
 pub use breaker::Breaker;
 pub use breaker::admission::{Admission, Clean};
 pub use breaker::command::Command;
@@ -70,6 +71,7 @@ pub use check::{CheckReport, CheckResult, CheckTicket};
 pub use counts::Counts;
 pub use mode::Mode;
 pub use outcome::{Ended, Impact, Outcome};
+pub use percentage::Percentage;
 pub use permit::{Generation, Permit, Settlement};
 pub use policy::{
     AfterCheck, HalfOpenPolicy, HealthCheckPolicy, MAX_PERMITTED_CALLS, OpenPolicy, Policy, Rate,
@@ -77,10 +79,10 @@ pub use policy::{
 };
 pub use reason::{DivertReason, Reason};
 pub use record::bytes::DecodeError;
-pub use record::{RECORD_FORMAT, RECORD_LEN};
+pub use record::{Encoded, LONGEST_RECORD, RECORD_FORMAT, RECORD_LEN};
 pub use state_name::StateName;
 pub use tally::Tally;
 pub use time::{Now, Timestamp, UnixTime};
 pub use transition::Transition;
-pub use trip::{Percentage, RatePolicy, TripPolicy};
+pub use trip::{RatePolicy, TripPolicy};
 pub use window::{MAX_WINDOW_CALLS, WINDOW_BUCKETS, WindowPolicy};

@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 
+use crate::adaptive::call::Overdue;
+
 /// What became of an admitted call. A [permit ends](crate::Permit::end) with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -47,11 +49,16 @@ pub struct Ended {
     pub outcome: Outcome,
     /// Whether it took longer than it may.
     pub slow: bool,
+    /// How long it took; zero where the adaptive rule does not watch that.
+    pub took: Duration,
+    /// What the adaptive rule was told of it while it was under way.
+    pub told: Option<Overdue>,
 }
 
 impl From<Outcome> for Ended {
+    #[inline]
     fn from(outcome: Outcome) -> Self {
-        Self { outcome, slow: false }
+        Self { outcome, slow: false, took: Duration::ZERO, told: None }
     }
 }
 

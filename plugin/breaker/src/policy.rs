@@ -58,6 +58,9 @@ pub struct HalfOpenPolicy {
     pub permitted_calls: NonZeroU32,
     /// Successful trials that close the breaker, at most `permitted_calls`.
     pub success_threshold: NonZeroU32,
+    /// Failed trials that open it again: with one less, and one success less than closes it, no
+    /// more than `permitted_calls`.
+    pub failure_threshold: NonZeroU32,
     /// After this long a trial that is not settled gives its slot back.
     pub max_wait: Duration,
     /// How long it takes, once the breaker has closed, until no call is diverted any more: their

@@ -14,6 +14,8 @@ table! {
         /// Its byte in a record.
         pub(crate) code: u8,
     }
+    /// To open: the adaptive rule diverts all calls. To closed: it lets them come back.
+    Adaptive { name: "adaptive", to: &[StateName::Open, StateName::Closed], code: 9 }
     /// To open: as many failures in a row as the rule allows.
     ConsecutiveFailures { name: "consecutive_failures", to: &[StateName::Open], code: 1 }
     /// To open: too large a share of the latest calls failed.
@@ -42,6 +44,8 @@ table! {
         /// The name in headers and metrics.
         pub name: &'static str,
     }
+    /// The adaptive rule diverts a share of the calls, or all of them.
+    Adaptive { name: "adaptive" }
     /// As many calls as may be are under way: for whoever counts them, which a breaker does not.
     Bulkhead { name: "bulkhead" }
     /// An operator has said so, by the mode.

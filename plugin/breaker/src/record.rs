@@ -9,6 +9,8 @@ mod window;
 
 use bytes::{DecodeError, Reader, Writer};
 
+use crate::adaptive::Adaptive;
+use crate::adaptive::bytes::ADAPTIVE_LEN;
 use crate::breaker::Breaker;
 use crate::check::Check;
 use crate::mode::Mode;
@@ -18,7 +20,7 @@ use crate::state::{Closed, HalfOpen, Open, State};
 use crate::state_name::StateName;
 use crate::time::{Timestamp, UnixTime};
 use crate::trials::{SLOTS, Trials};
-use crate::trip::Evidence;
+use crate::trip::Measured;
 
 /// What only one state has, in bytes: the calls of a closed breaker, the trials of a half-open one.
 const TAIL_LEN: usize = SLOTS * 8;
@@ -26,13 +28,17 @@ const TAIL_LEN: usize = SLOTS * 8;
 /// What each format after the first one added: at which offset, and how many bytes. A record of an
 /// older format is read as if these were zero. A further format is a row here, and what is written
 /// and read at that place.
-const ADDED: [(usize, usize); 1] = [(88, 24)];
+const ADDED: [(usize, usize); 2] = [(88, 24), (RECORD_LEN, ADAPTIVE_LEN)];
 
-/// The newest format of a record that can be read, and the one in which it is written: its first byte.
+/// The newest format of a record that can be read: its first byte. It is written where there is an
+/// adaptive rule, and the one before where there is none, so that an older module can read it.
 pub const RECORD_FORMAT: u8 = 1 + ADDED.len() as u8;
+const PLAIN_FORMAT: u8 = RECORD_FORMAT - 1;
 
-/// The size of every record, in bytes.
-pub const RECORD_LEN: usize = 344 + added(&ADDED);
+/// The size of the record of a breaker that has no adaptive rule, in bytes.
+pub const RECORD_LEN: usize = 368;
+/// The size of the record of one that has.
+pub const LONGEST_RECORD: usize = 344 + added(&ADDED);
 
 const fn added(mut rows: &[(usize, usize)]) -> usize {
     let mut sum = 0_usize;
@@ -55,11 +61,15 @@ const HALF_OPEN: u8 = StateName::HalfOpen.gauge() as u8;
 impl Breaker {
     /// The breaker as a record.
     #[must_use]
-    pub fn encode(&self) -> [u8; RECORD_LEN] {
-        let mut bytes = [0; RECORD_LEN];
+    pub fn encode(&self) -> Encoded {
+        let mut bytes = [0; LONGEST_RECORD];
         let mut out = Writer(&mut bytes);
         let head = Head::of(&self.state);
-        out.put(&[RECORD_FORMAT, head.state, head.reason, self.mode.map_or(0, Mode::code)]);
+        let (format, len) = match &self.adaptive {
+            None => (PLAIN_FORMAT, RECORD_LEN),
+            Some(_) => (RECORD_FORMAT, LONGEST_RECORD),
+        };
+        out.put(&[format, head.state, head.reason, self.mode.map_or(0, Mode::code)]);
         out.put(&head.failures.to_le_bytes());
         out.put(&self.generation.number().to_le_bytes());
         out.put(&unix_nanos(self.last_failure).to_le_bytes());
@@ -77,18 +87,21 @@ impl Breaker {
         out.put(&window::code_of(self.window).to_le_bytes());
         let (mut between, mut tail) = (out.part(BETWEEN_LEN), out.part(TAIL_LEN));
         match &self.state {
-            State::Closed(closed) => window::put(&closed.evidence, &mut between, &mut tail),
+            State::Closed(closed) => window::put(&closed.measured, &mut between, &mut tail),
             State::Open(open) => {
                 between.part(BEFORE_CONNECTION);
                 between.put(&open.connection.to_le_bytes());
+                put_trials(&open.trials, &mut tail);
             }
             State::HalfOpen(half_open) => {
-                for deadline in &half_open.trials.deadlines {
-                    tail.put(&deadline.as_nanos().to_le_bytes());
-                }
+                between.put(&half_open.trials.failures.to_le_bytes());
+                put_trials(&half_open.trials, &mut tail);
             }
         }
-        bytes
+        if let Some(rule) = &self.adaptive {
+            out.put(&rule.encode());
+        }
+        Encoded { bytes, len }
     }
 
     /// The breaker of a record.
@@ -97,13 +110,15 @@ impl Breaker {
     ///
     /// If the bytes were not written by [`encode`](Self::encode) of this format version.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        match <&[u8; RECORD_LEN]>::try_from(bytes) {
-            Ok(record @ [RECORD_FORMAT, ..]) => Self::read(record),
+        match (bytes.first(), bytes.len()) {
+            (Some(&PLAIN_FORMAT), RECORD_LEN) | (Some(&RECORD_FORMAT), LONGEST_RECORD) => {
+                Self::read(bytes)
+            }
             _ => Self::read(&upgraded(bytes)?),
         }
     }
 
-    fn read(record: &[u8; RECORD_LEN]) -> Result<Self, DecodeError> {
+    fn read(record: &[u8]) -> Result<Self, DecodeError> {
         let mut input = Reader(record);
         let [_, state, reason, mode] = input.array()?;
         let failures = input.number_u32()?;
@@ -127,21 +142,31 @@ impl Breaker {
         let state = match state {
             CLOSED => {
                 let (bad, window) = window::read(window, &mut between, &mut tail)?;
-                let evidence = Evidence { failures, bad, window };
+                let measured = Measured { failures, bad, window };
                 let (ramp_began, check_due) = (opened_at, check.due);
-                State::Closed(Closed { evidence, trips, ramp_began, check_due })
+                State::Closed(Closed { measured, trips, ramp_began, check_due })
             }
             OPEN => {
                 between.part(BEFORE_CONNECTION)?;
                 let (reason, connection) = (reason_of(reason)?, between.number_u64()?);
-                let open = Open { failures, trips, reason, opened_at, retry_at, check, connection };
-                State::Open(open)
+                let trials = match reason {
+                    Reason::Adaptive => trials_of(&mut tail)?,
+                    _ => Trials::NONE,
+                };
+                State::Open(Open {
+                    failures,
+                    trips,
+                    reason,
+                    opened_at,
+                    retry_at,
+                    check,
+                    connection,
+                    trials,
+                })
             }
             HALF_OPEN => {
-                let mut trials = Trials { successes, ..Trials::NONE };
-                for deadline in &mut trials.deadlines {
-                    *deadline = tail.timestamp()?;
-                }
+                let failed = between.number_u32()?;
+                let trials = Trials { successes, failures: failed, ..trials_of(&mut tail)? };
                 State::HalfOpen(HalfOpen {
                     failures,
                     trips,
@@ -155,19 +180,70 @@ impl Breaker {
             _ => return Err(DecodeError::Value { field: "state" }),
         };
         let mode = mode_of(mode)?;
-        Ok(Self { generation, state, last_failure, last_success, check_settings, window, mode })
+        let adaptive = rule_of(input)?;
+        Ok(Self {
+            generation,
+            state,
+            last_failure,
+            last_success,
+            check_settings,
+            window,
+            adaptive,
+            mode,
+        })
     }
+}
+
+/// A breaker as a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Encoded {
+    bytes: [u8; LONGEST_RECORD],
+    len: usize,
+}
+
+impl AsRef<[u8]> for Encoded {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or(&self.bytes)
+    }
+}
+
+impl core::ops::Deref for Encoded {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.as_ref()
+    }
+}
+
+fn put_trials(trials: &Trials, out: &mut Writer<'_>) {
+    for deadline in &trials.deadlines {
+        out.put(&deadline.as_nanos().to_le_bytes());
+    }
+}
+
+fn trials_of(input: &mut Reader<'_>) -> Result<Trials, DecodeError> {
+    let mut trials = Trials::NONE;
+    for deadline in &mut trials.deadlines {
+        *deadline = input.timestamp()?;
+    }
+    Ok(trials)
+}
+
+/// Nothing, or nothing but zeros, stands for no rule.
+fn rule_of(Reader(bytes): Reader<'_>) -> Result<Option<Adaptive>, DecodeError> {
+    let is_there = bytes.iter().any(|byte| *byte != 0);
+    is_there.then(|| Adaptive::decode(bytes)).transpose()
 }
 
 /// A record of an older format in the newest one.
 #[cold]
 #[inline(never)]
-fn upgraded(bytes: &[u8]) -> Result<[u8; RECORD_LEN], DecodeError> {
-    let found = bytes.first().copied().unwrap_or(RECORD_FORMAT);
+fn upgraded(bytes: &[u8]) -> Result<[u8; LONGEST_RECORD], DecodeError> {
+    let found = bytes.first().copied().unwrap_or(PLAIN_FORMAT);
     let lacks = usize::from(found).checked_sub(1).and_then(|known| ADDED.get(known..));
     let lacks = lacks.ok_or(DecodeError::Version { found })?;
-    let expected = RECORD_LEN.saturating_sub(added(lacks));
-    let mut record = [0; RECORD_LEN];
+    let expected = LONGEST_RECORD.saturating_sub(added(lacks));
+    let mut record = [0; LONGEST_RECORD];
     match record.split_at_mut_checked(expected) {
         Some((here, _)) if bytes.len() == expected => here.copy_from_slice(bytes),
         _ => return Err(DecodeError::Length { found: bytes.len(), expected }),

@@ -9,7 +9,7 @@ use crate::reason::Reason;
 use crate::state_name::StateName;
 use crate::time::Timestamp;
 use crate::trials::Trials;
-use crate::trip::{Evidence, TripPolicy};
+use crate::trip::{Measured, TripPolicy};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(
@@ -26,7 +26,7 @@ pub(crate) enum State {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Closed {
     /// By what the rules may be reached.
-    pub(crate) evidence: Evidence,
+    pub(crate) measured: Measured,
     /// Trips since the last success: what the next wait grows from.
     pub(crate) trips: u32,
     /// Since when its traffic comes back little by little; zero if it has all of it.
@@ -63,7 +63,7 @@ impl Closed {
 
     /// Whether a good call would change nothing besides the window, and trip nothing by that.
     pub(crate) fn is_clean(&self, policy: &TripPolicy) -> bool {
-        self.trips == 0 && self.evidence.is_clean(policy)
+        self.trips == 0 && self.measured.is_clean(policy)
     }
 }
 
@@ -80,6 +80,8 @@ pub(crate) struct Open {
     /// The latest connection by whose call the check in force is known to be that of the
     /// configuration at work; zero: none.
     pub(crate) connection: u64,
+    /// Trials of a breaker that the adaptive rule opened: no others are made while it is open.
+    pub(crate) trials: Trials,
 }
 
 /// A few trial calls pass.
@@ -152,7 +154,7 @@ impl State {
 
     pub(crate) const fn failures(&self) -> u32 {
         match self {
-            Self::Closed(closed) => closed.evidence.failures,
+            Self::Closed(closed) => closed.measured.failures,
             Self::Open(open) => open.failures,
             Self::HalfOpen(half_open) => half_open.failures,
         }

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use crate::adaptive::tally::{AdaptiveTally, Usual};
 use crate::counts::Counts;
 use crate::permit::{Generation, Permit};
 use crate::policy::Policy;
@@ -16,12 +17,21 @@ pub struct Tally {
     /// Calls of the period that failed or were slow, as of the last write.
     bad: u32,
     pub(crate) calls: Timed,
+    /// The same for the adaptive rule, and since when there are any.
+    pub(crate) adaptive: AdaptiveTally,
+    since: Timestamp,
 }
 
 impl Default for Tally {
     /// No calls, whose times do not matter.
     fn default() -> Self {
-        Self { generation: Generation::FIRST, bad: 0, calls: Timed::new(Duration::MAX) }
+        Self {
+            generation: Generation::FIRST,
+            bad: 0,
+            calls: Timed::new(Duration::MAX),
+            adaptive: AdaptiveTally::default(),
+            since: Timestamp::default(),
+        }
     }
 }
 
@@ -37,8 +47,9 @@ impl Tally {
         }
     }
 
-    /// Adds a good call that has just ended.
-    pub fn add(&mut self, permit: &Permit, now: Timestamp) {
+    /// Adds a good call that took so long and has just ended. `usual`: what the adaptive rule takes
+    /// for usual, if there is that rule.
+    pub fn add(&mut self, permit: &Permit, took: Duration, usual: Option<Usual>, now: Timestamp) {
         let generation = permit.generation;
         if permit.is_trial() || generation < self.generation {
             return;
@@ -47,6 +58,17 @@ impl Tally {
             *self = self.emptied(generation, 0);
         }
         self.calls.add(Counts::well(1), now, now);
+        if let Some(usual) = usual {
+            if self.adaptive.is_empty() {
+                self.since = now;
+            }
+            self.adaptive.add(usual, took, now);
+        }
+    }
+
+    /// Since when this worker has kept calls of a period from the adaptive rule.
+    pub(crate) fn kept_since(&self, generation: Generation) -> Option<Timestamp> {
+        (generation == self.generation && !self.adaptive.is_empty()).then_some(self.since)
     }
 
     /// Whether there is nothing to write down.
@@ -63,6 +85,6 @@ impl Tally {
     /// No calls, of a period of which so many bad ones are known.
     pub(crate) fn emptied(&self, generation: Generation, bad: u32) -> Self {
         let calls = Timed { newest: 0, buckets: Default::default(), ..self.calls };
-        Self { generation, bad, calls }
+        Self { generation, bad, calls, ..Self::default() }
     }
 }

@@ -1,12 +1,13 @@
 //! One move of a breaker, as data.
 
+use crate::adaptive::call::AdaptiveChange;
 use crate::counts::Counts;
 use crate::permit::Generation;
 use crate::reason::Reason;
 use crate::state_name::StateName;
 
-/// One move from a state to another. It happened exactly once if the record that holds it was
-/// stored by compare-and-swap.
+/// One move from a state to another, or what the adaptive rule did without one. It happened exactly
+/// once if the record that holds it was stored by compare-and-swap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a transition is logged and counted once"]
 pub struct Transition {
@@ -22,4 +23,14 @@ pub struct Transition {
     pub calls: Counts,
     /// The period that began, or that goes on in another mode.
     pub generation: Generation,
+    /// What the adaptive rule did, if it was that rule.
+    pub adaptive: Option<AdaptiveChange>,
+}
+
+impl Transition {
+    /// Whether the adaptive rule did something to the calls of a closed breaker, which stays closed.
+    #[must_use]
+    pub fn is_within_closed(&self) -> bool {
+        self.adaptive.is_some() && self.from == self.to
+    }
 }

@@ -36,10 +36,11 @@ const UNUSED: Timestamp = Timestamp::from_nanos(1);
 pub(crate) struct Trials {
     pub(crate) deadlines: [Timestamp; SLOTS],
     pub(crate) successes: u32,
+    pub(crate) failures: u32,
 }
 
 impl Trials {
-    pub(crate) const NONE: Self = Self { deadlines: [FREE; SLOTS], successes: 0 };
+    pub(crate) const NONE: Self = Self { deadlines: [FREE; SLOTS], successes: 0, failures: 0 };
 
     /// Acquires a slot for a request, complete or not, if one is left after those of trials past
     /// their deadline came back.
@@ -53,7 +54,8 @@ impl Trials {
         let is_reserved = |at: &Timestamp| is_reserved(*at, now);
         let reserved = count(&self.deadlines, is_reserved);
         let available = if complete { reserved } else { 0 };
-        let taken = self.in_flight().saturating_sub(available).saturating_add(self.successes);
+        let in_flight = self.in_flight().saturating_sub(available);
+        let taken = in_flight.saturating_add(self.successes).saturating_add(self.failures);
         if taken >= policy.permitted_calls.get() {
             return None;
         }
@@ -122,6 +124,20 @@ impl Trials {
     /// Whether enough have succeeded: as many as asked for, or as may be made.
     pub(crate) fn suffice(&self, policy: &HalfOpenPolicy) -> bool {
         self.successes >= policy.success_threshold.min(policy.permitted_calls).get()
+    }
+
+    /// Counts one that failed. `true`: they are too many.
+    pub(crate) fn fail(&mut self, policy: &HalfOpenPolicy) -> bool {
+        self.failures = self.failures.saturating_add(1);
+        self.failures >= policy.failure_threshold.get()
+    }
+
+    /// Forgets those that failed if none can be made any more, and they decide nothing: that is so
+    /// by another policy than they were made by.
+    pub(crate) fn forgive(&mut self, policy: &HalfOpenPolicy) {
+        if self.successes.saturating_add(self.failures) >= policy.permitted_calls.get() {
+            self.failures = 0;
+        }
     }
 
     /// Slots that are not free for all.

@@ -3,7 +3,9 @@
 
 use core::num::NonZeroU32;
 
+use crate::adaptive::policy::AdaptivePolicy;
 use crate::counts::Counts;
+use crate::percentage::Percentage;
 use crate::reason::Reason;
 use crate::time::Timestamp;
 use crate::window::{Window, WindowPolicy};
@@ -15,6 +17,8 @@ pub struct TripPolicy {
     pub consecutive_failures: Option<NonZeroU32>,
     /// Trips on shares of the latest calls.
     pub rates: Option<RatePolicy>,
+    /// Diverts as many calls as the service is worse than it was.
+    pub adaptive: Option<AdaptivePolicy>,
 }
 
 impl TripPolicy {
@@ -24,43 +28,49 @@ impl TripPolicy {
         self.rates.map(|rates| rates.window)
     }
 
+    /// Whether good calls matter to a rule, which workers keep to themselves for a while.
+    #[must_use]
+    pub fn keeps_good_calls(&self) -> bool {
+        self.rates.is_some() || self.adaptive.is_some()
+    }
+
     /// Counts a call that ends now, as far as a rule asks for it: the first rule that is reached.
     pub(crate) fn count(
         &self,
-        evidence: &mut Evidence,
+        measured: &mut Measured,
         call: Counts,
         now: Timestamp,
     ) -> Option<Reason> {
-        evidence.failures = row_after(evidence.failures, call.failures);
-        if evidence.window != Window::None {
+        measured.failures = row_after(measured.failures, call.failures);
+        if measured.window != Window::None {
             let bad = call.failures > 0 || call.slow > 0;
-            evidence.bad = evidence.bad.saturating_add(bad.into());
-            evidence.window.add(call, now, now);
+            measured.bad = measured.bad.saturating_add(bad.into());
+            measured.window.add(call, now, now);
         }
-        self.reached(evidence, call, now)
+        self.reached(measured, call, now)
     }
 
     /// The first rule that is reached, if any is. `call` is the one that has just been counted: a
     /// rule about calls in a row is reached only by one that makes the row longer.
     pub(crate) fn reached(
         &self,
-        evidence: &Evidence,
+        measured: &Measured,
         call: Counts,
         now: Timestamp,
     ) -> Option<Reason> {
         let is_row = |limit: Option<NonZeroU32>, longer: u32, row: u32| {
             longer > 0 && limit.is_some_and(|limit| row >= limit.get())
         };
-        if is_row(self.consecutive_failures, call.failures, evidence.failures) {
+        if is_row(self.consecutive_failures, call.failures, measured.failures) {
             return Some(Reason::ConsecutiveFailures);
         }
-        self.rates?.reached(evidence.window.counts(now))
+        self.rates?.reached(measured.window.counts(now))
     }
 }
 
 /// What a closed breaker keeps of the calls of its period, by which rules are reached.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Evidence {
+pub(crate) struct Measured {
     /// Failures since the last success.
     pub(crate) failures: u32,
     /// Calls that failed or were slow, as long as the latest are kept: whoever has seen another
@@ -70,7 +80,7 @@ pub(crate) struct Evidence {
     pub(crate) window: Window,
 }
 
-impl Evidence {
+impl Measured {
     /// That of no calls, in a window of this kind.
     pub(crate) fn new(window: Option<WindowPolicy>) -> Self {
         Self { window: Window::new(window), ..Self::default() }
@@ -122,37 +132,5 @@ impl RatePolicy {
     pub(crate) fn may_be_reached_from(&self, left: Counts) -> bool {
         let calls = left.calls.saturating_add(1).max(self.minimum_calls.get());
         self.reached(Counts { calls, ..left }).is_some()
-    }
-}
-
-/// A share over 0 and up to 100 percent, in thousandths of a percent: integers, so that a share is
-/// reached exactly when it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Percentage(u32);
-
-impl Percentage {
-    const WHOLE: u32 = 100_000;
-
-    /// From thousandths of a percent, at least 1 and at most 100,000.
-    #[must_use]
-    pub const fn from_thousandths(thousandths: u32) -> Self {
-        Self(match thousandths {
-            0 => 1,
-            1..Self::WHOLE => thousandths,
-            _ => Self::WHOLE,
-        })
-    }
-
-    /// The share in thousandths of a percent.
-    #[must_use]
-    pub const fn thousandths(self) -> u32 {
-        self.0
-    }
-
-    /// Whether `part` is this share of `whole`, or more.
-    #[must_use]
-    pub const fn is_reached_by(self, part: u32, whole: u32) -> bool {
-        let (part, whole) = (part as u64, whole as u64);
-        part.saturating_mul(Self::WHOLE as u64) >= whole.saturating_mul(self.0 as u64)
     }
 }

@@ -29,7 +29,7 @@ fn kind(kind: Kind) -> String {
         Kind::Flag => "`true`, `false`",
         Kind::Count => "count",
         Kind::Number(number) => number.name,
-        Kind::Span => "duration",
+        Kind::Span | Kind::LongSpan => "duration",
         Kind::Window => "duration, or count",
         Kind::Word(words) => {
             let words: Vec<_> = words.words.iter().map(|word| format!("`{word:?}`")).collect();
@@ -82,11 +82,16 @@ fn bounds(field: &Field, remarks: Remarks) -> String {
         (Kind::Span, 0, DAY) => "at most a day".to_owned(),
         (Kind::Span, from, DAY) => format!("at least {}, at most a day", millis(from)),
         (Kind::Span, from, to) => format!("{} to {}", millis(from), millis(to)),
+        (Kind::LongSpan, from, to) => format!("{} to {}", hours(from), hours(to)),
         (Kind::Number(number), ..) => format!("{} to {}", number.from, number.to),
         (Kind::Text(Form::Cluster), ..) => "a cluster of the proxy".to_owned(),
         (Kind::Text(Form::Path), ..) => "begins with a slash".to_owned(),
         _ => String::new(),
     }
+}
+
+fn hours(seconds: u32) -> String {
+    format!("`\"{}h\"`", seconds / 3_600)
 }
 
 const DAY: u32 = 24 * 60 * 60 * 1000;

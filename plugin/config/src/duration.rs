@@ -4,6 +4,8 @@ use std::time::Duration;
 
 /// The longest duration that a configuration may give.
 pub(crate) const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+/// The same where it may be far longer: a year.
+pub(crate) const LONGEST_OF_ALL: Duration = Duration::from_secs(8_760 * 60 * 60);
 
 /// Units from the longest, the order in which they follow each other, with their nanoseconds.
 const UNITS: [(&str, u64); 6] = [

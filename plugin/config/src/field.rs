@@ -26,7 +26,8 @@ pub struct Field {
     pub default: Option<Default>,
     /// What is said where it is needed and left out.
     pub missing: Missing,
-    /// The smallest count or size of a list, or the shortest duration in milliseconds.
+    /// The smallest count or size of a list, or the shortest duration, in the unit of its kind:
+    /// milliseconds, or else what that says.
     pub from: u32,
     /// The largest one.
     pub to: u32,
@@ -56,8 +57,10 @@ pub enum Kind {
     Count,
     /// A number with decimals.
     Number(&'static Number),
-    /// A duration with its unit.
+    /// A duration with its unit, of at most a day.
     Span,
+    /// The same, of at most a year. Its bounds are in seconds.
+    LongSpan,
     /// A duration, or a number of calls.
     Window,
     /// A string.
@@ -169,6 +172,11 @@ pub(crate) const fn span(from_millis: u32) -> Field {
 /// A duration from this many milliseconds to another.
 pub(crate) const fn span_to(from_millis: u32, to: Duration) -> Field {
     field(Kind::Span, from_millis, to.as_millis() as u32)
+}
+
+/// A duration from this many hours to as many.
+pub(crate) const fn hours(from: u32, to: u32) -> Field {
+    field(Kind::LongSpan, from * 3_600, to * 3_600)
 }
 
 /// A string.

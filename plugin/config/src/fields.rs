@@ -18,8 +18,8 @@ use breaker::MAX_PERMITTED_CALLS;
 use crate::about::{Described, DescribedWords};
 use crate::error::ConfigError;
 use crate::field::{
-    Default, Field, Kind, Missing, Number, Remedy, Shape, Words, any, count, list, plain_name,
-    span, span_to, text,
+    Default, Field, Kind, Missing, Number, Remedy, Shape, Words, any, count, hours, list,
+    plain_name, span, span_to, text,
 };
 use crate::form::Form;
 use crate::headers::Headers;
@@ -53,6 +53,14 @@ static SHARE: Number = Number {
     expected: "a percentage over 0 (at least 0.001) and up to 100",
     from: 0.001,
     to: 100.0,
+    steps: 1_000.0,
+};
+/// A share that may be tolerated, in thousandths of a percent: an outage has at least twice as much.
+static TOLERATED: Number = Number {
+    name: "percentage",
+    expected: "a percentage from 0.1 to 30",
+    from: 0.1,
+    to: 30.0,
     steps: 1_000.0,
 };
 const MIB: u32 = 1024 * 1024;
@@ -289,6 +297,26 @@ objects! {
                 ("page bounds", "1 s to a day; 1 to 1024 calls"), ("minimum", "1"),
                 ("maximum", "1024"),
             ];
+        /// [Learns how many failures and slow calls are usual](#adaptive), and diverts as many calls
+        /// as there are more of them. `{}` is enough.
+        pub adaptive: Option<AdaptiveFields> = any(Kind::Object(&ADAPTIVE)), &[("object any", "")];
+    }
+
+    /// How the adaptive rule is set. All else it learns.
+    pub(crate) struct AdaptiveFields ADAPTIVE as "Adaptive" {
+        /// The share of failures that is never an outage, in percent. What was learned as usual
+        /// counts as usual only up to this share.
+        pub tolerate: u32 = any(Kind::Number(&TOLERATED)).number(5_000);
+        /// In how much time the rule may trip by chance once. The shorter, the less it takes to
+        /// trip.
+        pub false_trips: Duration = hours(1, 8_760).seconds(720 * 3_600);
+        /// `true`: as many calls are diverted as are bad beyond the usual. `false`: all, or none.
+        pub shed: bool = any(Kind::Flag).default(Default::Flag(true));
+        /// Whether calls that take longer than was learned as usual are bad as well. They alone
+        /// never divert more than half of the calls.
+        pub latency: bool = any(Kind::Flag).default(Default::Flag(true));
+        /// No shorter call is slow, whatever was learned.
+        pub latency_floor: Duration = span(1).seconds(1);
     }
 
     /// What counts as a failure. What is neither a failure nor ignored is a success.
@@ -356,10 +384,13 @@ objects! {
         /// other calls are diverted.
         pub permitted_calls: NonZeroU32 = count(1, MAX_PERMITTED_CALLS).number(1)
             .remedy(Remedy::Above(&("permit at most ", " trials")));
-        /// How many of the trials have to succeed to close the breaker. One that fails opens it
-        /// again.
+        /// How many of the trials have to succeed to close the breaker.
         pub success_threshold: NonZeroU32 = count(1, u32::MAX).number(1),
             &[("maximum", "32"), ("page bounds", "1 to `permitted_calls`")];
+        /// How many of the trials have to fail to open the breaker again. Such that the trials decide
+        /// in any case: together with `success_threshold` at most one more than `permitted_calls`.
+        pub failure_threshold: NonZeroU32 = count(1, MAX_PERMITTED_CALLS).number(1),
+            &[("page bounds", "1 to `permitted_calls`")];
         /// How long a trial may take. After that, another call may be tried instead. It is also the
         /// longest pause after a trial that was turned away, such as by 429.
         pub max_wait_duration: Duration = span(10).seconds(30);

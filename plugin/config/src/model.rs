@@ -82,6 +82,14 @@ pub struct Service {
 }
 
 impl Service {
+    /// Whether a rule asks how long calls take.
+    #[must_use]
+    #[inline]
+    pub fn times_calls(&self) -> bool {
+        let adaptive = self.policy.trip.adaptive.as_ref();
+        self.slow_after.is_some() || adaptive.is_some_and(|it| it.latency_floor.is_some())
+    }
+
     /// The cluster that answers in its stead.
     #[must_use]
     #[inline]

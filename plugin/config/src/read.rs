@@ -95,6 +95,7 @@ impl Services {
         }
         if let Some(trip) = from.inner("trip").whole() {
             self.warnings.of_rates(&trip)?;
+            self.warnings.of_tolerance(&trip)?;
         }
         let service = service(from, name)?;
         let name = &service.name;
@@ -146,7 +147,8 @@ fn service(from: &Reader<'_>, name: String) -> Result<Service, ConfigError> {
     let open = policy::open(&from.inner("open"), health_check.is_some())?;
     let fallback = fallback::fallback(&from.inner("fallback"))?;
     fallback::check_another(from, &fallback, &matches, probe.as_ref())?;
-    let Trip { policy: trip, slow_after } = trip::trip(from.inner("trip").whole().as_ref())?;
+    let Trip { policy: trip, slow_after } =
+        trip::trip(from.inner("trip").whole().as_ref(), open.max_wait)?;
     let half_open = policy::half_open(&from.inner("half_open"))?;
     let mode = policy::mode(from.get("mode")?);
     Ok(Service {

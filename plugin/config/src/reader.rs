@@ -226,8 +226,9 @@ impl<'a> Reader<'a> {
         let (from, to) = (u64::from(field.from), u64::from(field.to));
         let (size, unit) = match (value, field.kind) {
             (Value::Count(count), Kind::Count) => (u64::from(*count), 1),
-            (Value::Span(span), Kind::Span) => {
-                (u64::try_from(span.as_nanos()).unwrap_or(u64::MAX), 1_000_000)
+            (Value::Span(span), Kind::Span | Kind::LongSpan) => {
+                let unit = if let Kind::Span = field.kind { 1_000_000 } else { 1_000_000_000 };
+                (u64::try_from(span.as_nanos()).unwrap_or(u64::MAX), unit)
             }
             (Value::List(list), _) => (u64::try_from(list.len()).unwrap_or(u64::MAX), 1),
             (Value::Text(text), Kind::Text(form)) => {
@@ -294,6 +295,7 @@ impl Field {
     fn beyond(&self, above: bool) -> String {
         let shown = |bound: u32| match self.kind {
             Kind::Span => written(Duration::from_millis(bound.into())),
+            Kind::LongSpan => written(Duration::from_secs(bound.into())),
             _ => bound.to_string(),
         };
         match self.remedy {

@@ -189,6 +189,9 @@ fn kind(kind: Kind) -> Value {
             "type": "string", "pattern": DURATION, "minLength": 2,
             "examples": ["250ms", "30s", "1m30s"]
         }),
+        Kind::LongSpan => json!({
+            "type": "string", "pattern": DURATION, "minLength": 2, "examples": ["720h"]
+        }),
         Kind::Window => json!({
             "type": ["string", "integer"], "pattern": DURATION, "minLength": 2,
             "examples": ["10s", 100]

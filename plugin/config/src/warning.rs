@@ -41,6 +41,25 @@ impl Warnings {
         Ok(())
     }
 
+    /// A failure rate that trips on what the adaptive rule is to tolerate.
+    pub(crate) fn of_tolerance(&mut self, trip: &Reader<'_>) -> Result<(), ConfigError> {
+        let adaptive = trip.inner("adaptive");
+        let rate = trip.get::<Option<u32>>("failure_rate_threshold")?;
+        if let Some(adaptive) = adaptive.whole()
+            && let tolerate = adaptive.get::<u32>("tolerate")?
+            && let Some(rate) = rate.filter(|rate| *rate < tolerate)
+        {
+            let remedy = format!(
+                "trip.failure_rate_threshold opens the breaker at {} percent, which the adaptive \
+                 rule takes for no outage: leave one of them out, or tolerate less",
+                decimal(rate, 1_000)
+            );
+            let (path, value) = (adaptive.path_of("tolerate"), decimal(tolerate, 1_000));
+            self.add(Warning { path, value, remedy });
+        }
+        Ok(())
+    }
+
     /// Those that no request can reach, since one before them matches all that they could: of what has a
     /// match and a name, in its order, in the list at this path. `shown`: where the admin API answers,
     /// by which some are there to be shown, not to be reached.

@@ -40,9 +40,16 @@ impl fmt::Debug for Unwritten {
 }
 
 impl Unwritten {
-    /// Publishes a transition that was stored.
-    pub(crate) fn publish(&self, event: Event, host: &dyn Host, effects: &mut Effects) {
+    /// Publishes a transition that was stored, or what the adaptive rule did without one.
+    pub(crate) fn publish(
+        &self,
+        event: Event,
+        is_limited: bool,
+        host: &dyn Host,
+        effects: &mut Effects,
+    ) {
         match event.to {
+            _ if is_limited => effects.warn(event.line()),
             StateName::Open | StateName::ForcedOpen | StateName::Disabled => {
                 effects.warn(event.line());
             }

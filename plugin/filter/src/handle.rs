@@ -1,6 +1,8 @@
 //! A service's breaker as one worker knows it, and what each feature keeps of it.
 
-use breaker::{Breaker, Clean, Ended, Impact, Permit, StateName, Transition};
+use std::time::Duration;
+
+use breaker::{AdaptiveChange, Breaker, Clean, Ended, Impact, Permit, StateName, Transition};
 use shared::Lost;
 
 use crate::bulkhead::Permits;
@@ -91,15 +93,16 @@ impl ServiceHandle<'_> {
         self.instance.local.set_synced(synced.is_ok());
     }
 
-    /// Adds a good call to the tally, if there is a window that it belongs in.
+    /// Adds a good call to the tally, if there is a rule that asks for it. `false`: it is to be
+    /// told at once.
     #[inline]
-    pub(crate) fn keep(&self, permit: &Permit, host: &dyn Host) {
-        self.instance.local.keep(&self.service.policy, permit, host);
+    pub(crate) fn keep(&self, permit: &Permit, took: Duration, host: &dyn Host) -> bool {
+        self.instance.local.keep(&self.service.policy, permit, took, host)
     }
 
     /// Whether this worker has good calls that are not in the record yet.
     pub(crate) fn has_tally(&self) -> bool {
-        self.service.policy.trip.rates.is_some() && !self.instance.local.tally().is_empty()
+        self.service.policy.trip.keeps_good_calls() && !self.instance.local.tally().is_empty()
     }
 
     /// The breaker, if it is known to be clean without reading it. In line: it is all that most
@@ -123,8 +126,8 @@ impl ServiceHandle<'_> {
             return None;
         }
         let clean = self.clean(host)?;
-        if impact == Impact::TallyOnly {
-            self.keep(permit, host);
+        if impact == Impact::TallyOnly && !self.keep(permit, ended.took, host) {
+            return None;
         }
         Some(clean)
     }
@@ -205,11 +208,16 @@ impl ServiceHandle<'_> {
         let Some(transition) = transition else {
             return;
         };
-        rounds::on_transition(host);
-        ServiceMetric::of_transition(&transition, |metric| effects.count_of(self.number, metric));
+        if !transition.is_within_closed() {
+            rounds::on_transition(host);
+            ServiceMetric::of_transition(&transition, |metric| {
+                effects.count_of(self.number, metric);
+            });
+        }
         let mode = breaker.mode(self.service.policy.mode);
         let event = Event::new(host.now().wall, self.instance.name.clone(), mode, transition);
-        self.instance.unwritten.publish(event, host, effects);
+        let is_limited = matches!(transition.adaptive, Some(AdaptiveChange::Limited(_)));
+        self.instance.unwritten.publish(event, is_limited, host, effects);
     }
 
     /// What the gauges show of the breaker; whether time alone does not change that.
@@ -219,10 +227,14 @@ impl ServiceHandle<'_> {
         }
         let policy = &self.service.policy;
         let counts = policy.trip.window().map(|_| breaker.counts(host.now().monotonic));
-        ServiceMetric::of_status(&breaker.status(policy.mode), counts, |metric, value| {
+        let adaptive = policy.trip.adaptive.as_ref();
+        let diverted = adaptive.map(|_| breaker.diverted(host.now().monotonic));
+        let status = breaker.status(policy.mode);
+        ServiceMetric::of_status(&status, counts, diverted, |metric, value| {
             effects.set_of(self.number, metric, value);
         });
         counts.is_none_or(|counts| counts.failures == 0 && counts.slow == 0)
+            && diverted.is_none_or(|diverted| diverted == 0)
     }
 
     /// Whether the timer's next look at the record would find nothing to do.

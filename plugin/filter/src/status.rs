@@ -1,6 +1,6 @@
 //! A breaker as whoever looks at it sees it: the admin API, or a host that asks.
 
-use breaker::{Breaker, Counts, Mode, Now, Reason, StateName, UnixTime};
+use breaker::{AdaptiveReport, Breaker, Counts, Mode, Now, Reason, StateName, UnixTime};
 
 use crate::handle::ServiceHandle;
 use crate::host::{Host, StoreFault};
@@ -23,6 +23,8 @@ pub struct ServiceStatus {
     pub trip_reason: Option<Reason>,
     /// The latest calls; `None` if no rule is about them. Good ones may lag by up to a second.
     pub counts: Option<Counts>,
+    /// What the adaptive rule goes by; `None`: there is no such rule.
+    pub adaptive: Option<AdaptiveReport>,
     /// Calls under way; `None`: nobody counts them, since there is no bulkhead.
     pub in_flight: Option<u32>,
     /// When a call last failed.
@@ -53,6 +55,7 @@ impl ServiceStatus {
             generation: status.generation.number(),
             trip_reason: status.trip_reason,
             counts: service.policy.trip.window().map(|_| breaker.counts(now.monotonic)),
+            adaptive: breaker.adaptive_report(&service.policy, now.monotonic),
             in_flight,
             last_failure: status.last_failure,
             last_success: status.last_success,

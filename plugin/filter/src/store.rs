@@ -19,10 +19,11 @@
 //! of them anew in any case, in turn ([`crate::rounds`]).
 
 use std::cell::Cell;
+use std::time::Duration;
 
 use breaker::{
-    Breaker, Clean, DecodeError, Ended, Impact, Now, Permit, Policy, RECORD_FORMAT, RECORD_LEN,
-    Tally, Timestamp, Transition, WindowPolicy,
+    Breaker, Clean, DecodeError, Encoded, Ended, Impact, Now, Permit, Policy, RECORD_FORMAT, Tally,
+    Timestamp, Transition, Usual, WindowPolicy,
 };
 use shared::{Clock, Decision, Decoded, Kind, Lost, Store, StoreFault, SwapError, Version, Watch};
 
@@ -65,6 +66,8 @@ pub(crate) struct LocalState {
     watch: Watch,
     /// Good calls that are not in the record yet.
     tally: Cell<Tally>,
+    /// What the adaptive rule takes for usual, as of the record that was read last.
+    usual: Cell<Option<Usual>>,
     version: Cell<Option<u64>>,
     rest: Cell<Rest>,
 }
@@ -99,7 +102,7 @@ pub(crate) struct RecordKind<'a> {
 /// A record's bytes, within its slot's if it has a slot.
 #[expect(clippy::large_enum_variant, reason = "the large one is what it nearly always is")]
 enum Bytes {
-    Plain([u8; RECORD_LEN]),
+    Plain(Encoded),
     InSlot(Vec<u8>),
 }
 
@@ -212,6 +215,7 @@ impl LocalState {
             synced: Cell::default(),
             watch: Watch::default(),
             tally: Cell::new(Tally::new(policy)),
+            usual: Cell::default(),
             version: Cell::default(),
             rest: Cell::default(),
         }
@@ -275,17 +279,31 @@ impl LocalState {
         }
     }
 
-    /// Adds a good call to them, if there is a window that it belongs in.
+    /// Adds a good call to them, if there is a rule that asks for it. `false`: it took so long that
+    /// it is to be told at once.
     #[inline]
-    pub(crate) fn keep(&self, policy: &Policy, permit: &Permit, host: &dyn Clock) {
+    pub(crate) fn keep(
+        &self,
+        policy: &Policy,
+        permit: &Permit,
+        took: Duration,
+        host: &dyn Clock,
+    ) -> bool {
+        let usual = self.usual.get();
+        if usual.is_some_and(|usual| !usual.holds(took)) {
+            return false;
+        }
+        let timed = usual.is_some_and(Usual::asks_for_time);
         let now = match policy.trip.window() {
-            None => return,
-            Some(WindowPolicy::Calls(_)) => Timestamp::default(),
+            None if usual.is_none() => return true,
             Some(WindowPolicy::Time(_)) => host.now().monotonic,
+            _ if timed => host.now().monotonic,
+            None | Some(WindowPolicy::Calls(_)) => Timestamp::default(),
         };
         let mut tally = self.tally.get();
-        tally.add(permit, now);
+        tally.add(permit, took, usual, now);
         self.tally.set(tally);
+        true
     }
 
     /// The breaker, if it is known to be clean without reading it. In line: it is all that most
@@ -339,6 +357,7 @@ impl<'a> Record<'a> {
         if let Some(breaker) = read {
             let tally = self.local.tally();
             self.local.good_call.set(breaker.impact_where_clean(self.policy, &tally));
+            self.local.usual.set(breaker.usual(self.policy));
             self.local.clean.set(gauged.settled.get().zip(breaker.clean(self.policy)));
         }
     }

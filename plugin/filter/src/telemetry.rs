@@ -29,6 +29,9 @@ metrics! {
         Gauge FailureRate = "failure_rate",
         /// share of the latest calls that were slow, likewise
         Gauge SlowCallRate = "slow_call_rate",
+        /// share of the calls that the [adaptive rule](configuration.md#adaptive) diverts, in whole
+        /// percent; 0 without that rule
+        Gauge DivertedShare = "diverted_share",
         /// calls that hold a bulkhead permit, over all workers; 0 without a bulkhead
         Gauge InFlight = "in_flight",
         /// for the filter's own use: which version of the record is stored, and whether it is about to be
@@ -182,8 +185,14 @@ impl Metric {
 
 impl ServiceMetric {
     /// Those that show how a breaker stands.
-    pub(crate) const GAUGES: [Self; 5] =
-        [Self::State, Self::FailureCount, Self::FailureRate, Self::SlowCallRate, Self::InFlight];
+    pub(crate) const GAUGES: [Self; 6] = [
+        Self::State,
+        Self::FailureCount,
+        Self::FailureRate,
+        Self::SlowCallRate,
+        Self::DivertedShare,
+        Self::InFlight,
+    ];
 
     /// What counts a call that has ended. In line: the closed path is held to its instructions.
     #[inline(always)]
@@ -199,10 +208,12 @@ impl ServiceMetric {
         count(Self::Transitions(transition.to, transition.reason));
     }
 
-    /// What the gauges show of a breaker, and of the latest calls if they are kept.
+    /// What the gauges show of a breaker, of the latest calls if they are kept, and of the share
+    /// that the adaptive rule diverts, in thousandths of a percent, if there is that rule.
     pub(crate) fn of_status(
         status: &Status,
         counts: Option<Counts>,
+        diverted: Option<u32>,
         mut set: impl FnMut(Self, u64),
     ) {
         set(Self::State, status.state.gauge());
@@ -210,6 +221,9 @@ impl ServiceMetric {
         if let Some(counts) = counts {
             set(Self::FailureRate, counts.failure_percent().into());
             set(Self::SlowCallRate, counts.slow_percent().into());
+        }
+        if let Some(diverted) = diverted {
+            set(Self::DivertedShare, (diverted.saturating_add(500) / 1_000).into());
         }
     }
 }

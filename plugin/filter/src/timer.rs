@@ -234,8 +234,9 @@ fn write_tally(handle: &ServiceHandle<'_>, host: &dyn Host, effects: &mut Effect
     let (policy, tally) = (&handle.service.policy, handle.instance.local.tally());
     let written = handle.update(host, effects, |breaker| {
         let now = host.now();
-        breaker.merge(policy, &tally, now.monotonic);
-        let transition = breaker.evaluate(policy, now, scrambled(now.monotonic.as_nanos()));
+        let random = scrambled(now.monotonic.as_nanos());
+        let merged = breaker.merge(policy, &tally, now, random);
+        let transition = breaker.evaluate(policy, now, random).or(merged);
         Update::Changed(breaker.next_tally(&tally), transition)
     });
     if let Ok(next) = written {

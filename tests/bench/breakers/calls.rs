@@ -15,7 +15,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 fn policy() -> Policy {
     Policy {
         mode: Mode::Enabled,
-        trip: TripPolicy { consecutive_failures: NonZeroU32::new(3), rates: None },
+        trip: TripPolicy { consecutive_failures: NonZeroU32::new(3), ..TripPolicy::default() },
         open: OpenPolicy {
             wait: MINUTE,
             backoff_rate: Rate::from_thousandths(2_000),
@@ -26,6 +26,7 @@ fn policy() -> Policy {
         half_open: HalfOpenPolicy {
             permitted_calls: NonZeroU32::MIN,
             success_threshold: NonZeroU32::MIN,
+            failure_threshold: NonZeroU32::MIN,
             max_wait: MINUTE,
             ramp: Duration::ZERO,
         },
@@ -52,7 +53,12 @@ fn clean_call(breaker: &Breaker, policy: &Policy, tally: &Tally) -> Option<Impac
     let Admission::Admitted(permit) = breaker.admit_closed(policy)? else {
         return None;
     };
-    Some(breaker.impact(policy, &permit.end(black_box(Outcome::Success)), tally))
+    Some(breaker.impact(
+        policy,
+        &permit.end(black_box(Outcome::Success)),
+        tally,
+        Timestamp::default,
+    ))
 }
 
 fn open_breaker(policy: &Policy) -> Breaker {

@@ -161,6 +161,7 @@ mod tests {
             from: String::new(),
             to: to.to_owned(),
             reason: String::new(),
+            adaptive: String::new(),
         };
         let changes = [change(1.0, "OPEN"), change(3.0, "HALF_OPEN"), change(4.0, "OPEN")];
         let open = open_for(&changes, Duration::from_secs(10));

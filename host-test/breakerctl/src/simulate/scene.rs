@@ -109,7 +109,7 @@ fn status(record: Option<&[u8]>, mode: &str) -> Status {
 
 fn read(record: &[u8]) -> Option<Status> {
     let (version, state) = (*record.first()?, *record.get(1)?);
-    if version != 2 || record.len() != 368 {
+    if ![(2, 368), (3, 676)].contains(&(version, record.len())) {
         return None;
     }
     let state = ["CLOSED", "OPEN", "HALF_OPEN"].get(usize::from(state))?;
@@ -118,6 +118,7 @@ fn read(record: &[u8]) -> Option<Status> {
         2 => Some("trial_failed"),
         6 => Some("failure_rate"),
         7 => Some("slow_call_rate"),
+        9 => Some("adaptive"),
         _ => None,
     };
     Some(Status {

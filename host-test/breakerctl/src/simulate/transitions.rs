@@ -7,11 +7,12 @@ use host_test_proxy_wasm::Process;
 use serde::Serialize;
 
 const KEY: &[u8] = b"edge-breaker/v1/events/list";
-const VERSION: u8 = 1;
+/// The second one has a word of the adaptive rule for each event.
+const VERSIONS: [u8; 2] = [1, 2];
 /// Of a plugin whose configuration names none.
 const VM_ID: &str = "";
 
-/// A breaker changed its state.
+/// A breaker changed its state, or the adaptive rule did something to the calls of a closed one.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct Transition {
     /// In seconds since the first call.
@@ -20,6 +21,9 @@ pub(super) struct Transition {
     pub(super) from: String,
     pub(super) to: String,
     pub(super) reason: String,
+    /// What the adaptive rule went by; empty if it was not that rule.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) adaptive: String,
 }
 
 /// The transitions so far.
@@ -50,7 +54,7 @@ fn read(list: &[u8], time: f64) -> Option<(u64, Vec<Transition>)> {
     let (version, rest) = list.split_first()?;
     let (_begun, rest) = rest.split_at_checked(8)?;
     let (next, mut rest) = rest.split_first_chunk()?;
-    if *version != VERSION {
+    if !VERSIONS.contains(version) {
         return None;
     }
     let mut events = Vec::new();
@@ -65,7 +69,8 @@ fn read(list: &[u8], time: f64) -> Option<(u64, Vec<Transition>)> {
         };
         let (service, from, to, reason) = (text()?, text()?, text()?, text()?);
         let _mode = text()?;
-        events.push(Transition { time, service, from, to, reason });
+        let adaptive = if *version > 1 { text()? } else { String::new() };
+        events.push(Transition { time, service, from, to, reason, adaptive });
     }
     Some((u64::from_le_bytes(*next), events))
 }

@@ -236,6 +236,7 @@ fn shown(status: &ServiceStatus) -> Value {
         Reason::TrialsSucceeded => "trials_succeeded",
         Reason::WaitElapsed => "wait_elapsed",
         Reason::Operator => "operator",
+        Reason::Adaptive => "adaptive",
     });
     let time = |at: Option<UnixTime>| at.map(|at| at.to_string());
     json!({

@@ -122,11 +122,13 @@ impl Progress {
                     );
                 }
             }
-            Event::Call { request, times, .. } => {
+            Event::Call { request, times, every, .. } => {
                 self.worker(request.worker)?;
                 if !(1..=MOST_CALLS).contains(times) {
                     return wrong(format!("times: {times}"), format!("give 1 to {MOST_CALLS}"));
                 }
+                // Calls that are diverted take no time.
+                self.now = self.now.saturating_add(every.saturating_mul(*times));
             }
             Event::Answer { to, answer } => {
                 if !self.sent.contains(to) {
@@ -184,6 +186,7 @@ impl Progress {
                 "diverted half_open",
                 "diverted ramp",
                 "diverted forced_open",
+                "diverted adaptive",
                 "diverted bulkhead",
                 "replied",
                 "passed",
@@ -196,6 +199,7 @@ impl Progress {
                 "diverted half_open",
                 "diverted ramp",
                 "diverted forced_open",
+                "diverted adaptive",
                 "diverted bulkhead",
                 "cut",
                 "nothing",

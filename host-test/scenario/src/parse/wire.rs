@@ -72,6 +72,8 @@ pub(super) struct Request {
 #[serde(deny_unknown_fields, expecting = "a call, such as {answer: 200}")]
 pub(super) struct Call {
     pub(super) times: Option<u32>,
+    pub(super) every: Option<Span>,
+    pub(super) takes: Option<Span>,
     #[serde(default)]
     pub(super) worker: usize,
     pub(super) method: Option<String>,

@@ -48,11 +48,35 @@ impl Adaptive {
         MOST_GAP.max(of_calls).min(policy.max_gap)
     }
 
+    /// Whether all are diverted but for trials, and the time for the next trial has come.
+    pub(crate) fn is_trial_due(&mut self, policy: &AdaptivePolicy, now: Timestamp) -> bool {
+        self.bound(policy, now);
+        self.diverts_all() && now >= self.outage.next_trial
+    }
+
+    /// The service is not to be tried before this time; at most for as long as the policy allows.
+    pub(crate) fn postpone(&mut self, policy: &AdaptivePolicy, until: Timestamp, now: Timestamp) {
+        let next_trial = self.outage.next_trial.max(until);
+        self.outage.next_trial = next_trial.min(now.after(policy.max_gap));
+    }
+
+    /// The service may be tried at once.
+    pub(crate) fn try_now(&mut self, now: Timestamp) {
+        self.outage.next_trial = self.outage.next_trial.min(now);
+    }
+
+    /// When the next trial may be made, while all are diverted but for trials.
+    pub(crate) fn next_trial(&self) -> Timestamp {
+        self.outage.next_trial
+    }
+
     /// Whatever lasts longer than it can is from before the clock was set back.
     pub(super) fn bound(&mut self, policy: &AdaptivePolicy, now: Timestamp) {
-        let latest = now.after(self.longest_gap(policy).max(LEAST_GAP));
+        // Who asked to be left alone may be so for longer than the rule by itself would wait.
+        let is_set_back = self.outage.tripped > now;
+        let longest = if is_set_back { self.longest_gap(policy) } else { policy.max_gap };
         let outage = &mut self.outage;
-        outage.next_trial = outage.next_trial.min(latest);
+        outage.next_trial = outage.next_trial.min(now.after(longest.max(LEAST_GAP)));
         outage.tripped = outage.tripped.min(now);
         outage.since = outage.since.min(now);
         outage.watched_until = outage.watched_until.min(now.after(LONGEST_WATCH));

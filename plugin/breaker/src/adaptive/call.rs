@@ -1,5 +1,6 @@
 //! What the rule is told of calls, and what it answers.
 
+use core::fmt;
 use core::time::Duration;
 
 use super::report::AdaptiveReport;
@@ -48,4 +49,18 @@ pub enum AdaptiveChange {
     Learned,
     /// All of its traffic has come back.
     Closed,
+}
+
+/// In one line for people.
+impl fmt::Display for AdaptiveChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Limited(report) => fmt::Display::fmt(report, f),
+            Self::Returning => f.write_str("well again, its calls come back"),
+            Self::Learned => {
+                f.write_str("slow for so long that this is normal from now on, its calls come back")
+            }
+            Self::Closed => f.write_str("all calls pass again"),
+        }
+    }
 }

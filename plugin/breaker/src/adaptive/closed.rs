@@ -99,6 +99,7 @@ impl Adaptive {
         self.outage = Outage {
             by_latency,
             window: Window::begin(row.calls, failed, slow, self.span()),
+            diverted: Share::NONE,
             recovery: 0,
             tripped: now,
             since: back(now, age),

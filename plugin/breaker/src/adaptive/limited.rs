@@ -83,7 +83,7 @@ impl Adaptive {
     pub(super) fn to_divert(&self, policy: &AdaptivePolicy) -> Share {
         let tolerated = policy.tolerated();
         let normal = [&self.failures, &self.slow].map(|it| it.at_most(tolerated));
-        let share = self.outage.window.excess(normal);
+        let share = self.outage.window.excess(normal, self.outage.diverted);
         match (policy.shed, self.outage.by_latency) {
             (true, _) => share,
             // Latency alone never diverts all.

@@ -77,7 +77,11 @@ impl Adaptive {
 
     /// Whether a call tells how long calls take while less is asked of the service.
     pub(super) fn tells(&self, took: u64, now: Timestamp) -> bool {
-        let limited_for = nanos(now.since(self.outage.tripped));
-        self.phase == Phase::Limited && limited_for >= took.saturating_mul(TELLING.into())
+        self.phase == Phase::Limited && tells(took, self.outage.tripped, now)
     }
+}
+
+/// The same of a service that is limited since then.
+pub(super) fn tells(took: u64, tripped: Timestamp, now: Timestamp) -> bool {
+    nanos(now.since(tripped)) >= took.saturating_mul(TELLING.into())
 }

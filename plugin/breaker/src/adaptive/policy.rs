@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::share::Share;
-use crate::trip::Percentage;
+use crate::percentage::Percentage;
 
 /// No larger share can be tolerated: an outage has at least twice as much.
 const MOST: Share = Share::percent(30);

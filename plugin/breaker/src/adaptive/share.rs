@@ -1,7 +1,7 @@
 //! A share of calls.
 
 use super::log::log2;
-use crate::trip::Percentage;
+use crate::percentage::Percentage;
 
 /// A share of calls, in 1/65,536: from none to all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

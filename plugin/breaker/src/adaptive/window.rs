@@ -2,8 +2,9 @@
 
 use super::share::Share;
 
-/// More than this is all.
+/// More than this is all, and stays so until it is less than that: to and fro are transitions.
 const ALMOST_ALL: Share = Share::from_parts(Share::WHOLE.parts() / 32 * 31);
+const MOST: Share = Share::from_parts(Share::WHOLE.parts() / 8 * 7);
 
 /// The latest calls of a limited service: counts that are halved when they come to be too many.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,12 +50,13 @@ impl Window {
 
     /// What is to be diverted so that no more calls fail than one does without in exchange: for
     /// each bad call beyond what is normal, one of the good ones. A slow answer is better than
-    /// none, so for these alone no more than half.
-    pub(super) fn excess(&self, normal: [Share; 2]) -> Share {
+    /// none, so for these alone no more than half. `before`: what was diverted until now.
+    pub(super) fn excess(&self, normal: [Share; 2], before: Share) -> Share {
         let [failures, slow] = normal;
         let failed = self.part(self.failed, failures);
         let slow = self.part(self.slow, slow).min(Share::HALF);
-        if failed > ALMOST_ALL { Share::WHOLE } else { failed.max(slow) }
+        let most = if before == Share::WHOLE { MOST } else { ALMOST_ALL };
+        if failed > most { Share::WHOLE } else { failed.max(slow) }
     }
 
     fn part(&self, bad: u32, normal: Share) -> Share {

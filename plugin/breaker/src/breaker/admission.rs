@@ -1,11 +1,12 @@
 //! Whether a call may be made.
 
+use crate::adaptive::call::AdaptiveAdmission;
 use crate::breaker::Breaker;
 use crate::mode::Mode;
 use crate::permit::{Generation, Permit};
 use crate::policy::Policy;
 use crate::reason::DivertReason;
-use crate::state::State;
+use crate::state::{HalfOpen, Open, State};
 use crate::state_name::StateName;
 use crate::time::Timestamp;
 use crate::transition::Transition;
@@ -72,7 +73,7 @@ impl Breaker {
     pub fn admit_closed(&self, policy: &Policy) -> Option<Admission> {
         let mode = self.mode(policy.mode);
         match &self.state {
-            State::Closed(closed) if !closed.is_ramping() => {
+            State::Closed(closed) if !closed.is_ramping() && !self.is_limiting(policy) => {
                 Some(mode.applied(Admission::Admitted(Permit::closed(self.generation))))
             }
             _ => (!mode.decides()).then(|| mode.applied(Admission::Bypassed)),
@@ -86,8 +87,9 @@ impl Breaker {
     pub fn admit_unwritten(&self, policy: &Policy) -> Admission {
         self.admit_closed(policy).unwrap_or_else(|| {
             self.mode(policy.mode).applied(Admission::Diverted(match &self.state {
-                State::Closed(_) => DivertReason::Ramp,
-                State::Open(_) => DivertReason::Open,
+                State::Closed(closed) if closed.is_ramping() => DivertReason::Ramp,
+                State::Closed(_) => DivertReason::Adaptive,
+                State::Open(open) => open.divert_reason(),
                 State::HalfOpen(_) => DivertReason::HalfOpen,
             }))
         })
@@ -111,7 +113,9 @@ impl Breaker {
     /// Whether it is closed and has nothing to forget.
     pub(crate) fn is_clean(&self, policy: &Policy) -> bool {
         match &self.state {
-            State::Closed(closed) => !closed.is_ramping() && closed.is_clean(&policy.trip),
+            State::Closed(closed) => {
+                !closed.is_ramping() && closed.is_clean(&policy.trip) && !self.is_limiting(policy)
+            }
             _ => false,
         }
     }
@@ -135,12 +139,31 @@ impl Breaker {
         }
         let transition = self.leave_if_over(policy, now);
         let generation = self.generation;
+        let mut rule = self.adaptive.as_mut().zip(policy.trip.adaptive.as_ref());
         let admission = match &mut self.state {
             State::Closed(closed) => match closed.ramp(policy.half_open.ramp, now, random) {
-                true => Admission::Admitted(Permit::closed(generation)),
+                true => match rule.map(|(rule, of)| rule.admit(of, now, random)) {
+                    Some(AdaptiveAdmission::Diverted) => {
+                        Admission::Diverted(DivertReason::Adaptive)
+                    }
+                    Some(AdaptiveAdmission::Passes | AdaptiveAdmission::Tries) | None => {
+                        Admission::Admitted(Permit::closed(generation))
+                    }
+                },
                 false => Admission::Diverted(DivertReason::Ramp),
             },
-            State::Open(_) => Admission::Diverted(DivertReason::Open),
+            State::Open(open) => {
+                let is_due = rule.as_mut().is_some_and(|(rule, of)| rule.is_trial_due(of, now));
+                let trials = Some(&mut open.trials).filter(|_| is_due);
+                let slot = trials.and_then(|it| it.acquire(&policy.half_open, complete, now));
+                match (slot, rule) {
+                    (Some(slot), Some((rule, of))) => {
+                        rule.admit(of, now, random);
+                        Admission::Admitted(Permit { generation, slot: Some(slot) })
+                    }
+                    _ => Admission::Diverted(open.divert_reason()),
+                }
+            }
             State::HalfOpen(half_open) => match half_open.acquire(&policy.half_open, complete, now)
             {
                 Some(slot) => Admission::Admitted(Permit { generation, slot: Some(slot) }),
@@ -155,9 +178,11 @@ impl Breaker {
     /// changed. It is no trial of this period, or its slot was released before that.
     pub fn complete(&mut self, permit: &Permit, now: Timestamp) -> bool {
         match (&mut self.state, permit.slot) {
-            (State::HalfOpen(half_open), Some(slot)) if permit.generation == self.generation => {
-                half_open.trials.complete(slot, now)
-            }
+            _ if permit.generation != self.generation => false,
+            (
+                State::HalfOpen(HalfOpen { trials, .. }) | State::Open(Open { trials, .. }),
+                Some(slot),
+            ) => trials.complete(slot, now),
             _ => false,
         }
     }

@@ -1,7 +1,7 @@
 //! The health check of an open breaker: by whom it is made, and what it leads to.
 
 use crate::breaker::Breaker;
-use crate::check::{CheckReport, CheckTicket};
+use crate::check::{CheckReport, CheckResult, CheckTicket};
 use crate::policy::{AfterCheck, Policy};
 use crate::reason::Reason;
 use crate::state::State;
@@ -102,6 +102,7 @@ impl Breaker {
         if !report.ticket.holds(self.generation, &open.check) {
             return None;
         }
+        let is_adaptive = open.is_adaptive(self.adaptive.as_ref(), policy);
         let longest = open.opened_at.after(policy.open.max_wait);
         let (is_over, then, reason) = match report.result {
             Some(result) => {
@@ -116,6 +117,15 @@ impl Breaker {
                 (now >= longest, AfterCheck::HalfOpen, Reason::WaitElapsed)
             }
         };
+        if is_adaptive {
+            // The rule closes it, by trials: a check only says when they are worth making.
+            match report.result {
+                Some(CheckResult::Healthy) if !is_over => {}
+                Some(result) => self.heed_check(policy, result, now),
+                None => {}
+            }
+            return None;
+        }
         if !is_over {
             return None;
         }

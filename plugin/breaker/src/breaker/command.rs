@@ -1,5 +1,6 @@
 //! What an operator does to a breaker while it runs.
 
+use crate::adaptive::Adaptive;
 use crate::breaker::Breaker;
 use crate::counts::Counts;
 use crate::mode::Mode;
@@ -9,7 +10,7 @@ use crate::state::{Closed, State};
 use crate::state_name::StateName;
 use crate::table::table;
 use crate::transition::Transition;
-use crate::trip::Evidence;
+use crate::trip::Measured;
 
 table! {
     /// What an operator may do to a breaker while it runs. A mode that is set so takes the place
@@ -83,6 +84,7 @@ impl Breaker {
             }
             Command::Reset => {
                 self.mode = None;
+                self.adaptive = self.adaptive.as_ref().map(|_| Adaptive::new());
                 self.start_over();
             }
         }
@@ -94,13 +96,15 @@ impl Breaker {
             failures: self.status(policy.mode).failures,
             calls: Counts::NONE,
             generation: self.generation,
+            adaptive: None,
         })
     }
 
     /// Begins a period in which it is closed and has seen nothing.
     fn start_over(&mut self) {
         self.generation = self.generation.next();
-        let evidence = Evidence::new(self.window);
-        self.state = State::Closed(Closed { evidence, ..Closed::default() });
+        self.forget_evidence();
+        let measured = Measured::new(self.window);
+        self.state = State::Closed(Closed { measured, ..Closed::default() });
     }
 }

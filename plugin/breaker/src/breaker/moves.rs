@@ -12,7 +12,7 @@ use crate::state::{Closed, HalfOpen, Open, State};
 use crate::time::{Now, Timestamp};
 use crate::transition::Transition;
 use crate::trials::Trials;
-use crate::trip::Evidence;
+use crate::trip::Measured;
 
 impl Breaker {
     /// Leaves a state that only a call finds to be over.
@@ -20,7 +20,8 @@ impl Breaker {
         self.bound(policy, now);
         match &mut self.state {
             State::Open(open) => {
-                if policy.health_check.is_some() || now < open.retry_at {
+                let is_adaptive = open.is_adaptive(self.adaptive.as_ref(), policy);
+                if is_adaptive || policy.health_check.is_some() || now < open.retry_at {
                     return None;
                 }
                 let open = open.clone();
@@ -31,7 +32,11 @@ impl Breaker {
                 let (trips, due) = (half_open.trips, half_open.check_due);
                 Some(self.close_after_trials(policy, trips, due, now))
             }
-            _ => None,
+            State::HalfOpen(half_open) => {
+                half_open.trials.forgive(&policy.half_open);
+                None
+            }
+            State::Closed(_) => None,
         }
     }
 
@@ -44,7 +49,13 @@ impl Breaker {
         now: Now,
         random: u32,
     ) -> Transition {
-        let (failures, trips) = (self.state.failures(), self.state.trips().saturating_add(1));
+        // What the adaptive rule opens it also closes: no wait grows by that.
+        let is_fixed = reason != Reason::Adaptive;
+        if is_fixed {
+            self.forget_evidence();
+        }
+        let failures = self.state.failures();
+        let trips = self.state.trips().saturating_add(is_fixed.into());
         let interval = policy.health_check.as_ref().map_or(Duration::ZERO, |check| check.interval);
         let wait = backoff::open_wait(&policy.open, interval, trips, retry_after, random);
         // The interval holds over all states: what fails and succeeds in turn ends each row of trips.
@@ -54,7 +65,8 @@ impl Breaker {
             self.check_settings = check.settings;
         }
         let (opened_at, check) = (now.monotonic, Check::due_at(retry_at));
-        let open = Open { failures, trips, reason, opened_at, retry_at, check, connection: 0 };
+        let (connection, trials) = (0, Trials::NONE);
+        let open = Open { failures, trips, reason, opened_at, retry_at, check, connection, trials };
         let calls = self.counts(now.monotonic);
         Transition { calls, ..self.enter(State::Open(open), reason) }
     }
@@ -99,13 +111,14 @@ impl Breaker {
         reason: Reason,
         now: Timestamp,
     ) -> Transition {
-        let evidence = Evidence::new(self.window);
+        self.forget_evidence();
+        let measured = Measured::new(self.window);
         let ramp_began = if policy.half_open.ramp.is_zero() { Timestamp::default() } else { now };
-        let closed = Closed { evidence, trips, ramp_began, check_due };
+        let closed = Closed { measured, trips, ramp_began, check_due };
         self.enter(State::Closed(closed), reason)
     }
 
-    fn enter(&mut self, state: State, reason: Reason) -> Transition {
+    pub(super) fn enter(&mut self, state: State, reason: Reason) -> Transition {
         let from = self.state.name();
         self.generation = self.generation.next();
         self.state = state;
@@ -116,6 +129,7 @@ impl Breaker {
             failures: self.state.failures(),
             calls: Counts::NONE,
             generation: self.generation,
+            adaptive: None,
         }
     }
 }

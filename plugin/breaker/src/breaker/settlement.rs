@@ -2,16 +2,21 @@
 
 use core::time::Duration;
 
+use crate::adaptive::call::AdaptiveCall;
+use crate::adaptive::tally::Usual;
 use crate::breaker::Breaker;
 use crate::counts::Counts;
 use crate::outcome::{Ended, Impact, Outcome};
 use crate::permit::Settlement;
 use crate::policy::Policy;
 use crate::reason::Reason;
-use crate::state::State;
+use crate::state::{HalfOpen, Open, State};
 use crate::tally::Tally;
 use crate::time::{Now, Timestamp};
 use crate::transition::Transition;
+
+/// A call that ended as it should, in no time.
+const WELL: AdaptiveCall = AdaptiveCall { failed: false, took: Duration::ZERO, told: None };
 
 /// What settling a call did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,14 +28,24 @@ pub enum Settled {
 }
 
 impl Breaker {
-    /// What settling this call would change; `tally` is that of its worker.
+    /// What settling this call would change; `tally` is that of its worker. The time is asked for
+    /// if it matters.
     #[must_use]
-    pub fn impact(&self, policy: &Policy, call: &Settlement, tally: &Tally) -> Impact {
+    pub fn impact(
+        &self,
+        policy: &Policy,
+        call: &Settlement,
+        tally: &Tally,
+        now: impl FnOnce() -> Timestamp,
+    ) -> Impact {
         let late = call.permit.generation != self.generation;
         match &self.state {
             _ if late => Impact::None,
             State::Closed(closed) => match call.ended.impact(Impact::TallyOnly) {
                 Impact::TallyOnly if !closed.is_clean(&policy.trip) => Impact::Write,
+                Impact::TallyOnly if self.is_to_be_told(policy, call.ended, tally, now) => {
+                    Impact::Write
+                }
                 Impact::TallyOnly => self.impact_where_clean(policy, tally),
                 impact => impact,
             },
@@ -43,30 +58,33 @@ impl Breaker {
     /// to itself, so that the share of the others is not taken for larger than it is.
     #[must_use]
     pub fn impact_where_clean(&self, policy: &Policy, tally: &Tally) -> Impact {
-        match policy.trip.window() {
+        let of_rule = self.rule(policy).map(|(rule, of)| rule.may_wait(of, &WELL).is_some());
+        match (policy.trip.window(), of_rule) {
             _ if !tally.knows(self.generation, self.bad()) => Impact::Write,
-            Some(_) => Impact::TallyOnly,
-            None => Impact::None,
+            (_, Some(false)) => Impact::Write,
+            (None, None) => Impact::None,
+            (Some(_), _) | (None, Some(true)) => Impact::TallyOnly,
         }
     }
 
     /// Changes the breaker by what became of a call. `random` is uniform over all its values: it
     /// spreads the wait of a trip.
     pub fn settle(&mut self, policy: &Policy, call: &Settlement, now: Now, random: u32) -> Settled {
-        let Settlement { permit, ended: Ended { outcome, slow } } = call;
+        let Settlement { permit, ended } = call;
         if permit.generation != self.generation {
             return Settled::Late;
         }
-        if let State::HalfOpen(half_open) = &mut self.state {
-            let released =
-                permit.slot.is_some_and(|slot| half_open.trials.release(slot, now.monotonic));
+        if let State::HalfOpen(HalfOpen { trials, .. }) | State::Open(Open { trials, .. }) =
+            &mut self.state
+        {
+            let released = permit.slot.is_some_and(|slot| trials.release(slot, now.monotonic));
             if !released {
                 return Settled::Late;
             }
         }
-        Settled::Counted(match *outcome {
-            Outcome::Success => self.succeed(policy, *slow, now, random),
-            Outcome::Failure { retry_after } => self.fail(policy, *slow, retry_after, now, random),
+        Settled::Counted(match ended.outcome {
+            Outcome::Success => self.succeed(policy, *ended, now, random),
+            Outcome::Failure { retry_after } => self.fail(policy, *ended, retry_after, now, random),
             Outcome::Declined { retry_after } => {
                 self.decline(policy, retry_after, now.monotonic);
                 None
@@ -77,17 +95,55 @@ impl Breaker {
 
     /// Adds the good calls that a worker has kept to itself. Once this breaker is stored, the
     /// worker goes on with [another tally](Self::next_tally).
-    pub fn merge(&mut self, policy: &Policy, tally: &Tally, now: Timestamp) {
-        self.ensure_window(policy);
-        if let State::Closed(closed) = &mut self.state
-            && tally.generation == self.generation
-            && !tally.is_empty()
-        {
-            for (end, counts) in tally.calls.by_time() {
-                if counts != Counts::NONE {
-                    closed.evidence.window.add(counts, end.min(now), now);
-                }
+    pub fn merge(
+        &mut self,
+        policy: &Policy,
+        tally: &Tally,
+        now: Now,
+        random: u32,
+    ) -> Option<Transition> {
+        self.ensure_kept(policy);
+        let State::Closed(closed) = &mut self.state else {
+            return None;
+        };
+        if tally.generation != self.generation || tally.is_empty() {
+            return None;
+        }
+        let at = now.monotonic;
+        for (end, counts) in tally.calls.by_time() {
+            if counts != Counts::NONE {
+                closed.measured.window.add(counts, end.min(at), at);
             }
+        }
+        self.tell(policy, now, random, |rule, of| rule.merge(of, &tally.adaptive, at))
+    }
+
+    /// What a worker has to know of the adaptive rule to keep good calls to itself; `None`: there
+    /// is no such rule.
+    #[must_use]
+    pub fn usual(&self, policy: &Policy) -> Option<Usual> {
+        self.rule(policy).map(|(rule, of)| rule.usual(of))
+    }
+
+    /// Whether the adaptive rule is to be told of a good call at once, and of those that its worker
+    /// has kept.
+    fn is_to_be_told(
+        &self,
+        policy: &Policy,
+        ended: Ended,
+        tally: &Tally,
+        now: impl FnOnce() -> Timestamp,
+    ) -> bool {
+        let Some(((rule, of), call)) = self.rule(policy).zip(ended.of_adaptive()) else {
+            return false;
+        };
+        match rule.may_wait(of, &call) {
+            None => true,
+            Some(wait) if rule.is_limiting() => {
+                tally.kept_since(self.generation).is_some_and(|since| now().since(since) >= wait)
+            }
+            // The timer does.
+            Some(_) => false,
         }
     }
 
@@ -103,32 +159,35 @@ impl Breaker {
         let State::Closed(closed) = &self.state else {
             return None;
         };
-        let reason = policy.trip.reached(&closed.evidence, Counts::NONE, now.monotonic)?;
+        let reason = policy.trip.reached(&closed.measured, Counts::NONE, now.monotonic)?;
         Some(self.trip(policy, reason, None, now, random))
     }
 
     fn succeed(
         &mut self,
         policy: &Policy,
-        slow: bool,
+        ended: Ended,
         now: Now,
         random: u32,
     ) -> Option<Transition> {
         self.note_success(now.wall);
-        self.ensure_window(policy);
+        self.ensure_kept(policy);
         match &mut self.state {
             State::Closed(closed) => {
                 // What succeeds while it is spared says less.
                 if !closed.is_ramping() {
                     closed.trips = 0;
                 }
-                let call = Counts::one(false, slow);
-                let reason = policy.trip.count(&mut closed.evidence, call, now.monotonic)?;
-                Some(self.trip(policy, reason, None, now, random))
+                let call = Counts::one(false, ended.slow);
+                match policy.trip.count(&mut closed.measured, call, now.monotonic) {
+                    Some(reason) => Some(self.trip(policy, reason, None, now, random)),
+                    None => self.tell_end(policy, ended, now, random),
+                }
             }
             // What is too slow for a closed breaker is too slow to close one.
-            State::HalfOpen(_) if slow => {
-                Some(self.trip(policy, Reason::TrialFailed, None, now, random))
+            State::HalfOpen(half_open) if ended.slow => {
+                let enough = half_open.trials.fail(&policy.half_open);
+                enough.then(|| self.trip(policy, Reason::TrialFailed, None, now, random))
             }
             State::HalfOpen(half_open) => {
                 half_open.trials.successes = half_open.trials.successes.saturating_add(1);
@@ -136,42 +195,64 @@ impl Breaker {
                 let enough = half_open.trials.suffice(&policy.half_open);
                 enough.then(|| self.close_after_trials(policy, trips, due, now.monotonic))
             }
-            State::Open(_) => None,
+            State::Open(_) => self.tell_end(policy, ended, now, random),
         }
     }
 
     fn fail(
         &mut self,
         policy: &Policy,
-        slow: bool,
+        ended: Ended,
         retry_after: Option<Duration>,
         now: Now,
         random: u32,
     ) -> Option<Transition> {
         self.last_failure = Some(now.wall);
-        self.ensure_window(policy);
-        match &mut self.state {
+        self.ensure_kept(policy);
+        let transition = match &mut self.state {
             State::Closed(closed) => {
-                let call = Counts::one(true, slow);
-                let reason = policy.trip.count(&mut closed.evidence, call, now.monotonic)?;
-                Some(self.trip(policy, reason, retry_after, now, random))
+                let call = Counts::one(true, ended.slow);
+                match policy.trip.count(&mut closed.measured, call, now.monotonic) {
+                    Some(reason) => Some(self.trip(policy, reason, retry_after, now, random)),
+                    None => self.tell_end(policy, ended, now, random),
+                }
             }
             State::HalfOpen(half_open) => {
                 half_open.failures = half_open.failures.saturating_add(1);
-                Some(self.trip(policy, Reason::TrialFailed, retry_after, now, random))
+                let enough = half_open.trials.fail(&policy.half_open);
+                enough.then(|| self.trip(policy, Reason::TrialFailed, retry_after, now, random))
             }
-            State::Open(_) => None,
+            State::Open(_) => self.tell_end(policy, ended, now, random),
+        };
+        if let Some(asked) = retry_after.filter(|_| policy.open.honor_retry_after) {
+            self.postpone_trial(policy, asked, now.monotonic);
         }
+        transition
+    }
+
+    fn tell_end(
+        &mut self,
+        policy: &Policy,
+        ended: Ended,
+        now: Now,
+        random: u32,
+    ) -> Option<Transition> {
+        let call = ended.of_adaptive()?;
+        self.tell(policy, now, random, |rule, of| rule.settle(of, &call, now.monotonic))
     }
 
     /// A trial was answered, and it is as open as before whether the service is well.
     fn decline(&mut self, policy: &Policy, retry_after: Option<Duration>, now: Timestamp) {
-        if let State::HalfOpen(half_open) = &mut self.state {
-            // No time at all, or a date that has passed, would have it asked as fast as calls come.
-            let honored = |asked: &Duration| policy.open.honor_retry_after && !asked.is_zero();
-            let asked = retry_after.filter(honored);
-            let wait = asked.unwrap_or_else(|| policy.pause());
-            half_open.pause(wait.min(policy.half_open.max_wait), now);
+        // No time at all, or a date that has passed, would have it asked as fast as calls come.
+        let honored = |asked: &Duration| policy.open.honor_retry_after && !asked.is_zero();
+        let asked = retry_after.filter(honored);
+        let wait = asked.unwrap_or_else(|| policy.pause());
+        match &mut self.state {
+            State::HalfOpen(half_open) => {
+                half_open.pause(wait.min(policy.half_open.max_wait), now);
+            }
+            State::Open(_) => self.postpone_trial(policy, wait, now),
+            State::Closed(_) => {}
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What there is to show of a breaker.
 
+use crate::adaptive::Adaptive;
 use crate::breaker::Breaker;
 use crate::mode::Mode;
 use crate::permit::Generation;
@@ -23,8 +24,8 @@ pub struct Status {
     pub trip_reason: Option<Reason>,
     /// Since when it is not closed.
     pub opened_at: Option<Timestamp>,
-    /// When an open breaker may leave that state at the earliest, and a half-open one that waits
-    /// with the next trial makes it.
+    /// When an open breaker may leave that state at the earliest, and one that waits with the next
+    /// trial makes it.
     pub retry_at: Option<Timestamp>,
     /// Trials in flight, and slots that complete requests have to themselves.
     pub trials_in_flight: u32,
@@ -40,7 +41,12 @@ impl Breaker {
     pub fn status(&self, configured: Mode) -> Status {
         let (trip_reason, opened_at, retry_at, trials_in_flight) = match &self.state {
             State::Closed(_) => (None, None, None, 0),
-            State::Open(open) => (Some(open.reason), Some(open.opened_at), Some(open.retry_at), 0),
+            State::Open(open) => {
+                let next_trial = self.adaptive.as_ref().filter(|it| it.diverts_all());
+                let retry_at = next_trial.map_or(open.retry_at, Adaptive::next_trial);
+                let trials = open.trials.in_flight();
+                (Some(open.reason), Some(open.opened_at), Some(retry_at), trials)
+            }
             State::HalfOpen(half_open) => (
                 Some(half_open.reason),
                 Some(half_open.opened_at),

@@ -1,5 +1,6 @@
 //! What a policy changes of a breaker that others have brought about.
 
+use crate::adaptive::Adaptive;
 use crate::breaker::Breaker;
 use crate::policy::Policy;
 use crate::state::State;
@@ -15,6 +16,7 @@ impl Breaker {
     /// a check leaves those in force alone: it may be that of a listener which only shows them.
     pub fn sync(&mut self, policy: &Policy, now: Timestamp) {
         self.sync_window(policy);
+        self.ensure_rule(policy);
         self.sync_check(policy, now);
     }
 
@@ -25,15 +27,23 @@ impl Breaker {
         }
         self.window = wanted;
         if let State::Closed(closed) = &mut self.state {
-            closed.evidence.window = closed.evidence.window.refitted(wanted);
+            closed.measured.window = closed.measured.window.refitted(wanted);
         }
     }
 
-    /// Gives a record that has no window the one that this policy wants: a breaker that was
-    /// started over has none.
-    pub(crate) fn ensure_window(&mut self, policy: &Policy) {
+    /// Gives a record that has no window or no adaptive rule what this policy wants: a breaker that
+    /// was started over has none.
+    pub(crate) fn ensure_kept(&mut self, policy: &Policy) {
         if self.window.is_none() {
             self.sync_window(policy);
+        }
+        self.ensure_rule(policy);
+    }
+
+    /// What another policy's rule has learned is as true for this one's.
+    fn ensure_rule(&mut self, policy: &Policy) {
+        if policy.trip.adaptive.is_some() && self.adaptive.is_none() {
+            self.adaptive = Some(Adaptive::new());
         }
     }
 
@@ -62,6 +72,7 @@ impl Breaker {
                 let max_wait = policy.open.max_wait;
                 open.opened_at = open.opened_at.min(now);
                 open.retry_at = open.retry_at.min(now.after(max_wait));
+                open.trials.bound(&policy.half_open, now);
                 if let Some(health_check) = &policy.health_check {
                     match self.check_settings == health_check.settings {
                         true => open.check.bound(health_check, max_wait, now),

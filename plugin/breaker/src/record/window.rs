@@ -6,7 +6,7 @@ use core::time::Duration;
 use super::bytes::{DecodeError, Reader, Writer};
 use crate::counts::Counts;
 use crate::time::nanos;
-use crate::trip::Evidence;
+use crate::trip::Measured;
 use crate::window::{Bits, Counted, MAX_WINDOW_CALLS, Timed, Window, WindowPolicy};
 
 /// Set in the code of a window over a number of calls; else it is a time in nanoseconds.
@@ -35,9 +35,9 @@ pub(super) fn of_code(code: u64) -> Result<Option<WindowPolicy>, DecodeError> {
 }
 
 /// Writes the number of bad calls and the window's own numbers to the one part, its calls to the other.
-pub(super) fn put(evidence: &Evidence, head: &mut Writer<'_>, calls: &mut Writer<'_>) {
-    head.put(&evidence.bad.to_le_bytes());
-    match &evidence.window {
+pub(super) fn put(measured: &Measured, head: &mut Writer<'_>, calls: &mut Writer<'_>) {
+    head.put(&measured.bad.to_le_bytes());
+    match &measured.window {
         Window::None => {}
         Window::Timed(Timed { newest, buckets, .. }) => {
             head.put(&[0; 4]);

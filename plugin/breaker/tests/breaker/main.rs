@@ -8,6 +8,7 @@
 //!   replaced), 20 (fallback), 21 (`max_services`), 22 (what is a failure): the filter's tests.
 //! * 4, 12 with workers that run at the same time, 23, 24: the tests on a real Envoy.
 
+mod adapting;
 mod adaptive;
 mod backoff;
 mod clocks;

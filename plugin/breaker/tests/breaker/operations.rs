@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use breaker::{
-    AfterCheck, Breaker, CheckResult, CheckTicket, DivertReason, Ended, Generation, HalfOpenPolicy,
-    HealthCheckPolicy, Impact, Mode, OpenPolicy, Outcome, Percentage, Permit, Policy, RECORD_LEN,
-    Rate, RatePolicy, RetryPolicy, Settled, Status, Tally, Timestamp, Transition, TripPolicy,
-    WindowPolicy,
+    AdaptivePolicy, AfterCheck, Breaker, CheckResult, CheckTicket, DivertReason, Ended, Generation,
+    HalfOpenPolicy, HealthCheckPolicy, Impact, Mode, OpenPolicy, Outcome, Overdue, Percentage,
+    Permit, Policy, Rate, RatePolicy, RetryPolicy, Settled, Status, Tally, Timestamp, Transition,
+    TripPolicy, WindowPolicy,
 };
 use proptest::option;
 use proptest::prelude::*;
@@ -91,8 +91,8 @@ impl Step {
         self.before.status(self.policy.mode).generation
     }
 
-    pub(crate) fn records(&self) -> [[u8; RECORD_LEN]; 2] {
-        [self.before.encode(), self.after.encode()]
+    pub(crate) fn records(&self) -> [Vec<u8>; 2] {
+        [self.before.encode().to_vec(), self.after.encode().to_vec()]
     }
 }
 
@@ -178,7 +178,8 @@ impl Story {
                     self.world.random = random;
                     let (breaker, policy) = (self.world.breaker(), &self.world.policy);
                     let (permit, call) = (Seen::from(&permit), permit.end(ended));
-                    let impact = breaker.impact(policy, &call, &Tally::new(policy));
+                    let impact = breaker
+                        .impact(policy, &call, &Tally::new(policy), || self.world.now.monotonic);
                     let settled = self.world.settle_again(&call);
                     return Event::Settled { permit, ended, settled, impact };
                 }
@@ -263,7 +264,13 @@ fn moderate() -> impl Strategy<Value = Duration> {
 }
 
 fn ended() -> impl Strategy<Value = Ended> {
-    (outcome(), prop::bool::weighted(0.2)).prop_map(|(outcome, slow)| Ended { outcome, slow })
+    let told = prop_oneof![
+        4 => Just(None),
+        1 => Just(Some(Overdue::Slow)),
+        1 => Just(Some(Overdue::Hung)),
+    ];
+    (outcome(), prop::bool::weighted(0.2), moderate(), told)
+        .prop_map(|(outcome, slow, took, told)| Ended { outcome, slow, took, told })
 }
 
 fn outcome() -> impl Strategy<Value = Outcome> {
@@ -311,10 +318,36 @@ pub(crate) fn rates() -> impl Strategy<Value = RatePolicy> {
     )
 }
 
+/// Any policy with the adaptive rule, beside others or alone.
+pub(crate) fn adaptive_policy() -> impl Strategy<Value = Policy> {
+    (policy(), adaptive(), any::<bool>()).prop_map(|(mut policy, adaptive, alone)| {
+        if alone {
+            policy.trip = TripPolicy::default();
+        }
+        let max_gap = policy.open.max_wait;
+        policy.trip.adaptive = Some(AdaptivePolicy { max_gap, ..adaptive });
+        policy
+    })
+}
+
+fn adaptive() -> impl Strategy<Value = AdaptivePolicy> {
+    (100..30_000_u32, any::<bool>(), option::of(moderate())).prop_map(
+        |(tolerate, shed, latency_floor)| AdaptivePolicy {
+            tolerate: Percentage::from_thousandths(tolerate),
+            // So short that a few failures are enough.
+            false_trips: Duration::from_secs(1),
+            shed,
+            latency_floor,
+            max_gap: Duration::ZERO,
+        },
+    )
+}
+
 /// Any policy that a configuration may ask for, with small numbers.
 pub(crate) fn policy() -> impl Strategy<Value = Policy> {
-    let trip = (option::weighted(0.9, 1..5_u32), option::weighted(0.7, rates()))
-        .prop_map(|(run, rates)| TripPolicy { consecutive_failures: run.map(count), rates });
+    let trip = (option::weighted(0.9, 1..5_u32), option::weighted(0.7, rates())).prop_map(
+        |(run, rates)| TripPolicy { consecutive_failures: run.map(count), rates, adaptive: None },
+    );
     let open = (0..30_u64, rate(), 0..60_u64, 0..=100_u8, any::<bool>()).prop_map(
         |(wait, backoff_rate, more, jitter_percent, honor_retry_after)| OpenPolicy {
             wait: Duration::from_secs(wait),
@@ -331,6 +364,7 @@ pub(crate) fn policy() -> impl Strategy<Value = Policy> {
         HalfOpenPolicy {
             permitted_calls: count(permitted),
             success_threshold: count(success_threshold),
+            failure_threshold: count(1),
             max_wait: Duration::from_secs(wait),
             ramp: Duration::from_secs(ramp),
         }

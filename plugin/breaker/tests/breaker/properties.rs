@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use breaker::{
-    AfterCheck, CheckResult, DivertReason, Ended, Impact, Outcome, Policy, Reason, Settled,
-    StateName, Timestamp,
+    AfterCheck, CheckResult, DivertReason, Impact, Outcome, Policy, Reason, Settled, StateName,
+    Timestamp,
 };
 use proptest::prelude::*;
 
@@ -329,7 +329,7 @@ impl Trials {
                 {
                     self.leases.swap_remove(held);
                 }
-                if counted && *ended == Ended::from(Outcome::Success) {
+                if counted && ended.outcome == Outcome::Success && !ended.slow {
                     self.successes += 1;
                 }
                 if counted && let Outcome::Declined { retry_after } = ended.outcome {

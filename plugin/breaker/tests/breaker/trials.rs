@@ -14,6 +14,7 @@ fn trials(permitted_calls: u32, success_threshold: u32) -> impl Fn(&mut Policy) 
         policy.half_open = HalfOpenPolicy {
             permitted_calls: count(permitted_calls),
             success_threshold: count(success_threshold),
+            failure_threshold: count(1),
             max_wait: seconds_of(30),
             ramp: Duration::ZERO,
         };
@@ -367,4 +368,49 @@ fn more_trials_than_there_are_slots_are_diverted() {
     let mut world = World::after_the_wait(trials(1_000, 1_000));
     let passed = (0..64).filter_map(|_| world.try_call().ok()).count();
     assert_eq!(passed, breaker::MAX_PERMITTED_CALLS as usize);
+}
+
+/// Three of five have to succeed, and two that fail open it again.
+fn that_may_fail(policy: &mut Policy) {
+    trials(5, 3)(policy);
+    policy.half_open.failure_threshold = count(2);
+}
+
+#[test]
+fn a_trial_may_fail_if_the_others_do_not() {
+    let mut world = World::after_the_wait(that_may_fail);
+    world.fail();
+    world.succeed();
+    world.succeed();
+    assert_eq!(world.state(), StateName::HalfOpen);
+    world.succeed();
+    assert_eq!(world.state(), StateName::Closed);
+}
+
+#[test]
+fn as_many_trials_that_fail_as_are_too_many_open_the_breaker_again() {
+    let mut world = World::after_the_wait(that_may_fail);
+    world.succeed();
+    world.fail();
+    world.succeed_slowly();
+    assert_eq!(world.status().trip_reason, Some(Reason::TrialFailed));
+    assert_eq!(world.state(), StateName::Open);
+}
+
+#[test]
+fn trials_that_failed_are_among_those_permitted() {
+    let mut world = World::after_the_wait(that_may_fail);
+    world.fail();
+    let _under_way = [(); 4].map(|()| world.trial());
+    world.is_diverted(DivertReason::HalfOpen);
+}
+
+#[test]
+fn a_policy_that_permits_fewer_trials_than_failed_makes_others() {
+    let mut world = World::after_the_wait(that_may_fail);
+    world.fail();
+    trials(1, 1)(&mut world.policy);
+    world.policy.half_open.failure_threshold = count(2);
+    world.succeed();
+    assert_eq!(world.state(), StateName::Closed);
 }

@@ -211,7 +211,7 @@ fn ignored_and_aborted_calls_are_in_no_window() {
     for outcome in [Outcome::Ignored, Outcome::Aborted] {
         for slow in [false, true] {
             let call = world.call();
-            world.settle(call, Ended { outcome, slow });
+            world.settle(call, Ended { slow, ..outcome.into() });
         }
     }
     assert_eq!(world.counts().calls, 0);
@@ -397,7 +397,7 @@ impl Workers {
             self.now = self.ticked;
             for tally in &mut self.tallies {
                 if !tally.is_empty() {
-                    self.breaker.merge(&self.policy, tally, self.now);
+                    let _ = self.breaker.merge(&self.policy, tally, at(self.now), 0);
                     let transition = self.breaker.evaluate(&self.policy, at(self.now), 0);
                     *tally = self.breaker.next_tally(tally);
                     if let Some(transition) = transition {
@@ -416,22 +416,22 @@ impl Workers {
             return None;
         };
         let outcome = if failed { Outcome::FAILURE } else { Outcome::Success };
-        self.settle(worker, permit, Ended { outcome, slow })
+        self.settle(worker, permit, Ended { slow, ..outcome.into() })
     }
 
     fn settle(&mut self, worker: usize, permit: Permit, ended: Ended) -> Option<Reason> {
         let tally = &mut self.tallies[worker];
         let call = permit.end(ended);
-        match self.breaker.impact(&self.policy, &call, tally) {
+        match self.breaker.impact(&self.policy, &call, tally, || self.now) {
             Impact::None => return None,
             Impact::TallyOnly => {
-                tally.add(call.permit(), self.now);
+                tally.add(call.permit(), Duration::ZERO, None, self.now);
                 return None;
             }
             Impact::Write => {}
         }
         self.writes += u32::from(ended == Outcome::Success.into());
-        self.breaker.merge(&self.policy, tally, self.now);
+        let _ = self.breaker.merge(&self.policy, tally, at(self.now), 0);
         let settled = self.breaker.settle(&self.policy, &call, at(self.now), 0);
         *tally = self.breaker.next_tally(tally);
         match settled {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use breaker::{
     Admission, AfterCheck, Breaker, CheckReport, CheckResult, CheckTicket, Command, Counts,
     DivertReason, Ended, HalfOpenPolicy, HealthCheckPolicy, Mode, Now, OpenPolicy, Outcome, Permit,
-    Policy, RECORD_LEN, Rate, RetryPolicy, Settled, Settlement, StateName, Status, Timestamp,
+    Policy, Rate, RetryPolicy, Settled, Settlement, StateName, Status, Tally, Timestamp,
     Transition, TripPolicy, UnixTime, WindowPolicy,
 };
 
@@ -24,7 +24,7 @@ pub(crate) struct World {
     pub(crate) random: u32,
     /// Every transition so far.
     pub(crate) transitions: Vec<Transition>,
-    record: [u8; RECORD_LEN],
+    record: Vec<u8>,
 }
 
 impl World {
@@ -33,7 +33,7 @@ impl World {
     pub(crate) fn new(adapt: impl FnOnce(&mut Policy)) -> Self {
         let mut policy = policy();
         adapt(&mut policy);
-        let record = Breaker::new().encode();
+        let record = Breaker::new().encode().to_vec();
         Self { policy, now: START, random: 0, transitions: Vec::new(), record }
     }
 
@@ -146,7 +146,7 @@ impl World {
         let declined = Outcome::Declined { retry_after: None };
         let neither = [Outcome::Ignored, declined, Outcome::Aborted];
         for outcome in [Outcome::Success, Outcome::FAILURE].into_iter().chain(neither) {
-            let before = self.record;
+            let before = self.record.clone();
             call.ended = outcome.into();
             assert_eq!(self.settle_again(call), Settled::Late);
             assert_eq!(self.record, before, "{outcome:?}");
@@ -168,14 +168,14 @@ impl World {
     #[track_caller]
     pub(crate) fn fail_slowly(&mut self) {
         let permit = self.call();
-        self.settle(permit, Ended { outcome: Outcome::FAILURE, slow: true });
+        self.settle(permit, Ended { slow: true, ..Outcome::FAILURE.into() });
     }
 
     /// Succeeds, too late.
     #[track_caller]
     pub(crate) fn succeed_slowly(&mut self) {
         let permit = self.call();
-        self.settle(permit, Ended { outcome: Outcome::Success, slow: true });
+        self.settle(permit, Ended { slow: true, ..Outcome::Success.into() });
     }
 
     /// Fails until the breaker opens.
@@ -280,6 +280,17 @@ impl World {
         Breaker::decode(&self.record).expect("a record that was encoded")
     }
 
+    /// A worker writes down the good calls that it has kept to itself.
+    pub(crate) fn merge(&mut self, tally: &Tally) -> Tally {
+        let (policy, now, random) = (self.policy.clone(), self.now, self.random);
+        let (transition, next) = self.update(|breaker| {
+            let transition = breaker.merge(&policy, tally, now, random);
+            (transition, breaker.next_tally(tally))
+        });
+        self.transitions.extend(transition);
+        next
+    }
+
     /// Asks for a call, whatever the mode makes of it.
     pub(crate) fn ask(&mut self) -> Admission {
         self.ask_for(true)
@@ -302,11 +313,11 @@ impl World {
 
     /// Somebody overwrites the record.
     pub(crate) fn put(&mut self, breaker: &Breaker) {
-        self.record = breaker.encode();
+        self.record = breaker.encode().to_vec();
     }
 
-    pub(crate) fn record(&self) -> [u8; RECORD_LEN] {
-        self.record
+    pub(crate) fn record(&self) -> Vec<u8> {
+        self.record.clone()
     }
 
     pub(crate) fn status(&self) -> Status {
@@ -321,7 +332,7 @@ impl World {
     fn update<R>(&mut self, change: impl FnOnce(&mut Breaker) -> R) -> R {
         let mut breaker = self.breaker();
         let result = change(&mut breaker);
-        self.record = breaker.encode();
+        self.record = breaker.encode().to_vec();
         assert_eq!(self.breaker(), breaker, "the record holds all there is");
         result
     }
@@ -335,7 +346,7 @@ pub(crate) fn at(monotonic: Timestamp) -> Now {
 pub(crate) fn policy() -> Policy {
     Policy {
         mode: Mode::Enabled,
-        trip: TripPolicy { consecutive_failures: Some(count(3)), rates: None },
+        trip: TripPolicy { consecutive_failures: Some(count(3)), ..TripPolicy::default() },
         open: OpenPolicy {
             wait: seconds_of(30),
             backoff_rate: Rate::from_thousandths(2_000),
@@ -346,6 +357,7 @@ pub(crate) fn policy() -> Policy {
         half_open: HalfOpenPolicy {
             permitted_calls: count(1),
             success_threshold: count(1),
+            failure_threshold: count(1),
             max_wait: seconds_of(30),
             ramp: Duration::ZERO,
         },

@@ -39,6 +39,9 @@ pub(super) fn checked(given: Given<'_>, kind: Kind) -> Result<Value, Refusal> {
         (Kind::Span | Kind::Window, Given::Text(text)) => {
             duration::parse(text).filter(|it| *it <= duration::LONGEST).map(Value::Span)
         }
+        (Kind::LongSpan, Given::Text(text)) => {
+            duration::parse(text).filter(|it| *it <= duration::LONGEST_OF_ALL).map(Value::Span)
+        }
         (Kind::Text(_), Given::Text(text)) => Some(Value::Text(text.to_owned())),
         (Kind::Word(words), Given::Text(text)) => {
             let word = words.words.iter().zip(0_u8..).find(|(word, _)| **word == text);
@@ -75,6 +78,7 @@ fn expected(kind: Kind, given: Given<'_>) -> String {
             "a duration such as \"10s\", or a whole number of calls such as 100"
         }
         Kind::Span | Kind::Window => DURATION,
+        Kind::LongSpan => "a duration of at most a year, such as \"720h\"",
         Kind::Text(_) => "a string",
         Kind::Word(words) => return format!("one of {}", listed(words.words, ", ")),
         Kind::Status => r#"a status from 100 to 599, such as "5xx", "429" or "200-299""#,

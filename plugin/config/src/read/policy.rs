@@ -37,8 +37,13 @@ pub(super) fn open(from: &Reader<'_>, checked: bool) -> Result<OpenPolicy, Confi
 }
 
 pub(super) fn half_open(from: &Reader<'_>) -> Result<HalfOpenPolicy, ConfigError> {
-    let HalfOpenFields { permitted_calls, success_threshold, max_wait_duration, ramp_duration } =
-        HalfOpenFields::read(from)?;
+    let HalfOpenFields {
+        permitted_calls,
+        success_threshold,
+        failure_threshold,
+        max_wait_duration,
+        ramp_duration,
+    } = HalfOpenFields::read(from)?;
     if success_threshold > permitted_calls {
         let remedy = format!(
             "no more than half_open.permitted_calls ({permitted_calls}) trials can succeed: ask for \
@@ -46,8 +51,16 @@ pub(super) fn half_open(from: &Reader<'_>) -> Result<HalfOpenPolicy, ConfigError
         );
         return Err(from.error("success_threshold", success_threshold, remedy));
     }
+    let most = permitted_calls.get().saturating_sub(success_threshold.get()).saturating_add(1);
+    if failure_threshold.get() > most {
+        let remedy = format!(
+            "with {permitted_calls} permitted_calls and a success_threshold of {success_threshold}, \
+             {most} that fail decide: give at most that, or permit more"
+        );
+        return Err(from.error("failure_threshold", failure_threshold, remedy));
+    }
     let (max_wait, ramp) = (max_wait_duration, ramp_duration);
-    Ok(HalfOpenPolicy { permitted_calls, success_threshold, max_wait, ramp })
+    Ok(HalfOpenPolicy { permitted_calls, success_threshold, failure_threshold, max_wait, ramp })
 }
 
 pub(super) const fn mode(mode: Mode) -> breaker::Mode {

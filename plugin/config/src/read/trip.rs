@@ -3,11 +3,11 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use breaker::{MAX_WINDOW_CALLS, Percentage, RatePolicy, TripPolicy, WindowPolicy};
+use breaker::{AdaptivePolicy, MAX_WINDOW_CALLS, Percentage, RatePolicy, TripPolicy, WindowPolicy};
 
 use crate::duration::written;
 use crate::error::ConfigError;
-use crate::fields::{TripFields, WindowType};
+use crate::fields::{AdaptiveFields, TripFields, WindowType};
 use crate::reader::Reader;
 use crate::value::WindowSize;
 
@@ -23,7 +23,7 @@ pub(super) struct Trip {
 }
 
 /// A service's rules stand in for all of the defaults': a rule that is absent does not exist.
-pub(super) fn trip(from: Option<&Reader<'_>>) -> Result<Trip, ConfigError> {
+pub(super) fn trip(from: Option<&Reader<'_>>, max_wait: Duration) -> Result<Trip, ConfigError> {
     let Some(from) = from else {
         let policy =
             TripPolicy { consecutive_failures: NonZeroU32::new(3), ..TripPolicy::default() };
@@ -32,13 +32,26 @@ pub(super) fn trip(from: Option<&Reader<'_>>) -> Result<Trip, ConfigError> {
     let fields = TripFields::read(from)?;
     let rules = Rules { from, fields: &fields };
     let rates = rules.rates()?;
-    let TripFields { consecutive_failures, .. } = fields;
-    let policy = TripPolicy { consecutive_failures, rates };
+    let TripFields { consecutive_failures, ref adaptive, .. } = fields;
+    let adaptive = adaptive.as_ref().map(|fields| self::adaptive(fields, max_wait));
+    let policy = TripPolicy { consecutive_failures, rates, adaptive };
     if policy == TripPolicy::default() {
         let remedy = "give at least one rule, such as {\"consecutive_failures\": 3}";
         return Err(ConfigError::at(&from.path(), &"{}", &remedy));
     }
     Ok(Trip { policy, slow_after: fields.slow_call_duration_threshold })
+}
+
+/// `max_gap`: the longest time between two trials.
+fn adaptive(fields: &AdaptiveFields, max_gap: Duration) -> AdaptivePolicy {
+    let AdaptiveFields { tolerate, false_trips, shed, latency, latency_floor } = *fields;
+    AdaptivePolicy {
+        tolerate: Percentage::from_thousandths(tolerate),
+        false_trips,
+        shed,
+        latency_floor: latency.then_some(latency_floor),
+        max_gap,
+    }
 }
 
 /// The rules that are given, and where.

@@ -35,7 +35,13 @@ fn the_contracts_example_is_taken() {
           "headers": [{ "name": "x-tenant", "exact": "gold" }],
           "clusters": ["payment*"]
         },
-        "trip": { "consecutive_failures": 3 },
+        "trip": {
+          "consecutive_failures": 3,
+          "adaptive": {
+            "tolerate": 5, "false_trips": "720h", "shed": true, "latency": true,
+            "latency_floor": "1s"
+          }
+        },
         "classify": {
           "failure_status": ["5xx"],
           "ignore_status": [],
@@ -171,7 +177,7 @@ fn each_refusal_has_path_value_and_remedy() {
             r#""a`, expected `b""#,
             "give one of `consecutive_failures`, `failure_rate_threshold`, `slow_call_rate_threshold`, \
              `slow_call_duration_threshold`, `minimum_number_of_calls`, `sliding_window_type`, \
-             `sliding_window_size`",
+             `sliding_window_size`, `adaptive`",
         ),
         (
             of(r#""classify": {"overflow": "maybe"}"#),
@@ -389,6 +395,24 @@ fn every_refusal_names_path_value_and_remedy() {
             "trip.consecutive_failures",
             "`4294967296`",
             "from 0 to 4294967295",
+        ),
+        (
+            json!({"trip": {"adaptive": {"tolerate": 31}}}),
+            "trip.adaptive.tolerate",
+            "`31`",
+            "a percentage from 0.1 to 30",
+        ),
+        (
+            json!({"trip": {"adaptive": {"false_trips": "59m"}}}),
+            "trip.adaptive.false_trips",
+            "\"59m\"",
+            "give at least \"1h\"",
+        ),
+        (
+            json!({"trip": {"adaptive": {"false_trips": "8761h"}}}),
+            "trip.adaptive.false_trips",
+            "\"8761h\"",
+            "a duration of at most a year, such as \"720h\"",
         ),
         (
             json!({"trip": {"failure_rate_threshold": 0}}),

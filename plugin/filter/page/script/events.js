@@ -12,9 +12,10 @@ function showEvents(latest) {
   const line = (event) => {
     const row = document.createElement("li");
     const numbers = [];
-    if (event.failure_count) numbers.push(`${count(event.failure_count, "failure")} in a row`);
+    if (event.adaptive) numbers.push(event.adaptive);
+    else if (event.failure_count) numbers.push(`${count(event.failure_count, "failure")} in a row`);
     if (event.buffered_calls !== null) numbers.push(`${percent(event.failure_rate)} failed and ${percent(event.slow_call_rate)} slow of ${count(event.buffered_calls, "call")}`);
-    const parts = [["time", clock(event.time)], ["b", event.service_name], ["span", `${event.from} → ${event.to}`], ["span", words(event.reason)], ["small", numbers.join(", ")]];
+    const parts = [["time", clock(event.time)], ["b", event.service_name], ["span", event.from === event.to ? event.to : `${event.from} → ${event.to}`], ["span", words(event.reason)], ["small", numbers.join(", ")]];
     row.className = event.to;
     row.append(...parts.flatMap(([kind, text]) => [Object.assign(document.createElement(kind), { textContent: text }), " "]));
     row.firstChild.dateTime = event.time;

@@ -18,6 +18,7 @@ function drawOne() {
     ["Last success", time(service.last_success_time)],
     ["Under way", service.in_flight === null ? "not counted without a bulkhead" : count(service.in_flight, "call")],
     ["Since the proxy was started", service.calls ? `${number(service.calls.success)} succeeded, ${number(service.calls.failure)} failed, ${number(service.calls.ignored)} ignored, ${number(service.calls.aborted)} aborted, ${number(service.slow_calls)} slow; ${number(service.not_permitted)} diverted` : "not known"],
+    ["Adaptive rule", service.adaptive ?? "none"],
     ["Mode", words(service.mode)],
   ];
   const list = $("facts");

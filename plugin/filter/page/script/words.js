@@ -12,13 +12,14 @@ function span(milliseconds) {
 }
 
 /** Why a breaker opened, by the event that says so, or as far as its record does. */
-function cause({ trip_reason: reason, failure_count: failures, last_failure_time: last }, event) {
+function cause({ trip_reason: reason, failure_count: failures, last_failure_time: last, adaptive }, event) {
   const until = last ? `, the last at ${clock(last)}` : "";
   switch (reason) {
     case "consecutive_failures": return `${event?.failure_count ?? failures} calls in a row failed${until}.`;
     case "failure_rate": return event?.buffered_calls ? `${percent(event.failure_rate)} of ${event.buffered_calls} calls failed${until}.` : `Too many calls failed${until}.`;
     case "slow_call_rate": return event?.buffered_calls ? `${percent(event.slow_call_rate)} of ${event.buffered_calls} calls were slow.` : "Too many calls were slow.";
     case "trial_failed": return `A trial call failed${until}.`;
+    case "adaptive": return `More failed than is usual: ${event?.adaptive ?? adaptive}.`;
     case "operator": return "An operator opened it.";
     default: return reason ? `Reason: ${words(reason)}.` : "";
   }
@@ -37,6 +38,7 @@ function story({ service, diverted }, event, now) {
   else if (state === "FORCED_OPEN") says.push("Every call is diverted until it is enabled or reset.");
   else if (state === "DISABLED") says.push("Calls are left alone and not counted.");
   else if (state === "METRICS_ONLY") says.push("It decides and reports, and diverts nothing.");
+  else if (service.diverted_share > 0) says.push(`It diverts a share of the calls: ${service.adaptive}.`);
   else if (failures > 0) says.push(`${count(failures, "failure")} in a row.`);
   if (mode !== "enabled" && mode.toUpperCase() !== state) says.push(`Mode: ${words(mode)}.`);
   for (const { name } of service.unknown_clusters) says.push(`The proxy has no cluster ${name}.`);

@@ -47,6 +47,8 @@ pub(super) fn of(
         ("failure_rate", percent(|counts| counts.failures)),
         ("slow_call_rate", percent(|counts| counts.slow)),
         ("buffered_calls", counts.map(|counts| counts.calls).into()),
+        ("adaptive", status.adaptive.map(|report| report.to_string()).into()),
+        ("diverted_share", status.adaptive.map(|it| f64::from(it.diverts) / 1_000.0).into()),
         ("in_flight", status.in_flight.into()),
         ("generation", status.generation.into()),
         ("calls", calls(count).into()),

@@ -22,14 +22,23 @@ pub(crate) struct Event {
     /// The latest calls, where a rule is about them and they tripped it.
     pub(crate) calls: Counts,
     pub(crate) generation: u64,
+    /// What the adaptive rule did, and by what; empty if it was not that rule.
+    pub(crate) adaptive: String,
 }
 
 impl Event {
     /// A transition of a service with this mode.
     pub(crate) fn new(at: UnixTime, service: String, mode: Mode, transition: Transition) -> Self {
-        let Transition { from, to, reason, failures, calls, generation } = transition;
+        let Transition { from, to, reason, failures, calls, generation, adaptive } = transition;
         let generation = generation.number();
-        Self { at, service, from, to, reason, mode, failures, calls, generation }
+        let adaptive = adaptive.map(|it| it.to_string()).unwrap_or_default();
+        Self { at, service, from, to, reason, mode, failures, calls, generation, adaptive }
+    }
+
+    /// Whether it is no transition: the adaptive rule did something to the calls of a closed
+    /// breaker.
+    fn is_within_closed(&self) -> bool {
+        !self.adaptive.is_empty() && self.from == self.to
     }
 
     /// As the admin API shows it, and as a notification has it.
@@ -51,19 +60,31 @@ impl Event {
             ("slow_call_rate", percent(|calls| calls.slow)),
             ("buffered_calls", calls.map(|calls| calls.calls).into()),
             ("generation", self.generation.into()),
+            (
+                "adaptive",
+                Some(&self.adaptive).filter(|it| !it.is_empty()).map(|it| Json::text(it)).into(),
+            ),
         ])
     }
 
     /// As the log has it.
     pub(super) fn line(&self) -> String {
         let Self { service, from, to, reason, failures, generation, calls, .. } = self;
-        let mut line = format!(
-            "service={service} event=transition from={} to={} reason={} failures={failures} \
-             generation={generation}",
-            from.name(),
-            to.name(),
-            reason.name(),
-        );
+        let mut line = match self.is_within_closed() {
+            false => format!(
+                "service={service} event=transition from={} to={} reason={} failures={failures} \
+                 generation={generation}",
+                from.name(),
+                to.name(),
+                reason.name(),
+            ),
+            true => format!("service={service} event=limited generation={generation}"),
+        };
+        if !self.adaptive.is_empty() {
+            line.push_str(" adaptive=\"");
+            line.push_str(&self.adaptive);
+            line.push('"');
+        }
         if calls.calls > 0 {
             let (failures, slow) = (calls.failure_percent(), calls.slow_percent());
             // It cannot fail on a string.

@@ -15,7 +15,10 @@ use config::naming::{LONGEST_NAME, is_shown_byte};
 /// How many are kept.
 pub(crate) const MOST_EVENTS: usize = 128;
 
-const FORMAT: u8 = 1;
+/// The first format has no word of the adaptive rule. A list without any is written in it still, so
+/// that an older module can read it.
+const FORMAT: u8 = 2;
+const PLAIN_FORMAT: u8 = 1;
 
 /// No number of an event comes near it.
 const MOST_NUMBERS: u64 = 1 << 62;
@@ -95,7 +98,8 @@ impl Ring {
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut bytes = vec![FORMAT];
+        let is_plain = self.events.iter().all(|event| event.adaptive.is_empty());
+        let mut bytes = vec![if is_plain { PLAIN_FORMAT } else { FORMAT }];
         bytes.extend_from_slice(&self.epoch.to_le_bytes());
         bytes.extend_from_slice(&self.next.to_le_bytes());
         for event in &self.events {
@@ -115,17 +119,26 @@ impl Ring {
             for name in names {
                 push_text(&mut bytes, name);
             }
+            if !is_plain {
+                push_text(&mut bytes, &event.adaptive);
+            }
         }
         bytes
     }
 
     /// `None`: the bytes are no list of events.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
-        let mut rest = Reader(bytes.strip_prefix(&[FORMAT])?);
+        let (format, rest) = bytes.split_first()?;
+        let is_plain = match *format {
+            PLAIN_FORMAT => true,
+            FORMAT => false,
+            _ => return None,
+        };
+        let mut rest = Reader(rest);
         let (epoch, next) = (rest.u64()?, rest.u64()?);
         let mut events = VecDeque::new();
         while !rest.is_empty() {
-            events.push_back(read_event(&mut rest)?);
+            events.push_back(read_event(&mut rest, is_plain)?);
         }
         let possible =
             events.len() <= MOST_EVENTS && events.len() as u64 <= next && next <= MOST_NUMBERS;
@@ -133,12 +146,13 @@ impl Ring {
     }
 }
 
-fn read_event(rest: &mut Reader<'_>) -> Option<Event> {
+fn read_event(rest: &mut Reader<'_>, is_plain: bool) -> Option<Event> {
     let (at, generation) = (UnixTime::from_nanos(rest.u64()?), rest.u64()?);
     let failures = rest.u32()?;
     let calls = Counts { calls: rest.u32()?, failures: rest.u32()?, slow: rest.u32()? };
     let mut name = || rest.text(LONGEST_NAME, is_shown_byte);
     let (service, from, to, reason, mode) = (name()?, name()?, name()?, name()?, name()?);
+    let adaptive = if is_plain { "" } else { read_line(rest)? };
     Some(Event {
         at,
         service: service.to_owned(),
@@ -149,7 +163,16 @@ fn read_event(rest: &mut Reader<'_>) -> Option<Event> {
         failures,
         calls,
         generation,
+        adaptive: adaptive.to_owned(),
     })
+}
+
+/// A line in words, or nothing.
+fn read_line<'a>(rest: &mut Reader<'a>) -> Option<&'a str> {
+    let len = usize::from(rest.u8()?);
+    let line = std::str::from_utf8(rest.bytes(len)?).ok()?;
+    let is_shown = line.bytes().all(|byte| matches!(byte, b' ' | b'!' | b'#'..=b'~'));
+    is_shown.then_some(line)
 }
 
 #[cfg(test)]
@@ -169,7 +192,18 @@ mod tests {
             failures: 3,
             calls: Counts { calls: 20, failures: 10, slow: 1 },
             generation,
+            adaptive: String::new(),
         }
+    }
+
+    #[test]
+    fn a_list_in_which_the_adaptive_rule_has_a_word_is_of_the_next_format() {
+        let mut ring = Ring::begun(UnixTime::from_nanos(255));
+        ring.push(event(2));
+        assert_eq!(ring.encode().first(), Some(&1));
+        ring.push(Event { adaptive: "base 1.9 % (at most 2.0)".to_owned(), ..event(3) });
+        assert_eq!(ring.encode().first(), Some(&2));
+        assert_eq!(Ring::decode(&ring.encode()), Some(ring));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! An admitted call: what is kept of its request.
 
-use breaker::{Permit, Timestamp};
+use std::time::Duration;
+
+use breaker::{Ended, Outcome, Permit, Timestamp};
 
 use super::replay::Capture;
 use crate::headers::{Facts, Headers};
@@ -34,9 +36,9 @@ pub(crate) struct Call {
     pub(super) head: Option<AnswerHead>,
     /// What has passed of its body.
     pub(super) flow: BodyFlow,
-    /// Whether its head was long in coming, once it has come. What follows may take its time: it
-    /// is a stream, perhaps.
-    pub(super) slow: Option<bool>,
+    /// How long its head was in coming, once it has come. What follows may take its time: it is a
+    /// stream, perhaps.
+    pub(super) lasted: Lasted,
     /// Whether its head makes it what most calls are: good, and settled by an end alone.
     pub(super) plain: bool,
 }
@@ -69,16 +71,34 @@ impl Call {
     #[inline]
     pub(super) fn complete(&mut self, service: &Service, host: &dyn Host) {
         self.complete = true;
-        self.began = service.slow_after.map(|_| host.now().monotonic);
+        self.began = service.times_calls().then(|| host.now().monotonic);
     }
 
-    /// Whether an answer that begins now is slow.
+    /// How long it has taken, if its answer begins now.
     #[inline]
-    pub(super) fn is_slow(&self, service: &Service, host: &dyn Host) -> bool {
-        match (self.began, service.slow_after) {
-            (Some(began), Some(limit)) => host.now().monotonic.since(began) >= limit,
-            _ => false,
-        }
+    pub(super) fn lasted(&self, service: &Service, host: &dyn Host) -> Lasted {
+        let Some(began) = self.began else {
+            return Lasted::default();
+        };
+        let took = host.now().monotonic.since(began);
+        Lasted { slow: service.slow_after.is_some_and(|limit| took >= limit), took }
+    }
+}
+
+/// How long a call took until its answer began; no time at all if nobody asks.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Lasted {
+    /// Whether that is slow by the configured duration.
+    pub(super) slow: bool,
+    took: Duration,
+}
+
+impl Lasted {
+    /// A call that took so long has ended with this outcome.
+    #[inline(always)]
+    pub(super) fn ended(self, outcome: Outcome) -> Ended {
+        let Self { slow, took } = self;
+        Ended { outcome, slow, took, told: None }
     }
 }
 

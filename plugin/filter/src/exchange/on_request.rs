@@ -2,7 +2,7 @@
 
 use breaker::DivertReason;
 
-use super::call::{Call, capture, wanted};
+use super::call::{Call, Lasted, capture, wanted};
 use super::diversion::{Cause, Diverted, gets_no_fallback, rejection, stale_answer, static_reply};
 use super::state::{Exchange, HeldPermit, Phase};
 use super::verdict::{RequestAction, RequestVerdict};
@@ -59,7 +59,7 @@ impl Exchange {
             Decision::Admitted(permit, held) => {
                 let shortest = service.classify.min_client_deadline;
                 let client_terms = protocol.terms(&headers, &facts).may_end_early(shortest);
-                let timed = complete && service.slow_after.is_some();
+                let timed = complete && service.times_calls();
                 let breaker = handle.instance.number;
                 let budget = services.config.max_copied_bytes;
                 let wanted = wanted(service, protocol, &headers, &facts, end_of_stream);
@@ -76,7 +76,7 @@ impl Exchange {
                     began: timed.then(|| host.now().monotonic),
                     head: None,
                     flow: BodyFlow::default(),
-                    slow: None,
+                    lasted: Lasted::default(),
                     plain: false,
                 });
                 verdict(RequestAction::Continue)

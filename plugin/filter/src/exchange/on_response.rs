@@ -66,15 +66,15 @@ impl Exchange {
                     head.grpc_status = None;
                 }
                 call.head = Some(head);
-                let slow = call.is_slow(handle.service, host);
-                call.slow = Some(slow);
-                let good = call.is_good(head, slow, handle.service);
+                let lasted = call.lasted(handle.service, host);
+                call.lasted = lasted;
+                let good = call.is_good(head, lasted.slow, handle.service);
                 if !good
                     && let Some(outcome) =
                         call.judge_head(head, handle.service, end_of_stream, host)
                 {
                     let (services, head) = ((services, &handle), (head, end_of_stream));
-                    return self.on_judged(services, head, Ended { outcome, slow }, host, effects);
+                    return self.on_judged(services, head, lasted.ended(outcome), host, effects);
                 }
                 call.await_end(&handle, head, end_of_stream, services, host);
                 call.plain = good && call.copy.is_none();
@@ -234,7 +234,7 @@ impl Exchange {
             {
                 answers.forget(&copy);
             }
-            let ended = Ended { outcome: Outcome::Success, slow: call.slow.unwrap_or_default() };
+            let ended = call.lasted.ended(Outcome::Success);
             handle.settle(call.permit, ended, host, effects);
         }
     }

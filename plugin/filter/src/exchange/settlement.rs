@@ -17,7 +17,7 @@ impl ServiceHandle<'_> {
     /// written down first. A host that keeps no gauges never comes here.
     #[inline]
     pub(super) fn settle_plain(&self, call: &Call, host: &dyn Host) -> bool {
-        let ended = Ended::from(Outcome::Success);
+        let ended = call.lasted.ended(Outcome::Success);
         if !call.plain || self.settle_clean(&call.permit, ended, host).is_none() {
             return false;
         }
@@ -42,8 +42,9 @@ impl ServiceHandle<'_> {
             }
         }
         // A call that was never answered has taken until now.
-        let slow = call.slow.unwrap_or_else(|| call.is_slow(self.service, host));
-        self.settle(call.permit, Ended { outcome, slow }, host, effects);
+        let lasted =
+            if call.head.is_some() { call.lasted } else { call.lasted(self.service, host) };
+        self.settle(call.permit, lasted.ended(outcome), host, effects);
     }
 
     /// Writes down what became of a call: the state the breaker shows now. What changes nothing is only
@@ -63,16 +64,16 @@ impl ServiceHandle<'_> {
         let (tally, call, mut impact) =
             (self.instance.local.tally(), permit.end(ended), Impact::Write);
         let settled = self.update(host, effects, |breaker| {
-            impact = breaker.impact(policy, &call, &tally);
+            impact = breaker.impact(policy, &call, &tally, || host.now().monotonic);
             if impact != Impact::Write {
                 return Update::Unchanged((breaker.shown_state(policy.mode), None));
             }
             let now = host.now();
             let random = scrambled(now.monotonic.as_nanos());
-            breaker.merge(policy, &tally, now.monotonic);
+            let merged = breaker.merge(policy, &tally, now, random);
             let transition = match breaker.settle(policy, &call, now, random) {
-                Settled::Counted(transition) => transition,
-                Settled::Late => None,
+                Settled::Counted(transition) => transition.or(merged),
+                Settled::Late => merged,
             };
             claim_check(breaker, policy, transition, host);
             let next = breaker.next_tally(&tally);
@@ -87,7 +88,7 @@ impl ServiceHandle<'_> {
             Err(_) => None,
         };
         if ended.outcome == Outcome::Success && impact != Impact::None {
-            self.keep(call.permit(), host);
+            self.keep(call.permit(), ended.took, host);
         }
         // What could not be written down has happened all the same, and is logged and answered so.
         state.or_else(|| self.state(host, effects))

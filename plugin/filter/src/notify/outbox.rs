@@ -230,6 +230,7 @@ mod tests {
                 failures: 0,
                 calls: Counts::NONE,
                 generation,
+                adaptive: String::new(),
             });
         }
         ring

@@ -73,6 +73,7 @@ impl Reply {
     /// What is answered where nothing is configured: 503 with the recipe's fields.
     pub(crate) fn unavailable(reason: DivertReason, retry_at: Option<Timestamp>, now: Now) -> Self {
         let reason = match reason {
+            DivertReason::Adaptive => "Circuit breaker diverts what the service fails to answer",
             DivertReason::Bulkhead => "Bulkhead is full",
             DivertReason::ForcedOpen => "Circuit breaker is forced open",
             DivertReason::HalfOpen => "Circuit breaker is half-open",

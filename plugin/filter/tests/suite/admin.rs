@@ -65,6 +65,8 @@ fn a_service_that_has_seen_nothing_shows_its_fields() {
             "failure_rate": null,
             "slow_call_rate": null,
             "buffered_calls": null,
+            "adaptive": null,
+            "diverted_share": null,
             "in_flight": null,
             "generation": 1,
             "calls": null,

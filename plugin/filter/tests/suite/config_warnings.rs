@@ -100,6 +100,20 @@ fn a_rate_that_is_warned_of_is_the_rate_all_the_same() {
     assert_eq!(world.state(), "OPEN");
 }
 
+#[test]
+fn a_rate_that_trips_on_what_the_adaptive_rule_tolerates_is_warned_of() {
+    let trip = |rate, tolerate| {
+        of_trip(&json!({"failure_rate_threshold": rate, "adaptive": {"tolerate": tolerate}}))
+    };
+    assert_eq!(trip(10, 10), [""; 0]);
+    assert_eq!(
+        trip(10, 12),
+        ["services[0].trip.adaptive.tolerate value=12 remedy=\"trip.failure_rate_threshold opens \
+             the breaker at 10 percent, which the adaptive rule takes for no outage: leave one of \
+             them out, or tolerate less\""]
+    );
+}
+
 // === Order
 
 #[test]

@@ -191,10 +191,10 @@ proptest! {
 
     #[test]
     fn any_record_is_read_or_taken_as_absent(
-        bytes in prop::collection::vec(any::<u8>(), 0..400),
+        bytes in prop::collection::vec(any::<u8>(), 0..700),
         state in 0_u8..4,
         (version, len) in prop::sample::select(vec![
-            (0_u8, 0_usize), (1, 1), (1, 88), (1, 343), (1, 344), (2, 345), (2, 367), (2, 368),
+            (0_u8, 0_usize), (1, 1), (1, 88), (1, 343), (1, 344), (2, 345), (2, 367), (2, 368), (3, 675), (3, 676),
         ]),
         calls in 1_usize..8,
     ) {

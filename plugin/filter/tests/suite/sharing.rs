@@ -192,7 +192,7 @@ fn a_damaged_record_that_was_replaced_knows_its_health_check_and_its_window_at_o
 /// What a newer module writes: its first byte tells, whatever follows.
 fn newer() -> [Vec<u8>; 4] {
     let mut likely = closed_record();
-    likely[0] = 3;
+    likely[0] = 4;
     [likely, vec![255], vec![255; 368], b"{}".to_vec()]
 }
 

@@ -13,6 +13,7 @@ fn roomy() -> Value {
             "name": "payment-service",
             "match": { "headers": [{ "name": "x-tenant", "exact": "gold" }] },
             "trip": {
+                "adaptive": {},
                 "consecutive_failures": 1, "failure_rate_threshold": 50, "slow_call_rate_threshold": 50,
                 "slow_call_duration_threshold": "2s", "minimum_number_of_calls": 1
             },

@@ -15,6 +15,7 @@ const SECTIONS: &[(&str, &str)] = &[
     ("admin", "Admin"),
     ("match", "Match"),
     ("trip", "Trip"),
+    ("adaptive", "Adaptive"),
     ("classify", "Classify"),
     ("open", "Open"),
     ("half_open", "HalfOpen"),

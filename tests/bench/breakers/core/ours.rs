@@ -40,7 +40,7 @@ fn rules(policy: Policy) -> breaker::Policy {
     };
     breaker::Policy {
         mode: Mode::Enabled,
-        trip: TripPolicy { consecutive_failures, rates },
+        trip: TripPolicy { consecutive_failures, rates, adaptive: None },
         open: OpenPolicy {
             wait: WAIT,
             backoff_rate: Rate::from_thousandths(2_000),
@@ -51,6 +51,7 @@ fn rules(policy: Policy) -> breaker::Policy {
         half_open: HalfOpenPolicy {
             permitted_calls: NonZeroU32::MIN,
             success_threshold: NonZeroU32::MIN,
+            failure_threshold: NonZeroU32::MIN,
             max_wait: WAIT,
             ramp: std::time::Duration::ZERO,
         },
@@ -135,11 +136,11 @@ impl Worker<'_> {
     fn settle(&mut self, call: Settlement) {
         let tally = self.tally;
         let next = self.update(|breaker, policy, host| {
-            if breaker.impact(policy, &call, &tally) != Impact::Write {
+            if breaker.impact(policy, &call, &tally, || host.now().monotonic) != Impact::Write {
                 return Decision::Keep(tally);
             }
             let now = host.now();
-            breaker.merge(policy, &tally, now.monotonic);
+            let _ = breaker.merge(policy, &tally, now, 1);
             breaker.settle(policy, &call, now, 1);
             Decision::Store(breaker.next_tally(&tally))
         });

@@ -99,8 +99,9 @@ fn play(mut rule: Adaptive, steps: Vec<Step>, floor: Option<u64>, shed: bool) ->
             }
             Step::Merge(calls) => {
                 let mut tally = AdaptiveTally::default();
-                (0..calls)
-                    .for_each(|took| tally.add(&rule, Duration::from_micros(took.into()), at));
+                (0..calls).for_each(|took| {
+                    tally.add(rule.usual(&policy), Duration::from_micros(took.into()), at)
+                });
                 rule.merge(&policy, &tally, at);
             }
             Step::Wait(time) => now = now.saturating_add(time),

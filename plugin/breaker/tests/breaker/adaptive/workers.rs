@@ -47,7 +47,7 @@ fn tallies_leave_the_rule_as_their_calls_would() {
         each.settle(&policy(), &good(20 * MS), at(number));
         if number % 50 == 49 {
             let mut tally = AdaptiveTally::default();
-            (0..50).for_each(|_| tally.add(&merged, 20 * MS, at(number)));
+            (0..50).for_each(|_| tally.add(merged.usual(&policy()), 20 * MS, at(number)));
             merged.merge(&policy(), &tally, at(number));
         }
     }
@@ -69,7 +69,8 @@ fn latency_that_workers_saw_is_followed() {
     service.run(600);
     for _ in 0..400 {
         let mut tally = AdaptiveTally::default();
-        (0..250).for_each(|_| tally.add(&service.rule, 30 * MS, service.at()));
+        (0..250)
+            .for_each(|_| tally.add(service.rule.usual(&service.policy), 30 * MS, service.at()));
         service.now += Duration::from_secs(11);
         let at = service.at();
         assert_eq!(service.rule.merge(&service.policy, &tally, at), None);
