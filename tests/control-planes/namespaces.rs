@@ -3,14 +3,14 @@
 use std::env;
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, exit};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use tests::debian::Tool;
 
 use crate::binaries::Binaries;
+use crate::needs;
 
 /// Names the control plane that is tested, inside of the namespaces.
 const PLANE: &str = "EDGE_BREAKER_CONTROL_PLANE";
@@ -43,8 +43,7 @@ pub(crate) fn run_both() -> ! {
 }
 
 fn try_run_both() -> Result<i32> {
-    let root = fs::metadata("/proc/self")?.uid() == 0;
-    ensure!(root, "make test-control-planes needs root, for namespaces with networks of their own");
+    needs::check()?;
     // While there is a network that leads to where these are.
     Binaries::get()?;
     for (name, package) in TOOLS {
