@@ -18,6 +18,15 @@ const PLANE: &str = "EDGE_BREAKER_CONTROL_PLANE";
 /// Names the folder for what the tests write.
 const FOLDER: &str = "EDGE_BREAKER_CONTROL_PLANE_FOLDER";
 
+/// The folder with the image, in that for what the tests write.
+pub(crate) const IMAGE: &str = "image";
+
+/// The folder with the dynamic module, likewise.
+pub(crate) const MODULES: &str = "modules";
+
+/// The dynamic module in it.
+pub(crate) const DYNAMIC_MODULE: &str = "libedge_breaker.so";
+
 /// Where the pods of Envoy Gateway, and it itself, have certificates and names of secrets.
 const MOUNT_POINTS: [&str; 2] = ["/certs", "/sds"];
 
@@ -51,7 +60,9 @@ fn try_run_both() -> Result<i32> {
     }
     envoy_harness::locate()?;
     let home = tempfile::tempdir()?;
-    package::image::write(&fs::read(tests::module()?)?, &home.path().join("image"))?;
+    package::image::write(&fs::read(tests::module()?)?, &home.path().join(IMAGE))?;
+    fs::create_dir(home.path().join(MODULES))?;
+    fs::copy(artifacts::dynamic_module()?, home.path().join(MODULES).join(DYNAMIC_MODULE))?;
     let made: Vec<_> = MOUNT_POINTS.iter().filter(|it| fs::create_dir(it).is_ok()).collect();
     let planes = ["istio", "envoy-gateway"].map(|plane| Inside::start(plane, home.path()));
     let codes: Result<Vec<_>> = planes.into_iter().map(|it| it?.finish()).collect();
@@ -85,7 +96,9 @@ impl Inside {
     fn start(plane: &str, home: &Path) -> Result<Self> {
         let folder = home.join(plane);
         fs::create_dir(&folder)?;
-        std::os::unix::fs::symlink(home.join("image"), folder.join("image"))?;
+        for made in [IMAGE, MODULES] {
+            std::os::unix::fs::symlink(home.join(made), folder.join(made))?;
+        }
         let output = folder.join("output");
         let file = File::create(&output)?;
         let arguments: Vec<OsString> = env::args_os().skip(1).collect();

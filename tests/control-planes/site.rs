@@ -60,6 +60,9 @@ pub(crate) struct Ways<'w> {
 /// The port of the admin API in all samples.
 pub(crate) const ADMIN: u16 = 10001;
 
+/// A metric that is there as soon as a module has taken its configuration.
+const UNPROTECTED: &str = "edge_breaker_unprotected_total";
+
 impl<'s> Site<'s> {
     /// Of this pod, as soon as the breaker is loaded there.
     pub(crate) async fn of(
@@ -290,11 +293,17 @@ impl<'s> Site<'s> {
         Ok(())
     }
 
-    /// The listener of the admin API is there, and no breaker answers.
+    /// The listener of the admin API is there, and no breaker answers. That is what the alarm fires by.
     pub(crate) async fn assert_shows_no_breaker(&self) -> Result<()> {
         let answer = self.ask_admin(Method::GET, "").await?;
         assert_eq!(answer.status, StatusCode::NOT_FOUND, "{answer:?}");
+        assert!(!self.is_seen_by_the_alarm().await?, "there is a breaker");
         Ok(())
+    }
+
+    /// Whether there is what the alarm `CircuitBreakerMissing` takes for a breaker.
+    pub(crate) async fn is_seen_by_the_alarm(&self) -> Result<bool> {
+        Ok(self.metrics().await?.series(UNPROTECTED).next().is_some())
     }
 
     /// While it only tells, the service's failures reach the client, and what would have been done is counted.
@@ -361,9 +370,9 @@ impl<'s> Site<'s> {
         ] {
             assert_eq!(self.rise(start, name, labels).await?, value, "{name} {labels:?}");
         }
+        assert!(self.is_seen_by_the_alarm().await?);
         let metrics = self.metrics().await?;
-        let unprotected: f64 =
-            metrics.series("edge_breaker_unprotected_total").map(|(_, value)| value).sum();
+        let unprotected: f64 = metrics.series(UNPROTECTED).map(|(_, value)| value).sum();
         assert_eq!(unprotected, 0.0);
         Ok(())
     }
