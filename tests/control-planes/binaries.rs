@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use artifacts::run;
 use package::image::Digest;
 
@@ -33,15 +33,32 @@ const FILES: [(&str, &str, &str); 4] = [
 pub(crate) struct Binaries(PathBuf);
 
 impl Binaries {
+    /// Fails if they have to be built, and there is no Go that can.
+    pub(crate) fn check() -> Result<()> {
+        if folder()?.exists() {
+            return Ok(());
+        }
+        // Outside of the module, in which an older one would refuse to say anything.
+        let version = run(go_command(&["env", "GOVERSION"]).current_dir("/")).unwrap_or_default();
+        let minor = version
+            .trim()
+            .strip_prefix("go1.")
+            .and_then(|rest| rest.split(['.', '-', ' ']).next()?.parse::<u32>().ok());
+        let found = if version.is_empty() { "there is none" } else { version.trim() };
+        let new = minor.is_some_and(|minor| minor >= 26);
+        ensure!(new, "make test-control-planes needs Go 1.26 or newer on PATH: {found}");
+        Ok(())
+    }
+
     /// Those that are there for this very `go.mod`, or else builds them.
     pub(crate) fn get() -> Result<Self> {
-        let home = cache()?.join("edge-breaker/control-planes");
-        let folder = home.join(key()?);
-        fs::create_dir_all(&home)?;
+        let folder = folder()?;
+        let home = folder.parent().context("no folder")?;
+        fs::create_dir_all(home)?;
         let lock = File::create(home.join(".lock"))?;
         lock.lock()?;
         if !folder.exists() {
-            let scratch = tempfile::Builder::new().prefix(".building-").tempdir_in(&home)?;
+            let scratch = tempfile::Builder::new().prefix(".building-").tempdir_in(home)?;
             build(scratch.path())?;
             fs::rename(scratch.keep(), &folder)?;
         }
@@ -64,6 +81,11 @@ impl Binaries {
     }
 }
 
+/// Where they are, whether they are there or not.
+fn folder() -> Result<PathBuf> {
+    Ok(cache()?.join("edge-breaker/control-planes").join(key()?))
+}
+
 /// `$XDG_CACHE_HOME`, else `~/.cache`.
 fn cache() -> Result<PathBuf> {
     let set = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
@@ -83,15 +105,6 @@ fn key() -> Result<String> {
 
 /// Builds all into a folder.
 fn build(folder: &Path) -> Result<()> {
-    let version = go(&["env", "GOVERSION"]).unwrap_or_default();
-    let newer = version
-        .trim()
-        .strip_prefix("go1.")
-        .and_then(|rest| rest.split(['.', '-', ' ']).next()?.parse::<u32>().ok());
-    if newer.is_none_or(|minor| minor < 26) {
-        let found = if version.is_empty() { "there is none" } else { version.trim() };
-        bail!("make test-control-planes needs Go 1.26 or newer on PATH: {found}");
-    }
     let sources = fs::read_to_string(Path::new(SOURCES).join("tools.go"))?;
     let packages = sources.lines().filter_map(|line| line.trim().strip_prefix("_ "));
     let mut packages: Vec<_> = packages.map(|path| path.trim_matches('"')).collect();

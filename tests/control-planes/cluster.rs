@@ -65,7 +65,7 @@ impl Cluster {
         let cluster = Self { binaries, folder, registry: Mutex::default(), _programs: programs };
         cluster.wait_until_ready()?;
         cluster.start_registry().await?;
-        let image = cluster.folder.join("image");
+        let image = cluster.folder.join(namespaces::IMAGE);
         cluster.registry.lock().await.as_ref().context("no registry")?.push(&image, TAG).await?;
         cluster.apply(&node())?;
         cluster.publish_services()?;
@@ -75,6 +75,11 @@ impl Cluster {
     /// The folder for what the tests write.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// The dynamic module.
+    pub(crate) fn dynamic_module(&self) -> PathBuf {
+        self.folder.join(namespaces::MODULES).join(namespaces::DYNAMIC_MODULE)
     }
 
     /// The folder with the process ids of the pods, for `go/kubelet`.

@@ -6,6 +6,7 @@ mod control_plane;
 mod gateway;
 mod gateway_api;
 mod mutual_tls;
+mod native;
 mod page;
 mod sidecar;
 mod steering;
@@ -32,6 +33,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         sidecar::another_workloads_calls_are_left_alone,
         gateway_api::the_breaker_goes_its_whole_round,
         gateway_api::the_admin_api_wants_its_token,
+        native::a_dynamic_module_goes_the_whole_round,
+        native::changed_settings_of_a_dynamic_module_keep_the_state_and_lose_no_request,
+        native::a_wrong_configuration_of_a_dynamic_module_holds_the_listeners_up,
+        native::without_its_file_a_new_pod_has_no_listeners,
         mutual_tls::health_checks_and_replays_go_by_mutual_tls,
         page::each_command_on_the_page_does_what_it_says,
     ]

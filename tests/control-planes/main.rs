@@ -16,6 +16,7 @@ mod forward;
 mod istio;
 mod load;
 mod namespaces;
+mod needs;
 mod network;
 mod pod;
 mod process;
@@ -24,6 +25,14 @@ mod shell;
 mod site;
 
 use libtest_mimic::{Arguments, Trial};
+
+/// Tests of a control plane, by their functions.
+macro_rules! trials {
+    ($plane:literal; $($test:path),+ $(,)?) => {
+        vec![$($crate::trial(concat!($plane, "::", stringify!($test)), $test)),+]
+    };
+}
+use trials;
 
 fn main() {
     let mut arguments = Arguments::from_args();
@@ -35,18 +44,13 @@ fn main() {
     let trials = match namespaces::plane().as_deref() {
         Some("istio") => istio::trials(),
         Some(_) => envoy_gateway::trials(),
-        None => istio::trials().into_iter().chain(envoy_gateway::trials()).collect(),
+        None => [istio::trials(), envoy_gateway::trials(), needs::trials()]
+            .into_iter()
+            .flatten()
+            .collect(),
     };
     libtest_mimic::run(&arguments, trials).exit();
 }
-
-/// Tests of a control plane, by their functions.
-macro_rules! trials {
-    ($plane:literal; $($test:path),+ $(,)?) => {
-        vec![$($crate::trial(concat!($plane, "::", stringify!($test)), $test)),+]
-    };
-}
-use trials;
 
 /// A test that fails by a panic or an error. It takes root and Go, so it is left to a command of its own.
 fn trial<F>(name: &str, test: impl FnOnce() -> F + Send + 'static) -> Trial

@@ -3,20 +3,29 @@
 use std::env;
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, exit};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use tests::debian::Tool;
 
 use crate::binaries::Binaries;
+use crate::needs;
 
 /// Names the control plane that is tested, inside of the namespaces.
 const PLANE: &str = "EDGE_BREAKER_CONTROL_PLANE";
 
 /// Names the folder for what the tests write.
 const FOLDER: &str = "EDGE_BREAKER_CONTROL_PLANE_FOLDER";
+
+/// The folder with the image, in that for what the tests write.
+pub(crate) const IMAGE: &str = "image";
+
+/// The folder with the dynamic module, likewise.
+pub(crate) const MODULES: &str = "modules";
+
+/// The dynamic module in it.
+pub(crate) const DYNAMIC_MODULE: &str = "libedge_breaker.so";
 
 /// Where the pods of Envoy Gateway, and it itself, have certificates and names of secrets.
 const MOUNT_POINTS: [&str; 2] = ["/certs", "/sds"];
@@ -43,8 +52,7 @@ pub(crate) fn run_both() -> ! {
 }
 
 fn try_run_both() -> Result<i32> {
-    let root = fs::metadata("/proc/self")?.uid() == 0;
-    ensure!(root, "make test-control-planes needs root, for namespaces with networks of their own");
+    needs::check()?;
     // While there is a network that leads to where these are.
     Binaries::get()?;
     for (name, package) in TOOLS {
@@ -52,7 +60,9 @@ fn try_run_both() -> Result<i32> {
     }
     envoy_harness::locate()?;
     let home = tempfile::tempdir()?;
-    package::image::write(&fs::read(tests::module()?)?, &[], &home.path().join("image"))?;
+    package::image::write(&fs::read(tests::module()?)?, &[], &home.path().join(IMAGE))?;
+    fs::create_dir(home.path().join(MODULES))?;
+    fs::copy(artifacts::dynamic_module()?, home.path().join(MODULES).join(DYNAMIC_MODULE))?;
     let made: Vec<_> = MOUNT_POINTS.iter().filter(|it| fs::create_dir(it).is_ok()).collect();
     let planes = ["istio", "envoy-gateway"].map(|plane| Inside::start(plane, home.path()));
     let codes: Result<Vec<_>> = planes.into_iter().map(|it| it?.finish()).collect();
@@ -86,7 +96,9 @@ impl Inside {
     fn start(plane: &str, home: &Path) -> Result<Self> {
         let folder = home.join(plane);
         fs::create_dir(&folder)?;
-        std::os::unix::fs::symlink(home.join("image"), folder.join("image"))?;
+        for made in [IMAGE, MODULES] {
+            std::os::unix::fs::symlink(home.join(made), folder.join(made))?;
+        }
         let output = folder.join("output");
         let file = File::create(&output)?;
         let arguments: Vec<OsString> = env::args_os().skip(1).collect();

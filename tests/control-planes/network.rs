@@ -27,12 +27,16 @@ pub(crate) fn of_pod(number: u8) -> Ipv4Addr {
     Ipv4Addr::new(10, 77, 1, number)
 }
 
+/// The bridge's hardware address. Without one of its own it would take another whenever a pod comes or goes, and
+/// pods that had asked for it before would be cut off.
+const BRIDGE: &str = "02:00:0a:4d:00:01";
+
 /// Makes the bridge.
 pub(crate) fn set_up() -> Result<()> {
     let script = format!(
         "set -e
          ip link set lo up
-         ip link add pods type bridge
+         ip link add pods address {BRIDGE} type bridge
          ip addr add {NODE}/16 dev pods
          ip addr add {SERVICES}/16 dev pods
          ip link set pods up"

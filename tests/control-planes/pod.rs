@@ -99,6 +99,8 @@ impl Pod {
         let mut command = Command::new("nsenter");
         command.args(["--target", &self.sleeper.id().to_string(), "--net", "--mount", "--"]);
         command.arg("env").arg("-C").arg(folder).arg(program.as_ref());
+        // A container has one of its own: Envoy keeps modules there that it has fetched.
+        command.env("TMPDIR", &self.folder);
         command
     }
 

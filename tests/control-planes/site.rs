@@ -60,6 +60,9 @@ pub(crate) struct Ways<'w> {
 /// The port of the admin API in all samples.
 pub(crate) const ADMIN: u16 = 10001;
 
+/// A metric that is there as soon as a module has taken its configuration.
+const UNPROTECTED: &str = "edge_breaker_unprotected_total";
+
 impl<'s> Site<'s> {
     /// Of this pod, as soon as the breaker is loaded there.
     pub(crate) async fn of(
@@ -183,21 +186,18 @@ impl<'s> Site<'s> {
         Ok(Prometheus::new(self.client.get(&url).await?.text()))
     }
 
-    async fn metric(&self, name: &str, labels: &[(&str, &str)]) -> Result<f64> {
-        let metrics = self.metrics().await?;
-        let labels: Vec<_> = [("cb_service", "payments")].iter().chain(labels).copied().collect();
-        metrics.value(name, &labels).with_context(|| {
-            let series: Vec<_> =
-                metrics.text().lines().filter(|line| line.contains(name)).collect();
-            format!("no {name} with {labels:?} among {series:#?}")
-        })
+    /// How much a counter of the guarded service has risen.
+    async fn rise(&self, start: &Prometheus, name: &str, labels: &[(&str, &str)]) -> Result<f64> {
+        Ok(value(&self.metrics().await?, name, labels)? - value(start, name, labels)?)
     }
 
     /// As the pages walk: it only tells at first, is seen to divert, and is enabled. Then tripped, diverted, checked,
     /// half-open, closed; and what shows it.
     pub(crate) async fn goes_round(&self) -> Result<()> {
         let health = self.services.service("health");
-        assert_eq!(self.breaker().await?["state"], "METRICS_ONLY");
+        // Calls may have failed while the proxy, or one behind it, was not ready.
+        assert_eq!(self.steer("reset").await?["state"], "METRICS_ONLY");
+        let start = self.metrics().await?;
         self.assert_answered(200, "downstream").await?;
 
         // A client cannot choose the fallback.
@@ -209,8 +209,7 @@ impl<'s> Site<'s> {
         self.assert_answered(200, "cluster").await?;
         assert_eq!(self.steer("reset").await?["state"], "METRICS_ONLY");
         self.assert_answered(200, "downstream").await?;
-        let before = self.calls_that_were_judged().await?;
-        self.would_open().await?;
+        self.would_open(&start).await?;
         assert_eq!(self.steer("reset").await?["state"], "METRICS_ONLY");
         assert_eq!(self.steer("enable").await?["state"], "CLOSED");
 
@@ -232,7 +231,7 @@ impl<'s> Site<'s> {
             assert_eq!(told, (&"OPEN".into(), &"payments".into()));
         }
         assert_eq!(self.payments().calls(), calls, "a call reached the service");
-        assert_eq!(self.metric("edge_breaker_state", &[]).await?, 1.0);
+        assert_eq!(value(&self.metrics().await?, "edge_breaker_state", &[])?, 1.0);
 
         // The check goes to the cluster that the configuration names, whatever the routes say.
         let checks = health.counts().calls;
@@ -244,7 +243,7 @@ impl<'s> Site<'s> {
         self.wait_for_state("HALF_OPEN").await?;
         self.assert_answered(200, "downstream").await?;
         self.wait_for_state("CLOSED").await?;
-        self.assert_metrics(before).await?;
+        self.assert_metrics(&start).await?;
 
         assert_eq!(self.steer("disable").await?["state"], "DISABLED");
         self.payments().set_mode(Mode::Status(503));
@@ -294,20 +293,21 @@ impl<'s> Site<'s> {
         Ok(())
     }
 
-    /// The listener of the admin API is there, and no breaker answers.
+    /// The listener of the admin API is there, and no breaker answers. That is what the alarm fires by.
     pub(crate) async fn assert_shows_no_breaker(&self) -> Result<()> {
         let answer = self.ask_admin(Method::GET, "").await?;
         assert_eq!(answer.status, StatusCode::NOT_FOUND, "{answer:?}");
+        assert!(!self.is_seen_by_the_alarm().await?, "there is a breaker");
         Ok(())
     }
 
-    /// How many good calls it has counted: those by which a test saw that the proxy answers are among them.
-    async fn calls_that_were_judged(&self) -> Result<f64> {
-        self.metric("edge_breaker_calls_total", &[("cb_outcome", "success")]).await
+    /// Whether there is what the alarm `CircuitBreakerMissing` takes for a breaker.
+    pub(crate) async fn is_seen_by_the_alarm(&self) -> Result<bool> {
+        Ok(self.metrics().await?.series(UNPROTECTED).next().is_some())
     }
 
     /// While it only tells, the service's failures reach the client, and what would have been done is counted.
-    async fn would_open(&self) -> Result<()> {
+    async fn would_open(&self, start: &Prometheus) -> Result<()> {
         self.payments().set_mode(Mode::Status(503));
         self.services.service("health").set_mode(Mode::Status(503));
         let fallback = self.services.fallback_calls();
@@ -316,9 +316,9 @@ impl<'s> Site<'s> {
         }
         assert_eq!(self.services.fallback_calls(), fallback);
         let opened = [("cb_to", "open"), ("cb_reason", "consecutive_failures")];
-        assert_eq!(self.metric("edge_breaker_transitions_total", &opened).await?, 1.0);
+        assert_eq!(self.rise(start, "edge_breaker_transitions_total", &opened).await?, 1.0);
         let open = [("cb_reason", "open")];
-        assert_eq!(self.metric("edge_breaker_not_permitted_total", &open).await?, 1.0);
+        assert_eq!(self.rise(start, "edge_breaker_not_permitted_total", &open).await?, 1.0);
         self.payments().set_mode(Mode::Normal);
         Ok(())
     }
@@ -352,8 +352,8 @@ impl<'s> Site<'s> {
         self.assert_serves_unguarded().await
     }
 
-    /// Each label of the breaker's metrics is one of Prometheus; so many good calls were counted before it was tripped.
-    async fn assert_metrics(&self, before: f64) -> Result<()> {
+    /// Each label of the breaker's metrics is one of Prometheus.
+    async fn assert_metrics(&self, start: &Prometheus) -> Result<()> {
         let opened = [("cb_to", "open"), ("cb_reason", "consecutive_failures")];
         let healthy = [("cb_to", "half_open"), ("cb_reason", "health_check")];
         for (name, labels, value) in [
@@ -361,18 +361,18 @@ impl<'s> Site<'s> {
             ("edge_breaker_transitions_total", &opened[..], 2.0),
             ("edge_breaker_transitions_total", &healthy, 1.0),
             ("edge_breaker_calls_total", &[("cb_outcome", "failure")], 7.0),
-            ("edge_breaker_calls_total", &[("cb_outcome", "success")], before + 1.0),
+            ("edge_breaker_calls_total", &[("cb_outcome", "success")], 4.0),
             ("edge_breaker_fallback_total", &[("cb_kind", "replay")], 3.0),
             ("edge_breaker_fallback_total", &[("cb_kind", "cluster")], 11.0),
             ("edge_breaker_not_permitted_total", &[("cb_reason", "open")], 11.0),
             ("edge_breaker_not_permitted_total", &[("cb_reason", "forced_open")], 1.0),
             ("edge_breaker_health_checks_total", &[("cb_result", "healthy")], 1.0),
         ] {
-            assert_eq!(self.metric(name, labels).await?, value, "{name} {labels:?}");
+            assert_eq!(self.rise(start, name, labels).await?, value, "{name} {labels:?}");
         }
+        assert!(self.is_seen_by_the_alarm().await?);
         let metrics = self.metrics().await?;
-        let unprotected: f64 =
-            metrics.series("edge_breaker_unprotected_total").map(|(_, value)| value).sum();
+        let unprotected: f64 = metrics.series(UNPROTECTED).map(|(_, value)| value).sum();
         assert_eq!(unprotected, 0.0);
         Ok(())
     }
@@ -423,4 +423,13 @@ impl<'s> Site<'s> {
         assert_eq!(self.client.get(&url).await?.status, otherwise);
         Ok(())
     }
+}
+
+/// A metric of the guarded service.
+fn value(metrics: &Prometheus, name: &str, labels: &[(&str, &str)]) -> Result<f64> {
+    let labels: Vec<_> = [("cb_service", "payments")].iter().chain(labels).copied().collect();
+    metrics.value(name, &labels).with_context(|| {
+        let series: Vec<_> = metrics.text().lines().filter(|line| line.contains(name)).collect();
+        format!("no {name} with {labels:?} among {series:#?}")
+    })
 }

@@ -34,9 +34,32 @@ impl Objects {
         Ok(Self(parse_yaml_documents(&text).context(path.to_owned())?))
     }
 
+    /// These, with those of another file in the place of what has the same kind and name.
+    ///
+    /// # Errors
+    /// See [`Self::load`].
+    pub fn replaced_by(mut self, path: &str) -> Result<Self> {
+        let id = |it: &Value| [&it["kind"], &it["metadata"]["name"]].map(ToString::to_string);
+        for object in Self::load(path)?.0 {
+            self.0.retain(|it| id(it) != id(&object));
+            self.0.push(object);
+        }
+        Ok(self)
+    }
+
     /// The objects of a kind.
     pub fn of_kind(&self, kind: &str) -> impl Iterator<Item = &Value> {
         self.0.iter().filter(move |object| object["kind"] == kind)
+    }
+
+    /// The object of a kind and name, to be changed.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn get_mut(&mut self, kind: &str, name: &str) -> Result<&mut Value> {
+        let mut all = self.0.iter_mut();
+        let object = all.find(|it| it["kind"] == kind && it["metadata"]["name"] == name);
+        object.with_context(|| format!("no {kind} {name}"))
     }
 
     /// The object of a kind and name.

@@ -8,6 +8,7 @@ use services::Services;
 
 use crate::cluster::Cluster;
 use crate::network;
+use crate::process::until;
 
 /// Where they listen: the guarded one, and the one that answers in its stead.
 const PORTS: [u16; 2] = [9191, 9192];
@@ -71,8 +72,9 @@ impl Cluster {
     }
 }
 
+/// Waits for what a test before has left, whose sockets are closed when its tasks have ended.
 fn bind(address: SocketAddr) -> Result<TcpListener> {
-    Ok(TcpListener::bind(address)?)
+    until(&format!("free {address}"), || Ok(Some(TcpListener::bind(address)?)))
 }
 
 /// For what no sample asks for: a listener of its own for health checks, and controls.

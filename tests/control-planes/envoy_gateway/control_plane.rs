@@ -61,13 +61,17 @@ impl EnvoyGateway {
     }
 }
 
-/// As its chart has it, but for ports of its own that the proxies' pods have for themselves elsewhere.
+/// As its chart has it, but for what needs webhooks: which zone a pod is in.
 fn configuration() -> serde_json::Value {
     json!({
         "apiVersion": "gateway.envoyproxy.io/v1alpha1",
         "kind": "EnvoyGateway",
         "gateway": { "controllerName": "gateway.envoyproxy.io/gatewayclass-controller" },
-        "provider": { "type": "Kubernetes", "kubernetes": { "leaderElection": { "disable": true } } },
+        "provider": { "type": "Kubernetes", "kubernetes": {
+            "leaderElection": { "disable": true },
+            // With it, proxies wait for the endpoints of their own Service, which nobody makes here.
+            "proxyTopologyInjector": { "disabled": true },
+        } },
         "extensionApis": { "enableEnvoyPatchPolicy": true, "enableBackend": true },
     })
 }

@@ -16,16 +16,16 @@ use crate::site::{ADMIN, Site, Ways};
 pub(super) const SAMPLE: &str = "envoy/envoy-gateway/gateway.yaml";
 
 /// The sample in force, the services behind it, and a pod of the proxy.
-struct Gateway {
+pub(super) struct Gateway {
     eg: &'static EnvoyGateway,
     services: Services,
-    pod: Pod,
+    pub(super) pod: Pod,
     token: String,
-    sample: Applied,
+    pub(super) sample: Applied,
 }
 
 impl Gateway {
-    async fn start(objects: &Objects) -> Result<Self> {
+    pub(super) async fn start(objects: &Objects) -> Result<Self> {
         let eg = EnvoyGateway::get().await?;
         let services = eg.cluster.services()?;
         let sample = Applied::apply(eg.cluster, objects)?;
@@ -33,7 +33,7 @@ impl Gateway {
         Ok(Self { eg, services, pod, token: token(objects)?, sample })
     }
 
-    async fn site(&self) -> Result<Site<'_>> {
+    pub(super) async fn site(&self) -> Result<Site<'_>> {
         self.site_of(&self.pod).await
     }
 
@@ -41,12 +41,26 @@ impl Gateway {
         Site::of(self.eg.cluster, pod, &self.services, self.ways()).await
     }
 
-    async fn unguarded(&self, pod: &Pod) -> Result<Site<'_>> {
+    pub(super) async fn unguarded(&self, pod: &Pod) -> Result<Site<'_>> {
         Site::unguarded(self.eg.cluster, pod, &self.services, self.ways()).await
     }
 
+    /// Applies a policy with [`changed_fallback`] while the breaker is forced open, under load.
+    pub(super) async fn assert_changes_keep_the_state(&self, policy: &Value) -> Result<()> {
+        let site = self.site().await?;
+        site.steer("force-open").await?;
+        site.assert_answered(200, "cluster").await?;
+        let load = Load::start(site.public()?, self.ways().host);
+        self.sample.add(policy)?;
+        site.wait_until_answered_by("response").await?;
+        let answers = load.stop().await?;
+        assert_eq!(answers.into_keys().collect::<Vec<_>>(), ["200 by cluster", "200 by response"]);
+        assert_eq!(site.breaker().await?["state"], "FORCED_OPEN");
+        Ok(())
+    }
+
     /// What the policy says of itself: its condition `Accepted`.
-    fn accepted(&self) -> Result<Value> {
+    pub(super) fn accepted(&self) -> Result<Value> {
         let policy = self.eg.cluster.get_json(["envoyextensionpolicy", "edge-breaker"])?;
         let conditions = policy["status"]["ancestors"][0]["conditions"].as_array();
         let mut conditions = conditions.into_iter().flatten();
@@ -61,7 +75,8 @@ impl Gateway {
 /// The token that the docs tell to replace.
 pub(super) fn token(objects: &Objects) -> Result<String> {
     let policy = objects.get("EnvoyExtensionPolicy", "edge-breaker")?;
-    let token = policy["spec"]["wasm"][0]["config"]["admin"]["token"].as_str();
+    let configs = ["wasm", "dynamicModule"].map(|form| &policy["spec"][form][0]["config"]);
+    let token = configs.into_iter().find_map(|config| config["admin"]["token"].as_str());
     Ok(token.context("no token")?.to_owned())
 }
 
@@ -110,17 +125,12 @@ fn policy_with(field: &str, value: Value) -> Result<Value> {
 
 pub(super) async fn changed_settings_keep_the_state_and_lose_no_request() -> Result<()> {
     let gateway = Gateway::start(&Objects::load(SAMPLE)?).await?;
-    let site = gateway.site().await?;
-    site.steer("force-open").await?;
-    site.assert_answered(200, "cluster").await?;
-    let load = Load::start(site.public()?, gateway.ways().host);
-    let response = json!({ "response": { "status": 200, "body": "of the changed settings" } });
-    gateway.sample.add(&policy_with("fallback", response)?)?;
-    site.wait_until_answered_by("response").await?;
-    let answers = load.stop().await?;
-    assert_eq!(answers.into_keys().collect::<Vec<_>>(), ["200 by cluster", "200 by response"]);
-    assert_eq!(site.breaker().await?["state"], "FORCED_OPEN");
-    Ok(())
+    gateway.assert_changes_keep_the_state(&policy_with("fallback", changed_fallback())?).await
+}
+
+/// Another fallback, whose answers show that it is in force.
+pub(super) fn changed_fallback() -> Value {
+    json!({ "response": { "status": 200, "body": "of the changed settings" } })
 }
 
 /// The listeners stay as they were, later changes of them included, until the configuration is put right. All that
@@ -153,7 +163,7 @@ pub(super) async fn a_wrong_configuration_holds_the_listeners_up_and_is_seen() -
 }
 
 /// How often the proxy has refused an update of its listeners.
-async fn rejected_updates(site: &Site<'_>) -> Result<f64> {
+pub(super) async fn rejected_updates(site: &Site<'_>) -> Result<f64> {
     let name = "envoy_listener_manager_lds_update_rejected";
     let metrics = site.metrics().await?;
     metrics.value(name, &[]).with_context(|| format!("no {name}"))

@@ -68,6 +68,13 @@ impl Workload {
 
     /// The same with more of a proxy's configuration, as the annotation `proxy.istio.io/config` has it.
     pub(super) fn pod_with(&self, istio: &Istio, number: u8, more: &Value) -> Result<Pod> {
+        let mut pod = self.pod_without_proxy(istio, number)?;
+        self.run_agent(istio, &mut pod, more)?;
+        Ok(pod)
+    }
+
+    /// The same before its proxy is started.
+    pub(super) fn pod_without_proxy(&self, istio: &Istio, number: u8) -> Result<Pod> {
         let name = format!("{}-{number}", self.name);
         let pod = Pod::start(istio.cluster, self.namespace, &name, &self.labels(), "istio-proxy")?;
         // What a pod mounts: a folder for modules, a token for the certificate authority, and its certificate.
@@ -95,8 +102,6 @@ impl Workload {
             Ok(map["data"]["root-cert.pem"].as_str().map(str::to_owned))
         })?;
         fs::write(secrets.join("istio/root-cert.pem"), authority)?;
-        let mut pod = pod;
-        self.run_agent(istio, &mut pod, more)?;
         Ok(pod)
     }
 

@@ -15,35 +15,56 @@ use crate::load::Load;
 use crate::pod::Pod;
 use crate::site::{ADMIN, Site, Ways};
 
-const SAMPLE: &str = "envoy/istio/gateway.yaml";
+pub(super) const SAMPLE: &str = "envoy/istio/gateway.yaml";
 const EXTENSIONS: &str = "envoy/istio/trafficextension.yaml";
 /// How the sample's gateway is called.
 pub(super) const WAYS: Ways<'_> =
     Ways { ports: GATEWAY_PORTS, host: "shop.example.com", token: None, attempts: 3 };
 
 /// The sample in force, the services behind it, and a pod of the gateway.
-struct Gateway {
-    istio: &'static Istio,
+pub(super) struct Gateway {
+    pub(super) istio: &'static Istio,
     services: Services,
-    pod: Pod,
-    sample: Applied,
+    pub(super) pod: Pod,
+    pub(super) sample: Applied,
 }
 
 impl Gateway {
     async fn start(objects: &Objects) -> Result<Self> {
+        Self::with_pod(objects, |istio| GATEWAY.pod(istio, 1)).await
+    }
+
+    /// The same with a pod of another kind.
+    pub(super) async fn with_pod(
+        objects: &Objects,
+        pod: impl FnOnce(&'static Istio) -> Result<Pod>,
+    ) -> Result<Self> {
         let istio = Istio::get().await?;
         let services = istio.cluster.services()?;
         let sample = Applied::apply(istio.cluster, objects)?;
-        let pod = GATEWAY.pod(istio, 1)?;
-        Ok(Self { istio, services, pod, sample })
+        Ok(Self { istio, services, pod: pod(istio)?, sample })
     }
 
-    async fn site(&self) -> Result<Site<'_>> {
+    pub(super) async fn site(&self) -> Result<Site<'_>> {
         self.site_of(&self.pod).await
     }
 
-    async fn site_of(&self, pod: &Pod) -> Result<Site<'_>> {
+    pub(super) async fn site_of(&self, pod: &Pod) -> Result<Site<'_>> {
         Site::of(self.istio.cluster, pod, &self.services, WAYS).await
+    }
+
+    /// Applies an object with [`changed_fallback`] while the breaker is forced open, under load.
+    pub(super) async fn assert_changes_keep_the_state(&self, object: &Value) -> Result<()> {
+        let site = self.site().await?;
+        site.steer("force-open").await?;
+        site.assert_answered(200, "cluster").await?;
+        let load = Load::start(site.public()?, WAYS.host);
+        self.sample.add(object)?;
+        site.wait_until_answered_by("response").await?;
+        let answers = load.stop().await?;
+        assert_eq!(answers.into_keys().collect::<Vec<_>>(), ["200 by cluster", "200 by response"]);
+        assert_eq!(site.breaker().await?["state"], "FORCED_OPEN");
+        Ok(())
     }
 
     async fn unguarded(&self, pod: &Pod) -> Result<Site<'_>> {
@@ -100,17 +121,12 @@ pub(super) async fn the_admin_listener_of_an_istio_gateway_goes_by_the_connectio
 
 pub(super) async fn changed_settings_keep_the_state_and_lose_no_request() -> Result<()> {
     let gateway = Gateway::start(&Objects::load(SAMPLE)?).await?;
-    let site = gateway.site().await?;
-    site.steer("force-open").await?;
-    site.assert_answered(200, "cluster").await?;
-    let load = Load::start(site.public()?, WAYS.host);
-    let response = json!({ "response": { "status": 200, "body": "of the changed settings" } });
-    gateway.sample.add(&plugin_with("fallback", response)?)?;
-    site.wait_until_answered_by("response").await?;
-    let answers = load.stop().await?;
-    assert_eq!(answers.into_keys().collect::<Vec<_>>(), ["200 by cluster", "200 by response"]);
-    assert_eq!(site.breaker().await?["state"], "FORCED_OPEN");
-    Ok(())
+    gateway.assert_changes_keep_the_state(&plugin_with("fallback", changed_fallback())?).await
+}
+
+/// Another fallback, whose answers show that it is in force.
+pub(super) fn changed_fallback() -> Value {
+    json!({ "response": { "status": 200, "body": "of the changed settings" } })
 }
 
 pub(super) async fn a_wrong_configuration_leaves_the_breaker_as_it_was_and_is_seen() -> Result<()> {

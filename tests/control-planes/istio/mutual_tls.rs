@@ -1,8 +1,8 @@
 //! `gateway.yaml` before services that take nothing but mutual TLS: sidecars in their pods see to it.
 
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde_json::{Value, json};
 use services::Services;
 use tests::objects::Objects;
@@ -13,6 +13,7 @@ use super::gateway::WAYS;
 use crate::applied::Applied;
 use crate::cluster::{anywhere, endpoints};
 use crate::pod::Pod;
+use crate::process::until;
 use crate::site::Site;
 
 /// Where the services' own programs listen in their pods.
@@ -87,17 +88,19 @@ pub(super) async fn health_checks_and_replays_go_by_mutual_tls() -> Result<()> {
     let application = |pod: &Pod| pod.listen((Ipv4Addr::LOCALHOST, APPLICATION).into());
     let sockets = [application(&payments)?, application(&fallback)?, anywhere()?, anywhere()?];
     let services = Services::on(sockets)?;
+    for pod in [&payments, &fallback] {
+        let sidecar = pod.at(SIDECAR);
+        until(&format!("sidecar at {sidecar}"), || Ok(Some(TcpStream::connect(sidecar)?)))?;
+        assert_plain_is_refused(sidecar).await?;
+    }
     let gateway = GATEWAY.pod(istio, 1)?;
     let site = Site::of(istio.cluster, &gateway, &services, WAYS).await?;
-    assert_plain_is_refused(&payments).await?;
     site.goes_round().await
 }
 
 /// A call without TLS gets no answer.
-async fn assert_plain_is_refused(pod: &Pod) -> Result<()> {
-    let address = pod.at(SIDECAR);
-    TcpStream::connect(address).context("the sidecar does not listen")?;
-    let answer = envoy_harness::client::Client::new().get(&format!("http://{address}/")).await;
+async fn assert_plain_is_refused(sidecar: SocketAddr) -> Result<()> {
+    let answer = envoy_harness::client::Client::new().get(&format!("http://{sidecar}/")).await;
     assert!(answer.is_err(), "{answer:?}");
     Ok(())
 }

@@ -57,6 +57,7 @@ pub(super) async fn each_command_on_the_page_does_what_it_says() -> Result<()> {
     let site = Site::of(istio.cluster, &pod, &services, ways).await?;
     removal::follow(PAGE, &mut page, sample, &applied, &site).await?;
     drop((site, pod, applied));
+    drop(services);
 
     let gateway = Gateway::start().await?;
     let site = gateway.site().await?;
