@@ -1,0 +1,5 @@
+//! What one process of a fleet does, and says to the store.
+
+mod driver;
+mod join;
+mod waits;
