@@ -2,4 +2,5 @@
 
 mod driver;
 mod join;
+mod recipe;
 mod waits;
