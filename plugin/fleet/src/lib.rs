@@ -27,6 +27,7 @@
     clippy::unwrap_used
 )]
 
+pub mod dialect;
 mod entry;
 mod fleet;
 mod identity;
