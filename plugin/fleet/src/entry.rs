@@ -3,7 +3,7 @@
 //! Each has a version of its own, so that filters of two versions can share a row: what a newer one
 //! has written is left alone.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::identity::ProcessId;
 use crate::row::{Lease, LeaseState, MAX_ENTRIES, MAX_NAME, Report, Row};
@@ -69,17 +69,17 @@ impl Entry {
     pub fn text(&self) -> String {
         match self {
             Self::Report(_, _, Report { trip, beat }) => {
-                json!({ "v": VERSION, "trip": trip, "beat": beat }).to_string()
+                format!(r#"{{"v":{VERSION},"trip":{trip},"beat":{beat}}}"#)
             }
             Self::Lease(_, lease) => lease_text(lease),
         }
     }
 }
 
-/// What a lease says, as text: the one text that a conditional write compares.
+/// What a lease says, as text: a conditional write compares it, so it is the same in every build.
 pub(crate) fn lease_text(Lease { number, holder, state }: &Lease) -> String {
-    let holder = holder.to_string();
-    json!({ "v": VERSION, "number": number, "holder": holder, "state": state.name() }).to_string()
+    let state = state.name();
+    format!(r#"{{"v":{VERSION},"number":{number},"holder":"{holder}","state":"{state}"}}"#)
 }
 
 impl Row {

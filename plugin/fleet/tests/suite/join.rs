@@ -1,6 +1,6 @@
 //! What regions tell each other, in any order and any number of times.
 
-use fleet::{Lease, LeaseState, ProcessId, Regions, Report, Row};
+use fleet::{Entry, Lease, LeaseState, ProcessId, Regions, Report, Row};
 use proptest::collection::btree_map;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -111,4 +111,16 @@ fn a_row_with_more_entries_than_are_read_keeps_as_many_as_are() {
     let all = (0..5_000).map(|it| format!("report/{it:016x}/payment"));
     let read = all.filter(|key| row.add(key, r#"{"v":1,"trip":1,"beat":1}"#)).count();
     assert_eq!((read, row.reports.len()), (fleet::MAX_ENTRIES, fleet::MAX_ENTRIES));
+}
+
+#[test]
+fn the_text_of_an_entry_is_the_same_in_every_build() {
+    let (service, by) = ("payment".to_owned(), ProcessId::from_bits(0xff));
+    let report = Entry::Report(service.clone(), by, Report { trip: 3, beat: 17 });
+    assert_eq!(report.key().text(), "report/00000000000000ff/payment");
+    assert_eq!(report.text(), r#"{"v":1,"trip":3,"beat":17}"#);
+    let lease = Lease { number: 5, holder: by, state: LeaseState::Held };
+    let lease = Entry::Lease(service, lease);
+    assert_eq!(lease.key().text(), "lease/payment");
+    assert_eq!(lease.text(), r#"{"v":1,"number":5,"holder":"00000000000000ff","state":"held"}"#);
 }
