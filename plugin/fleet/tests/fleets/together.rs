@@ -212,6 +212,7 @@ fn a_thousand_proxies_that_trip_at_once_write_twenty_times_a_second_at_most() {
     let mut worst = 0;
     for seed in 0..2 {
         let mut sim = Sim::new(&["a"], seed);
+        sim.network.latency = millis(50);
         (0..1_000).for_each(|_| _ = sim.add("a", millis(100), true));
         sim.run(seconds(14));
         assert_eq!(sim.writes.len(), 0, "nothing is written while nothing is open");

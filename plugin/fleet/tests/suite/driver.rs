@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use breaker::{Breaker, Generation, Mode, Timestamp};
 use fleet::{
-    Advice, Answer, By, Entry, Fault, Fleet, FleetPolicy, Identity, Lease, LeaseState, NextCheck,
-    Opened, Own, Probe, ProcessId, Regions, Report, Request, Row, Scope, Standing, SyncResult,
+    Advice, Answer, By, CheckSaid, Entry, Fault, Fleet, FleetPolicy, Identity, Lease, LeaseState,
+    NextCheck, Opened, Own, Probe, ProcessId, Regions, Report, Request, Row, Scope, Standing,
+    SyncResult,
 };
 
 const ME: ProcessId = ProcessId::from_bits(1);
@@ -16,6 +17,8 @@ struct One {
     now: Timestamp,
     row: Row,
     other: Option<Row>,
+    /// Whether swaps are refused.
+    refuses: bool,
 }
 
 fn policy() -> FleetPolicy {
@@ -54,7 +57,8 @@ impl One {
         adapt(&mut policy);
         let born = at(1_000);
         let fleet = Fleet::new(policy, Identity { id: ME, born }, born, 0);
-        let mut one = Self { fleet, now: at(1_020), row: Row::default(), other: None };
+        let mut one =
+            Self { fleet, now: at(1_020), row: Row::default(), other: None, refuses: false };
         one.sync();
         one
     }
@@ -65,8 +69,13 @@ impl One {
 
     /// A look at the store, and what follows it; what was asked for.
     fn sync(&mut self) -> Vec<Request> {
-        let mut asked = Vec::new();
         self.wait(Duration::from_secs(1));
+        self.ask()
+    }
+
+    /// What is asked of the store now.
+    fn ask(&mut self) -> Vec<Request> {
+        let mut asked = Vec::new();
         while let Some(ask) = self.fleet.poll(self.now) {
             let answer = match &ask.request {
                 Request::Read { .. } => {
@@ -75,6 +84,7 @@ impl One {
                     Answer::Rows(Regions(own.into_iter().chain(other).collect()))
                 }
                 Request::Write { .. } => Answer::Written,
+                Request::Swap { .. } if self.refuses => Answer::Refused,
                 Request::Swap { service, to, .. } => {
                     self.row.leases.insert(service.clone(), *to);
                     self.row.number += 1;
@@ -263,10 +273,60 @@ fn a_prober_takes_the_lease_as_it_was_read_and_gives_it_up_when_its_check_fails(
     let held = one.row.leases["payment"];
     assert_eq!((held.holder, held.state), (ME, LeaseState::Held), "{asked:?}");
     assert!(one.fleet.may_check("payment", one.now));
-    one.fleet.checked("payment", fleet::CheckSaid::Failed, one.now, 0);
+    one.fleet.checked("payment", CheckSaid::Failed, one.now, 0);
     assert!(!one.fleet.may_check("payment", one.now));
     one.sync();
     assert_eq!(one.row.leases["payment"].state, LeaseState::Failed);
+}
+
+/// How many tenths of a sync it takes until the lease is this process's, with the shortest waits
+/// that there are.
+fn time_to_take_the_lease(one: &mut One) -> u32 {
+    let own = opened(By::Itself, first_period());
+    for tenths in 0..100 {
+        let held = one.row.leases.get("payment").copied();
+        if held.is_some_and(|it| (it.holder, it.state) == (ME, LeaseState::Held)) {
+            return tenths;
+        }
+        let _ = one.fleet.observe("payment", own, one.now, 0);
+        one.wait(Duration::from_millis(100));
+        one.ask();
+    }
+    panic!("it is never held");
+}
+
+#[test]
+fn who_has_failed_waits_for_longer_before_it_takes_the_lease_again_and_the_last_holder_longest() {
+    let mut one = One::new(|_| {});
+    assert_eq!(time_to_take_the_lease(&mut one), 1);
+    one.fleet.checked("payment", CheckSaid::Failed, one.now, 0);
+    one.ask();
+    assert_eq!(one.row.leases["payment"].state, LeaseState::Failed);
+    assert_eq!(time_to_take_the_lease(&mut one), 20, "the last holder");
+    one.fleet.checked("payment", CheckSaid::Failed, one.now, 0);
+    one.ask();
+    let failed = Lease { number: 99, holder: ProcessId::from_bits(2), state: LeaseState::Failed };
+    one.row.leases.insert("payment".to_owned(), failed);
+    one.row.number += 1;
+    one.sync();
+    assert_eq!(time_to_take_the_lease(&mut one), 10, "another was the last");
+}
+
+#[test]
+fn a_prober_of_which_nothing_is_heard_for_two_turns_is_none() {
+    let mut one = One::new(|_| {});
+    let lease = Lease { number: 1, holder: ProcessId::from_bits(2), state: LeaseState::Held };
+    one.row.leases.insert("payment".to_owned(), lease);
+    one.row.number += 1;
+    one.refuses = true;
+    one.sync();
+    let began = one.now;
+    while !one.fleet.may_check("payment", one.now) || one.now == began {
+        let _ = one.observe(opened(By::Itself, first_period()));
+        one.sync();
+    }
+    let silence = one.now.since(began).as_secs();
+    assert!((10..=12).contains(&silence), "{silence} s");
 }
 
 #[test]
@@ -413,6 +473,23 @@ fn a_store_that_has_begun_anew_is_believed_once_it_has_been_so_for_max_staleness
     (0..12).for_each(|_| _ = one.sync());
     one.report(2, 1);
     one.report(3, 1);
+    one.sync();
+    assert_eq!(one.observe(idle()), Some(Advice::Open { reporters: 2 }));
+}
+
+#[test]
+fn what_has_changed_while_the_store_was_silent_counts_once_it_changes_again() {
+    let mut one = One::new(|_| {});
+    one.report(2, 1);
+    one.report(3, 1);
+    one.sync();
+    one.wait(Duration::from_secs(20));
+    one.report(2, 2);
+    one.report(3, 2);
+    one.sync();
+    assert_eq!(one.observe(idle()), None);
+    one.report(2, 2);
+    one.report(3, 2);
     one.sync();
     assert_eq!(one.observe(idle()), Some(Advice::Open { reporters: 2 }));
 }
