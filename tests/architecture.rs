@@ -1,6 +1,6 @@
 //! The direction of dependencies: inward, and nothing else.
 //!
-//! `breaker <- {config, shared} <- filter <- proxy-wasm`; hosts and demos know the built module, never the
+//! `breaker <- {config, fleet, shared} <- filter <- proxy-wasm`; hosts and demos know the built module, never the
 //! plugin's code, but for the native host, the rules that are asked natively, and how durations are written.
 //! A new package has to be given its place here.
 
@@ -37,6 +37,7 @@ const fn tool(package: &'static str, inside: &'static [&'static str]) -> Rule {
 const RULES: &[Rule] = &[
     plugin("breaker", &[], &[]),
     plugin("shared", &["breaker"], &[]),
+    plugin("fleet", &["breaker"], &["base64", "serde_json"]),
     plugin("config", &["breaker"], &["serde_core", "serde_json", "siphasher"]),
     plugin("filter", &["breaker", "config", "shared"], &["lz4_flex"]),
     plugin("plugin-proxy-wasm", &["filter"], &[]),
