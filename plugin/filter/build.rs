@@ -9,8 +9,11 @@ use std::path::Path;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use breaker::Command;
-use lz4_flex::compress_prepend_size;
+use lz4::block::{CompressionMode, compress};
 use sha2::{Digest, Sha256};
+
+/// As small as it gets: it is packed once, and unpacked whenever somebody looks.
+const PACKED: CompressionMode = CompressionMode::HIGHCOMPRESSION(12);
 
 /// What has a button of its own: the others are in a list.
 const BUTTONS: [Command; 3] = [Command::ForceOpen, Command::Close, Command::Reset];
@@ -18,7 +21,7 @@ const BUTTONS: [Command; 3] = [Command::ForceOpen, Command::Close, Command::Rese
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=page");
     let read = |name: &str| fs::read_to_string(Path::new("page").join(name));
-    let (style, script) = (read("page.css")?, read("page.js")?);
+    let (style, script) = (plain(&read("page.css")?), plain(&read("page.js")?));
     let page = read("page.html")?;
     let options = Command::ALL.into_iter().filter(|it| !BUTTONS.contains(it));
     let page = page
@@ -27,7 +30,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         .replace("<!--buttons-->", &choices("button", BUTTONS))
         .replace("<!--options-->", &choices("option", options));
     let out = env::var("OUT_DIR")?;
-    fs::write(Path::new(&out).join("page.lz4"), compress_prepend_size(page.as_bytes()))?;
+    let packed = compress(page.as_bytes(), Some(PACKED), true)?;
+    fs::write(Path::new(&out).join("page.lz4"), packed)?;
     println!(
         "cargo::rustc-env=PAGE_POLICY=default-src 'none'; script-src '{}'; style-src '{}'; \
          connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -35,6 +39,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         hash(&style)
     );
     Ok(())
+}
+
+/// Without what only people need who read its source.
+fn plain(source: &str) -> String {
+    let lines = source.lines().map(str::trim_start).filter(|line| !line.starts_with("//"));
+    lines.flat_map(|line| [line, "\n"]).collect()
 }
 
 /// An element for each command: what it is called, and what it leads to.
