@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use cargo_metadata::{CargoOpt, Message, MetadataCommand};
 
 const TARGET: &str = "wasm32-unknown-unknown";
-const PACKAGE: &str = "plugin-proxy-wasm";
+const PACKAGE: &str = "plugin-proxy-wasm-module";
 
 /// A package, or what comes with the compiler.
 #[derive(Debug)]
