@@ -7,7 +7,7 @@ WASM_TARGET := wasm32-unknown-unknown
 WASM := target/wasm/edge_breaker.wasm
 # Where cargo puts what it builds.
 BUILT := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/debug
-SHELLS := -p plugin-proxy-wasm -p plugin-component -p empty-filter
+SHELLS := -p plugin-proxy-wasm -p plugin-proxy-wasm-module -p plugin-component -p empty-filter
 # Makes of what was built what is handed out.
 PACKAGE := $(CARGO) run --quiet -p package --
 # A machine that is offline has the target already, or cannot get it.

@@ -41,6 +41,7 @@ const RULES: &[Rule] = &[
     plugin("config", &["breaker"], &["serde_core", "serde_json", "siphasher"]),
     plugin("filter", &["breaker", "config", "shared"], &["lz4_flex"]),
     plugin("plugin-proxy-wasm", &["filter"], &[]),
+    plugin("plugin-proxy-wasm-module", &["plugin-proxy-wasm"], &[]),
     plugin("plugin-component", &["filter"], &["wit-bindgen"]),
     plugin("plugin-dynamic-module", &["filter"], &["libc"]),
     tool("package", &["config"]),

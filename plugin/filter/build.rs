@@ -9,19 +9,22 @@ use std::path::Path;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use breaker::Command;
-use lz4_flex::compress_prepend_size;
+use lz4::block::{CompressionMode, compress};
 use sha2::{Digest, Sha256};
 
 /// The pieces of its script, in the order in which they use each other.
 const SCRIPTS: [&str; 8] = ["api", "seen", "words", "chart", "list", "events", "one", "page"];
 
+/// As small as it gets: it is packed once, and unpacked whenever somebody looks.
+const PACKED: CompressionMode = CompressionMode::HIGHCOMPRESSION(12);
+
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=page");
     let read = |name: &str| fs::read_to_string(Path::new("page").join(name));
-    let style = read("page.css")?;
+    let style = plain(&read("page.css")?);
     let mut script = String::from("\"use strict\";\n");
     for name in SCRIPTS {
-        script.push_str(&read(&format!("script/{name}.js"))?);
+        script.push_str(&plain(&read(&format!("script/{name}.js"))?));
     }
     let page = read("page.html")?
         .replace("/*page.css*/", &style)
@@ -29,7 +32,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         .replace("<!--chart-->", read("chart.html")?.trim_end())
         .replace("<!--commands-->", &Command::ALL.map(button).concat());
     let out = env::var("OUT_DIR")?;
-    fs::write(Path::new(&out).join("page.lz4"), compress_prepend_size(page.as_bytes()))?;
+    let packed = compress(page.as_bytes(), Some(PACKED), true)?;
+    fs::write(Path::new(&out).join("page.lz4"), packed)?;
     println!(
         "cargo::rustc-env=PAGE_POLICY=default-src 'none'; script-src '{}'; style-src '{}'; \
          connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -37,6 +41,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         hash(&style)
     );
     Ok(())
+}
+
+/// Without what only people need who read its source.
+fn plain(source: &str) -> String {
+    let is_comment = |line: &&str| {
+        line.starts_with("//") || line.starts_with("/*") && line.ends_with("*/")
+    };
+    let lines = source.lines().map(str::trim_start).filter(|line| !is_comment(line));
+    lines.flat_map(|line| [line, "\n"]).collect()
 }
 
 /// What gives a command, and what that leads to.

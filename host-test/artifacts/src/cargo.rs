@@ -10,6 +10,10 @@ use serde_json::Value;
 /// Less is put in line of what is built for speed, which is the standard library alone.
 const SMALL: &str = "llvm-args=-inlinedefault-threshold=25";
 
+/// The stack, in bytes, below all else: whatever is above it has an address below a mebibyte, and so is
+/// named in three bytes, not four.
+const STACK: &str = "link-arg=-zstack-size=983040";
+
 /// What the proxy offers is looked up when it is called for the first time: so what it lacks is found by
 /// the module, which can say so.
 pub(crate) const LAZILY: [&str; 4] = ["-C", "relro-level=partial", "-C", "link-arg=-Wl,-z,lazy"];
@@ -21,7 +25,7 @@ pub fn cargo(workspace: &Path, target: &str) -> Command {
     let mut cargo = plain(workspace);
     cargo
         .args(["--target", target])
-        .env("CARGO_ENCODED_RUSTFLAGS", flags(&["-C", SMALL]))
+        .env("CARGO_ENCODED_RUSTFLAGS", flags(&["-C", SMALL, "-C", STACK]))
         .env("CARGO_INCREMENTAL", "0");
     cargo
 }

@@ -31,7 +31,8 @@ pub const DYNAMIC_MODULE: &str = "target/native/libedge_breaker.so";
 /// # Errors
 /// When it cannot be built, here and below: the message has what cargo says.
 pub fn proxy_wasm() -> Result<PathBuf> {
-    static MODULE: Module = Module::new("plugin-proxy-wasm", TARGET, PROXY_WASM).packed_by("trim");
+    static MODULE: Module =
+        Module::new("plugin-proxy-wasm-module", TARGET, PROXY_WASM).packed_by("trim");
     MODULE.path()
 }
 

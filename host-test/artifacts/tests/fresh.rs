@@ -40,7 +40,7 @@ fn a_source_that_cannot_be_built_is_an_error_with_what_the_compiler_says() {
 fn the_modules_are_no_older_than_their_sources() {
     let modified = |path: &Path| -> SystemTime { fs::metadata(path).unwrap().modified().unwrap() };
     for (module, package, target) in [
-        (artifacts::proxy_wasm(), "plugin-proxy-wasm", artifacts::TARGET),
+        (artifacts::proxy_wasm(), "plugin-proxy-wasm-module", artifacts::TARGET),
         (artifacts::component(), "plugin-component", TARGET),
     ] {
         let module = module.unwrap();

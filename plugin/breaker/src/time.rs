@@ -71,6 +71,12 @@ impl Now {
 }
 
 /// A duration in nanoseconds, saturating at 584 years.
-pub(crate) fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+#[inline(never)]
+pub(crate) const fn nanos(duration: Duration) -> u64 {
+    const SECOND: u64 = 1_000_000_000;
+    // By `as_nanos` it would take 128 bits, and so would a product that saturates.
+    if duration.as_secs() > u64::MAX / SECOND {
+        return u64::MAX;
+    }
+    duration.as_secs().wrapping_mul(SECOND).saturating_add(duration.subsec_nanos() as u64)
 }

@@ -125,10 +125,10 @@ pub struct Withheld(Vec<Capability>);
 impl Withheld {
     /// Asks for each of these whether it is withheld.
     fn of(
-        needed: impl IntoIterator<Item = Capability>,
-        is_withheld: impl FnMut(&Capability) -> bool,
+        needed: &mut dyn Iterator<Item = Capability>,
+        is_withheld: &mut dyn FnMut(&Capability) -> bool,
     ) -> Result<(), Self> {
-        let missing: Vec<_> = needed.into_iter().filter(is_withheld).collect();
+        let missing: Vec<_> = needed.filter(is_withheld).collect();
         if missing.is_empty() { Ok(()) } else { Err(Self(missing)) }
     }
 }
@@ -154,15 +154,15 @@ impl Config {
     ///
     /// In one line, if something is missing that it needs, or any of it is wrong.
     pub fn read(
-        mut is_withheld: impl FnMut(&Capability) -> bool,
-        bytes: impl FnOnce() -> Option<Vec<u8>>,
+        is_withheld: &mut dyn FnMut(&Capability) -> bool,
+        bytes: &dyn Fn() -> Option<Vec<u8>>,
     ) -> Result<Self, String> {
         let text = |withheld: Withheld| withheld.to_string();
-        Withheld::of(Capability::ALWAYS, &mut is_withheld).map_err(text)?;
+        Withheld::of(&mut Capability::ALWAYS.into_iter(), is_withheld).map_err(text)?;
         let bytes =
             bytes().ok_or_else(|| "configuration: the proxy does not hand it over".to_owned())?;
         let mut config = Self::parse(&bytes).map_err(|error| error.to_string())?;
-        Withheld::of(config.needs(), &mut is_withheld).map_err(text)?;
+        Withheld::of(&mut config.needs(), is_withheld).map_err(text)?;
         if config.services.iter().any(Service::answers_failures) {
             let mut permits = |capability| !is_withheld(&capability);
             let in_place = permits(Capability::SetBuffer) && permits(Capability::SetHeaders);

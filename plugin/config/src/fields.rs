@@ -16,14 +16,13 @@ use std::time::Duration;
 use breaker::MAX_PERMITTED_CALLS;
 
 use crate::about::{Described, DescribedWords};
-use crate::error::ConfigError;
 use crate::field::{
     Default, Field, Kind, Missing, Number, Remedy, Shape, Words, any, count, hours, list,
     plain_name, span, span_to, text,
 };
 use crate::form::Form;
 use crate::headers::Headers;
-use crate::reader::{Read, Reader, Refused, needed, refuse};
+use crate::reader::{Read, Reader, Refused, needed};
 use crate::status::{GrpcSet, StatusSet};
 use crate::value::WindowSize;
 

@@ -203,9 +203,12 @@ impl Seed<'_> {
             let path = Path::Field(&self.path, &name);
             let value = map.next_value_seed(self.inner(Kind::Text(Form::Any), false, path))?;
             if let Some(Value::Text(value)) = value {
-                let place = pairs.binary_search_by(|(known, _)| known.cmp(&name));
-                let (Ok(at) | Err(at)) = place;
-                pairs.splice(at..at.saturating_add(place.is_ok().into()), [(name, value)]);
+                match pairs.binary_search_by(|(known, _)| known.cmp(&name)) {
+                    Ok(at) => {
+                        pairs.get_mut(at).into_iter().for_each(|pair| pair.1.clone_from(&value))
+                    }
+                    Err(at) => pairs.insert(at, (name, value)),
+                }
             }
         }
         Ok(Some(Value::Pairs(pairs)))

@@ -63,11 +63,14 @@ fn config(object: &Object) -> Result<Config, ConfigError> {
         services.iter().map(|service| (&service.matches, service.name.text())).collect();
     let shown = admin.as_ref().map(|admin| admin.path_prefix.as_str());
     warnings.of_order(&matches, "services", shown);
+    let (expose_state, mut refused) = (root.get("expose_state")?, Ok(()));
+    let Limits { max_copied_bytes } = Limits::read(&root.inner("limits"), &mut refused);
+    refused?;
     Ok(Config {
-        expose_state: root.get("expose_state")?,
+        expose_state,
         services,
         max_services,
-        max_copied_bytes: Limits::read(&root.inner("limits"))?.max_copied_bytes,
+        max_copied_bytes,
         notify: root.inner("notify").whole().map(|it| notify::notify(&it)).transpose()?,
         admin,
         warnings: warnings.found,

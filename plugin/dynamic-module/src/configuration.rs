@@ -167,5 +167,5 @@ impl Configuration {
 
 /// Nothing is withheld from a module.
 fn read(text: &[u8]) -> Result<Config, String> {
-    Config::read(|_| false, || Some(text.to_vec()))
+    Config::read(&mut |_| false, &|| Some(text.to_vec()))
 }

@@ -4,8 +4,8 @@
 mod origin;
 mod stream;
 
-use shared::VersionGauge;
-pub(crate) use shared::{Clock, Store, StoreFault, SwapError};
+use shared::{Shared, VersionGauge};
+pub(crate) use shared::{StoreFault, SwapError};
 
 pub use self::origin::Origin;
 pub use self::stream::{Peer, Stream};
@@ -16,7 +16,7 @@ use crate::telemetry::Metric;
 ///
 /// Each question costs a crossing of the sandbox, so it is asked only when its answer decides
 /// something.
-pub trait Host: Store + Clock + Stream {
+pub trait Host: Shared + Stream {
     /// The gauges that all workers share; `None`: the host keeps none, and what would be counted in them is
     /// counted elsewhere.
     fn gauges(&self) -> Option<&dyn VersionGauge<Id = Metric>>;

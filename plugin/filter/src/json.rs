@@ -1,12 +1,14 @@
 //! JSON, as answers and notifications are written in.
 
 use std::borrow::Cow;
+use std::mem::take;
 
 use config::json::{push_text, shortest};
 
 /// A value.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) enum Json<'a> {
+    #[default]
     Null,
     Bool(bool),
     Number(u64),
@@ -17,8 +19,15 @@ pub(crate) enum Json<'a> {
 }
 
 impl<'a> Json<'a> {
-    pub(crate) fn object<const N: usize>(fields: [(&'static str, Self); N]) -> Self {
-        Self::Object(fields.into())
+    pub(crate) fn object<const N: usize>(mut fields: [(&'static str, Self); N]) -> Self {
+        Self::of_fields(&mut fields)
+    }
+
+    /// Takes them, so that each object does not bring the code to move its own number of fields.
+    #[inline(never)]
+    fn of_fields(fields: &mut [(&'static str, Self)]) -> Self {
+        let fields = fields.iter_mut();
+        Self::Object(fields.map(|(name, value)| (*name, take(value))).collect())
     }
 
     pub(crate) fn text(text: &'a str) -> Self {

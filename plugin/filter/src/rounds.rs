@@ -51,11 +51,12 @@ pub(crate) struct Rounds {
 
 /// How often a configuration wants the timer to tick: four times in the shortest of its waits.
 pub(crate) fn tick_period(config: &Config) -> Duration {
-    let checks = config.services.iter().filter_map(|s| s.policy.health_check.as_ref());
-    let waits =
-        checks.flat_map(|check| [Some(check.interval), check.retry.as_ref().map(|it| it.interval)]);
-    let shortest = waits.flatten().min();
-    shortest.map_or(LONGEST_TICK, |wait| (wait / 4).clamp(SHORTEST_TICK, LONGEST_TICK))
+    let mut tick = LONGEST_TICK;
+    for check in config.services.iter().filter_map(|it| it.policy.health_check.as_ref()) {
+        let retry = check.retry.as_ref().map_or(check.interval, |it| it.interval);
+        tick = tick.min(check.interval.min(retry) / 4);
+    }
+    tick.max(SHORTEST_TICK)
 }
 
 /// A breaker has made a transition, which is stored.
@@ -66,8 +67,8 @@ pub(crate) fn on_transition(host: &dyn Host) {
 impl Rounds {
     /// The first tick begins the first one.
     pub(crate) fn new(config: &Config, host: &dyn Host) -> Self {
-        let ticks = LONGEST_TICK.as_nanos().checked_div(tick_period(config).as_nanos());
-        let ticks = ticks.and_then(|ticks| u32::try_from(ticks).ok()).unwrap_or(1);
+        let nanos = |it: Duration| it.subsec_nanos();
+        let ticks = nanos(LONGEST_TICK).checked_div(nanos(tick_period(config))).unwrap_or(1);
         Self {
             // Where each tick is a round, nobody asks.
             counted: ticks > 1 && is_counted(TRANSITIONS, host),

@@ -92,10 +92,11 @@ impl Services {
         }
         self.rounds.set_open(open);
         self.keep_history(host, effects);
-        let notify = self.config.notify.as_ref();
-        let notifications = notify.map(|it| self.notifier.take(it, host, effects));
-        let callout = |(pending, callout)| Callout { kind: Kind::Notification(pending), callout };
-        callouts.extend(notifications.into_iter().flatten().map(callout));
+        if let Some(notify) = &self.config.notify {
+            for (pending, callout) in self.notifier.take(notify, host, effects) {
+                callouts.push(Callout { kind: Kind::Notification(pending), callout });
+            }
+        }
         callouts
     }
 

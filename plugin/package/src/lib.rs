@@ -4,5 +4,6 @@
 pub mod component;
 pub mod image;
 pub mod names;
+mod order;
 pub mod schema;
 pub mod trim;

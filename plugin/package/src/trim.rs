@@ -1,18 +1,23 @@
 //! Takes out of a built module what only people need.
 //!
 //! The linker leaves room in each number that it may have to change, and writes down the name of
-//! every function and who built it. To encode the module anew takes the room away. The names go into
-//! a module of their own, which is the same otherwise: the number of a function is so in both.
+//! every function and who built it. To encode the module anew takes the room away, and puts the
+//! functions in [order](crate::order). The names go into a module of their own, which is the same
+//! otherwise: the number of a function is so in both.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 
 use anyhow::{Context, Result};
-use wasm_encoder::reencode::{Error, Reencode, RoundtripReencoder};
-use wasm_encoder::{ExportSection, Module, NameMap, NameSection};
-use wasmparser::{CustomSectionReader, Export, ExternalKind, Parser, Payload};
+use wasm_encoder::reencode::{Error, Reencode, RoundtripReencoder, utils};
+use wasm_encoder::{CodeSection, ExportSection, FunctionSection, Module, NameMap, NameSection};
+use wasmparser::{
+    CodeSectionReader, CustomSectionReader, Export, ExternalKind, FunctionSectionReader, Parser,
+    Payload,
+};
 
 use crate::names;
+use crate::order::Order;
 
 /// What the bindings of a component leave for the tool that makes it.
 const WORLD: &str = "component-type";
@@ -33,9 +38,10 @@ pub struct Trimmed {
 /// When it is no module.
 pub fn trim(module: &[u8]) -> Result<Trimmed> {
     let exported = exported(module).context("no module")?;
+    let order = Order::of(module, &exported).context("no module")?;
     Ok(Trimmed {
-        module: encode(module, |function| exported.contains(&function))?,
-        named: encode(module, |_| true)?,
+        module: encode(module, &order, |function| exported.contains(&function))?,
+        named: encode(module, &order, |_| true)?,
     })
 }
 
@@ -55,14 +61,16 @@ fn exported(module: &[u8]) -> Result<BTreeSet<u32>> {
     Ok(exported)
 }
 
-/// The module anew, with the names of some functions.
-fn encode(module: &[u8], is_named: impl Fn(u32) -> bool) -> Result<Vec<u8>> {
+/// The module anew, with the names of some functions. Of those that are one now, the first names it.
+fn encode(module: &[u8], order: &Order, is_named: impl Fn(u32) -> bool) -> Result<Vec<u8>> {
     let mut encoded = Module::new();
-    Worlds.parse_core_module(&mut encoded, Parser::new(0), module).context("no module")?;
-    let mut functions = NameMap::new();
-    for (function, name) in names::of(module)?.iter().filter(|(function, _)| is_named(**function)) {
-        functions.append(*function, name);
+    Worlds(order).parse_core_module(&mut encoded, Parser::new(0), module).context("no module")?;
+    let mut named = BTreeMap::new();
+    for (function, name) in names::of(module)?.into_iter().filter(|(it, _)| is_named(*it)) {
+        named.entry(order.number(function)).or_insert(name);
     }
+    let mut functions = NameMap::new();
+    named.iter().for_each(|(function, name)| functions.append(*function, name));
     let mut section = NameSection::new();
     section.functions(&functions);
     encoded.section(&section);
@@ -70,11 +78,37 @@ fn encode(module: &[u8], is_named: impl Fn(u32) -> bool) -> Result<Vec<u8>> {
 }
 
 /// Without what means nothing to a host: the linker's own words of where memory is, and all sections but
-/// the one that another tool needs.
-struct Worlds;
+/// the one that another tool needs. Functions are in their new order.
+struct Worlds<'a>(&'a Order);
 
-impl Reencode for Worlds {
+impl Reencode for Worlds<'_> {
     type Error = Infallible;
+
+    fn function_index(&mut self, function: u32) -> Result<u32, Error<Infallible>> {
+        Ok(self.0.number(function))
+    }
+
+    fn parse_function_section(
+        &mut self,
+        functions: &mut FunctionSection,
+        section: FunctionSectionReader<'_>,
+    ) -> Result<(), Error<Infallible>> {
+        let types: Vec<u32> = section.into_iter().collect::<Result<_, _>>()?;
+        for ty in self.0.sorted(&types) {
+            functions.function(self.type_index(ty)?);
+        }
+        Ok(())
+    }
+
+    fn parse_code_section(
+        &mut self,
+        code: &mut CodeSection,
+        section: CodeSectionReader<'_>,
+    ) -> Result<(), Error<Infallible>> {
+        let bodies: Vec<_> = section.into_iter().collect::<Result<_, _>>()?;
+        let bodies = self.0.sorted(&bodies).into_iter();
+        bodies.map(|body| self.parse_function_body(code, body)).collect()
+    }
 
     fn parse_export(
         &mut self,
@@ -83,7 +117,7 @@ impl Reencode for Worlds {
     ) -> Result<(), Error<Infallible>> {
         match export.kind {
             ExternalKind::Global => Ok(()),
-            _ => RoundtripReencoder.parse_export(exports, export),
+            _ => utils::parse_export(self, exports, export),
         }
     }
 

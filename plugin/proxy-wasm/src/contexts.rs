@@ -50,11 +50,10 @@ pub(crate) fn begin_root(root: u32) {
 /// One of the plugin's contexts is gone.
 pub(crate) fn end_root(root: u32) {
     let forgotten = with_contexts(|contexts| {
-        let before = contexts.roots.len();
-        contexts.roots.retain(|(number, _)| *number != root);
-        contexts.roots.len() < before
+        let place = contexts.roots.iter().position(|(number, _)| *number == root)?;
+        Some(contexts.roots.swap_remove(place))
     });
-    if forgotten == Some(true) {
+    if forgotten.flatten().is_some() {
         callers::forget(root);
     }
 }

@@ -27,8 +27,9 @@ impl MetricIds {
         let id = host::define_metric(kind, &metric.stat_name(name));
         // Borrowed for no longer than this, here and below, so that it is never refused.
         if let Ok(mut ids) = self.0.try_borrow_mut() {
-            let len = ids.len().max(metric.index().saturating_add(1));
-            ids.resize(len, None);
+            while ids.len() <= metric.index() {
+                ids.push(None);
+            }
             if let Some(known) = ids.get_mut(metric.index()) {
                 *known = id;
             }

@@ -20,15 +20,15 @@ impl Worker {
     /// Puts a configuration of `size` bytes to work, and says so if it cannot. `known`: the context
     /// was announced, as streams will be.
     pub(crate) fn configure(root: u32, known: bool, size: usize) -> Option<Self> {
-        let is_withheld = |capability: &Capability| match capability {
+        let mut is_withheld = |capability: &Capability| match capability {
             Capability::ContextCreate => !known,
             capability => probe::is_withheld(*capability),
         };
-        let config = Config::read(is_withheld, || match size {
+        let bytes = || match size {
             0 => Some(Vec::new()),
             size => host::buffer(Buffer::Configuration, size).filter(|bytes| !bytes.is_empty()),
-        });
-        let config = match config {
+        };
+        let config = match Config::read(&mut is_withheld, &bytes) {
             Ok(config) => config,
             Err(error) => {
                 let line = format!("edge-breaker configuration refused: {error}");

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use breaker::Now;
 
-use crate::port::{Clock, Store, StoreFault, SwapError, Version};
+use crate::port::{Shared, StoreFault, SwapError, Version};
 use crate::unreadable::{Report, Unreadable, Watch};
 
 /// How often a lost race is tried again. Each loss means that another worker got its update through,
@@ -58,6 +58,19 @@ impl<V> Decoded<V> {
         match value {
             Some(value) => Self::Value(value),
             None => Self::unreadable(bytes, newest, what),
+        }
+    }
+
+    /// Puts the value, if there is one, where it belongs.
+    fn take(self, value: &mut Option<V>) -> Decoded<()> {
+        match self {
+            Self::Value(read) => {
+                *value = Some(read);
+                Decoded::Value(())
+            }
+            Self::Former => Decoded::Former,
+            Self::Latter => Decoded::Latter,
+            Self::Unreadable { newer, problem } => Decoded::Unreadable { newer, problem },
         }
     }
 
@@ -125,15 +138,13 @@ impl<K: Kind> Cell<'_, K> {
     /// # Errors
     ///
     /// If the store cannot be read, or what is there is another's.
-    #[inline(never)]
     pub fn load(
         &self,
-        host: &(impl Store + Clock + ?Sized),
-        report: &mut impl Report,
+        host: &dyn Shared,
+        report: &mut dyn Report,
         value: &mut Option<K::Value>,
     ) -> Result<At, Lost> {
-        let stored = host.load(self.key)?;
-        self.read(stored, host, report, value)
+        self.read(host.load(self.key)?, host, report, value)
     }
 
     /// The same of bytes that were read already.
@@ -141,33 +152,21 @@ impl<K: Kind> Cell<'_, K> {
     /// # Errors
     ///
     /// If what is there is another's.
-    #[inline(always)]
+    #[inline(never)]
     pub fn read(
         &self,
         stored: Option<(Vec<u8>, Version)>,
-        host: &(impl Store + Clock + ?Sized),
-        report: &mut impl Report,
+        host: &dyn Shared,
+        report: &mut dyn Report,
         value: &mut Option<K::Value>,
     ) -> Result<At, Lost> {
-        let Some((bytes, version)) = stored else {
-            return Ok(At::default());
+        let place = Place { key: self.key, watch: self.watch, service: self.service };
+        let mut decode = |bytes: &[u8]| self.kind.decode(bytes).take(value);
+        let replacement = |now| {
+            let value = self.kind.replacement(now)?;
+            Some(self.kind.encode(&value).as_ref().to_vec())
         };
-        let decoded = self.kind.decode(&bytes);
-        match decoded {
-            Decoded::Value(read) => *value = Some(read),
-            Decoded::Former => {}
-            Decoded::Latter => return Err(Lost::Gone),
-            Decoded::Unreadable { newer, problem } => {
-                let (now, place) = (host.now(), (self.watch, self.service));
-                judge(place, (version, newer, &problem), now, report)?;
-                if let Some(value) = self.kind.replacement(now) {
-                    // Lost, another was faster.
-                    let _ = host.swap(self.key, self.kind.encode(&value).as_ref(), Some(version));
-                }
-                return Ok(At { version: Some(version), bytes: None });
-            }
-        }
-        Ok(At { version: Some(version), bytes: Some(bytes) })
+        place.read(stored, host, report, &mut decode, &replacement)
     }
 
     /// Stores a value if nobody has written since the last one was read. One that is there already is
@@ -177,18 +176,8 @@ impl<K: Kind> Cell<'_, K> {
     ///
     /// If another was faster, or the store cannot be written.
     #[inline(never)]
-    pub fn swap(
-        &self,
-        value: &K::Value,
-        at: &At,
-        host: &(impl Store + ?Sized),
-    ) -> Result<bool, SwapError> {
-        let bytes = self.kind.encode(value);
-        let bytes = bytes.as_ref();
-        if at.bytes.as_deref() == Some(bytes) {
-            return Ok(false);
-        }
-        host.swap(self.key, bytes, at.version).map(|()| true)
+    pub fn swap(&self, value: &K::Value, at: &At, host: &dyn Shared) -> Result<bool, SwapError> {
+        at.swap(self.key, self.kind.encode(value).as_ref(), host)
     }
 
     /// Reads, decides and swaps, anew for each lost race. A decision that depends on the time reads
@@ -200,7 +189,7 @@ impl<K: Kind> Cell<'_, K> {
     /// If nothing was stored that should be.
     pub fn update<R, P: Report>(
         &self,
-        host: &(impl Store + Clock + ?Sized),
+        host: &dyn Shared,
         report: &mut P,
         decide: impl FnMut(&mut Option<K::Value>, &mut P) -> Decision<R>,
     ) -> Result<R, Lost> {
@@ -216,17 +205,18 @@ impl<K: Kind> Cell<'_, K> {
     pub fn update_then<R, P: Report>(
         &self,
         mut stored: Option<Option<(Vec<u8>, Version)>>,
-        host: &(impl Store + Clock + ?Sized),
+        host: &dyn Shared,
         report: &mut P,
         mut decide: impl FnMut(&mut Option<K::Value>, &mut P) -> Decision<R>,
         then: impl FnOnce(&K::Value, &R, &mut P),
     ) -> Result<R, Lost> {
         for _ in 0..ATTEMPTS {
             let mut value = None;
-            let at = match stored.take() {
-                Some(stored) => self.read(stored, host, report, &mut value)?,
-                None => self.load(host, report, &mut value)?,
+            let stored = match stored.take() {
+                Some(stored) => stored,
+                None => host.load(self.key)?,
             };
+            let at = self.read(stored, host, report, &mut value)?;
             let result = match decide(&mut value, report) {
                 Decision::Keep(result) => return Ok(result),
                 Decision::Store(result) => result,
@@ -246,6 +236,53 @@ impl<K: Kind> Cell<'_, K> {
             }
         }
         Err(Lost::Race)
+    }
+}
+
+/// A cell but for its kind: what is done with all kinds alike is not there once for each.
+struct Place<'a> {
+    key: &'a str,
+    watch: &'a Watch,
+    service: Option<&'a str>,
+}
+
+impl Place<'_> {
+    #[inline(never)]
+    fn read(
+        &self,
+        stored: Option<(Vec<u8>, Version)>,
+        host: &dyn Shared,
+        report: &mut dyn Report,
+        decode: &mut dyn FnMut(&[u8]) -> Decoded<()>,
+        replacement: &dyn Fn(Now) -> Option<Vec<u8>>,
+    ) -> Result<At, Lost> {
+        let Some((bytes, version)) = stored else {
+            return Ok(At::default());
+        };
+        match decode(&bytes) {
+            Decoded::Value(()) | Decoded::Former => {}
+            Decoded::Latter => return Err(Lost::Gone),
+            Decoded::Unreadable { newer, problem } => {
+                let now = host.now();
+                judge((self.watch, self.service), (version, newer, &problem), now, report)?;
+                if let Some(value) = replacement(now) {
+                    // Lost, another was faster.
+                    let _ = host.swap(self.key, &value, Some(version));
+                }
+                return Ok(At { version: Some(version), bytes: None });
+            }
+        }
+        Ok(At { version: Some(version), bytes: Some(bytes) })
+    }
+}
+
+impl At {
+    #[inline(never)]
+    fn swap(&self, key: &str, bytes: &[u8], host: &dyn Shared) -> Result<bool, SwapError> {
+        if self.bytes.as_deref() == Some(bytes) {
+            return Ok(false);
+        }
+        host.swap(key, bytes, self.version).map(|()| true)
     }
 }
 

@@ -20,5 +20,5 @@ mod unreadable;
 
 pub use bytes::{Reader, push_text};
 pub use cell::{ATTEMPTS, At, Cell, Decision, Decoded, Kind, Lost};
-pub use port::{Clock, Store, StoreFault, SwapError, Version, VersionGauge};
+pub use port::{Clock, Shared, Store, StoreFault, SwapError, Version, VersionGauge};
 pub use unreadable::{GONE, Report, Unreadable, Watch};

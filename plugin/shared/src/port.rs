@@ -27,6 +27,11 @@ pub trait Clock {
     fn now(&self) -> Now;
 }
 
+/// What a cell asks of a host.
+pub trait Shared: Store + Clock {}
+
+impl<T: Store + Clock + ?Sized> Shared for T {}
+
 /// Gauges and counters that a host keeps over all workers, and gives back.
 pub trait VersionGauge {
     /// Which gauge or counter.

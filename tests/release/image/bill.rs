@@ -83,7 +83,7 @@ fn the_bill_lists_what_cargo_tree_shows_and_what_comes_with_the_compiler() -> Re
 /// The crates of which the module has code, by the names of its functions.
 fn crates_with_code() -> Result<BTreeSet<String>> {
     // As cargo builds it: what is handed out has no names.
-    let built = artifacts::build(&repo_root(), "plugin-proxy-wasm", artifacts::TARGET)?;
+    let built = artifacts::build(&repo_root(), "plugin-proxy-wasm-module", artifacts::TARGET)?;
     let module = std::fs::read(built)?;
     let mut crates = BTreeSet::new();
     for payload in Parser::new(0).parse_all(&module) {
@@ -126,7 +126,7 @@ fn everything_with_code_in_the_module_is_on_the_bill() -> Result<()> {
     let mut listed: BTreeSet<String> =
         bill().into_iter().map(|(name, ..)| name.replace('-', "_")).collect();
     listed.extend(COMPILER.iter().flat_map(|(_, crates)| *crates).map(|name| (*name).to_owned()));
-    // The library of the package `plugin-proxy-wasm`.
+    // The library of the package `plugin-proxy-wasm-module`.
     listed.insert("edge_breaker".to_owned());
     let found = crates_with_code()?;
     assert!(found.contains("serde_json") && found.contains("filter"), "{found:?}");

@@ -8,8 +8,14 @@ use anyhow::{Context, Result, bail, ensure};
 use super::Mutant;
 
 /// The packages that the module is made of.
-const PACKAGES: [&str; 5] =
-    ["plugin/breaker", "plugin/config", "plugin/shared", "plugin/filter", "plugin/proxy-wasm"];
+const PACKAGES: [&str; 6] = [
+    "plugin/breaker",
+    "plugin/config",
+    "plugin/shared",
+    "plugin/filter",
+    "plugin/proxy-wasm",
+    "plugin/proxy-wasm/module",
+];
 /// Built quickly rather than well, and a panic traps as it does in what is shipped.
 const PROFILE: &str = "\n[profile.mutant]\ninherits = \"dev\"\nopt-level = 1\ndebug = false\n\
                        panic = \"abort\"\nincremental = true\n";
@@ -64,7 +70,7 @@ impl Workshop {
     fn cargo(&self) -> Result<Vec<u8>> {
         let target = self.copy.with_file_name("build");
         let output = artifacts::cargo(&self.copy, artifacts::TARGET)
-            .args(["--offline", "--quiet", "-p", "plugin-proxy-wasm"])
+            .args(["--offline", "--quiet", "-p", "plugin-proxy-wasm-module"])
             .args(["--profile", "mutant", "--target-dir"])
             .arg(&target)
             .env("CARGO_INCREMENTAL", "1")

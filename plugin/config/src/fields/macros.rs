@@ -71,18 +71,17 @@ macro_rules! object {
         $($doc)+ struct $name { $($(#[doc = $text])+ pub $field: $type,)+ }
 
         impl $name {
-            pub(crate) fn read(from: &Reader<'_>) -> Result<Self, ConfigError> {
-                let (mut rows, mut refused) = (0_u8.., Ok(()));
+            /// Reads all fields. If one is refused, what is read is of no use.
+            pub(crate) fn read(from: &Reader<'_>, refused: &mut Refused) -> Self {
+                let mut rows = 0_u8..;
                 let mut row = || rows.next().unwrap_or_default();
-                let fields = Self { $($field: Read::read(from, row(), &mut refused),)+ };
-                refused.map(|()| fields)
+                Self { $($field: Read::read(from, row(), refused),)+ }
             }
         }
 
         impl Read for Option<$name> {
             fn read(from: &Reader<'_>, row: u8, refused: &mut Refused) -> Self {
-                let read = from.object(row).map(|object| $name::read(&object))?;
-                read.map_err(|error| refuse(refused, error)).ok()
+                from.object(row).map(|object| $name::read(&object, refused))
             }
         }
     };

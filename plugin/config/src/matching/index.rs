@@ -80,8 +80,11 @@ impl Index {
             return None;
         }
         let choices: Vec<Vec<Vec<Key>>> = matches.map(keys).collect();
-        let all = choices.iter().flatten().flatten();
-        let all = Entries::sorted(all.map(|key| (key.clone(), 0)).collect());
+        let mut all = Vec::new();
+        for keys in choices.iter().flatten() {
+            all.extend(keys.iter().map(|key| (key.clone(), 0)));
+        }
+        let all = Entries::sorted(all);
         let most_shared =
             |keys: &Vec<Key>| keys.iter().map(|key| all.of(key.0, &key.1).len()).max();
         let (mut index, mut entries) = (Self::default(), Vec::new());
@@ -168,45 +171,47 @@ fn header_key(name: &[u8], value: &[u8]) -> Vec<u8> {
 /// The keys of each kind of a match, one of which a request that matches has. A kind is left out if
 /// an entry of it has no key.
 fn keys(of: &Match) -> Vec<Vec<Key>> {
-    let hosts = of.hosts.as_ref().and_then(|hosts| {
+    let mut found = Vec::new();
+    if let Some(hosts) = &of.hosts {
         let key = |host: &Host| match &host.name {
             Name::Any => None,
             Name::One(name) => Some(Key(Kind::Host, name.as_bytes().to_vec())),
             Name::Below(end) => Some(Key(Kind::HostEnd, end.as_bytes().to_vec())),
         };
-        all(&mut hosts.iter().map(key))
-    });
-    let clusters = of.clusters.as_ref().and_then(|globs| {
+        add_all(&mut hosts.iter().map(key), &mut found);
+    }
+    if let Some(globs) = &of.clusters {
         let key = |(start, is_all): (&str, bool)| match (start, is_all) {
             (name, true) => Some(Key(Kind::Cluster, name.as_bytes().to_vec())),
             ("", false) => None,
             (start, false) => Some(Key(Kind::ClusterStart, start.as_bytes().to_vec())),
         };
-        all(&mut globs.iter().map(|glob| key(glob.start())))
-    });
-    let headers = of.headers.as_ref().and_then(|rules| {
+        add_all(&mut globs.iter().map(|glob| key(glob.start())), &mut found);
+    }
+    if let Some(rules) = &of.headers {
         let key = |value: &ValueRule, name: &str| match value {
             ValueRule::Exact(value) => {
                 Some(Key(Kind::Header, header_key(name.as_bytes(), value.as_bytes())))
             }
             ValueRule::Prefix(_) | ValueRule::Present(_) => None,
         };
-        all(&mut rules.iter().map(|rule| key(&rule.value, &rule.name)))
-    });
-    let paths = of.path_prefixes.as_ref().and_then(|prefixes| {
+        add_all(&mut rules.iter().map(|rule| key(&rule.value, &rule.name)), &mut found);
+    }
+    if let Some(prefixes) = &of.path_prefixes {
         let key = |it: &String| Some(Key(Kind::PathStart, it.as_bytes().to_vec()));
-        all(&mut prefixes.iter().map(key))
-    });
-    [hosts, clusters, headers, paths].into_iter().flatten().collect()
+        add_all(&mut prefixes.iter().map(key), &mut found);
+    }
+    found
 }
 
-/// All of these, if none is missing.
-fn all(keys: &mut dyn Iterator<Item = Option<Key>>) -> Option<Vec<Key>> {
+/// Adds all of these, if none is missing.
+fn add_all(keys: &mut dyn Iterator<Item = Option<Key>>, found: &mut Vec<Vec<Key>>) {
     let mut all = Vec::new();
     for key in keys {
-        all.push(key?);
+        let Some(key) = key else { return };
+        all.push(key);
     }
-    Some(all)
+    found.push(all);
 }
 
 #[cfg(test)]

@@ -7,7 +7,9 @@ use crate::model::Admin;
 use crate::reader::Reader;
 
 pub(super) fn admin(from: &Reader<'_>) -> Result<Admin, ConfigError> {
-    let AdminFields { path_prefix, token, hosts } = AdminFields::read(from)?;
+    let mut refused = Ok(());
+    let AdminFields { path_prefix, token, hosts } = AdminFields::read(from, &mut refused);
+    refused?;
     check_prefix(&path_prefix)
         .map_err(|remedy| from.quoted("path_prefix", &path_prefix, &remedy))?;
     let mut named = Vec::new();

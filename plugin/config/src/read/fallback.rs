@@ -10,7 +10,9 @@ use crate::reader::Reader;
 const MOST_BYTES: u64 = 256 * 1024 * 1024;
 
 pub(super) fn fallback(from: &Reader<'_>) -> Result<Fallback, ConfigError> {
-    let fields = FallbackFields::read(from)?;
+    let mut refused = Ok(());
+    let fields = FallbackFields::read(from, &mut refused);
+    refused?;
     let FallbackFields { cluster, host, timeout, max_request_bytes, .. } = fields;
     let FallbackFields { stale, response, on_failure, .. } = fields;
     if let Some((stale, path)) = stale.as_ref().zip(from.inner("stale").whole()) {

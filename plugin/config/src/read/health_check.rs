@@ -20,7 +20,9 @@ pub(super) fn health_check(
         return Ok(None);
     }
     let nothing = Object::default();
-    let fields = HealthCheckFields::read(&from.as_given(&nothing))?;
+    let mut refused = Ok(());
+    let fields = HealthCheckFields::read(&from.as_given(&nothing), &mut refused);
+    refused?;
     let HealthCheckFields { cluster, host, method, path, headers: own, interval, .. } = fields;
     let mut headers = vec![
         (":method".to_owned(), method),

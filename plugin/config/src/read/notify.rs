@@ -6,7 +6,9 @@ use crate::model::Notify;
 use crate::reader::Reader;
 
 pub(super) fn notify(from: &Reader<'_>) -> Result<Notify, ConfigError> {
-    let fields = NotifyFields::read(from)?;
+    let mut refused = Ok(());
+    let fields = NotifyFields::read(from, &mut refused);
+    refused?;
     let NotifyFields { cluster, host, path, headers: own, timeout, num_retries } = fields;
     let mut headers = vec![
         (":method".to_owned(), "POST".to_owned()),

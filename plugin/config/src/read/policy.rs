@@ -15,7 +15,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(300);
 const WAIT: Duration = Duration::from_secs(30);
 
 pub(super) fn open(from: &Reader<'_>, checked: bool) -> Result<OpenPolicy, ConfigError> {
-    let fields = OpenFields::read(from)?;
+    let mut refused = Ok(());
+    let fields = OpenFields::read(from, &mut refused);
+    refused?;
     if fields.wait_duration == Some(Duration::ZERO) && !checked {
         let remedy = "without a health_check the wait alone keeps the service from being \
                       called again at once: give one, such as \"30s\"";
@@ -37,13 +39,15 @@ pub(super) fn open(from: &Reader<'_>, checked: bool) -> Result<OpenPolicy, Confi
 }
 
 pub(super) fn half_open(from: &Reader<'_>) -> Result<HalfOpenPolicy, ConfigError> {
+    let mut refused = Ok(());
     let HalfOpenFields {
         permitted_calls,
         success_threshold,
         failure_threshold,
         max_wait_duration,
         ramp_duration,
-    } = HalfOpenFields::read(from)?;
+    } = HalfOpenFields::read(from, &mut refused);
+    refused?;
     if success_threshold > permitted_calls {
         let remedy = format!(
             "no more than half_open.permitted_calls ({permitted_calls}) trials can succeed: ask for \
@@ -74,7 +78,9 @@ pub(super) const fn mode(mode: Mode) -> breaker::Mode {
 
 /// What the client chose, not the service, is ignored unless it is named a failure.
 pub(super) fn classify(from: &Reader<'_>) -> Result<Classify, ConfigError> {
-    let mut classify = Classify::read(from)?;
+    let mut refused = Ok(());
+    let mut classify = Classify::read(from, &mut refused);
+    refused?;
     let given = from.is_there("failure_status");
     classify.ignore_status = UNKNOWN_TO_SERVICE
         .into_iter()

@@ -29,7 +29,9 @@ pub(super) fn trip(from: Option<&Reader<'_>>, max_wait: Duration) -> Result<Trip
             TripPolicy { consecutive_failures: NonZeroU32::new(3), ..TripPolicy::default() };
         return Ok(Trip { policy, slow_after: None });
     };
-    let fields = TripFields::read(from)?;
+    let mut refused = Ok(());
+    let fields = TripFields::read(from, &mut refused);
+    refused?;
     let rules = Rules { from, fields: &fields };
     let rates = rules.rates()?;
     let TripFields { consecutive_failures, ref adaptive, .. } = fields;

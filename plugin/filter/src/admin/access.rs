@@ -5,7 +5,7 @@
 //! peer is on it, and the request names it by a host that is always this machine. A page of another
 //! site whose own name leads here by now (DNS rebinding) has its own name as the host.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str;
 
 use crate::effects::Effects;
@@ -118,10 +118,10 @@ fn check_peer(peer: &Peer) -> Result<(), Denied> {
     if matches!(address.first(), Some(b'/' | b'@')) {
         return Ok(());
     }
-    match str::from_utf8(address).ok().and_then(|text| text.parse::<SocketAddr>().ok()) {
+    match with_port(address) {
         // No connection has such a port.
-        Some(address) if address.port() == 0 => Err(Denied::Forwarded),
-        Some(address) if is_loopback(address.ip()) => Ok(()),
+        Some((_, 0)) => Err(Denied::Forwarded),
+        Some((ip, _)) if is_loopback(ip) => Ok(()),
         _ => Err(Denied::Peer),
     }
 }
@@ -132,12 +132,20 @@ fn is_this_machine(authority: &[u8]) -> bool {
     if host.eq_ignore_ascii_case(b"localhost") {
         return true;
     }
-    let Ok(text) = str::from_utf8(host) else {
-        return false;
-    };
-    match text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
-        Some(text) => text.parse::<Ipv6Addr>().is_ok_and(|ip| is_loopback(ip.into())),
-        None => text.parse::<Ipv4Addr>().is_ok_and(|ip| ip.is_loopback()),
+    str::from_utf8(host).ok().and_then(ip).is_some_and(is_loopback)
+}
+
+/// An address and its port, as the proxy writes them.
+fn with_port(address: &[u8]) -> Option<(IpAddr, u16)> {
+    let (host, port) = str::from_utf8(address).ok()?.rsplit_once(':')?;
+    Some((ip(host)?, port.parse().ok()?))
+}
+
+/// An address, which is in brackets if it is one of IPv6.
+fn ip(host: &str) -> Option<IpAddr> {
+    match host.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
+        Some(text) => text.parse::<Ipv6Addr>().ok().map(IpAddr::V6),
+        None => host.parse::<Ipv4Addr>().ok().map(IpAddr::V4),
     }
 }
 

@@ -58,13 +58,17 @@ impl<T> WaitingCallers<T> {
 
     /// A call was made, which is given up after so many ticks of this context.
     pub fn begin(&mut self, call: u32, root: u32, ticks: u32, caller: T) {
-        self.calls.retain(|known| known.number != call);
+        self.take(call);
         self.calls.push(Call { number: call, root, ticks, caller });
     }
 
     /// The answer to a call has come: who waits for it, unless it was given up.
     pub fn answered(&mut self, call: u32) -> Option<T> {
         self.any_answered = true;
+        self.take(call)
+    }
+
+    fn take(&mut self, call: u32) -> Option<T> {
         let place = self.calls.iter().position(|known| known.number == call)?;
         Some(self.calls.swap_remove(place).caller)
     }

@@ -112,18 +112,21 @@ impl Origin {
             let unreachable = UNREACHABLE.iter().any(|known| reason.starts_with(known));
             return Some(if unreachable { Self::Unreachable } else { Self::Broken });
         }
-        match details {
-            b"no_healthy_upstream" => Some(Self::Unreachable),
-            b"cluster_not_found" => Some(Self::NoCluster),
-            b"route_not_found" => Some(Self::NoRoute),
-            b"request_overall_timeout" | b"stream_idle_timeout" => Some(Self::Idle),
-            b"max_duration_timeout" => Some(Self::TooLong),
-            b"overload" => Some(Self::Overflow),
-            b"internal_redirect" => Some(Self::Redirect),
-            _ => None,
-        }
+        DETAILS.iter().find(|(known, _)| *known == details).map(|(_, origin)| *origin)
     }
 }
+
+/// What details tell that are always the same.
+const DETAILS: [(&[u8], Origin); 8] = [
+    (b"no_healthy_upstream", Origin::Unreachable),
+    (b"cluster_not_found", Origin::NoCluster),
+    (b"route_not_found", Origin::NoRoute),
+    (b"request_overall_timeout", Origin::Idle),
+    (b"stream_idle_timeout", Origin::Idle),
+    (b"max_duration_timeout", Origin::TooLong),
+    (b"overload", Origin::Overflow),
+    (b"internal_redirect", Origin::Redirect),
+];
 
 /// Why a request was reset that never had a connection. The names of Envoy's reasons, to which more
 /// may be added.

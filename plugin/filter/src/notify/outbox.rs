@@ -156,9 +156,13 @@ impl Outbox {
     }
 
     fn numbers_left(&self) -> Vec<u64> {
-        let left = self.left();
-        let set = (0..u64::from(self.batch)).filter(|index| left & (1 << index) != 0);
-        set.map(|index| self.first.saturating_add(index)).collect()
+        let (left, mut numbers) = (self.left(), Vec::new());
+        for index in 0..u64::from(self.batch) {
+            if left & (1 << index) != 0 {
+                numbers.push(self.first.saturating_add(index));
+            }
+        }
+        numbers
     }
 
     /// The bit of an event; none if it is not in the batch.

@@ -106,8 +106,10 @@ pub(super) fn answer_allows(headers: &Headers) -> Option<Allowed> {
     if !controlled && headers.all(b"pragma").any(pragma) {
         return None;
     }
-    let vary: Vec<_> =
-        headers.all(b"vary").flat_map(list).map(<[u8]>::to_ascii_lowercase).collect();
+    let mut vary = Vec::new();
+    for names in headers.all(b"vary") {
+        list(names).for_each(|name| vary.push(name.to_ascii_lowercase()));
+    }
     if vary.iter().any(|name| name == b"*") {
         return None;
     }

@@ -10,7 +10,7 @@ use crate::world::{PAYMENT, World, recipe, service};
 /// Reads a configuration where these functions are withheld.
 fn read(config: &Value, withheld: &[&str]) -> Result<Config, String> {
     let bytes = || Some(config.to_string().into_bytes());
-    Config::read(|capability| withheld.contains(&capability.name()), bytes)
+    Config::read(&mut |capability| withheld.contains(&capability.name()), &bytes)
 }
 
 /// What the filter can do without.
@@ -26,11 +26,11 @@ fn needs(config: &Value) -> Vec<&'static str> {
 
 fn asks(config: &Value) -> Vec<&'static str> {
     let mut asked = Vec::new();
-    let withheld = |capability: &Capability| {
+    let mut withheld = |capability: &Capability| {
         asked.push(capability.name());
         false
     };
-    Config::read(withheld, || Some(config.to_string().into_bytes())).unwrap();
+    Config::read(&mut withheld, &|| Some(config.to_string().into_bytes())).unwrap();
     asked
 }
 
@@ -106,11 +106,11 @@ fn calls_are_needed_where_some_are_made_and_nowhere_else() {
 
 #[test]
 fn a_configuration_that_cannot_be_had_is_not_the_default_one() {
-    let refusal = Config::read(|_| false, || None).unwrap_err();
+    let refusal = Config::read(&mut |_| false, &|| None).unwrap_err();
     assert_eq!(refusal, "configuration: the proxy does not hand it over");
     let unasked = || panic!("it cannot be had");
-    let withheld = |capability: &Capability| *capability == Capability::GetBuffer;
-    let refusal = Config::read(withheld, unasked).unwrap_err();
+    let mut withheld = |capability: &Capability| *capability == Capability::GetBuffer;
+    let refusal = Config::read(&mut withheld, &unasked).unwrap_err();
     assert!(refusal.contains("proxy_get_buffer_bytes"), "{refusal}");
 }
 

@@ -50,7 +50,7 @@ const ZIG: Tool = Tool {
 
 /// The module for proxies.
 pub(crate) const WASM: Module = Module {
-    package: "plugin-proxy-wasm",
+    package: "plugin-proxy-wasm-module",
     target: "wasm32-unknown-unknown",
     profile: "module",
     tools: &[STD],
