@@ -45,9 +45,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// Without what only people need who read its source.
 fn plain(source: &str) -> String {
-    let is_comment = |line: &&str| {
-        line.starts_with("//") || line.starts_with("/*") && line.ends_with("*/")
-    };
+    let is_comment =
+        |line: &&str| line.starts_with("//") || line.starts_with("/*") && line.ends_with("*/");
     let lines = source.lines().map(str::trim_start).filter(|line| !is_comment(line));
     lines.flat_map(|line| [line, "\n"]).collect()
 }

@@ -74,7 +74,7 @@ fn the_bill_lists_what_cargo_tree_shows_and_what_comes_with_the_compiler() -> Re
         bill().into_iter().partition(|(name, ..)| of_compiler(name));
     assert_eq!(
         crates.into_iter().collect::<BTreeSet<_>>(),
-        tree("plugin-proxy-wasm", artifacts::TARGET)?
+        tree("plugin-proxy-wasm-module", artifacts::TARGET)?
     );
     assert_eq!(compiler.len(), COMPILER.len(), "{compiler:?}");
     Ok(())

@@ -101,7 +101,7 @@ impl Worker<'_> {
                     Some(WindowPolicy::Time(_)) => self.ours.host.now().monotonic,
                     _ => Timestamp::default(),
                 };
-                self.tally.add(&permit, now);
+                self.tally.add(&permit, Duration::ZERO, None, now);
             }
             _ => self.settle(permit.end(outcome)),
         }

@@ -29,7 +29,7 @@ pub(crate) fn policy() -> Policy {
     let one = NonZeroU32::MIN;
     Policy {
         mode: Mode::Enabled,
-        trip: TripPolicy { consecutive_failures: NonZeroU32::new(3), rates: None },
+        trip: TripPolicy { consecutive_failures: NonZeroU32::new(3), ..TripPolicy::default() },
         open: OpenPolicy {
             wait: Duration::from_secs(1),
             backoff_rate: Rate::from_thousandths(2_000),
@@ -40,6 +40,7 @@ pub(crate) fn policy() -> Policy {
         half_open: HalfOpenPolicy {
             permitted_calls: one,
             success_threshold: one,
+            failure_threshold: one,
             max_wait: Duration::from_secs(30),
             ramp: Duration::ZERO,
         },
@@ -111,7 +112,7 @@ impl Guard {
 
     /// Opens on another's word: here, by a policy that one failure trips.
     pub(crate) fn open_by_fleet(&mut self, now: Timestamp, random: u32) {
-        let trip = TripPolicy { consecutive_failures: Some(NonZeroU32::MIN), rates: None };
+        let trip = TripPolicy { consecutive_failures: Some(NonZeroU32::MIN), ..TripPolicy::default() };
         let policy = Policy { trip, ..self.policy.clone() };
         if let (Admission::Admitted(permit), _) = self.breaker.admit(&policy, true, now, random) {
             let call = permit.end(Outcome::FAILURE);
