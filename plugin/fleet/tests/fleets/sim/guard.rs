@@ -112,7 +112,8 @@ impl Guard {
 
     /// Opens on another's word: here, by a policy that one failure trips.
     pub(crate) fn open_by_fleet(&mut self, now: Timestamp, random: u32) {
-        let trip = TripPolicy { consecutive_failures: Some(NonZeroU32::MIN), ..TripPolicy::default() };
+        let trip =
+            TripPolicy { consecutive_failures: Some(NonZeroU32::MIN), ..TripPolicy::default() };
         let policy = Policy { trip, ..self.policy.clone() };
         if let (Admission::Admitted(permit), _) = self.breaker.admit(&policy, true, now, random) {
             let call = permit.end(Outcome::FAILURE);
