@@ -5,14 +5,14 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use envoy_harness::client::{Client, empty};
+use envoy_harness::client::{Client, RawConnection, empty};
 use envoy_harness::config::{Bootstrap, DynamicModule, LdsFile, Listener, Route};
 use envoy_harness::{Envoy, EnvoyOptions};
 use serde_json::json;
 use services::{Ports, Services};
 use tempfile::TempDir;
 use tests::{PATIENCE, PAYMENT, clusters_of, primary_route};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 const UPDATED: &str = "listener_manager.lds.update_success";
 
@@ -146,15 +146,16 @@ async fn a_call_that_began_with_the_build_before_counts_for_the_one_at_work() ->
     for _ in 0..2 {
         changing.get().await?;
     }
-    service.set_latency(Duration::from_secs(5));
-    let url = format!("http://{}/payment-service", changing.envoy.listener_addr("edge").await?);
-    let held = tokio::spawn(async move { Client::new().get(&url).await });
-    while service.counts().in_flight == 0 {
-        sleep(Duration::from_millis(10)).await;
-    }
+    // Its request is complete when it has to be.
+    let mut held = RawConnection::connect(changing.envoy.listener_addr("edge").await?).await?;
+    let head = "POST /payment-service HTTP/1.1\r\nhost: payment\r\ncontent-length: 10";
+    held.send(format!("{head}\r\nconnection: close\r\n\r\nhalf ")).await?;
+    timeout(PATIENCE, service.until(|counts| counts.in_flight == 1)).await?;
     changing.update(vec![listener("other")]).await?;
     assert_eq!(changing.state().await?, "CLOSED");
-    assert_eq!(held.await??.text(), "one", "the fallback of its own configuration answers");
+    held.send("whole").await?;
+    let answer = String::from_utf8_lossy(&held.read_to_end().await?).into_owned();
+    assert!(answer.ends_with("\r\n\r\none"), "its own configuration's fallback: {answer}");
     assert_eq!(changing.state().await?, "OPEN");
     changing.until_answered_by("other").await
 }
