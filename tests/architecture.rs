@@ -70,7 +70,8 @@ const RULES: &[Rule] = &[
     tool("services", &[]),
     tool("envoy-harness", &["artifacts"]),
     tool("demo", &["envoy-harness", "services"]),
-    tool("bench", &["artifacts", "breaker", "envoy-harness", "shared", "tests"]),
+    tool("bench", &["artifacts", "envoy-harness", "tests"]),
+    tool("breakers", &["breaker", "shared"]),
     tool("decisions", &["breaker"]),
     tool(
         "tests",

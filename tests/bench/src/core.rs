@@ -1,6 +1,6 @@
 //! The core: what a decision takes in a process, against other crates.
 //!
-//! `benches/core.rs` measures it with criterion; this makes sheets of what that has found.
+//! `breakers` measures it with criterion; this makes sheets of what that has found.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -77,7 +77,7 @@ fn benchmark(policy: &str, quick: bool) -> Result<Vec<Time>> {
         fs::remove_dir_all(&home)?;
     }
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["bench", "--quiet", "-p", "bench", "--bench", "core", "--"]);
+    cargo.args(["bench", "--quiet", "-p", "breakers", "--bench", "core", "--"]);
     cargo.arg(format!("^{policy} ")).current_dir(repo_root());
     if quick {
         cargo.args(["--sample-size", "10", "--warm-up-time", "0.05", "--measurement-time", "0.1"]);
