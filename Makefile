@@ -5,6 +5,8 @@
 CARGO ?= cargo
 WASM_TARGET := wasm32-unknown-unknown
 WASM := target/wasm/edge_breaker.wasm
+# Where cargo puts what it builds.
+BUILT := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/debug
 SHELLS := -p plugin-proxy-wasm -p plugin-component -p empty-filter
 # Makes of what was built what is handed out.
 PACKAGE := $(CARGO) run --quiet -p package --
@@ -54,14 +56,23 @@ check: wasm ## Tests core, filter and hosts, and plays the scenarios in virtual 
 	$(CARGO) test --quiet --workspace --test scenarios -- --skip ::envoy
 	$(told)
 
+# What runs in a real Envoy waits for its clock, and needs nothing of the WebAssembly engine that the others do.
+# The tests are told apart by the first letter of their names, so that each is in one of them.
+IN_ENVOY := --test '[de]*'
+ELSEWHERE := --lib --bins --test '[!de]*'
+
 test: ## Runs all that a change can break, real Envoy included
 	@$(ADD_TARGET)
-	@# Modules and tests side by side: each has stretches in which it keeps but one core busy. Who builds the
-	@# modules is built first, or it would wait for cargo to have built the tests.
-	@$(CARGO) build --quiet --workspace --bin artifacts
-	@$${CARGO_TARGET_DIR:-target}/debug/artifacts & modules=$$!; $(CARGO) test --workspace --no-run; \
-		built=$$?; wait $$modules && exit $$built
-	$(CARGO) test --workspace
+	@# Who builds the modules is built first, and who packs them: they ask cargo for neither while it builds tests.
+	@$(CARGO) build --quiet --workspace --bin artifacts --bin package
+	@# Cargo builds the tests in Envoy, which then run while it builds the others, and are told last.
+	@export PACKAGER=$(BUILT)/package; \
+		RUST_TEST_THREADS=4 $(CARGO) test --workspace --no-fail-fast $(IN_ENVOY) >$(BUILT)/in-envoy.log 2>&1 & envoy=$$!; \
+		trap 'trap - TERM; kill 0' INT TERM; $(BUILT)/artifacts; built=$$?; unset PACKAGER; \
+		$(CARGO) test --workspace --no-fail-fast $(ELSEWHERE); elsewhere=$$?; \
+		$(CARGO) test --workspace --doc; documented=$$?; \
+		wait $$envoy; in_envoy=$$?; cat $(BUILT)/in-envoy.log; \
+		exit $$((built || elsewhere || documented || in_envoy))
 	$(told)
 
 test-deep: wasm ## Runs what takes long or takes tools: seeded bugs, a million requests, Prometheus, a registry, a browser, the oldest Envoy
@@ -84,7 +95,7 @@ SOAK ?= 1m
 soak: wasm ## Simulates worlds of random seeds; SOAK=30s, 2h or a number of requests
 	@# With all others, as the tests are built, or else the engine would be built once more.
 	$(CARGO) build --quiet --workspace --bin world
-	$${CARGO_TARGET_DIR:-target}/debug/world $(SOAK)
+	$(BUILT)/world $(SOAK)
 
 # Parts and how: cpu, outage, core, memory (all if none is named), quick, resume, show, keep, check.
 BENCH ?=

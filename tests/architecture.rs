@@ -73,6 +73,9 @@ const RULES: &[Rule] = &[
     tool("bench", &["artifacts", "envoy-harness", "tests"]),
     tool("breakers", &["breaker", "shared"]),
     tool("decisions", &["breaker"]),
+    // Nothing with a WebAssembly engine in it: see `make test`.
+    tool("tests-envoy", &["envoy-harness", "package", "services", "tests"]),
+    tool("tests-dynamic-module", &["artifacts", "envoy-harness", "services", "tests"]),
     tool(
         "tests",
         &[

@@ -59,7 +59,7 @@ impl Module {
             Some(target) => cargo::build(&root(), self.package, target)?,
             None => cargo::shared_object(&root(), self.package)?,
         };
-        let program = self.packed_by.map(|_| cargo::program("package")).transpose()?;
+        let program = self.packed_by.map(|_| packer()).transpose()?;
         let made_of = newest([Some(&built), program.as_ref()])?;
         // It carries the time of what it is made of: an older one is another one, too.
         if modified(&path).ok() != Some(made_of) {
@@ -74,6 +74,12 @@ impl Module {
         }
         Ok(path)
     }
+}
+
+/// The program that packs modules. Whoever has just built it says in `$PACKAGER` where it is, since to ask
+/// cargo would be to wait until it has built whatever else it is building.
+fn packer() -> Result<PathBuf> {
+    std::env::var_os("PACKAGER").map_or_else(|| cargo::program("package"), |it| Ok(it.into()))
 }
 
 /// Makes the module, and beside the place where it will be put the same one with names.
