@@ -26,8 +26,11 @@ const STEERING: [(&str, &str); 3] = [
         "x-envoy-retry-on: retriable-headers\r\nX-Envoy-Retriable-Header-Names: content-type\r\n\
          x-envoy-max-retries: 2\r\n",
     ),
-    ("the service has a millisecond", "x-envoy-upstream-rq-timeout-ms: 1\r\n"),
+    ("the service has a second", "x-envoy-upstream-rq-timeout-ms: 1000\r\n"),
 ];
+
+/// How long the service takes for each of them: none, or twice what it then has.
+const LATENCY: [Duration; 3] = [Duration::ZERO, Duration::ZERO, Duration::from_secs(2)];
 
 /// The recipe with clients on this machine trusted, and nothing or all of its removal left.
 async fn recipe(removal: bool) -> Result<Edge> {
@@ -53,14 +56,14 @@ async fn recipe(removal: bool) -> Result<Edge> {
     Ok(Edge { envoy: envoy.into(), services, client: Client::new(), address, admin })
 }
 
-/// How often the service is called for each of these, and how that ends. The service takes longer than a moment.
+/// How often the service is called for each of these, and how that ends.
 async fn calls(removal: bool) -> Result<Vec<(u64, u16)>> {
     let edge = recipe(removal).await?;
     let payment = edge.services.service(PAYMENT);
     payment.set_failure_rate(0.0);
-    payment.set_latency(Duration::from_millis(50));
     let mut seen = Vec::new();
-    for (_, headers) in STEERING {
+    for ((_, headers), latency) in STEERING.into_iter().zip(LATENCY) {
+        payment.set_latency(latency);
         let before = payment.calls();
         let status = send(&edge, PATH, headers).await?.status;
         seen.push((payment.calls() - before, status));
