@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use envoy_harness::repo_root;
+use envoy_harness::{parse_yaml_documents, repo_root};
+use serde_json::Value;
 
 /// A page of documentation.
 #[derive(Debug)]
@@ -67,6 +68,30 @@ impl Page {
         let text = found.next().with_context(|| format!("{}: no ```{kind}", self.name))?;
         ensure!(found.next().is_none(), "{}: more than one ```{kind}", self.name);
         Ok(text)
+    }
+
+    /// The documents in its blocks of YAML.
+    ///
+    /// # Errors
+    /// When one of them is none.
+    pub fn documents(&self) -> Result<Vec<Value>> {
+        let mut documents = Vec::new();
+        for block in self.blocks_of("yaml") {
+            let read = parse_yaml_documents(block);
+            documents.extend(read.with_context(|| format!("{}\n{block}", self.name))?);
+        }
+        Ok(documents)
+    }
+
+    /// What it has set in Istio for all proxies, by the field's name.
+    ///
+    /// # Errors
+    /// When it has not.
+    pub fn for_all_proxies(&self, field: &str) -> Result<Value> {
+        let documents = self.documents()?;
+        let mut fields = documents.iter().map(|it| &it["meshConfig"]["defaultConfig"][field]);
+        let found = fields.find(|value| !value.is_null());
+        Ok(found.with_context(|| format!("{}: no {field}", self.name))?.clone())
     }
 
     /// All of it.

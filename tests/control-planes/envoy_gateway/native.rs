@@ -27,7 +27,7 @@ struct Native {
 impl Native {
     async fn start(objects: &Objects) -> Result<Self> {
         let module = EnvoyGateway::get().await?.cluster.dynamic_module();
-        Self::with_checksum(objects, &Digest::of(&fs::read(module)?).hex()).await
+        Self::with_checksum(objects, Digest::of(&fs::read(module)?).hex()).await
     }
 
     /// With what a reader has filled in.

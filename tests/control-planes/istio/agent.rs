@@ -113,7 +113,7 @@ impl Workload {
             "binaryPath": envoy_harness::locate()?,
             "configPath": folder.join("etc"),
             "statusPort": 15020,
-            "extraStatTags": extra_stat_tags()?,
+            "extraStatTags": Page::read("docs/istio.md")?.for_all_proxies("extraStatTags")?,
         });
         let more = more.as_object().context("no fields")?;
         config.as_object_mut().context("no object")?.extend(more.clone());
@@ -154,17 +154,3 @@ pub(super) const GATEWAY_PORTS: Ports = Ports { public: 80, within: false, metri
 
 /// Where those of a sidecar are.
 pub(super) const SIDECAR_PORTS: Ports = Ports { public: 8080, within: true, metrics: 15090 };
-
-/// The tags that the page on Istio asks for.
-fn extra_stat_tags() -> Result<Vec<String>> {
-    let page = Page::read("docs/istio.md")?;
-    for block in page.blocks_of("yaml") {
-        for document in envoy_harness::parse_yaml_documents(block)? {
-            let tags = &document["meshConfig"]["defaultConfig"]["extraStatTags"];
-            if tags.is_array() {
-                return Ok(serde_json::from_value(tags.clone())?);
-            }
-        }
-    }
-    anyhow::bail!("no extraStatTags on the page")
-}

@@ -1,12 +1,13 @@
 //! `dynamicmodule.yaml`: the breaker as native code, from a file in the pods.
 
+use std::net::TcpStream;
+
 use anyhow::{Context, Result};
-use envoy_harness::parse_yaml_documents;
 use serde_json::{Value, json};
 use tests::objects::Objects;
 use tests::pages::Page;
 
-use super::agent::GATEWAY;
+use super::agent::{GATEWAY, GATEWAY_PORTS};
 use super::control_plane::Istio;
 use super::gateway::{Gateway, SAMPLE, assert_admin_is_on_loopback, changed_fallback};
 use crate::pod::Pod;
@@ -29,19 +30,6 @@ fn filter_with(field: &str, value: Value) -> Result<Value> {
     Ok(filter)
 }
 
-/// The flag that the page on dynamic modules asks for.
-fn flag() -> Result<Value> {
-    for block in Page::read("docs/dynamic-module.md")?.blocks_of("yaml") {
-        for document in parse_yaml_documents(block)? {
-            let values = &document["meshConfig"]["defaultConfig"]["runtimeValues"];
-            if values.is_object() {
-                return Ok(json!({ "runtimeValues": values }));
-            }
-        }
-    }
-    anyhow::bail!("no runtimeValues on the page")
-}
-
 /// A pod of the gateway with the file, if it should have it, where the sample says.
 fn pod(istio: &Istio, number: u8, with_file: bool) -> Result<Pod> {
     let filter = sample()?.get("EnvoyFilter", "edge-breaker")?.clone();
@@ -53,7 +41,8 @@ fn pod(istio: &Istio, number: u8, with_file: bool) -> Result<Pod> {
         let module = istio.cluster.dynamic_module();
         pod.script(&format!("mkdir -p $(dirname {file}) && cp '{}' {file}", module.display()))?;
     }
-    GATEWAY.run_agent(istio, &mut pod, &flag()?)?;
+    let flag = Page::read("docs/dynamic-module.md")?.for_all_proxies("runtimeValues")?;
+    GATEWAY.run_agent(istio, &mut pod, &json!({ "runtimeValues": flag }))?;
     Ok(pod)
 }
 
@@ -103,7 +92,7 @@ pub(super) async fn without_its_file_a_new_pod_has_no_listeners() -> Result<()> 
 
 /// Nobody listens where clients call.
 fn assert_has_no_listener(pod: &Pod) {
-    let address = pod.at(super::agent::GATEWAY_PORTS.public);
-    let connected = std::net::TcpStream::connect(address);
+    let address = pod.at(GATEWAY_PORTS.public);
+    let connected = TcpStream::connect(address);
     assert!(connected.is_err(), "{address} is listened to");
 }

@@ -3,9 +3,9 @@
 use std::fs;
 
 use anyhow::{Context, Result, anyhow, ensure};
-use envoy_harness::{parse_yaml, parse_yaml_documents, repo_root};
+use envoy_harness::{parse_yaml, repo_root};
 use filter::Config;
-use serde_json::{Value, json};
+use serde_json::json;
 use tests::objects::{FILES, Objects};
 use tests::pages::Page;
 
@@ -15,23 +15,6 @@ const PAGES: [&str; 2] = ["docs/istio.md", "docs/envoy-gateway.md"];
 
 fn page(path: &str) -> Result<String> {
     fs::read_to_string(repo_root().join(path)).context(path.to_owned())
-}
-
-/// The documents in the YAML blocks of a page.
-fn documents(path: &str) -> Result<Vec<Value>> {
-    let mut documents = Vec::new();
-    for block in Page::read(path)?.blocks_of("yaml") {
-        documents.extend(parse_yaml_documents(block).with_context(|| format!("{path}\n{block}"))?);
-    }
-    Ok(documents)
-}
-
-/// The tags that the page on Istio asks for.
-pub(crate) fn extra_stat_tags() -> Result<Vec<String>> {
-    let documents = documents("docs/istio.md")?;
-    let mut tags = documents.iter().map(|it| &it["meshConfig"]["defaultConfig"]["extraStatTags"]);
-    let tags = tags.find(|tags| tags.is_array()).context("no extraStatTags on the page")?;
-    Ok(serde_json::from_value(tags.clone())?)
 }
 
 /// The tags of the sample for a bare Envoy.
@@ -45,7 +28,7 @@ fn recipe_tags() -> Result<Vec<String>> {
 #[test]
 fn every_object_on_the_pages_is_as_its_published_schema_says() -> Result<()> {
     for path in PAGES {
-        let documents = documents(path)?;
+        let documents = Page::read(path)?.documents()?;
         ensure!(!documents.is_empty(), "{path}: no YAML");
         let objects = documents.into_iter().filter(|it| it["kind"].is_string()).collect();
         assert_valid(path, &with_schemas(objects)?)?;
@@ -57,7 +40,9 @@ fn every_object_on_the_pages_is_as_its_published_schema_says() -> Result<()> {
 fn every_part_of_a_plugins_configuration_on_the_pages_is_taken() -> Result<()> {
     let mut parts = 0;
     for path in PAGES {
-        for mut part in documents(path)?.into_iter().filter(|it| it["admin"].is_object()) {
+        for mut part in
+            Page::read(path)?.documents()?.into_iter().filter(|it| it["admin"].is_object())
+        {
             part["services"] = json!([{ "name": "payments" }]);
             let config = part.to_string();
             Config::parse(config.as_bytes()).map_err(|error| anyhow!("{path}: {error}"))?;
@@ -109,9 +94,10 @@ fn every_plugin_of_a_sample_only_reports_at_first() -> Result<()> {
 #[test]
 fn the_tags_are_those_of_the_recipe_wherever_they_are_given() -> Result<()> {
     let wanted = recipe_tags()?;
-    assert_eq!(extra_stat_tags()?, wanted);
+    let istio = Page::read("docs/istio.md")?;
+    assert_eq!(istio.for_all_proxies("extraStatTags")?, json!(wanted));
     // In a pod's annotation, as YAML in a text.
-    let documents = documents("docs/istio.md")?;
+    let documents = istio.documents()?;
     let annotation = documents.iter().find_map(|it| {
         it.pointer("/spec/template/metadata/annotations/proxy.istio.io~1config")?.as_str()
     });
