@@ -198,6 +198,36 @@ fn breakers_outlive_configurations_and_those_of_another_name_or_process_are_othe
     assert!(!is_refused(&guarding(&self::process(), "")));
 }
 
+/// What two builds share are bytes in the record's format, whichever of them wrote these.
+#[test]
+fn a_build_reads_the_record_of_an_older_one_and_leaves_that_of_a_newer_one_alone_for_a_while() {
+    const KEY: &str = "edge-breaker/v1/payment";
+    let process = process();
+    let first = guarding(&process, "");
+    trip(&first);
+    let (open, _) = process.stored(KEY).expect("a record");
+    // What the second format added, and each other first byte.
+    let older = [&[1], &open[1..88], &open[112..]].concat();
+    let newer = [&[open[0] + 1], &open[1..]].concat();
+
+    assert!(process.store(KEY, &older));
+    let second = guarding(&process, "");
+    assert!(is_refused(&second), "it was open, and is");
+
+    assert!(process.store(KEY, &newer));
+    let third = guarding(&process, "");
+    for seconds in 0..32 {
+        let since = |begin: u64| Duration::from_secs(begin + seconds);
+        process.set_clocks(since(1_000), since(1_700_000_000));
+        assert_eq!(call(&third, 0, "503"), Verdict::Continue, "nobody knows better");
+        for worker in [None, Some(0), Some(1)] {
+            assert_eq!(third.tick(worker), []);
+        }
+        let is_left = process.stored(KEY).expect("a record").0 == newer;
+        assert_eq!(is_left, seconds < 30, "after {seconds} s");
+    }
+}
+
 #[test]
 fn what_is_wrong_is_refused_with_the_reason_in_the_log() {
     let process = process();
