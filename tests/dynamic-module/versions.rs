@@ -101,8 +101,7 @@ async fn an_envoy_before_1_39_refuses_the_module_when_it_starts_and_says_what_it
         let said = refusal(options().version(version)).await?;
         let line = "this Envoy does not export envoy_dynamic_module_callback_…: take Envoy 1.39 or \
                     1.40, or the filter's proxy-wasm form";
-        for line in [quoted(line, lacks)?, quoted("Failed to initialize dynamic module: …", "")?]
-        {
+        for line in [quoted(line, lacks)?, quoted("Failed to load dynamic module: …", "")?] {
             assert!(said.contains(&line), "{version}: {said}");
         }
     }
