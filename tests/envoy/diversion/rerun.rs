@@ -182,7 +182,9 @@ async fn a_failed_call_is_answered_through_the_fallbacks_own_route() -> Result<(
         "request_headers_to_remove": ["x-removed"],
     })
     .into();
-    let edge = Edge::setup(plugin(&json!({ "cluster": "other" })))
+    // What a call of the filter's own would have is of no account here.
+    let by_call = json!({ "cluster": "other", "host": "of.a.call", "timeout": "1ms" });
+    let edge = Edge::setup(plugin(&by_call))
         .without_diverted_route()
         .cluster(cluster("other", fallback.address()))
         .cluster(cluster("failing", service.address()))
