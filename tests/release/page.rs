@@ -18,6 +18,9 @@ use tests::load::{Load, patient_fallback, patient_route};
 
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/release/page/browser");
 
+/// One browser at a time: each keeps both cores busy while it starts.
+static BROWSER: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// A script of the browser's, about to run on an edge.
 fn script(name: &str, edge: &Edge) -> Result<Command> {
     let project = Project::open("page", Path::new(SCRIPTS))?;
@@ -34,6 +37,7 @@ fn script(name: &str, edge: &Edge) -> Result<Command> {
 
 /// Runs a script to its end, off the threads that the services run on. It may ask for something in between.
 async fn run(mut command: Command, mut asked: impl FnMut(&str) + Send + 'static) -> Result<()> {
+    let _alone = BROWSER.lock().await;
     tokio::task::spawn_blocking(move || {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let mut input = child.stdin.take().context("no input")?;
