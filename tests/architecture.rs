@@ -38,7 +38,7 @@ const RULES: &[Rule] = &[
     plugin("breaker", &[], &[]),
     plugin("shared", &["breaker"], &[]),
     plugin("fleet", &["breaker"], &["base64", "serde_json"]),
-    plugin("config", &["breaker"], &["serde_core", "serde_json", "siphasher"]),
+    plugin("config", &["breaker"], &["serde", "serde_json", "siphasher"]),
     plugin("filter", &["breaker", "config", "shared"], &["lz4_flex"]),
     plugin("plugin-proxy-wasm", &["filter"], &[]),
     plugin("plugin-proxy-wasm-module", &["plugin-proxy-wasm"], &[]),
