@@ -97,7 +97,7 @@ pub fn swap(prefix: &str, region: &str, service: &str, was: Option<&Lease>, to: 
     Call::new("/v3/kv/txn", &json!({ "compare": [compare], "success": [put(&below, &entry)] }))
 }
 
-/// The answer to [`write`] or [`swap`].
+/// The answer to [`write()`] or [`swap`].
 ///
 /// # Errors
 ///

@@ -52,7 +52,7 @@ pub fn write(table: &str, region: &str, set: &[Entry], remove: &[Key]) -> Call {
     update(&changed(table, region, set, remove))
 }
 
-/// The answer to [`write`].
+/// The answer to [`write()`].
 ///
 /// # Errors
 ///
