@@ -39,6 +39,8 @@ fn service(rng: &mut Rng, is_virtual: bool, name: &str) -> Value {
     service["half_open"] = json!({
         "permitted_calls": permitted,
         "success_threshold": rng.u32(1..=permitted),
+        // No more than fits together with the others.
+        "failure_threshold": 1,
         "max_wait_duration": *pick(rng, max_waits),
     });
     if is_virtual && rng.u8(0..3) == 0 {
