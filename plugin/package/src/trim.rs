@@ -106,8 +106,8 @@ impl Reencode for Worlds<'_> {
         section: CodeSectionReader<'_>,
     ) -> Result<(), Error<Infallible>> {
         let bodies: Vec<_> = section.into_iter().collect::<Result<_, _>>()?;
-        let bodies = self.0.sorted(&bodies).into_iter();
-        bodies.map(|body| self.parse_function_body(code, body)).collect()
+        let mut bodies = self.0.sorted(&bodies).into_iter();
+        bodies.try_for_each(|body| self.parse_function_body(code, body))
     }
 
     fn parse_export(

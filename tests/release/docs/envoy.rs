@@ -5,7 +5,7 @@ use envoy_harness::client::RawConnection;
 use envoy_harness::config::{Bootstrap, Listener, Route, Wasm, cluster};
 use envoy_harness::{EnvoyOptions, parse_yaml};
 use serde_json::{Value, json};
-use services::{Ports, Services};
+use services::{Health, Ports, Services};
 use tests::pages::Page;
 use tests::steering::{EARLY, early_removal};
 use tests::{Edge, PATIENCE, PAYMENT, clusters, module};
@@ -129,6 +129,8 @@ async fn the_steps_for_envoy_lead_there() -> Result<()> {
         let url = format!("http://{}/payments/charge", envoy.listener_addr("edge").await?);
         let client = envoy_harness::client::Client::new();
         services.service("payments").set_failure_rate(1.0);
+        // Or a check would pass if the calls below took longer than its interval.
+        services.service("payments").set_health(Health::Sick);
         let mut by_fallback = 0;
         for _ in 0..30 {
             let response = client.get(&url).await?;

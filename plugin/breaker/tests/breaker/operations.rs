@@ -26,7 +26,7 @@ pub(crate) enum Operation {
     Advance(Duration),
     /// To the very moment a trial loses its place, an open breaker's wait is over, or neither.
     AdvanceToEdge,
-    ChangePolicy(Policy),
+    ChangePolicy(Box<Policy>),
     Complete(Index),
     EndOfTime,
     FinishCheck(Index, CheckResult),
@@ -155,7 +155,7 @@ impl Story {
                 let now = self.world.now.monotonic;
                 self.world.now = at(edge.unwrap_or(now).max(now));
             }
-            Operation::ChangePolicy(policy) => self.world.policy = policy,
+            Operation::ChangePolicy(policy) => self.world.policy = *policy,
             Operation::Complete(which) => {
                 if let Some(mut permit) = taken(&mut self.permits, which) {
                     let seen = Seen::from(&permit);
@@ -251,7 +251,7 @@ fn forward() -> impl Strategy<Value = Operation> {
         3 => (any::<Index>(), check_result())
             .prop_map(|(which, result)| Operation::FinishCheck(which, result)),
         1 => any::<Index>().prop_map(Operation::LosePermit),
-        1 => policy().prop_map(Operation::ChangePolicy),
+        1 => policy().prop_map(|policy| Operation::ChangePolicy(Box::new(policy))),
     ]
 }
 

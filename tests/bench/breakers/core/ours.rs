@@ -53,7 +53,7 @@ fn rules(policy: Policy) -> breaker::Policy {
             success_threshold: NonZeroU32::MIN,
             failure_threshold: NonZeroU32::MIN,
             max_wait: WAIT,
-            ramp: std::time::Duration::ZERO,
+            ramp: Duration::ZERO,
         },
         health_check: None,
     }
@@ -254,7 +254,7 @@ impl Host {
 
 impl Host {
     fn now(&self) -> Now {
-        let nanos = |time: std::time::Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Now {
             monotonic: Timestamp::from_nanos(nanos(self.begun.elapsed())),
