@@ -8,7 +8,6 @@ use std::ptr;
 
 use filter::Rerun;
 
-use crate::configuration::Configuration;
 use crate::envoy::OnStream;
 
 thread_local! {
@@ -22,16 +21,26 @@ struct Running {
     has_begun: bool,
 }
 
-/// What the second run of a request is told, at this configuration's place among its filters.
+/// Which of a request's filters: where its configuration is in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place(*const ());
+
+impl Place {
+    pub(crate) const fn of<C>(configuration: &C) -> Self {
+        Self(ptr::from_ref(configuration).cast())
+    }
+}
+
+/// What the second run of a request is told, at this place among its filters.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct HandedOver {
-    configuration: *const Configuration,
+    place: Place,
     rerun: Box<Rerun>,
 }
 
 impl HandedOver {
-    pub(crate) const fn new(configuration: *const Configuration, rerun: Box<Rerun>) -> Self {
-        Self { configuration, rerun }
+    pub(crate) const fn new(place: Place, rerun: Box<Rerun>) -> Self {
+        Self { place, rerun }
     }
 
     /// Has a request run again; whether it does, and its stream is gone.
@@ -52,22 +61,22 @@ pub(crate) fn is_ending() -> bool {
 
 /// A second run ends, perhaps for a further one that another configuration wants, which is to know as
 /// much: it would never end otherwise.
-pub(crate) fn hand_on(configuration: &Configuration, rerun: &Rerun) {
+pub(crate) fn hand_on(place: Place, rerun: &Rerun) {
     change(|running| {
         if !running.has_begun {
-            running.told.push(HandedOver::new(configuration, Box::new(rerun.clone())));
+            running.told.push(HandedOver::new(place, Box::new(rerun.clone())));
         }
     });
 }
 
-/// What a new stream of this configuration is told. `None`: its request has just come.
+/// What a new stream is told, at this place. `None`: its request has just come.
 #[inline]
-pub(crate) fn take(configuration: &Configuration) -> Option<Box<Rerun>> {
+pub(crate) fn take(place: Place) -> Option<Box<Rerun>> {
     let mut taken = None;
     change(|running| {
         running.has_begun = true;
-        let place = running.told.iter().position(|it| ptr::eq(it.configuration, configuration));
-        taken = place.map(|place| running.told.swap_remove(place).rerun);
+        let index = running.told.iter().position(|it| it.place == place);
+        taken = index.map(|index| running.told.swap_remove(index).rerun);
     });
     taken
 }

@@ -13,7 +13,7 @@ use crate::configuration::Configuration;
 use crate::envoy::{Last, NotMade, OnStream};
 use crate::metrics::Caller;
 use crate::proxy::Proxy;
-use crate::rerun::{self, HandedOver};
+use crate::rerun::{self, HandedOver, Place};
 use crate::worker::Worker;
 
 /// As proxies note it that run the other form of the filter, so that access logs need not know which
@@ -47,7 +47,7 @@ impl<'a> Stream<'a> {
     /// `None`: there is nothing to do for it.
     pub(crate) fn new(configuration: &'a Configuration, stream: OnStream) -> Option<Self> {
         let worker = configuration.worker(stream)?;
-        let second = rerun::take(configuration);
+        let second = rerun::take(Place::of(configuration));
         Some(Self { configuration, worker, exchange: RefCell::default(), second })
     }
 
@@ -137,7 +137,7 @@ impl<'a> Stream<'a> {
                     Verdict::Continue
                 }
                 ResponseVerdict::Rerun(rerun) => {
-                    Verdict::Rerun(HandedOver::new(self.configuration, rerun))
+                    Verdict::Rerun(HandedOver::new(Place::of(self.configuration), rerun))
                 }
                 ResponseVerdict::Replace(substitute) => {
                     let last = replace(substitute, exchange, stream, filter, proxy);
@@ -215,7 +215,7 @@ impl<'a> Stream<'a> {
     /// It has ended. It may be said more than once.
     pub(crate) fn on_end(&self, stream: OnStream) {
         if let Some(rerun) = &self.second {
-            rerun::hand_on(self.configuration, rerun);
+            rerun::hand_on(Place::of(self.configuration), rerun);
         }
         self.step(stream, |exchange, filter, proxy, effects| {
             filter.on_stream_end(exchange, proxy, effects);
