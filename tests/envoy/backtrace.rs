@@ -36,7 +36,7 @@ async fn a_backtrace_of_the_module_is_by_number_and_gets_its_names_from_the_file
     let within = Duration::from_secs(10);
     envoy.wait_for_log(" - headers", within).await?;
     let line = envoy.wait_for_log(" - unknown", within).await?;
-    assert!(line.ends_with("(function index:3)"), "{line}");
+    assert!(line.contains("(function index:"), "{line}");
     let line = names::named(&line, &names::of(&trimmed.named)?);
     assert!(line.ends_with(" - breaker::Breaker::trip"), "{line}");
     Ok(())

@@ -173,7 +173,7 @@ fn route(
                     apply(&handle, command, host, effects)
                 }
                 (Some(handle), Resource::History(_)) => {
-                    match services.history(&handle, host, effects) {
+                    match services.shown_history(&handle, host, effects) {
                         Ok(history) => Reply::json(200, &history),
                         Err(Lost::Gone) => unknown(),
                         Err(_) => unreadable(),

@@ -7,6 +7,7 @@
 mod call;
 mod completion;
 mod diversion;
+mod diverted;
 mod judgement;
 mod on_request;
 mod on_response;

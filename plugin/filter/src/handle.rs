@@ -8,6 +8,7 @@ use shared::Lost;
 use crate::bulkhead::Permits;
 use crate::effects::Effects;
 use crate::events::Event;
+use crate::history::History;
 use crate::host::Host;
 use crate::instances::Shown;
 use crate::rounds;
@@ -57,6 +58,17 @@ impl ServiceHandle<'_> {
             service: &self.instance.name,
             warned: &self.instance.warned,
         })
+    }
+
+    /// Its history.
+    pub(crate) fn history(&self) -> History<'_> {
+        History {
+            local: &self.instance.sampled,
+            record: &self.instance.key,
+            tenure: self.instance.tenure.as_ref(),
+            series: self.instance.has_own_series().then_some(self.number),
+            service: &self.instance.name,
+        }
     }
 
     /// Its kept answers, if it has any.

@@ -3,7 +3,7 @@
 //! It is there for whoever looks at a breaker later, so only configurations with an admin API keep it.
 //! The counters of the whole process are the source. One worker looks at them, by a lease, at the end
 //! of each piece, and adds to the histories of those breakers of which something has moved. A few
-//! breakers at a time: a tick stays short, however many there are.
+//! breakers at a time: a tick stays short, however many there are ([`histories`](crate::histories)).
 
 mod lease;
 mod pieces;
@@ -17,22 +17,16 @@ use shared::{Decision, Lost, Watch};
 
 use self::lease::Lease;
 pub(crate) use self::lease::LeaseKind;
-use self::pieces::{Counted, Pieces, end_of, number_at, worse};
-pub(crate) use self::pieces::{PIECE, PiecesKind};
-use crate::calendar::rfc3339;
+use self::pieces::worse;
+pub(crate) use self::pieces::{Counted, PIECE, Pieces, PiecesKind, end_of, number_at};
 use crate::effects::Effects;
-use crate::events::{self, Ring};
-use crate::handle::ServiceHandle;
+use crate::events::Ring;
 use crate::host::Host;
-use crate::json::Json;
-use crate::services::Services;
 use crate::telemetry::{Metric, ServiceMetric};
+use crate::tenure::Tenure;
 
 /// No service's name has a slash.
 const KEY: &str = "edge-breaker/v1/history/lease/";
-
-/// The most histories that are written in one tick.
-const MOST_WRITTEN: usize = 50;
 
 /// All that a call may end as.
 const OUTCOMES: [Outcome; 4] =
@@ -110,147 +104,123 @@ impl Historian {
         (self.mine.get() == Some(lease.turn())).then_some(lease)
     }
 
+    /// The piece that is to be added next, the first since which somebody looks, and how many breakers
+    /// have it already; `None`: another worker adds it, or all have it.
+    pub(crate) fn due(&self, host: &dyn Host, effects: &mut Effects) -> Option<(u64, u64, usize)> {
+        // Nobody could look at them.
+        host.gauges()?;
+        let lease = self.held(host, effects)?;
+        let piece = number_at(host.now().monotonic).checked_sub(1)?;
+        (self.piece.get() != piece).then_some((piece, lease.since, self.place.get()))
+    }
+
+    /// So many breakers have a piece now.
+    pub(crate) fn pause(&self, place: usize) {
+        self.place.set(place);
+    }
+
+    /// All breakers have a piece now.
+    pub(crate) fn end(&self, piece: u64) {
+        self.place.set(0);
+        self.piece.set(piece);
+    }
+
     /// The first piece since which somebody looks at the counters.
-    fn known_since(&self, now: Timestamp, host: &dyn Host, effects: &mut Effects) -> Option<u64> {
+    pub(crate) fn known_since(
+        &self,
+        now: Timestamp,
+        host: &dyn Host,
+        effects: &mut Effects,
+    ) -> Option<u64> {
         let mut lease = None;
         self.cell(self.key.as_deref()?).load(host, effects, &mut lease).ok()?;
         Some(lease?.known_since(now))
     }
 }
 
-impl Services {
-    /// Adds the last piece to some of the histories that it is missing in.
-    pub(crate) fn keep_history(&self, host: &dyn Host, effects: &mut Effects) {
-        let historian = &self.historian;
-        let Some(lease) = historian.held(host, effects) else {
-            return;
-        };
-        let Some(piece) = number_at(host.now().monotonic).checked_sub(1) else {
-            return;
-        };
-        if historian.piece.get() == piece {
-            return;
-        }
-        let Ok(events) = events::latest(host) else {
-            return;
-        };
-        let (mut written, mut place) = (0, historian.place.get());
-        for handle in self.handles().skip(place) {
-            if written >= MOST_WRITTEN {
-                return historian.place.set(place);
-            }
-            written += usize::from(sample(&handle, piece, lease.since, &events, host, effects));
-            place += 1;
-        }
-        historian.place.set(0);
-        historian.piece.set(piece);
+/// The history of a service.
+pub(crate) struct History<'a> {
+    pub(crate) local: &'a Sampled,
+    /// The key of the service's record.
+    pub(crate) record: &'a str,
+    pub(crate) tenure: Option<&'a Tenure>,
+    /// The number of its metrics; `None`: others are counted in them as well.
+    pub(crate) series: Option<usize>,
+    pub(crate) service: &'a str,
+}
+
+impl History<'_> {
+    fn key(&self) -> String {
+        format!("{}/history", self.record)
     }
 
-    /// A breaker's history, as the admin API shows it.
-    ///
-    /// # Errors
-    ///
-    /// If it cannot be read.
-    pub(crate) fn history(
+    fn cell<'b>(&'b self, key: &'b str) -> shared::Cell<'b, PiecesKind<'b>> {
+        let kind = PiecesKind(self.tenure);
+        shared::Cell { key, kind, watch: &self.local.watch, service: Some(self.service) }
+    }
+
+    /// What is kept, if anything is.
+    pub(crate) fn load(
         &self,
-        handle: &ServiceHandle<'_>,
         host: &dyn Host,
         effects: &mut Effects,
-    ) -> Result<Json<'static>, Lost> {
-        let now = host.now();
-        let newest = number_at(now.monotonic).saturating_sub(1);
-        let mut pieces = None;
-        let key = key(handle);
-        cell(handle, &key).load(host, effects, &mut pieces)?;
-        let known_since = self.historian.known_since(now.monotonic, host, effects);
-        let is_kept = handle.instance.has_own_series() && host.gauges().is_some();
-        let pieces = pieces.filter(|_| is_kept).map(|pieces: Pieces| {
-            let pieces = pieces.up_to(newest, known_since.unwrap_or(u64::MAX)).into_iter();
-            let shown = pieces.map(|piece| {
-                let Counted { calls, failures, diverted } = piece?.counted;
-                Some(Json::object([
-                    ("state", Json::text(piece?.state.name())),
-                    ("calls", calls.into()),
-                    ("failures", failures.into()),
-                    ("diverted", diverted.into()),
-                ]))
-            });
-            Json::List(shown.map(Json::from).collect())
-        });
-        Ok(Json::object([
-            ("service_name", handle.instance.name.clone().into()),
-            ("ends_at", rfc3339(now.wall_time_of(end_of(newest))).into()),
-            ("piece_seconds", PIECE.as_secs().into()),
-            ("pieces", pieces.into()),
-        ]))
+    ) -> Result<Option<Pieces>, Lost> {
+        let (key, mut pieces) = (self.key(), None);
+        self.cell(&key).load(host, effects, &mut pieces)?;
+        let is_counted = self.series.is_some() && host.gauges().is_some();
+        Ok(pieces.filter(|_| is_counted))
     }
-}
 
-fn key(handle: &ServiceHandle<'_>) -> String {
-    format!("{}/history", handle.instance.key)
-}
-
-fn cell<'a>(handle: &'a ServiceHandle<'_>, key: &'a str) -> shared::Cell<'a, PiecesKind<'a>> {
-    let instance = &handle.instance;
-    let kind = PiecesKind(instance.tenure.as_ref());
-    shared::Cell { key, kind, watch: &instance.sampled.watch, service: Some(&instance.name) }
-}
-
-/// Looks at a breaker at the end of a piece, and writes what has moved: whether it has written.
-fn sample(
-    handle: &ServiceHandle<'_>,
-    piece: u64,
-    known_since: u64,
-    events: &Ring,
-    host: &dyn Host,
-    effects: &mut Effects,
-) -> bool {
-    let instance = &handle.instance;
-    let Some((state, total)) = look(handle, host) else {
-        return false;
-    };
-    if instance.sampled.last.replace(Some((state, total))) == Some((state, total)) {
-        return false;
-    }
-    let now = host.now();
-    let begin = now.wall_time_of(end_of(piece.saturating_sub(1)));
-    let of_piece = events
-        .newest_first()
-        .map(|(_, event)| event)
-        .take_while(|it| it.at.as_nanos() >= begin.as_nanos());
-    let worst = of_piece
-        .filter(|event| event.service == instance.name)
-        .fold(state, |worst, event| worse(worst, event.to));
-    let key = key(handle);
-    let written = cell(handle, &key).update(host, effects, |pieces, _| {
-        match pieces {
-            Some(pieces) => pieces.add(piece, worst, state, total, known_since),
-            None => *pieces = Some(Pieces::begun(piece, state, total)),
+    /// Looks at the counters at the end of a piece, and writes what has moved: whether it has written.
+    pub(crate) fn sample(
+        &self,
+        piece: u64,
+        known_since: u64,
+        events: &Ring,
+        host: &dyn Host,
+        effects: &mut Effects,
+    ) -> bool {
+        let Some(now) = self.look(host) else {
+            return false;
+        };
+        if self.local.last.replace(Some(now)) == Some(now) {
+            return false;
         }
-        Decision::Store(())
-    });
-    if written.is_err() {
-        instance.sampled.last.set(None);
+        let (state, total) = now;
+        let begin = host.now().wall_time_of(end_of(piece.saturating_sub(1))).as_nanos();
+        let of_piece = events.newest_first().map(|(_, event)| event);
+        let worst = of_piece
+            .take_while(|event| event.at.as_nanos() >= begin)
+            .filter(|event| event.service == self.service)
+            .fold(state, |worst, event| worse(worst, event.to));
+        let key = self.key();
+        let written = self.cell(&key).update(host, effects, |pieces, _| {
+            match pieces {
+                Some(pieces) => pieces.add(piece, worst, state, total, known_since),
+                None => *pieces = Some(Pieces::begun(piece, state, total)),
+            }
+            Decision::Store(())
+        });
+        if written.is_err() {
+            self.local.last.set(None);
+        }
+        true
     }
-    true
-}
 
-/// The state that a breaker's gauge shows, and what was counted of it; `None`: it is counted with others,
-/// or the proxy does not tell.
-fn look(handle: &ServiceHandle<'_>, host: &dyn Host) -> Option<(StateName, Counted)> {
-    if !handle.instance.has_own_series() {
-        return None;
+    /// The state that the gauge shows, and what was counted; `None`: it is counted with others, or the
+    /// proxy does not tell.
+    fn look(&self, host: &dyn Host) -> Option<(StateName, Counted)> {
+        let (series, gauges) = (self.series?, host.gauges()?);
+        let read = |metric| gauges.read(Metric::Of(series, metric));
+        let sum = |metrics: &[ServiceMetric]| {
+            metrics.iter().try_fold(0, |sum: u64, metric| Some(sum.saturating_add(read(*metric)?)))
+        };
+        let state = read(ServiceMetric::State)?;
+        let counted = Counted {
+            calls: sum(&OUTCOMES.map(ServiceMetric::Calls))?,
+            failures: read(ServiceMetric::Calls(Outcome::FAILURE))?,
+            diverted: sum(&DivertReason::ALL.map(ServiceMetric::NotPermitted))?,
+        };
+        Some((StateName::ALL.into_iter().find(|it| it.gauge() == state)?, counted))
     }
-    let gauges = host.gauges()?;
-    let read = |metric| gauges.read(Metric::Of(handle.number, metric));
-    let sum = |metrics: &[ServiceMetric]| {
-        metrics.iter().try_fold(0, |sum: u64, metric| Some(sum.saturating_add(read(*metric)?)))
-    };
-    let state = read(ServiceMetric::State)?;
-    let counted = Counted {
-        calls: sum(&OUTCOMES.map(ServiceMetric::Calls))?,
-        failures: read(ServiceMetric::Calls(Outcome::FAILURE))?,
-        diverted: sum(&DivertReason::ALL.map(ServiceMetric::NotPermitted))?,
-    };
-    Some((StateName::ALL.into_iter().find(|it| it.gauge() == state)?, counted))
 }

@@ -37,6 +37,7 @@ mod filter;
 mod handle;
 mod headers;
 mod health;
+mod histories;
 mod history;
 mod host;
 mod instances;

@@ -91,7 +91,7 @@ impl Services {
             }
         }
         self.rounds.set_open(open);
-        self.keep_history(host, effects);
+        self.keep_histories(host, effects);
         if let Some(notify) = &self.config.notify {
             for (pending, callout) in self.notifier.take(notify, host, effects) {
                 callouts.push(Callout { kind: Kind::Notification(pending), callout });

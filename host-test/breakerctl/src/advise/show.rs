@@ -281,6 +281,6 @@ mod tests {
         let said = [0.4, 59.0, 660.0, 7200.0, 2.5e6, 1e9].map(about);
         assert_eq!(said, ["0 s", "59 s", "11 min", "2 h", "29 days", "32 years"]);
         assert_eq!([once_in(1e4), once_in(1e11)], ["once in 3 h", "never"]);
-        assert_eq!([percent(0, 0), percent(1, 9000), percent(1, 8)], ["0 %", "< 0.1 %", "13 %"]);
+        assert_eq!([percent(0, 0), percent(1, 9000), percent(1, 3)], ["0 %", "< 0.1 %", "33 %"]);
     }
 }

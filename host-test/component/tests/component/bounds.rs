@@ -22,8 +22,9 @@ fn rows() -> Vec<(&'static str, usize)> {
         let cell = rest.split_once(" |").unwrap().0;
         let number = |text: &str| text.replace(',', "").parse::<usize>().unwrap();
         let most = match cell.split_once(" beside ") {
-            Some((number_, "`max_response_bytes`")) => number(number_) + MAX_RESPONSE_BYTES,
-            _ => number(cell),
+            Some((fixed, "`max_response_bytes`")) => number(fixed) + MAX_RESPONSE_BYTES,
+            Some((fixed, _)) => number(fixed),
+            None => number(cell),
         };
         (key, most)
     });
@@ -80,6 +81,7 @@ fn no_value_is_stored_under_another_key_or_longer_than_the_world_says() {
     let shared = Shared::new();
     let longest = "s".repeat(128);
     let fields = json!({
+        "trip": {"consecutive_failures": 3, "adaptive": {}},
         "bulkhead": {"max_concurrent_calls": 5},
         "fallback": {"stale": {"max_response_bytes": MAX_RESPONSE_BYTES, "max_entries": 1}},
     });

@@ -32,7 +32,7 @@ fn a_wrong_configuration_is_refused_with_path_value_and_remedy() {
             r#""consecutive_failure""#,
             "give one of `consecutive_failures`, `failure_rate_threshold`, `slow_call_rate_threshold`, \
              `slow_call_duration_threshold`, `minimum_number_of_calls`, `sliding_window_type`, \
-             `sliding_window_size`",
+             `sliding_window_size`, `adaptive`",
             "unknown field `consecutive_failure`, expected one of `consecutive_failures`, ",
         ),
         (
@@ -129,7 +129,7 @@ fn effects_name_only_metrics_that_were_defined_in_advance() {
     assert!(changed.len() >= 8, "{changed:?}");
     assert!(changed.is_subset(&told), "{:?}", changed.difference(&told));
     let gauges = world.configured.metrics.iter().filter(|m| m.kind == MetricKind::Gauge);
-    assert_eq!(gauges.count(), 5);
+    assert_eq!(gauges.count(), 6);
 }
 
 #[test]

@@ -1,14 +1,13 @@
 //! Who answers a diverted call, and what becomes of the fallback cluster's answer.
 
-use breaker::{DivertReason, StateName};
+use breaker::DivertReason;
 
-use super::rerun::answers_well;
+use super::diverted::{Cause, Diverted};
 use super::verdict::ResponseVerdict;
 use crate::effects::Effects;
 use crate::handle::ServiceHandle;
 use crate::headers::{self, CLUSTER_HEADER, ReservedResponseHeaders, STATE_HEADER};
 use crate::host::{Host, Origin};
-use crate::instances::Number;
 use crate::request::admission::Snapshot;
 use crate::request_warnings::RequestWarning;
 use crate::response::replacement::{FailedResponse, Substitute};
@@ -18,22 +17,9 @@ use crate::stale::Wanted;
 use crate::telemetry::{FallbackKind, ModuleMetric, ServiceMetric, Unprotected};
 use config::{ExposeState, OnFull, Service};
 
-/// A call that the fallback cluster is to answer, through the route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Diverted {
-    pub(super) breaker: Number,
-    pub(super) cause: Cause,
-    /// The state to show.
-    pub(super) state: StateName,
-}
-
-/// Why it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cause {
-    /// The breaker does not let it pass.
-    Breaker(DivertReason, Snapshot),
-    /// It has failed, and this is its second run, of which good answers are counted in these metrics.
-    Failure { series: usize },
+/// Whether a fallback's answer with this status is better than the failure.
+pub(super) fn answers_well(status: u16) -> bool {
+    (200..500).contains(&status)
 }
 
 /// Whether calls that are diverted for a reason get no fallback.

@@ -3,7 +3,9 @@
 use breaker::DivertReason;
 
 use super::call::{Call, Lasted, capture, wanted};
-use super::diversion::{Cause, Diverted, gets_no_fallback, rejection, stale_answer, static_reply};
+use super::diversion::{gets_no_fallback, rejection, stale_answer, static_reply};
+use super::diverted::{Cause, Diverted};
+use super::rerun::Rerun;
 use super::state::{Exchange, HeldPermit, Phase};
 use super::verdict::{RequestAction, RequestVerdict};
 use crate::admin;
@@ -160,4 +162,13 @@ fn admit_anew<'a>(
         effects.count(ModuleMetric::Unprotected(Unprotected::Store));
     }
     Some((handle, decision))
+}
+
+impl Exchange {
+    /// The request comes again: it is diverted.
+    pub(crate) fn on_rerun(&mut self, rerun: &Rerun, headers: &Headers) -> RequestVerdict {
+        self.phase = Phase::Diverted(rerun.diverted);
+        let action = RequestAction::Divert(rerun.headers.clone());
+        RequestVerdict { remove: headers.facts().reserved, action }
+    }
 }

@@ -3,7 +3,7 @@
 
 use breaker::StateName;
 
-use super::rerun::answers_well;
+use super::diversion::answers_well;
 use super::verdict::FallbackVerdict;
 use crate::budget::{Body, Claim, FinishedCopy, Head, PendingCopy, Taken};
 use crate::callout::CalloutRequest;

@@ -6,20 +6,18 @@
 
 use breaker::StateName;
 
-use super::diversion::{Cause, Diverted};
-use super::state::{Exchange, Phase};
-use super::verdict::{RequestAction, RequestVerdict};
+use super::diverted::{Cause, Diverted};
 use crate::handle::ServiceHandle;
-use crate::headers::{Headers, steering};
+use crate::headers::steering;
 use config::FallbackCluster;
 
 /// What the second run of a request has to know of the first. It is handed over, and never a part of
 /// the request: no client can send it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rerun {
-    headers: Vec<(&'static str, String)>,
+    pub(super) headers: Vec<(&'static str, String)>,
     replaced: Option<u16>,
-    diverted: Diverted,
+    pub(super) diverted: Diverted,
 }
 
 impl Rerun {
@@ -44,18 +42,4 @@ impl Rerun {
     pub const fn replaced(&self) -> Option<u16> {
         self.replaced
     }
-}
-
-impl Exchange {
-    /// The request comes again: it is diverted.
-    pub(crate) fn on_rerun(&mut self, rerun: &Rerun, headers: &Headers) -> RequestVerdict {
-        self.phase = Phase::Diverted(rerun.diverted);
-        let action = RequestAction::Divert(rerun.headers.clone());
-        RequestVerdict { remove: headers.facts().reserved, action }
-    }
-}
-
-/// Whether a fallback's answer with this status is better than the failure.
-pub(super) fn answers_well(status: u16) -> bool {
-    (200..500).contains(&status)
 }

@@ -1,7 +1,7 @@
 //! What is remembered of one request between two callbacks.
 
 use super::call::Call;
-use super::diversion::Diverted;
+use super::diverted::Diverted;
 use super::replay::Replaying;
 use crate::bulkhead::BulkheadPermit;
 use crate::effects::Effects;

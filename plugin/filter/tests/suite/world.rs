@@ -168,7 +168,7 @@ impl Stream for At<'_> {
     }
 
     fn prepare_rerun(&self, request: &Headers, body: usize, to: (&'static str, &str)) -> bool {
-        assert!(request.iter().count() >= 3, "the head is there");
+        assert!(request.iter().next().is_some(), "the head is there");
         assert_eq!(to.0, "x-circuit-breaker-cluster");
         let leads = self.facts.diverted_to.as_deref() == Some(to.1);
         self.world.reruns.get() && body == self.facts.kept && leads
