@@ -117,7 +117,8 @@ fn no_value_is_stored_under_another_key_or_longer_than_the_world_says() {
     guard.tick().unwrap();
     // Each is doubted for another rate, below a percent.
     for thousandths in 1_u8..=33 {
-        let trip = json!({"failure_rate_threshold": f64::from(thousandths) / 1_000.0});
+        let trip =
+            json!({"failure_rate_threshold": f64::from(thousandths) / 1_000.0, "adaptive": {}});
         let _ = configured(&shared, &json!({"services": [{"name": "doubted", "trip": trip}]}));
     }
 
