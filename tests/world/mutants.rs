@@ -6,6 +6,7 @@
 mod build;
 
 use std::fmt;
+use std::fs;
 use std::time::Instant;
 
 use host_test_proxy_wasm::{Module, Options};
@@ -147,7 +148,7 @@ const MUTANTS: [Mutant; 14] = [
         does: "it never writes down the good calls that a worker has kept to itself",
         patches: &[(
             "plugin/breaker/src/breaker/settlement.rs",
-            "closed.measured.window.add(counts, end.min(now), now);",
+            "closed.measured.window.add(counts, end.min(at), at);",
             "let _ = (&closed, end);",
         )],
         shows: with_a_rate,
@@ -190,6 +191,16 @@ const fn with_checks(rules: &Rules) -> bool {
 
 const fn with_a_rate(rules: &Rules) -> bool {
     rules.rate.is_some()
+}
+
+#[test]
+fn every_bug_has_its_place_in_the_code() {
+    for mutant in &MUTANTS {
+        for (file, healthy, _) in mutant.patches {
+            let code = fs::read_to_string(build::root().join(file)).unwrap();
+            assert_eq!(code.matches(healthy).count(), 1, "{mutant:?}: {file}: {healthy}");
+        }
+    }
 }
 
 #[test]

@@ -20,6 +20,11 @@ const PACKAGES: [&str; 6] = [
 const PROFILE: &str = "\n[profile.mutant]\ninherits = \"dev\"\nopt-level = 1\ndebug = false\n\
                        panic = \"abort\"\nincremental = true\n";
 
+/// The repository.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
 /// A copy of the plugin, of which one mutant at a time is built.
 pub(crate) struct Workshop {
     root: PathBuf,
@@ -29,7 +34,7 @@ pub(crate) struct Workshop {
 impl Workshop {
     /// Copies the plugin. What is the same as the last time is left alone, and not built again.
     pub(crate) fn open() -> Result<Self> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;
+        let root = root().canonicalize()?;
         let workshop = Self { copy: root.join("target/mutants/plugin"), root };
         let manifest = fs::read_to_string(workshop.root.join("Cargo.toml"))?;
         let members = PACKAGES.map(|package| format!("\"{package}\"")).join(", ");
