@@ -83,7 +83,9 @@ impl Stream for Proxy<'_> {
     }
 
     fn prepare_rerun(&self, request: &Headers, body: usize, to: (&'static str, &str)) -> bool {
-        self.stream().is_some_and(|stream| stream.prepare_rerun(request, body, to))
+        // A second run counts its time from the beginning of the first.
+        let has_time = self.origin() != Origin::TooLong;
+        has_time && self.stream().is_some_and(|stream| stream.prepare_rerun(request, body, to))
     }
 
     fn origin(&self) -> Origin {
