@@ -77,13 +77,9 @@ impl Historian {
     fn held(&self, host: &dyn Host, effects: &mut Effects) -> Option<Lease> {
         let key = self.key.as_deref()?;
         let (now, mine) = (host.now().monotonic, self.mine.get());
-        if let Some(lease) = self.lease.get() {
-            if lease.is_fresh(mine, now) {
-                return Some(lease);
-            }
-            if lease.is_anothers(mine, now) {
-                return None;
-            }
+        let known = self.lease.get().filter(|lease| lease.is_settled(mine, now));
+        if let Some(lease) = known {
+            return (mine == Some(lease.turn())).then_some(lease);
         }
         let asked = self.cell(key).update(host, effects, |lease, _| {
             match Lease::ask(*lease, mine, host.now().monotonic) {

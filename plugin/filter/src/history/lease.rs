@@ -38,22 +38,19 @@ impl Lease {
         let Some(lease) = lease else {
             return Err(Self { turn: 1, until, since: number_at(now).saturating_add(1) });
         };
-        let is_mine = mine == Some(lease.turn);
-        if lease.is_held(now) && !(is_mine && lease.until < now.after(LEASE / 2)) {
+        if lease.is_settled(mine, now) {
             return Ok(lease);
         }
+        let is_mine = mine == Some(lease.turn);
         let turn = if is_mine { lease.turn } else { lease.turn.saturating_add(1) };
         Err(Self { turn, until, since: lease.known_since(now) })
     }
 
-    /// Whether it is held by whoever has this turn, without a need to renew it.
-    pub(super) fn is_fresh(&self, mine: Option<u64>, now: Timestamp) -> bool {
-        self.is_held(now) && mine == Some(self.turn) && self.until >= now.after(LEASE / 2)
-    }
-
-    /// Whether another has it.
-    pub(super) fn is_anothers(&self, mine: Option<u64>, now: Timestamp) -> bool {
-        self.is_held(now) && mine != Some(self.turn)
+    /// Whether there is nothing to ask for whoever has this turn: another has the lease, or it is its own
+    /// and need not be renewed.
+    pub(super) fn is_settled(&self, mine: Option<u64>, now: Timestamp) -> bool {
+        let is_ending = self.until < now.after(LEASE / 2);
+        self.is_held(now) && !(mine == Some(self.turn) && is_ending)
     }
 
     pub(super) const fn turn(&self) -> u64 {
