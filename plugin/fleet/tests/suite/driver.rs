@@ -102,6 +102,12 @@ impl One {
         report(&mut self.row, by, trip);
     }
 
+    /// Two others do, as many as open a breaker.
+    fn report_two(&mut self, trip: u32) {
+        self.report(2, trip);
+        self.report(3, trip);
+    }
+
     fn observe(&mut self, own: Own) -> Option<Advice> {
         self.fleet.observe("payment", own, self.now, u32::MAX)
     }
@@ -140,8 +146,7 @@ fn a_quorum_of_reports_opens_and_one_fewer_does_not() {
 #[test]
 fn a_process_whose_calls_succeed_does_not_follow_and_looks_again() {
     let mut one = One::new(|_| {});
-    one.report(2, 1);
-    one.report(3, 1);
+    one.report_two(1);
     one.sync();
     let busy = Own::Closed { succeeded: Some(one.now) };
     assert_eq!(one.observe(busy), None);
@@ -156,8 +161,7 @@ fn what_the_first_look_finds_counts_once_it_changes() {
     let mut one = One::new(|_| {});
     let born = at(1_000);
     one.fleet = Fleet::new(one.fleet.policy().clone(), Identity { id: ME, born }, born, 0);
-    one.report(2, 1);
-    one.report(3, 1);
+    one.report_two(1);
     one.sync();
     assert_eq!(one.observe(idle()), None);
     one.report(2, 1);
@@ -171,8 +175,7 @@ fn what_the_first_look_finds_counts_once_it_changes() {
 #[test]
 fn a_report_that_does_not_change_for_max_staleness_counts_no_more() {
     let mut one = One::new(|_| {});
-    one.report(2, 1);
-    one.report(3, 1);
+    one.report_two(1);
     for _ in 0..9 {
         one.sync();
         assert!(one.fleet.verdict("payment", one.now).open);
@@ -212,8 +215,7 @@ fn an_own_trip_is_reported_and_withdrawn_when_it_is_over() {
 #[test]
 fn what_the_fleet_has_opened_is_not_reported() {
     let mut one = One::new(|_| {});
-    one.report(2, 1);
-    one.report(3, 1);
+    one.report_two(1);
     one.sync();
     let _ = one.observe(idle());
     assert_eq!(one.observe(opened(By::Fleet, first_period())), None);
@@ -346,20 +348,17 @@ fn a_check_of_another_that_passes_leads_to_trials() {
 #[test]
 fn a_report_opens_nobody_again_once_a_check_has_passed_and_another_trip_does() {
     let mut one = One::new(|_| {});
-    one.report(2, 1);
-    one.report(3, 1);
+    one.report_two(1);
     let by = ProcessId::from_bits(2);
     let passed = Lease { number: 9, holder: by, state: LeaseState::Passed };
     one.row.leases.insert("payment".to_owned(), passed);
     one.sync();
     assert_eq!(one.observe(idle()), None);
     // They have not learned of it yet, and say the same again.
-    one.report(2, 1);
-    one.report(3, 1);
+    one.report_two(1);
     one.sync();
     assert_eq!(one.observe(idle()), None);
-    one.report(2, 2);
-    one.report(3, 2);
+    one.report_two(2);
     one.sync();
     assert_eq!(one.observe(idle()), Some(Advice::Open { reporters: 2 }));
 }
@@ -367,14 +366,12 @@ fn a_report_opens_nobody_again_once_a_check_has_passed_and_another_trip_does() {
 #[test]
 fn a_report_opens_nobody_again_who_has_come_back_from_it() {
     let mut one = One::new(|_| {});
-    one.report(2, 1);
-    one.report(3, 1);
+    one.report_two(1);
     one.sync();
     let _ = one.observe(idle());
     let _ = one.observe(opened(By::Fleet, first_period()));
     let _ = one.observe(Own::HalfOpen);
-    one.report(2, 1);
-    one.report(3, 1);
+    one.report_two(1);
     one.sync();
     assert_eq!(one.observe(idle()), None);
 }
@@ -453,8 +450,7 @@ fn anothers_word_holds_nobody_open_for_longer_than_the_longest_wait() {
 #[test]
 fn an_answer_that_is_older_than_what_was_known_is_stale_and_changes_nothing() {
     let mut one = One::new(|_| {});
-    one.report(2, 1);
-    one.report(3, 1);
+    one.report_two(1);
     one.sync();
     one.wait(Duration::from_secs(1));
     let ask = one.fleet.poll(one.now).unwrap();
@@ -471,8 +467,7 @@ fn a_store_that_has_begun_anew_is_believed_once_it_has_been_so_for_max_staleness
     one.sync();
     one.row = Row::default();
     (0..12).for_each(|_| _ = one.sync());
-    one.report(2, 1);
-    one.report(3, 1);
+    one.report_two(1);
     one.sync();
     assert_eq!(one.observe(idle()), Some(Advice::Open { reporters: 2 }));
 }
@@ -480,16 +475,13 @@ fn a_store_that_has_begun_anew_is_believed_once_it_has_been_so_for_max_staleness
 #[test]
 fn what_has_changed_while_the_store_was_silent_counts_once_it_changes_again() {
     let mut one = One::new(|_| {});
-    one.report(2, 1);
-    one.report(3, 1);
+    one.report_two(1);
     one.sync();
     one.wait(Duration::from_secs(20));
-    one.report(2, 2);
-    one.report(3, 2);
+    one.report_two(2);
     one.sync();
     assert_eq!(one.observe(idle()), None);
-    one.report(2, 2);
-    one.report(3, 2);
+    one.report_two(2);
     one.sync();
     assert_eq!(one.observe(idle()), Some(Advice::Open { reporters: 2 }));
 }
