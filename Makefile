@@ -2,6 +2,10 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup wasm native image lint check test test-deep test-control-planes test-matrix soak bench bench-decisions demo clean
 
+# A command fails if any part of its pipe does.
+SHELL := bash
+.SHELLFLAGS := -o pipefail -c
+
 CARGO ?= cargo
 WASM_TARGET := wasm32-unknown-unknown
 WASM := target/wasm/edge_breaker.wasm
@@ -68,13 +72,15 @@ test: ## Runs all that a change can break, real Envoy included
 	@$(ADD_TARGET)
 	@# Who builds the modules is built first, and who packs them: they ask cargo for neither while it builds tests.
 	@$(CARGO) build --quiet --workspace --bin artifacts --bin package
-	@# Cargo builds the tests in Envoy, which then run while it builds the others, and are told last.
+	@# Cargo builds the tests in Envoy, which then run while it builds the others, and are told after them.
+	@# What failed is told once more at the end.
 	@export PACKAGER=$(BUILT)/package; \
 		RUST_TEST_THREADS=4 $(CARGO) test --workspace --no-fail-fast $(IN_ENVOY) >$(BUILT)/in-envoy.log 2>&1 & envoy=$$!; \
 		trap 'trap - TERM; kill 0' INT TERM; $(BUILT)/artifacts; built=$$?; unset PACKAGER; \
-		$(CARGO) test --workspace --no-fail-fast $(ELSEWHERE); elsewhere=$$?; \
+		$(CARGO) test --workspace --no-fail-fast $(ELSEWHERE) 2>&1 | tee $(BUILT)/elsewhere.log; elsewhere=$$?; \
 		$(CARGO) test --workspace --doc; documented=$$?; \
 		wait $$envoy; in_envoy=$$?; cat $(BUILT)/in-envoy.log; \
+		grep -hE '^test .* FAILED$$|^error' $(BUILT)/elsewhere.log $(BUILT)/in-envoy.log; \
 		exit $$((built || elsewhere || documented || in_envoy))
 	$(told)
 

@@ -239,8 +239,8 @@ impl ServiceHandle<'_> {
         }
         let policy = &self.service.policy;
         let counts = policy.trip.window().map(|_| breaker.counts(host.now().monotonic));
-        let adaptive = policy.trip.adaptive.as_ref();
-        let diverted = adaptive.map(|_| breaker.diverted(host.now().monotonic));
+        let diverted = || breaker.diverted(policy, host.now().monotonic);
+        let diverted = breaker.knows_adaptive(policy).then(diverted);
         let status = breaker.status(policy.mode);
         ServiceMetric::of_status(&status, counts, diverted, |metric, value| {
             effects.set_of(self.number, metric, value);

@@ -26,10 +26,17 @@ impl Breaker {
         self.rule(policy).map(|(rule, of)| rule.report(of, now))
     }
 
-    /// The share of calls that the adaptive rule diverts, in thousandths of a percent.
+    /// Whether the breaker has the adaptive rule, or had it and keeps what that has learned.
     #[must_use]
-    pub fn diverted(&self, now: Timestamp) -> u32 {
-        self.adaptive.as_ref().map_or(0, |rule| rule.diverted(now))
+    pub fn knows_adaptive(&self, policy: &Policy) -> bool {
+        self.adaptive.is_some() || policy.trip.adaptive.is_some()
+    }
+
+    /// The share of calls that the adaptive rule diverts, in thousandths of a percent; zero where the
+    /// policy has no such rule, or has it no more.
+    #[must_use]
+    pub fn diverted(&self, policy: &Policy, now: Timestamp) -> u32 {
+        self.rule(policy).map_or(0, |(rule, _)| rule.diverted(now))
     }
 
     /// The rule, and how it is set.

@@ -208,11 +208,27 @@ fn a_fixed_rule_that_trips_while_calls_are_diverted_opens_by_its_own_reason_and_
     }
     assert_eq!(world.status().trip_reason, Some(Reason::ConsecutiveFailures));
     assert_eq!(world.retry_at(), seconds_of(30));
-    assert_eq!(world.breaker().diverted(world.now.monotonic), 0);
+    assert_eq!(world.diverted(), 0);
     world.advance(30);
     world.succeed();
     assert_eq!(world.state(), StateName::Closed);
     assert_eq!(world.calls(100, 0).diverted, 0);
+}
+
+#[test]
+fn a_policy_that_has_the_rule_no_more_diverts_no_share_and_what_was_learned_is_kept() {
+    let mut world = World::failing(only_the_rule, 30);
+    let base = |world: &World| {
+        let report = world.breaker().adaptive_report(&world.policy, world.now.monotonic);
+        report.map(|report| report.base)
+    };
+    let learned = base(&world);
+    let rule = world.policy.trip.adaptive.take();
+    assert_eq!((world.diverted(), world.calls(100, 0).diverted), (0, 0));
+    assert!(world.breaker().knows_adaptive(&world.policy));
+    world.policy.trip.adaptive = rule;
+    assert_eq!(base(&world), learned);
+    assert_ne!(world.diverted(), 0);
 }
 
 #[test]

@@ -69,6 +69,11 @@ impl World {
         self.try_request(true)
     }
 
+    /// The share of calls that the adaptive rule diverts, in thousandths of a percent.
+    pub(crate) fn diverted(&self) -> u32 {
+        self.breaker().diverted(&self.policy, self.now.monotonic)
+    }
+
     /// A call whose request is complete, or more of it is to come.
     pub(crate) fn try_request(&mut self, complete: bool) -> Result<Permit, DivertReason> {
         match self.ask_for(complete) {

@@ -79,8 +79,7 @@ proptest! {
         let half = breaker::Timestamp::from_nanos(u64::MAX / 2);
         world.now = crate::world::at(world.now.monotonic.min(half));
         let is_back = |world: &crate::world::World| {
-            let diverted = world.breaker().diverted(world.now.monotonic);
-            world.state() == StateName::Closed && diverted == 0
+            world.state() == StateName::Closed && world.diverted() == 0
         };
         for number in 0_u32..2_000 {
             if is_back(world) {
