@@ -1,6 +1,6 @@
 //! The built module as a contract: what it asks of a host, what it offers, how big it is.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
 
@@ -103,6 +103,16 @@ fn the_module_with_names_is_the_same_but_for_them() {
         (module(), built(&artifacts::named(&artifacts::proxy_wasm().expect("the module"))));
     assert_eq!(sections(&named), sections(&module));
     assert!(package::names::of(&named).unwrap().len() > package::names::of(&module).unwrap().len());
+}
+
+#[test]
+fn a_line_of_a_backtrace_gets_the_name_of_its_function_and_any_other_stays() {
+    let names = BTreeMap::from([(7, "breaker::Breaker::trip".to_owned())]);
+    let line = "  1:  0x103ab - unknown(function index:7)";
+    assert_eq!(package::names::named(line, &names), "  1:  0x103ab - breaker::Breaker::trip");
+    for other in ["  0:  0xdbd - proxy_on_tick", "0x1 - unknown(function index:8)", ""] {
+        assert_eq!(package::names::named(other, &names), other);
+    }
 }
 
 /// The functions that a piece of code names.

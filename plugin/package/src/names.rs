@@ -39,18 +39,3 @@ pub fn named(line: &str, names: &BTreeMap<u32, String>) -> String {
     });
     name.unwrap_or_else(|| line.to_owned())
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_of_a_backtrace_gets_the_name_of_its_function() {
-        let names = BTreeMap::from([(7, "breaker::Breaker::trip".to_owned())]);
-        let line = "  1:  0x103ab - unknown(function index:7)";
-        assert_eq!(named(line, &names), "  1:  0x103ab - breaker::Breaker::trip");
-        for other in ["  0:  0xdbd - proxy_on_tick", "0x1 - unknown(function index:8)", ""] {
-            assert_eq!(named(other, &names), other);
-        }
-    }
-}
