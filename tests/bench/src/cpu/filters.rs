@@ -14,9 +14,9 @@ const CALLS: &str = include_str!("calls.wat");
 const LUA: &str = include_str!("breaker.lua");
 const EMPTY_MODULE: &str = include_str!("../../empty-module/empty.c");
 
-/// The folder that Envoy takes dynamic modules from: `make native` puts ours there.
+/// The folder that Envoy takes dynamic modules from: ours is built there.
 pub(crate) fn modules() -> PathBuf {
-    repo_root().join("target/native")
+    repo_root().join("target/native/local")
 }
 
 fn folder() -> PathBuf {
@@ -54,10 +54,11 @@ pub(crate) fn empty_native() -> Result<Value> {
     Ok(dynamic_module("empty", &json!({})))
 }
 
-/// This filter as a dynamic module; `None`: it was not built.
-pub(crate) fn native(configuration: &Value) -> Result<Option<Value>> {
-    let is_built = modules().join("libedge_breaker.so").exists();
-    Ok(is_built.then(|| dynamic_module("edge_breaker", configuration)))
+/// This filter as a dynamic module.
+pub(crate) fn native(configuration: &Value) -> Result<Value> {
+    let module = artifacts::dynamic_module()?;
+    ensure!(module.starts_with(modules()), "{} is elsewhere", module.display());
+    Ok(dynamic_module("edge_breaker", configuration))
 }
 
 fn dynamic_module(name: &str, configuration: &Value) -> Value {

@@ -121,7 +121,7 @@ pub(crate) fn all() -> [Scene; 5] {
     [cpu, diverted, policies, workers, latency]
 }
 
-/// This filter in both forms, as far as they are there.
+/// This filter in the forms that have a name.
 fn ours(
     names: BTreeMap<&str, &str>,
     configuration: &Value,
@@ -132,10 +132,8 @@ fn ours(
         let filter = filters::wasm(&artifacts::proxy_wasm()?, configuration)?;
         subjects.push(Subject::with(name, filter, witness));
     }
-    if let Some(name) = names.get(OURS_NATIVE)
-        && let Some(filter) = filters::native(configuration)?
-    {
-        subjects.push(Subject::with(name, filter, witness));
+    if let Some(name) = names.get(OURS_NATIVE) {
+        subjects.push(Subject::with(name, filters::native(configuration)?, witness));
     }
     Ok(subjects)
 }

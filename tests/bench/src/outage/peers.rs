@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::cpu::{OURS_NATIVE, OURS_WASM, filters};
+use crate::cpu::{OURS_NATIVE, OURS_WASM};
 
 /// Failures in a row after which a service is left alone.
 pub(crate) const FAILURES: u32 = 3;
@@ -41,14 +41,8 @@ pub(crate) struct Running {
 }
 
 impl Peer {
-    const ALL: [Self; 5] =
+    pub(crate) const ALL: [Self; 5] =
         [Self::Wasm, Self::Native, Self::OutlierDetection, Self::HaProxy, Self::Nginx];
-
-    /// Those that are there.
-    pub(crate) fn there() -> Result<Vec<Self>> {
-        let native = filters::native(&serde_json::json!({}))?.is_some();
-        Ok(Self::ALL.into_iter().filter(|peer| *peer != Self::Native || native).collect())
-    }
 
     pub(crate) const fn name(self) -> &'static str {
         match self {

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use envoy_harness::config::{Bootstrap, Listener, Route, cluster};
 use envoy_harness::{Envoy, EnvoyOptions};
 use serde_json::{Value, json};
@@ -23,7 +23,7 @@ pub(super) async fn native(
     service: SocketAddr,
     fallback: SocketAddr,
 ) -> Result<(Envoy, SocketAddr)> {
-    let filter = filters::native(&breaker())?.context("the module is not there")?;
+    let filter = filters::native(&breaker())?;
     guarded(filter, service, fallback).await
 }
 
