@@ -76,6 +76,7 @@ const RULES: &[Rule] = &[
     tool("breakers", &["breaker", "shared"]),
     tool("rules", &["breaker", "config"]),
     tool("decisions", &["breaker", "rules"]),
+    tool("tests-model", &["breaker", "shared"]),
     // Nothing with a WebAssembly engine in it: see `make test`.
     tool("tests-envoy", &["envoy-harness", "package", "services", "tests"]),
     tool("tests-dynamic-module", &["artifacts", "envoy-harness", "services", "tests"]),
