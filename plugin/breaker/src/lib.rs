@@ -54,6 +54,7 @@ mod time;
 mod transition;
 mod trials;
 mod trip;
+mod under_way;
 mod window;
 
 pub use adaptive::Adaptive;
@@ -85,4 +86,5 @@ pub use tally::Tally;
 pub use time::{Now, Timestamp, UnixTime};
 pub use transition::Transition;
 pub use trip::{RatePolicy, TripPolicy};
+pub use under_way::{Patience, Told, UnderWay};
 pub use window::{MAX_WINDOW_CALLS, WINDOW_BUCKETS, WindowPolicy};

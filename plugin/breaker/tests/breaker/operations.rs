@@ -346,7 +346,11 @@ fn adaptive() -> impl Strategy<Value = AdaptivePolicy> {
 /// Any policy that a configuration may ask for, with small numbers.
 pub(crate) fn policy() -> impl Strategy<Value = Policy> {
     let trip = (option::weighted(0.9, 1..5_u32), option::weighted(0.7, rates())).prop_map(
-        |(run, rates)| TripPolicy { consecutive_failures: run.map(count), rates, adaptive: None },
+        |(run, rates)| TripPolicy {
+            consecutive_failures: run.map(count),
+            rates,
+            ..TripPolicy::default()
+        },
     );
     let open = (0..30_u64, rate(), 0..60_u64, 0..=100_u8, any::<bool>()).prop_map(
         |(wait, backoff_rate, more, jitter_percent, honor_retry_after)| OpenPolicy {

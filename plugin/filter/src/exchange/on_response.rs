@@ -66,9 +66,9 @@ impl Exchange {
                     head.grpc_status = None;
                 }
                 call.head = Some(head);
-                let lasted = call.lasted(handle.service, host);
+                let lasted = call.lasted(&handle, &services.watched, host);
                 call.lasted = lasted;
-                let good = call.is_good(head, lasted.slow, handle.service);
+                let good = call.is_good(head, lasted.is_unusual(), handle.service);
                 if !good
                     && let Some(outcome) =
                         call.judge_head(head, handle.service, end_of_stream, host)
@@ -270,7 +270,7 @@ impl Exchange {
         if handle.settle_plain(call, host) {
             self.phase = Phase::Idle;
         } else if let Phase::Admitted(call) = std::mem::take(&mut self.phase) {
-            handle.settle_ended(call, host, effects);
+            handle.settle_ended(call, &services.watched, host, effects);
         }
     }
 
@@ -285,11 +285,10 @@ impl Exchange {
     ) {
         self.release_permit(services, host, effects);
         match std::mem::take(&mut self.phase) {
-            Phase::Admitted(call) => {
-                if let Some(handle) = services.handle(call.breaker) {
-                    handle.settle_ended(call, host, effects);
-                }
-            }
+            Phase::Admitted(mut call) => match services.handle(call.breaker) {
+                Some(handle) => handle.settle_ended(call, &services.watched, host, effects),
+                None => drop(call.stop_waiting(&services.watched)),
+            },
             Phase::Replaced(Some(_)) => callbacks.on_missing_body(host, effects),
             Phase::Diverted(_) | Phase::Idle | Phase::Replaced(None) | Phase::Replaying(_) => {}
         }

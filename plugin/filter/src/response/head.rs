@@ -4,7 +4,8 @@ use crate::headers::{self, GrpcFlavour, Headers, ReservedResponseHeaders, STATUS
 
 pub(crate) const GRPC_STATUS: &str = "grpc-status";
 
-/// Set by Envoy's router on each answer of a service, however it began: the time that it took.
+/// Set by Envoy's router on each answer of a service, however it began: the time that it took from
+/// when the request was complete, in milliseconds.
 /// Replies of the proxy's own do not have it, nor do any where `suppress_envoy_headers` is set.
 const SERVICE_TIME: &[u8] = b"x-envoy-upstream-service-time";
 
@@ -17,6 +18,8 @@ pub struct AnswerHead {
     pub(crate) status: Option<u16>,
     /// Whether it looks as if the service had given it. If not, the proxy can be asked.
     pub(crate) of_service: bool,
+    /// In how much time, if the proxy says so in milliseconds.
+    pub(crate) service_time: Option<u32>,
     pub(crate) form: Form,
     /// gRPC's status, if it is here.
     pub(crate) grpc_status: Option<u8>,
@@ -49,6 +52,7 @@ impl AnswerHead {
     const NONE: Self = Self {
         status: None,
         of_service: false,
+        service_time: None,
         form: Form::Unspecified,
         grpc_status: None,
         reserved: ReservedResponseHeaders::NONE,
@@ -74,7 +78,10 @@ impl AnswerHead {
             7 if name == STATUS => self.status = headers::status(value),
             11 if name == GRPC_STATUS.as_bytes() => self.grpc_status = Some(code(value)),
             12 if name == b"content-type" => self.form = Form::of(value),
-            29 if name == SERVICE_TIME => self.of_service = true,
+            29 if name == SERVICE_TIME => {
+                self.of_service = true;
+                self.service_time = milliseconds(value);
+            }
             _ => self.reserved.note(name),
         }
     }
@@ -110,7 +117,7 @@ impl Form {
 
     #[inline(never)]
     fn of_candidate(content_type: &[u8]) -> Self {
-        if is_event_stream(content_type) {
+        if headers::is_event_stream(content_type) {
             return Self::EventStream;
         }
         match headers::grpc_flavour(content_type) {
@@ -121,9 +128,13 @@ impl Form {
     }
 }
 
-fn is_event_stream(content_type: &[u8]) -> bool {
-    const EVENTS: &[u8] = b"text/event-stream";
-    content_type.get(..EVENTS.len()).is_some_and(|it| it.eq_ignore_ascii_case(EVENTS))
+/// A number of up to nine digits.
+#[inline]
+fn milliseconds(value: &[u8]) -> Option<u32> {
+    let digit = |byte: &u8| byte.is_ascii_digit().then(|| u32::from(byte & 0xf));
+    let is_number = (1..=9).contains(&value.len());
+    let number = |sum: u32, byte| Some(sum.saturating_mul(10).saturating_add(digit(byte)?));
+    if is_number { value.iter().try_fold(0, number) } else { None }
 }
 
 /// A gRPC status. What is none is UNKNOWN, as gRPC's clients take it.
@@ -143,6 +154,22 @@ mod tests {
     fn an_answer_of_the_service_is_known_by_envoys_header() {
         let head = read(&[(":status", "204"), ("x-envoy-upstream-service-time", "0")]);
         assert_eq!((head.status, head.of_service), (Some(204), true));
+    }
+
+    #[test]
+    fn that_header_tells_how_long_it_took_if_it_is_a_number() {
+        let time = |value| read(&[("x-envoy-upstream-service-time", value)]).service_time;
+        for (value, expected) in [
+            ("0", Some(0)),
+            ("1057", Some(1057)),
+            ("999999999", Some(999_999_999)),
+            ("1000000000", None),
+            ("", None),
+            ("-1", None),
+            ("1.5", None),
+        ] {
+            assert_eq!(time(value), expected, "{value}");
+        }
     }
 
     #[test]
