@@ -5,6 +5,7 @@
 //! however many services there are. A call that finds no place counts when it has ended.
 
 use std::cell::{Cell, RefCell};
+use std::num::NonZeroU32;
 
 use breaker::{Told, UnderWay};
 
@@ -16,7 +17,7 @@ const MOST: usize = 16 * 1024;
 /// Where a call stands in the list until it is [taken out](Watched::end).
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a call that has ended is under way no more"]
-pub(crate) struct Place(usize);
+pub(crate) struct Place(NonZeroU32);
 
 /// The list.
 #[derive(Debug, Default)]
@@ -50,16 +51,16 @@ impl Watched {
         let mut places = self.places.try_borrow_mut().ok()?;
         let place = places.take(Entry::Taken(breaker, call))?;
         self.number.set(self.number.get().saturating_add(1));
-        Some(Place(place))
+        Place::of(place)
     }
 
     /// A call is under way no more: what its breaker was told of it.
-    pub(crate) fn end(&self, Place(place): Place) -> Told {
+    pub(crate) fn end(&self, place: Place) -> Told {
         let Ok(mut places) = self.places.try_borrow_mut() else {
             return Told::default();
         };
         self.number.set(self.number.get().saturating_sub(1));
-        places.give_back(place).map(|call| call.told()).unwrap_or_default()
+        places.give_back(place.index()).map(|call| call.told()).unwrap_or_default()
     }
 
     /// Those that this is true of, with the numbers of their places.
@@ -84,6 +85,16 @@ impl Watched {
         {
             *call = now;
         }
+    }
+}
+
+impl Place {
+    fn of(index: usize) -> Option<Self> {
+        NonZeroU32::new(u32::try_from(index).ok()?.saturating_add(1)).map(Self)
+    }
+
+    fn index(&self) -> usize {
+        usize::try_from(self.0.get().saturating_sub(1)).unwrap_or(usize::MAX)
     }
 }
 

@@ -39,6 +39,7 @@ impl Breaker {
         for call in calls {
             while let Some(news) = self.patience(policy).news(call, now.monotonic) {
                 is_new = true;
+                self.ensure_kept(policy);
                 let before = call.told;
                 call.told.add(news);
                 if let Some(transition) = self.heed(policy, (before, news), now, random) {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use breaker::{
     AdaptivePolicy, AfterCheck, Breaker, CheckResult, CheckTicket, DivertReason, Ended, Generation,
     HalfOpenPolicy, HealthCheckPolicy, Impact, Mode, OpenPolicy, Outcome, Overdue, Percentage,
-    Permit, Policy, Rate, RatePolicy, RetryPolicy, Settled, Status, Tally, Timestamp, Transition,
-    TripPolicy, WindowPolicy,
+    Permit, Policy, Rate, RatePolicy, RetryPolicy, Settled, Status, Tally, Timestamp, Told,
+    Transition, TripPolicy, WindowPolicy,
 };
 use proptest::option;
 use proptest::prelude::*;
@@ -269,6 +269,8 @@ fn ended() -> impl Strategy<Value = Ended> {
         1 => Just(Some(Overdue::Slow)),
         1 => Just(Some(Overdue::Hung)),
     ];
+    let told =
+        (prop::bool::weighted(0.2), told).prop_map(|(slow, adaptive)| Told { slow, adaptive });
     (outcome(), prop::bool::weighted(0.2), moderate(), told)
         .prop_map(|(outcome, slow, took, told)| Ended { outcome, slow, took, told })
 }

@@ -123,18 +123,12 @@ impl Call {
     ) -> Lasted {
         let told = self.stop_waiting(watched);
         let slow_after = handle.service.slow_after;
-        let said = self.head.and_then(|head| head.service_time).filter(|_| slow_after.is_none());
-        let said = said.map(from_milliseconds);
+        let said = self.head.and_then(|head| head.service_time()).filter(|_| slow_after.is_none());
         let took = said
             .filter(|took| told.is_nothing() && handle.instance.local.is_usual(*took))
             .unwrap_or_else(|| host.monotonic().since(began));
         Lasted { slow: told.slow || slow_after.is_some_and(|limit| took >= limit), took, told }
     }
-}
-
-/// So many whole milliseconds, and on average half of one.
-const fn from_milliseconds(milliseconds: u32) -> Duration {
-    Duration::from_millis(milliseconds as u64).saturating_add(Duration::from_micros(500))
 }
 
 /// How long a call took until its answer began; no time at all if nobody asks.

@@ -1,5 +1,7 @@
 //! The head of an answer, as far as each call needs it.
 
+use std::time::Duration;
+
 use crate::headers::{self, GrpcFlavour, Headers, ReservedResponseHeaders, STATUS};
 
 pub(crate) const GRPC_STATUS: &str = "grpc-status";
@@ -18,8 +20,8 @@ pub struct AnswerHead {
     pub(crate) status: Option<u16>,
     /// Whether it looks as if the service had given it. If not, the proxy can be asked.
     pub(crate) of_service: bool,
-    /// In how much time, if the proxy says so in milliseconds.
-    pub(crate) service_time: Option<u32>,
+    /// In how much time, in milliseconds; the greatest number: it is not known.
+    service_time: u32,
     pub(crate) form: Form,
     /// gRPC's status, if it is here.
     pub(crate) grpc_status: Option<u8>,
@@ -52,7 +54,7 @@ impl AnswerHead {
     const NONE: Self = Self {
         status: None,
         of_service: false,
-        service_time: None,
+        service_time: u32::MAX,
         form: Form::Unspecified,
         grpc_status: None,
         reserved: ReservedResponseHeaders::NONE,
@@ -84,6 +86,16 @@ impl AnswerHead {
             }
             _ => self.reserved.note(name),
         }
+    }
+
+    /// In how much time the service has given it, if the proxy says so. Of whole milliseconds, half of
+    /// one is missing on average.
+    pub(crate) const fn service_time(&self) -> Option<Duration> {
+        const HALF: Duration = Duration::from_micros(500);
+        if self.service_time == u32::MAX {
+            return None;
+        }
+        Some(Duration::from_millis(self.service_time as u64).saturating_add(HALF))
     }
 
     /// Whether it goes on for as long as the client likes.
@@ -128,13 +140,21 @@ impl Form {
     }
 }
 
-/// A number of up to nine digits.
+/// A number of up to nine digits; the greatest one, if it is none.
 #[inline]
-fn milliseconds(value: &[u8]) -> Option<u32> {
-    let digit = |byte: &u8| byte.is_ascii_digit().then(|| u32::from(byte & 0xf));
-    let is_number = (1..=9).contains(&value.len());
-    let number = |sum: u32, byte| Some(sum.saturating_mul(10).saturating_add(digit(byte)?));
-    if is_number { value.iter().try_fold(0, number) } else { None }
+fn milliseconds(value: &[u8]) -> u32 {
+    if value.len() > 9 || value.is_empty() {
+        return u32::MAX;
+    }
+    let mut number: u32 = 0;
+    for byte in value {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return u32::MAX;
+        }
+        number = number.wrapping_mul(10).wrapping_add(digit.into());
+    }
+    number
 }
 
 /// A gRPC status. What is none is UNKNOWN, as gRPC's clients take it.
@@ -158,7 +178,10 @@ mod tests {
 
     #[test]
     fn that_header_tells_how_long_it_took_if_it_is_a_number() {
-        let time = |value| read(&[("x-envoy-upstream-service-time", value)]).service_time;
+        let time = |value| {
+            let time = read(&[("x-envoy-upstream-service-time", value)]).service_time()?;
+            Some(time.as_millis())
+        };
         for (value, expected) in [
             ("0", Some(0)),
             ("1057", Some(1057)),
