@@ -65,7 +65,7 @@ impl From<Outcome> for Ended {
 impl Ended {
     /// Whether it took longer than it may.
     pub(crate) const fn is_slow(self) -> bool {
-        self.slow || self.told.slow
+        self.slow || self.told.is_slow()
     }
 }
 
@@ -92,7 +92,7 @@ impl Ended {
             Outcome::Success if !self.slow && self.told.is_nothing() => of_good_call,
             Outcome::Success | Outcome::Failure { .. } => Impact::Write,
             // It says nothing but that it was slow, which it was told to be.
-            _ if self.told.slow => Impact::Write,
+            _ if self.told.is_slow() => Impact::Write,
             Outcome::Ignored | Outcome::Declined { .. } | Outcome::Aborted => Impact::None,
         }
     }

@@ -14,14 +14,10 @@ pub struct UnderWay {
     pub(crate) told: Told,
 }
 
-/// What the breaker of a call was told of it while it was under way.
+/// What the breaker of a call was told of it while it was under way: one bit for each. Most calls
+/// have none, which is asked of each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Told {
-    /// That it is slow, by the configured duration.
-    pub slow: bool,
-    /// What the adaptive rule was told.
-    pub adaptive: Option<Overdue>,
-}
+pub struct Told(u8);
 
 /// What is to be told of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +42,7 @@ impl UnderWay {
     /// A call of this permit, under way since then.
     #[must_use]
     pub const fn new(permit: &Permit, since: Timestamp) -> Self {
-        Self { generation: permit.generation, since, told: Told { slow: false, adaptive: None } }
+        Self { generation: permit.generation, since, told: Told(0) }
     }
 
     /// What its breaker was told of it.
@@ -57,16 +53,57 @@ impl UnderWay {
 }
 
 impl Told {
-    /// Whether nothing was told.
+    /// That it is slow, by the configured duration.
+    pub const SLOW: Self = Self(1);
+    const OVERDUE: Self = Self(2);
+    const HUNG: Self = Self(4);
+
+    /// What the adaptive rule was told.
     #[must_use]
-    pub const fn is_nothing(self) -> bool {
-        !self.slow && self.adaptive.is_none()
+    pub const fn adaptive(it_is: Overdue) -> Self {
+        match it_is {
+            Overdue::Slow => Self::OVERDUE,
+            Overdue::Hung => Self::HUNG,
+        }
     }
 
-    pub(crate) fn add(&mut self, news: News) {
-        match news {
-            News::Slow => self.slow = true,
-            News::Adaptive(overdue) => self.adaptive = Some(overdue),
+    /// Both.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether nothing was told.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_nothing(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether it is slow, by the configured duration.
+    #[must_use]
+    pub const fn is_slow(self) -> bool {
+        self.0 & Self::SLOW.0 != 0
+    }
+
+    /// The most that the adaptive rule was told.
+    #[must_use]
+    pub const fn to_adaptive(self) -> Option<Overdue> {
+        if self.0 & Self::HUNG.0 != 0 {
+            Some(Overdue::Hung)
+        } else if self.0 & Self::OVERDUE.0 != 0 {
+            Some(Overdue::Slow)
+        } else {
+            None
+        }
+    }
+}
+
+impl News {
+    pub(crate) const fn told(self) -> Told {
+        match self {
+            Self::Slow => Told::SLOW,
+            Self::Adaptive(it_is) => Told::adaptive(it_is),
         }
     }
 }
@@ -85,10 +122,11 @@ impl Patience {
         }
         let (lasted, told) = (now.since(call.since), call.told);
         let is_over = |limit: Option<Duration>| limit.is_some_and(|limit| lasted >= limit);
-        if !told.slow && is_over(self.slow) {
+        if !told.is_slow() && is_over(self.slow) {
             return Some(News::Slow);
         }
-        let is_new = |it: &Overdue| told.adaptive.is_none_or(|told| told < *it);
+        let known = told.to_adaptive();
+        let is_new = |it: &Overdue| known.is_none_or(|known| known < *it);
         let mut adaptive = self.adaptive.into_iter().filter(|(it, _)| is_new(it));
         adaptive.find(|(_, limit)| is_over(*limit)).map(|(it, _)| News::Adaptive(it))
     }

@@ -162,7 +162,7 @@ impl Ended {
     /// What the rule is told of it; `None`: how it ended says nothing of the service.
     pub(crate) fn of_adaptive(self) -> Option<AdaptiveCall> {
         let Self { outcome, took, told, .. } = self;
-        let call = |failed| AdaptiveCall { failed, took, told: told.adaptive };
+        let call = |failed| AdaptiveCall { failed, took, told: told.to_adaptive() };
         match outcome {
             Outcome::Success => Some(call(false)),
             Outcome::Failure { .. } => Some(call(true)),

@@ -41,7 +41,7 @@ impl Breaker {
                 is_new = true;
                 self.ensure_kept(policy);
                 let before = call.told;
-                call.told.add(news);
+                call.told = before.and(news.told());
                 if let Some(transition) = self.heed(policy, (before, news), now, random) {
                     return (true, Some(transition));
                 }
@@ -66,7 +66,7 @@ impl Breaker {
                     })
                 };
                 // A call that hangs before anybody has looked is slow as well. That it hangs says more.
-                let is_both = it_is == Overdue::Hung && before.adaptive.is_none();
+                let is_both = it_is == Overdue::Hung && before.to_adaptive().is_none();
                 tell(it_is).or_else(|| is_both.then(|| tell(Overdue::Slow)).flatten())
             }
         }

@@ -75,7 +75,7 @@ impl Breaker {
             return Settled::Late;
         }
         if let State::Closed(closed) = &mut self.state
-            && ended.told.slow
+            && ended.told.is_slow()
         {
             let says_more = ended.of_adaptive().is_some();
             closed.measured.end_overdue(says_more, now.monotonic);

@@ -269,8 +269,10 @@ fn ended() -> impl Strategy<Value = Ended> {
         1 => Just(Some(Overdue::Slow)),
         1 => Just(Some(Overdue::Hung)),
     ];
-    let told =
-        (prop::bool::weighted(0.2), told).prop_map(|(slow, adaptive)| Told { slow, adaptive });
+    let told = (prop::bool::weighted(0.2), told).prop_map(|(slow, told)| {
+        let told = told.map_or_else(Told::default, Told::adaptive);
+        if slow { told.and(Told::SLOW) } else { told }
+    });
     (outcome(), prop::bool::weighted(0.2), moderate(), told)
         .prop_map(|(outcome, slow, took, told)| Ended { outcome, slow, took, told })
 }

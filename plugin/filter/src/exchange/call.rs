@@ -97,24 +97,11 @@ impl Call {
         self.watched.take().map(|place| watched.end(place)).unwrap_or_default()
     }
 
-    /// How long it has taken, if its answer begins now, or none does.
-    #[inline(always)]
-    pub(super) fn lasted(
-        &mut self,
-        handle: &ServiceHandle<'_>,
-        watched: &Watched,
-        host: &dyn Host,
-    ) -> Lasted {
-        match self.began {
-            None => Lasted::default(),
-            Some(began) => self.lasted_since(began, handle, watched, host),
-        }
-    }
-
-    /// The clock is read only if the proxy does not say how long it was, or says that it was unusual,
-    /// which a cache that repeats an old answer might.
+    /// How long it has taken since it began, if its answer begins now, or none does. The clock is
+    /// read only if the proxy does not say how long it was, or says that it was unusual, which a
+    /// cache that repeats an old answer might.
     #[inline(never)]
-    fn lasted_since(
+    pub(super) fn lasted_since(
         &mut self,
         began: Timestamp,
         handle: &ServiceHandle<'_>,
@@ -127,7 +114,7 @@ impl Call {
         let took = said
             .filter(|took| told.is_nothing() && handle.instance.local.is_usual(*took))
             .unwrap_or_else(|| host.monotonic().since(began));
-        Lasted { slow: told.slow || slow_after.is_some_and(|limit| took >= limit), took, told }
+        Lasted { slow: told.is_slow() || slow_after.is_some_and(|limit| took >= limit), took, told }
     }
 }
 

@@ -66,15 +66,18 @@ impl Exchange {
                     head.grpc_status = None;
                 }
                 call.head = Some(head);
-                let lasted = call.lasted(&handle, &services.watched, host);
-                call.lasted = lasted;
-                let good = call.is_good(head, lasted.is_unusual(), handle.service);
+                let unusual = call.began.is_some_and(|began| {
+                    call.lasted = call.lasted_since(began, &handle, &services.watched, host);
+                    call.lasted.is_unusual()
+                });
+                let good = call.is_good(head, unusual, handle.service);
                 if !good
                     && let Some(outcome) =
                         call.judge_head(head, handle.service, end_of_stream, host)
                 {
                     let (services, head) = ((services, &handle), (head, end_of_stream));
-                    return self.on_judged(services, head, lasted.ended(outcome), host, effects);
+                    let ended = call.lasted.ended(outcome);
+                    return self.on_judged(services, head, ended, host, effects);
                 }
                 call.await_end(&handle, head, end_of_stream, services, host);
                 call.plain = good && call.copy.is_none();

@@ -49,9 +49,12 @@ impl ServiceHandle<'_> {
             }
         }
         // A call that was never answered has taken until now.
-        let lasted =
-            if call.head.is_some() { call.lasted } else { call.lasted(self, watched, host) };
-        self.settle(call.permit, lasted.ended(outcome), host, effects);
+        if call.head.is_none()
+            && let Some(began) = call.began
+        {
+            call.lasted = call.lasted_since(began, self, watched, host);
+        }
+        self.settle(call.permit, call.lasted.ended(outcome), host, effects);
     }
 
     /// Writes down what became of a call: the state the breaker shows now. What changes nothing is only

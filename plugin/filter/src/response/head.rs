@@ -20,8 +20,9 @@ pub struct AnswerHead {
     pub(crate) status: Option<u16>,
     /// Whether it looks as if the service had given it. If not, the proxy can be asked.
     pub(crate) of_service: bool,
-    /// In how much time, in milliseconds; the greatest number: it is not known.
-    service_time: u32,
+    /// In how much time, in milliseconds, if that was below ten seconds; the greatest number: it is
+    /// not known.
+    service_time: u16,
     pub(crate) form: Form,
     /// gRPC's status, if it is here.
     pub(crate) grpc_status: Option<u8>,
@@ -54,7 +55,7 @@ impl AnswerHead {
     const NONE: Self = Self {
         status: None,
         of_service: false,
-        service_time: u32::MAX,
+        service_time: u16::MAX,
         form: Form::Unspecified,
         grpc_status: None,
         reserved: ReservedResponseHeaders::NONE,
@@ -92,7 +93,7 @@ impl AnswerHead {
     /// one is missing on average.
     pub(crate) const fn service_time(&self) -> Option<Duration> {
         const HALF: Duration = Duration::from_micros(500);
-        if self.service_time == u32::MAX {
+        if self.service_time == u16::MAX {
             return None;
         }
         Some(Duration::from_millis(self.service_time as u64).saturating_add(HALF))
@@ -140,17 +141,17 @@ impl Form {
     }
 }
 
-/// A number of up to nine digits; the greatest one, if it is none.
-#[inline]
-fn milliseconds(value: &[u8]) -> u32 {
-    if value.len() > 9 || value.is_empty() {
-        return u32::MAX;
+/// A number of up to four digits; the greatest one, if it is none.
+#[inline(always)]
+fn milliseconds(value: &[u8]) -> u16 {
+    if value.len() > 4 || value.is_empty() {
+        return u16::MAX;
     }
-    let mut number: u32 = 0;
+    let mut number: u16 = 0;
     for byte in value {
         let digit = byte.wrapping_sub(b'0');
         if digit > 9 {
-            return u32::MAX;
+            return u16::MAX;
         }
         number = number.wrapping_mul(10).wrapping_add(digit.into());
     }
@@ -185,8 +186,8 @@ mod tests {
         for (value, expected) in [
             ("0", Some(0)),
             ("1057", Some(1057)),
-            ("999999999", Some(999_999_999)),
-            ("1000000000", None),
+            ("9999", Some(9999)),
+            ("10000", None),
             ("", None),
             ("-1", None),
             ("1.5", None),
