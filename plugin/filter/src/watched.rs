@@ -130,7 +130,7 @@ impl Places {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
-    use breaker::{Admission, Breaker, Timestamp};
+    use breaker::{Breaker, Timestamp};
     use config::Config;
 
     use super::*;
@@ -140,9 +140,7 @@ mod tests {
     fn call(since: u64) -> UnderWay {
         let config = Config::parse(br#"{"services": [{"name": "a", "match": {"hosts": ["a"]}}]}"#);
         let policy = config.unwrap().services.remove(0).policy;
-        let Some(Admission::Admitted(permit)) = Breaker::new().admit_closed(&policy) else {
-            panic!("it is closed")
-        };
+        let permit = Breaker::new().clean(&policy).unwrap().permit().unwrap();
         UnderWay::new(&permit, Timestamp::from_nanos(since))
     }
 
