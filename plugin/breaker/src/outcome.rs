@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::under_way::Told;
+use crate::told::Told;
 
 /// What became of an admitted call. A [permit ends](crate::Permit::end) with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

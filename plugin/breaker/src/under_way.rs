@@ -5,6 +5,7 @@ use core::time::Duration;
 use crate::adaptive::call::Overdue;
 use crate::permit::{Generation, Permit};
 use crate::time::Timestamp;
+use crate::told::Told;
 
 /// A call whose request is complete, and that no answer has come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,11 +14,6 @@ pub struct UnderWay {
     since: Timestamp,
     pub(crate) told: Told,
 }
-
-/// What the breaker of a call was told of it while it was under way: one bit for each. Most calls
-/// have none, which is asked of each.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Told(u8);
 
 /// What is to be told of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,60 +38,13 @@ impl UnderWay {
     /// A call of this permit, under way since then.
     #[must_use]
     pub const fn new(permit: &Permit, since: Timestamp) -> Self {
-        Self { generation: permit.generation, since, told: Told(0) }
+        Self { generation: permit.generation, since, told: Told::NOTHING }
     }
 
     /// What its breaker was told of it.
     #[must_use]
     pub const fn told(&self) -> Told {
         self.told
-    }
-}
-
-impl Told {
-    /// That it is slow, by the configured duration.
-    pub const SLOW: Self = Self(1);
-    const OVERDUE: Self = Self(2);
-    const HUNG: Self = Self(4);
-
-    /// What the adaptive rule was told.
-    #[must_use]
-    pub const fn adaptive(it_is: Overdue) -> Self {
-        match it_is {
-            Overdue::Slow => Self::OVERDUE,
-            Overdue::Hung => Self::HUNG,
-        }
-    }
-
-    /// Both.
-    #[must_use]
-    pub const fn and(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    /// Whether nothing was told.
-    #[inline(always)]
-    #[must_use]
-    pub const fn is_nothing(self) -> bool {
-        self.0 == 0
-    }
-
-    /// Whether it is slow, by the configured duration.
-    #[must_use]
-    pub const fn is_slow(self) -> bool {
-        self.0 & Self::SLOW.0 != 0
-    }
-
-    /// The most that the adaptive rule was told.
-    #[must_use]
-    pub const fn to_adaptive(self) -> Option<Overdue> {
-        if self.0 & Self::HUNG.0 != 0 {
-            Some(Overdue::Hung)
-        } else if self.0 & Self::OVERDUE.0 != 0 {
-            Some(Overdue::Slow)
-        } else {
-            None
-        }
     }
 }
 

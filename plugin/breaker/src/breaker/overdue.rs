@@ -7,8 +7,9 @@ use crate::policy::Policy;
 use crate::reason::Reason;
 use crate::state::State;
 use crate::time::Now;
+use crate::told::Told;
 use crate::transition::Transition;
-use crate::under_way::{News, Patience, Told, UnderWay};
+use crate::under_way::{News, Patience, UnderWay};
 
 impl Breaker {
     /// For how long its calls may be under way before it is to be [told](Self::tell_overdue).
