@@ -22,7 +22,8 @@ use serde_json::Value;
 use self::call::{Call, Progress};
 use self::callouts::Callouts;
 pub(crate) use self::proxy::{
-    Admission, Answered, Callout, Cut, Instance, Operation, Stream, VirtualProxy, answer_in_envoy,
+    Admission, Answered, By, Callout, Cut, Instance, Operation, SERVICE_TIME, Stream, VirtualProxy,
+    answer_in_envoy,
 };
 use self::timers::Due;
 
@@ -215,8 +216,9 @@ impl<P: VirtualProxy> Host for Driver<P> {
     fn request(&mut self, number: CallId, request: &Request) -> Result<Sent> {
         let Self { instances, callouts, .. } = self;
         let instance = instances.get_mut(request.worker).context("there is no such worker")?;
+        let now = callouts.timers.now();
         let (call, progress) =
-            Call::begin(instance, number, request, |cluster| callouts.answer_of(cluster))?;
+            Call::begin(instance, number, request, now, |cluster| callouts.answer_of(cluster))?;
         let received = self.go_on(number, call, progress)?;
         Ok(received.map_or(Sent::Forwarded, Sent::Answered))
     }
@@ -229,7 +231,8 @@ impl<P: VirtualProxy> Host for Driver<P> {
             self.callouts.forget(|caller| caller.is_call(number));
         }
         let mut call = self.calls.remove(&number).context("there is no such call")?;
-        let progress = call.answer(self.instance(call.worker)?, answer)?;
+        let now = self.callouts.timers.now();
+        let progress = call.answer(self.instance(call.worker)?, answer, now)?;
         self.go_on(number, call, progress)
     }
 

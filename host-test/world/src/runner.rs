@@ -149,7 +149,8 @@ impl Runner<'_> {
             set_response(worker, stream, answer.response_at_head());
             let mut headers = Headers::from_iter([(":status", status)]);
             if answer.response_at_head().0 == VIA_UPSTREAM {
-                headers.add("x-envoy-upstream-service-time", "0");
+                // How long it took is for the filter's own clock, which jumps in this world.
+                headers.add("x-envoy-upstream-service-time", "unknown");
             }
             if let Some(seconds) = answer.retry_after() {
                 headers.add("retry-after", seconds);

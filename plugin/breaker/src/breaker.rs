@@ -6,6 +6,7 @@ pub(crate) mod admission;
 mod checks;
 pub(crate) mod command;
 mod moves;
+mod overdue;
 pub(crate) mod settlement;
 pub(crate) mod status;
 mod sync;

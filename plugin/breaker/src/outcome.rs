@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::adaptive::call::Overdue;
+use crate::told::Told;
 
 /// What became of an admitted call. A [permit ends](crate::Permit::end) with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,14 +51,21 @@ pub struct Ended {
     pub slow: bool,
     /// How long it took; zero where the adaptive rule does not watch that.
     pub took: Duration,
-    /// What the adaptive rule was told of it while it was under way.
-    pub told: Option<Overdue>,
+    /// What its breaker was told of it while it was under way.
+    pub told: Told,
 }
 
 impl From<Outcome> for Ended {
     #[inline]
     fn from(outcome: Outcome) -> Self {
-        Self { outcome, slow: false, took: Duration::ZERO, told: None }
+        Self { outcome, slow: false, took: Duration::ZERO, told: Told::default() }
+    }
+}
+
+impl Ended {
+    /// Whether it took longer than it may.
+    pub(crate) const fn is_slow(self) -> bool {
+        self.slow || self.told.is_slow()
     }
 }
 
@@ -82,8 +89,10 @@ impl Ended {
     #[must_use]
     pub const fn impact(self, of_good_call: Impact) -> Impact {
         match self.outcome {
-            Outcome::Success if !self.slow => of_good_call,
+            Outcome::Success if !self.slow && self.told.is_nothing() => of_good_call,
             Outcome::Success | Outcome::Failure { .. } => Impact::Write,
+            // It says nothing but that it was slow, which it was told to be.
+            _ if self.told.is_slow() => Impact::Write,
             Outcome::Ignored | Outcome::Declined { .. } | Outcome::Aborted => Impact::None,
         }
     }

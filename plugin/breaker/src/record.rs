@@ -20,7 +20,6 @@ use crate::state::{Closed, HalfOpen, Open, State};
 use crate::state_name::StateName;
 use crate::time::{Timestamp, UnixTime};
 use crate::trials::{SLOTS, Trials};
-use crate::trip::Measured;
 
 /// What only one state has, in bytes: the calls of a closed breaker, the trials of a half-open one.
 const TAIL_LEN: usize = SLOTS * 8;
@@ -141,8 +140,7 @@ impl Breaker {
         let (mut between, mut tail) = (input.part(BETWEEN_LEN)?, input.part(TAIL_LEN)?);
         let state = match state {
             CLOSED => {
-                let (bad, window) = window::read(window, &mut between, &mut tail)?;
-                let measured = Measured { failures, bad, window };
+                let measured = window::read(window, failures, &mut between, &mut tail)?;
                 let (ramp_began, check_due) = (opened_at, check.due);
                 State::Closed(Closed { measured, trips, ramp_began, check_due })
             }

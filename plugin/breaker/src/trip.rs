@@ -2,6 +2,7 @@
 //! line where it is reached.
 
 use core::num::NonZeroU32;
+use core::time::Duration;
 
 use crate::adaptive::policy::AdaptivePolicy;
 use crate::counts::Counts;
@@ -17,6 +18,9 @@ pub struct TripPolicy {
     pub consecutive_failures: Option<NonZeroU32>,
     /// Trips on shares of the latest calls.
     pub rates: Option<RatePolicy>,
+    /// A call that has been under way for so long counts as slow for a share while it is. `None`: it
+    /// counts when it has ended.
+    pub overdue_after: Option<Duration>,
     /// Diverts as many calls as the service is worse than it was.
     pub adaptive: Option<AdaptivePolicy>,
 }
@@ -32,6 +36,14 @@ impl TripPolicy {
     #[must_use]
     pub fn keeps_good_calls(&self) -> bool {
         self.rates.is_some() || self.adaptive.is_some()
+    }
+
+    /// Whether a rule is to know of calls that have been under way for long.
+    #[must_use]
+    #[inline]
+    pub fn watches_calls(&self) -> bool {
+        let adaptive = self.adaptive.as_ref();
+        self.overdue_after.is_some() || adaptive.is_some_and(|it| it.latency_floor.is_some())
     }
 
     /// Counts a call that ends now, as far as a rule asks for it: the first rule that is reached.
@@ -64,7 +76,7 @@ impl TripPolicy {
         if is_row(self.consecutive_failures, call.failures, measured.failures) {
             return Some(Reason::ConsecutiveFailures);
         }
-        self.rates?.reached(measured.window.counts(now))
+        self.rates?.reached(measured.window.counts(now), measured.overdue.calls(now))
     }
 }
 
@@ -78,6 +90,33 @@ pub(crate) struct Measured {
     pub(crate) bad: u32,
     /// The latest calls.
     pub(crate) window: Window,
+    /// Calls that have not ended, and are slow by now.
+    pub(crate) overdue: OverdueCalls,
+}
+
+/// Calls that are under way, and were told to be slow by now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct OverdueCalls {
+    pub(crate) number: u32,
+    /// When the last one was added, in seconds.
+    pub(crate) added: u32,
+}
+
+/// Calls of which nobody says that they have ended, such as those of a worker that has crashed, are
+/// forgotten when none was added for so many seconds.
+const FORGOTTEN: u32 = 60;
+
+impl OverdueCalls {
+    pub(crate) const NONE: Self = Self { number: 0, added: 0 };
+
+    /// How many there are at this moment.
+    fn calls(self, now: Timestamp) -> u32 {
+        if seconds(now).abs_diff(self.added) < FORGOTTEN { self.number } else { 0 }
+    }
+}
+
+fn seconds(at: Timestamp) -> u32 {
+    u32::try_from(at.as_nanos() / 1_000_000_000).unwrap_or(u32::MAX)
 }
 
 impl Measured {
@@ -86,11 +125,36 @@ impl Measured {
         Self { window: Window::new(window), ..Self::default() }
     }
 
+    /// Adds a call that is under way, and slow by now.
+    pub(crate) fn begin_overdue(&mut self, now: Timestamp) {
+        if self.window != Window::None {
+            self.bad = self.bad.saturating_add(1);
+            let number = self.overdue.calls(now).saturating_add(1);
+            self.overdue = OverdueCalls { number, added: seconds(now) };
+        }
+    }
+
+    /// One of them has ended. If nothing more is to be said of it, it was slow.
+    pub(crate) fn end_overdue(&mut self, says_more: bool, now: Timestamp) {
+        let number = self.overdue.calls(now).saturating_sub(1);
+        self.overdue = OverdueCalls { number, ..self.overdue };
+        if !says_more {
+            self.window.add(Counts::one(false, true), now, now);
+        }
+    }
+
+    /// The latest calls, with those that are under way and slow by now.
+    pub(crate) fn with_overdue(&self, now: Timestamp) -> Counts {
+        let number = self.overdue.calls(now);
+        self.window.counts(now).plus(Counts { calls: number, failures: 0, slow: number })
+    }
+
     /// Whether a good call would change nothing besides the window, and reach no rule by that.
     pub(crate) fn is_clean(&self, policy: &TripPolicy) -> bool {
-        let may_trip = policy
-            .rates
-            .is_some_and(|rates| self.window.any_remainder(|left| rates.may_be_reached_from(left)));
+        let overdue = self.overdue.number;
+        let may_trip = policy.rates.is_some_and(|rates| {
+            self.window.any_remainder(|left| rates.may_be_reached_from(left, overdue))
+        });
         self.failures == 0 && !may_trip
     }
 }
@@ -115,22 +179,31 @@ pub struct RatePolicy {
 }
 
 impl RatePolicy {
-    /// Which share of these calls is too large, if any is.
-    fn reached(&self, Counts { calls, failures, slow }: Counts) -> Option<Reason> {
+    /// Which share of these calls is too large, if any is. Of those that have not ended, so many are
+    /// slow by now; whether they fail is not known.
+    fn reached(&self, Counts { calls, failures, slow }: Counts, overdue: u32) -> Option<Reason> {
+        let (slow, of) = (slow.saturating_add(overdue), calls.saturating_add(overdue));
         let rules = [
-            (self.failures, failures, Reason::FailureRate),
-            (self.slow, slow, Reason::SlowCallRate),
+            (self.failures, failures, calls, Reason::FailureRate),
+            (self.slow, slow, of, Reason::SlowCallRate),
         ];
-        let reached = |(share, part, reason): (Option<Percentage>, _, _)| {
-            share?.is_reached_by(part, calls).then_some(reason)
+        let reached = |(share, part, calls, reason): (Option<Percentage>, _, u32, _)| {
+            let enough = calls >= self.minimum_calls.get();
+            (enough && share?.is_reached_by(part, calls)).then_some(reason)
         };
-        if calls < self.minimum_calls.get() { None } else { rules.into_iter().find_map(reached) }
+        rules.into_iter().find_map(reached)
     }
 
     /// Whether a good call may reach a share: if it makes the calls enough, or comes when no more
-    /// than these are left of the latest ones.
-    pub(crate) fn may_be_reached_from(&self, left: Counts) -> bool {
-        let calls = left.calls.saturating_add(1).max(self.minimum_calls.get());
-        self.reached(Counts { calls, ..left }).is_some()
+    /// than these are left of the latest ones, and of those that are overdue.
+    pub(crate) fn may_be_reached_from(&self, left: Counts, overdue: u32) -> bool {
+        let least = self.minimum_calls.get();
+        let calls = left.calls.saturating_add(1);
+        let failing = Counts { calls: calls.max(least), slow: 0, ..left };
+        // Some may have ended by then.
+        let slow = left.slow.saturating_add(overdue);
+        let calls = calls.saturating_add(overdue).max(least);
+        let slowing = Counts { calls, failures: 0, slow };
+        self.reached(failing, 0).or_else(|| self.reached(slowing, 0)).is_some()
     }
 }

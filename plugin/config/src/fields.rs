@@ -277,6 +277,10 @@ objects! {
         /// request has come.
         pub slow_call_duration_threshold: Option<Duration> = span(0),
             &[("page default", "required with the rate"), ("page bounds", "above zero")];
+        /// Whether a call that is [under way for so long](#overdue-calls) counts as slow at once, not
+        /// when it has ended.
+        pub count_overdue: bool = any(Kind::Flag).default(Default::Flag(true)),
+            &[("page default", "`true`, only with the rate")];
         /// How many of the latest calls there must be at least before a rate can open the breaker.
         pub minimum_number_of_calls: Option<NonZeroU32> = count(1, u32::MAX),
             &[

@@ -38,15 +38,20 @@ impl ProcessClock {
     }
 
     pub(crate) fn now(self) -> Now {
-        let (monotonic, wall) = match self.0 {
-            None => (monotonic(), SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, nanos)),
+        let wall = match self.0 {
+            None => SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, nanos),
             // SAFETY: so whoever published it says.
-            Some(clocks) => unsafe {
-                let Simulated { monotonic, wall } = clocks.as_ref();
-                (monotonic.load(Ordering::Relaxed), wall.load(Ordering::Relaxed))
-            },
+            Some(clocks) => unsafe { clocks.as_ref().wall.load(Ordering::Relaxed) },
         };
-        Now { monotonic: Timestamp::from_nanos(monotonic), wall: UnixTime::from_nanos(wall) }
+        Now { monotonic: self.monotonic(), wall: UnixTime::from_nanos(wall) }
+    }
+
+    pub(crate) fn monotonic(self) -> Timestamp {
+        Timestamp::from_nanos(match self.0 {
+            None => monotonic(),
+            // SAFETY: so whoever published it says.
+            Some(clocks) => unsafe { clocks.as_ref().monotonic.load(Ordering::Relaxed) },
+        })
     }
 }
 

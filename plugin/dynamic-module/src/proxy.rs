@@ -1,8 +1,8 @@
 //! Envoy, as the host of the filter.
 
 use filter::{
-    Clock, Headers, Host, Metric, Now, Origin, Peer, Store, StoreFault, Stream, SwapError, Version,
-    VersionGauge,
+    Clock, Headers, Host, Metric, Now, Origin, Peer, Store, StoreFault, Stream, SwapError,
+    Timestamp, Version, VersionGauge,
 };
 
 use crate::abi::{Attribute, Map};
@@ -49,6 +49,10 @@ impl Store for Proxy<'_> {
 impl Clock for Proxy<'_> {
     fn now(&self) -> Now {
         self.process.clock.now()
+    }
+
+    fn monotonic(&self) -> Timestamp {
+        self.process.clock.monotonic()
     }
 }
 

@@ -42,6 +42,12 @@ pub(crate) const FALLBACK_HEADER: &str = "x-circuit-breaker-fallback";
 /// The header that has an answer's status.
 pub(crate) const STATUS: &[u8] = b":status";
 
+/// Whether a media type is that of answers which go on for as long as their clients like.
+pub(crate) fn is_event_stream(media_type: &[u8]) -> bool {
+    const EVENTS: &[u8] = b"text/event-stream";
+    media_type.get(..EVENTS.len()).is_some_and(|it| it.eq_ignore_ascii_case(EVENTS))
+}
+
 /// Headers that belong to a connection or to the framing of a message, not to the message.
 pub(crate) const NOT_FORWARDED: [&[u8]; 10] = [
     b"connection",

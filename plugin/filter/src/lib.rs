@@ -43,6 +43,7 @@ mod host;
 mod instances;
 mod json;
 mod notify;
+mod overdue;
 mod random;
 mod request;
 mod request_warnings;
@@ -56,6 +57,7 @@ mod store;
 mod telemetry;
 mod tenure;
 mod timer;
+mod watched;
 
 pub use breaker::{Command, Mode, Now, Reason, StateName, Timestamp, UnixTime};
 pub use callout::CalloutRequest;

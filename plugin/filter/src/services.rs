@@ -12,6 +12,7 @@ use crate::notify::Notifier;
 use crate::request::subject::Subject;
 use crate::rounds::Rounds;
 use crate::telemetry::ModuleMetric;
+use crate::watched::Watched;
 use config::matching::Index;
 use config::{Config, Service};
 
@@ -30,6 +31,8 @@ pub(crate) struct Services {
     index: Option<Index>,
     pub(crate) instances: Instances,
     pub(crate) rounds: Rounds,
+    /// Its calls that are under way.
+    pub(crate) watched: Watched,
     seen: Seen,
     pub(crate) notifier: Notifier,
     pub(crate) historian: Historian,
@@ -46,6 +49,7 @@ impl Services {
             index: Index::new(config.services.iter().map(|service| &service.matches)),
             instances: Instances::new(&config),
             rounds: Rounds::new(&config, host),
+            watched: Watched::default(),
             seen: Seen::default(),
             notifier: Notifier::default(),
             historian: Historian::new(&config),

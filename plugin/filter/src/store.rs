@@ -22,8 +22,8 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use breaker::{
-    Breaker, Clean, DecodeError, Encoded, Ended, Impact, Now, Permit, Policy, RECORD_FORMAT, Tally,
-    Timestamp, Transition, Usual, WindowPolicy,
+    Breaker, Clean, DecodeError, Encoded, Ended, Impact, Now, Patience, Permit, Policy,
+    RECORD_FORMAT, Tally, Timestamp, Transition, Usual, WindowPolicy,
 };
 use shared::{Clock, Decision, Decoded, Kind, Lost, Store, StoreFault, SwapError, Version, Watch};
 
@@ -68,6 +68,8 @@ pub(crate) struct LocalState {
     tally: Cell<Tally>,
     /// What the adaptive rule takes for usual, as of the record that was read last.
     usual: Cell<Option<Usual>>,
+    /// For how long calls may be under way, likewise. `None`: for ever.
+    patience: Cell<Option<Patience>>,
     version: Cell<Option<u64>>,
     rest: Cell<Rest>,
 }
@@ -191,6 +193,10 @@ impl Clock for Gauged<'_> {
     fn now(&self) -> Now {
         self.host.now()
     }
+
+    fn monotonic(&self) -> Timestamp {
+        self.host.monotonic()
+    }
 }
 
 /// Whether a gauge of writes can be relied on: whether it moves.
@@ -216,6 +222,7 @@ impl LocalState {
             watch: Watch::default(),
             tally: Cell::new(Tally::new(policy)),
             usual: Cell::default(),
+            patience: Cell::default(),
             version: Cell::default(),
             rest: Cell::default(),
         }
@@ -296,14 +303,25 @@ impl LocalState {
         let timed = usual.is_some_and(Usual::asks_for_time);
         let now = match policy.trip.window() {
             None if usual.is_none() => return true,
-            Some(WindowPolicy::Time(_)) => host.now().monotonic,
-            _ if timed => host.now().monotonic,
+            Some(WindowPolicy::Time(_)) => host.monotonic(),
+            _ if timed => host.monotonic(),
             None | Some(WindowPolicy::Calls(_)) => Timestamp::default(),
         };
         let mut tally = self.tally.get();
         tally.add(permit, took, usual, now);
         self.tally.set(tally);
         true
+    }
+
+    /// Whether a good call that took so long is nothing unusual, as far as is known.
+    #[inline]
+    pub(crate) fn is_usual(&self, took: Duration) -> bool {
+        self.usual.get().is_none_or(|usual| usual.holds(took))
+    }
+
+    /// For how long calls may be under way, as far as is known. `None`: for ever.
+    pub(crate) const fn patience(&self) -> Option<Patience> {
+        self.patience.get()
     }
 
     /// The breaker, if it is known to be clean without reading it. In line: it is all that most
@@ -358,6 +376,8 @@ impl<'a> Record<'a> {
             let tally = self.local.tally();
             self.local.good_call.set(breaker.impact_where_clean(self.policy, &tally));
             self.local.usual.set(breaker.usual(self.policy));
+            let is_watched = self.policy.trip.watches_calls();
+            self.local.patience.set(is_watched.then(|| breaker.patience(self.policy)));
             self.local.clean.set(gauged.settled.get().zip(breaker.clean(self.policy)));
         }
     }

@@ -72,6 +72,7 @@ impl CalloutAnswer {
 impl Services {
     /// Takes the calls that are due, and writes down what may lag.
     pub(crate) fn on_tick(&self, host: &dyn Host, effects: &mut Effects) -> Vec<Callout> {
+        self.tell_overdue(host, effects);
         let mut callouts = Vec::new();
         if !self.rounds.begins(host) {
             let open = self.rounds.take_open();

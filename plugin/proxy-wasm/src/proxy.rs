@@ -54,10 +54,13 @@ impl Clock for Proxy<'_> {
         let mut wall = 0;
         // SAFETY: it writes one number to where the pointer points.
         unsafe { proxy_get_current_time_nanoseconds(&raw mut wall) };
+        Now { monotonic: self.monotonic(), wall: UnixTime::from_nanos(wall) }
+    }
+
+    fn monotonic(&self) -> Timestamp {
         // A configuration is not taken where there is no clock. If one fails all the same, zero is a
         // time like any other.
-        let monotonic = monotonic().unwrap_or_default();
-        Now { monotonic: Timestamp::from_nanos(monotonic), wall: UnixTime::from_nanos(wall) }
+        Timestamp::from_nanos(monotonic().unwrap_or_default())
     }
 }
 

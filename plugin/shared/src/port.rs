@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use breaker::Now;
+use breaker::{Now, Timestamp};
 
 /// Values by keys, each with a version that changes whenever the value is written.
 pub trait Store {
@@ -25,6 +25,11 @@ pub trait Store {
 pub trait Clock {
     /// Both clocks, read at the same moment.
     fn now(&self) -> Now;
+
+    /// The clock that decisions are taken by, for who needs no other.
+    fn monotonic(&self) -> Timestamp {
+        self.now().monotonic
+    }
 }
 
 /// What a cell asks of a host.

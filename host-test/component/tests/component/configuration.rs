@@ -31,8 +31,8 @@ fn a_wrong_configuration_is_refused_with_path_value_and_remedy() {
             "services[0].trip.consecutive_failure",
             r#""consecutive_failure""#,
             "give one of `consecutive_failures`, `failure_rate_threshold`, `slow_call_rate_threshold`, \
-             `slow_call_duration_threshold`, `minimum_number_of_calls`, `sliding_window_type`, \
-             `sliding_window_size`, `adaptive`",
+             `slow_call_duration_threshold`, `count_overdue`, `minimum_number_of_calls`, \
+             `sliding_window_type`, `sliding_window_size`, `adaptive`",
             "unknown field `consecutive_failure`, expected one of `consecutive_failures`, ",
         ),
         (

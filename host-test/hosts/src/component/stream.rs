@@ -8,7 +8,7 @@ use host_test_component::{Guard, field};
 use scenario::{CalloutAnswer, Fault, Grpc, Head, Reply, Request};
 
 use super::{callout, pair, status_in};
-use crate::driver::{Admission, Answered, Cut, Stream};
+use crate::driver::{Admission, Answered, By, Cut, Stream};
 
 pub(crate) struct ComponentStream {
     /// The number of the call; `None`: the instance does not want to hear of it.
@@ -93,16 +93,11 @@ impl Stream<Guard> for ComponentStream {
         Ok(None)
     }
 
-    fn on_head(
-        &mut self,
-        guard: &mut Guard,
-        head: &Head,
-        fault: Option<Fault>,
-    ) -> Result<Answered> {
+    fn on_head(&mut self, guard: &mut Guard, head: &Head, by: By) -> Result<Answered> {
         self.head = head.clone();
         // To a gRPC call a gateway replies with 200, whatever it is about.
         let (mut status, mut origin) = (head.status, Origin::Service);
-        if let Some(fault) = fault {
+        if let Some(fault) = by.fault() {
             if !self.knows_cause(fault) {
                 self.abandon(guard)?;
             }

@@ -1,12 +1,12 @@
 //! One request and its answer, played to an instance.
 
+use std::time::Duration;
+
 use anyhow::{Result, bail};
-use scenario::{
-    Answer, CallId, CalloutAnswer, Fault, Grpc, Head, Received, Reply, Request, Worker,
-};
+use scenario::{Answer, CallId, CalloutAnswer, Grpc, Head, Received, Reply, Request, Worker};
 
 use super::callouts::diverted;
-use super::proxy::{Admission, Answered, Callout, Cut, Instance, Stream};
+use super::proxy::{Admission, Answered, By, Callout, Cut, Instance, Stream};
 
 /// What comes of every answer's body when it ends.
 const LAST_PIECE: &[u8] = b"answer";
@@ -16,6 +16,8 @@ pub(super) struct Call<I: Instance> {
     pub(super) worker: Worker,
     stream: I::Stream,
     is_grpc: bool,
+    /// Since when the request is complete, or until now.
+    complete: Duration,
     /// Where gRPC's status is in the answer at hand.
     grpc: Option<Grpc>,
     /// The head that the client has got, if the answer was begun.
@@ -38,16 +40,17 @@ impl<I: Instance> Call<I> {
         instance: &mut I,
         number: CallId,
         request: &Request,
+        now: Duration,
         answer_of: impl FnOnce(&str) -> CalloutAnswer,
     ) -> Result<(Self, Progress)> {
         let (stream, admission) = instance.on_request(number, request)?;
         let (worker, is_grpc) = (request.worker, request.is_grpc());
-        let mut call = Self { worker, stream, is_grpc, grpc: None, begun: None };
+        let mut call = Self { worker, stream, is_grpc, complete: now, grpc: None, begun: None };
         let progress = match admission {
             Admission::Forward => Progress::Waiting,
             Admission::Reply(reply) => call.reply(instance, reply)?,
             Admission::Divert { cluster, reason } => {
-                match call.answer(instance, &diverted(answer_of(&cluster)))? {
+                match call.answer(instance, &diverted(answer_of(&cluster)), now)? {
                     Progress::Done(Received::Passed(reply)) => {
                         Progress::Done(Received::Diverted(reply, reason))
                     }
@@ -59,14 +62,23 @@ impl<I: Instance> Call<I> {
     }
 
     /// Something happens to a request that went to its service.
-    pub(super) fn answer(&mut self, instance: &mut I, answer: &Answer) -> Result<Progress> {
+    pub(super) fn answer(
+        &mut self,
+        instance: &mut I,
+        answer: &Answer,
+        now: Duration,
+    ) -> Result<Progress> {
+        let service = By::Service(now.saturating_sub(self.complete));
         match answer {
-            Answer::Whole(head) => self.whole(instance, head, None),
-            Answer::Begin(head) => self.head(instance, head, None),
-            Answer::RequestEnd => match self.stream.on_request_end(instance)? {
-                None => Ok(Progress::Waiting),
-                Some(reply) => self.reply(instance, reply),
-            },
+            Answer::Whole(head) => self.whole(instance, head, service),
+            Answer::Begin(head) => self.head(instance, head, service),
+            Answer::RequestEnd => {
+                self.complete = now;
+                match self.stream.on_request_end(instance)? {
+                    None => Ok(Progress::Waiting),
+                    Some(reply) => self.reply(instance, reply),
+                }
+            }
             Answer::More(bytes) => {
                 self.stream.on_body(instance, &vec![b'.'; *bytes], false)?;
                 Ok(Progress::Waiting)
@@ -77,7 +89,7 @@ impl<I: Instance> Call<I> {
                     self.stream.on_end(instance, Some(Cut::By(*fault)))?;
                     Ok(Progress::Done(Received::Cut(begun)))
                 }
-                None => self.whole(instance, &fault.reply(self.is_grpc), Some(*fault)),
+                None => self.whole(instance, &fault.reply(self.is_grpc), By::Proxy(*fault)),
             },
             Answer::ClientGone => {
                 self.stream.on_end(instance, Some(Cut::ClientGone))?;
@@ -109,17 +121,17 @@ impl<I: Instance> Call<I> {
         }
     }
 
-    fn whole(&mut self, instance: &mut I, head: &Head, fault: Option<Fault>) -> Result<Progress> {
-        match self.head(instance, head, fault)? {
+    fn whole(&mut self, instance: &mut I, head: &Head, by: By) -> Result<Progress> {
+        match self.head(instance, head, by)? {
             Progress::Waiting => self.end(instance),
             progress => Ok(progress),
         }
     }
 
     /// The head of an answer. `Waiting`: it went on to the client, and more is to come.
-    fn head(&mut self, instance: &mut I, head: &Head, fault: Option<Fault>) -> Result<Progress> {
+    fn head(&mut self, instance: &mut I, head: &Head, by: By) -> Result<Progress> {
         self.grpc = head.grpc;
-        match self.stream.on_head(instance, head, fault)? {
+        match self.stream.on_head(instance, head, by)? {
             Answered::Pass(reply) => {
                 self.begun = Some(reply);
                 Ok(Progress::Waiting)

@@ -89,8 +89,8 @@ pub(crate) trait Stream<I> {
     /// gives one.
     fn on_request_end(&mut self, instance: &mut I) -> Result<Option<Reply>>;
 
-    /// The head of an answer comes: the service's, or the proxy's because of a fault.
-    fn on_head(&mut self, instance: &mut I, head: &Head, fault: Option<Fault>) -> Result<Answered>;
+    /// The head of an answer comes.
+    fn on_head(&mut self, instance: &mut I, head: &Head, by: By) -> Result<Answered>;
 
     /// A piece of the answer's body comes.
     fn on_body(&mut self, instance: &mut I, piece: &[u8], is_last: bool) -> Result<()>;
@@ -104,6 +104,34 @@ pub(crate) trait Stream<I> {
     /// The stream is over: all has gone to the client, or it was cut off.
     fn on_end(&mut self, instance: &mut I, cut: Option<Cut>) -> Result<()>;
 }
+
+/// Who gives an answer.
+#[derive(Clone, Copy)]
+pub(crate) enum By {
+    /// The service, in so much time since the request was complete.
+    Service(Duration),
+    /// The proxy, because of a fault.
+    Proxy(Fault),
+}
+
+impl By {
+    pub(crate) const fn fault(self) -> Option<Fault> {
+        match self {
+            Self::Service(_) => None,
+            Self::Proxy(fault) => Some(fault),
+        }
+    }
+
+    /// The header by which Envoy's router says so of each answer that came from a service.
+    pub(crate) fn service_time(self) -> Option<(&'static str, String)> {
+        match self {
+            Self::Service(took) => Some((SERVICE_TIME, took.as_millis().to_string())),
+            Self::Proxy(_) => None,
+        }
+    }
+}
+
+pub(crate) const SERVICE_TIME: &str = "x-envoy-upstream-service-time";
 
 /// What becomes of a request.
 pub(crate) enum Admission {

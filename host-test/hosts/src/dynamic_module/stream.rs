@@ -4,13 +4,11 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail};
 use host_test_dynamic_module::{Headers, Map, Verdict};
-use scenario::{CallId, CalloutAnswer, Fault, Grpc, Head, Reply, Request};
+use scenario::{CallId, CalloutAnswer, Grpc, Head, Reply, Request};
 
 use super::{Thread, callout, headers_of};
-use crate::driver::{Admission, Answered, Cut, Stream, answer_in_envoy};
+use crate::driver::{Admission, Answered, By, Cut, SERVICE_TIME, Stream, answer_in_envoy};
 
-/// Set by Envoy's router on what a service answers.
-const SERVICE_TIME: &str = "x-envoy-upstream-service-time";
 /// Noted by the filter where it has written an answer into the one that failed.
 const REPLACED_STATUS: &str = "wasm.edge_breaker_replaced_status";
 
@@ -92,8 +90,8 @@ impl Stream<Thread> for ModuleStream {
         }
     }
 
-    fn on_head(&mut self, _: &mut Thread, head: &Head, fault: Option<Fault>) -> Result<Answered> {
-        let (details, flags) = answer_in_envoy(fault);
+    fn on_head(&mut self, _: &mut Thread, head: &Head, by: By) -> Result<Answered> {
+        let (details, flags) = answer_in_envoy(by.fault());
         self.flags = flags;
         self.stream.set_origin(details, flags);
         let mut headers = vec![pair(":status", &head.status.to_string())];
@@ -101,9 +99,8 @@ impl Stream<Thread> for ModuleStream {
         if let Some(Grpc::Head(code)) = head.grpc {
             headers.push(pair("grpc-status", &code.to_string()));
         }
-        // Envoy's router says so of each answer that came from a service.
-        if fault.is_none() {
-            headers.push(pair(SERVICE_TIME, "0"));
+        if let Some((name, time)) = by.service_time() {
+            headers.push(pair(name, &time));
         }
         let is_all = matches!(head.grpc, Some(Grpc::Head(_)));
         let verdict = self.stream.response_headers(headers, is_all);

@@ -4,13 +4,11 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 use host_test_proxy_wasm::{CallToken, Event, Headers, LocalReply, Part, StreamId, Worker};
-use scenario::{CallId, CalloutAnswer, Fault, Grpc, Head, Reply, Request};
+use scenario::{CallId, CalloutAnswer, Grpc, Head, Reply, Request};
 
 use super::{call_answer, callout};
-use crate::driver::{Admission, Answered, Cut, Stream, answer_in_envoy};
+use crate::driver::{Admission, Answered, By, Cut, SERVICE_TIME, Stream, answer_in_envoy};
 
-/// Set by Envoy's router on what a service answers.
-const SERVICE_TIME: &str = "x-envoy-upstream-service-time";
 /// Noted by the filter where it has written an answer into the one that failed: what that one's
 /// status was.
 const REPLACED_STATUS: &str = "edge_breaker_replaced_status";
@@ -98,8 +96,8 @@ impl Stream<Worker> for ModuleStream {
         Ok(local_reply(&vm.request_body(self.id, "", true)))
     }
 
-    fn on_head(&mut self, vm: &mut Worker, head: &Head, fault: Option<Fault>) -> Result<Answered> {
-        let (details, flags) = answer_in_envoy(fault);
+    fn on_head(&mut self, vm: &mut Worker, head: &Head, by: By) -> Result<Answered> {
+        let (details, flags) = answer_in_envoy(by.fault());
         self.flags = flags;
         self.note(vm, details);
         let mut headers = Headers::from_iter([(":status", head.status.to_string())]);
@@ -109,9 +107,8 @@ impl Stream<Worker> for ModuleStream {
         if let Some(Grpc::Head(code)) = head.grpc {
             headers.add("grpc-status", code.to_string());
         }
-        // Envoy's router says so of each answer that came from a service.
-        if fault.is_none() {
-            headers.add(SERVICE_TIME, "0");
+        if let Some((name, time)) = by.service_time() {
+            headers.add(name, time);
         }
         let is_all = matches!(head.grpc, Some(Grpc::Head(_)));
         let events = vm.response_headers(self.id, headers, is_all);

@@ -7,11 +7,11 @@ use filter::{
     AnswerHead, Effects, Exchange, FallbackAnswer, FallbackVerdict, Filter, Headers, Piece,
     RequestAction, ResponseAnnotations, ResponseVerdict,
 };
-use scenario::{CallId, CalloutAnswer, Fault, Grpc, Head, Reply, Request};
+use scenario::{CallId, CalloutAnswer, Grpc, Head, Reply, Request};
 
 use super::proxy::{At, Facts, reply_of, status_only};
 use super::{Plugin, Thread, callout};
-use crate::driver::{Admission, Answered, Cut, Stream, answer_in_envoy};
+use crate::driver::{Admission, Answered, By, Cut, Stream, answer_in_envoy};
 
 pub(crate) struct NativeStream {
     plugin: Rc<Plugin>,
@@ -104,8 +104,8 @@ impl Stream<Thread> for NativeStream {
         Ok(self.body(&[], true))
     }
 
-    fn on_head(&mut self, _: &mut Thread, head: &Head, fault: Option<Fault>) -> Result<Answered> {
-        let (details, flags) = answer_in_envoy(fault);
+    fn on_head(&mut self, _: &mut Thread, head: &Head, by: By) -> Result<Answered> {
+        let (details, flags) = answer_in_envoy(by.fault());
         self.facts.details = Some(details);
         self.facts.flags = flags;
         self.facts.head = head.clone();
@@ -120,8 +120,8 @@ impl Stream<Thread> for NativeStream {
             if let Some(Grpc::Head(code)) = head.grpc {
                 read.note(b"grpc-status", code.to_string().as_bytes());
             }
-            if fault.is_none() {
-                read.note(b"x-envoy-upstream-service-time", b"0");
+            if let Some((name, time)) = by.service_time() {
+                read.note(name.as_bytes(), time.as_bytes());
             }
             read
         };

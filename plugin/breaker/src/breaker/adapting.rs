@@ -17,7 +17,7 @@ use crate::state::{Closed, Open, State};
 use crate::state_name::StateName;
 use crate::time::{Now, Timestamp};
 use crate::transition::Transition;
-use crate::trip::Measured;
+use crate::trip::{Measured, OverdueCalls};
 
 impl Breaker {
     /// What the adaptive rule goes by; `None`: there is no such rule.
@@ -87,12 +87,12 @@ impl Breaker {
             }
             _ => match change? {
                 AdaptiveChange::Returning => {
-                    self.generation = self.generation.next();
+                    self.begin_period();
                     return None;
                 }
                 AdaptiveChange::Closed => (self.stay_closed(), AdaptiveChange::Closed),
                 change => {
-                    self.generation = self.generation.next();
+                    self.begin_period();
                     (self.stay_closed(), change)
                 }
             },
@@ -130,6 +130,14 @@ impl Breaker {
         self.enter(State::Closed(closed), Reason::Adaptive)
     }
 
+    /// Calls from before this say nothing any more, and those that are under way do not count.
+    fn begin_period(&mut self) {
+        self.generation = self.generation.next();
+        if let State::Closed(closed) = &mut self.state {
+            closed.measured.overdue = OverdueCalls::NONE;
+        }
+    }
+
     fn stay_closed(&self) -> Transition {
         let (from, to) = (StateName::Closed, StateName::Closed);
         let (failures, generation) = (self.state.failures(), self.generation);
@@ -151,10 +159,10 @@ impl Open {
 }
 
 impl Ended {
-    /// What the rule is told of it; `None`: it says nothing of the service.
+    /// What the rule is told of it; `None`: how it ended says nothing of the service.
     pub(crate) fn of_adaptive(self) -> Option<AdaptiveCall> {
         let Self { outcome, took, told, .. } = self;
-        let call = |failed| AdaptiveCall { failed, took, told };
+        let call = |failed| AdaptiveCall { failed, took, told: told.to_adaptive() };
         match outcome {
             Outcome::Success => Some(call(false)),
             Outcome::Failure { .. } => Some(call(true)),

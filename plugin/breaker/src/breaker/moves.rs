@@ -67,7 +67,12 @@ impl Breaker {
         let (opened_at, check) = (now.monotonic, Check::due_at(retry_at));
         let (connection, trials) = (0, Trials::NONE);
         let open = Open { failures, trips, reason, opened_at, retry_at, check, connection, trials };
-        let calls = self.counts(now.monotonic);
+        let calls = match (&self.state, reason) {
+            (State::Closed(closed), Reason::SlowCallRate) => {
+                closed.measured.with_overdue(now.monotonic)
+            }
+            _ => self.counts(now.monotonic),
+        };
         Transition { calls, ..self.enter(State::Open(open), reason) }
     }
 

@@ -74,6 +74,12 @@ impl Breaker {
         if permit.generation != self.generation {
             return Settled::Late;
         }
+        if let State::Closed(closed) = &mut self.state
+            && ended.told.is_slow()
+        {
+            let says_more = ended.of_adaptive().is_some();
+            closed.measured.end_overdue(says_more, now.monotonic);
+        }
         if let State::HalfOpen(HalfOpen { trials, .. }) | State::Open(Open { trials, .. }) =
             &mut self.state
         {
@@ -178,7 +184,7 @@ impl Breaker {
                 if !closed.is_ramping() {
                     closed.trips = 0;
                 }
-                let call = Counts::one(false, ended.slow);
+                let call = Counts::one(false, ended.is_slow());
                 match policy.trip.count(&mut closed.measured, call, now.monotonic) {
                     Some(reason) => Some(self.trip(policy, reason, None, now, random)),
                     None => self.tell_end(policy, ended, now, random),
@@ -211,7 +217,7 @@ impl Breaker {
         self.ensure_kept(policy);
         let transition = match &mut self.state {
             State::Closed(closed) => {
-                let call = Counts::one(true, ended.slow);
+                let call = Counts::one(true, ended.is_slow());
                 match policy.trip.count(&mut closed.measured, call, now.monotonic) {
                     Some(reason) => Some(self.trip(policy, reason, retry_after, now, random)),
                     None => self.tell_end(policy, ended, now, random),

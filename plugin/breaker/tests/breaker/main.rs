@@ -18,6 +18,7 @@ mod health_check;
 mod incomplete;
 mod modes;
 mod operations;
+mod overdue;
 mod policy_change;
 mod properties;
 mod ramp;

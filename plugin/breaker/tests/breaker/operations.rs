@@ -5,8 +5,8 @@ use std::time::Duration;
 use breaker::{
     AdaptivePolicy, AfterCheck, Breaker, CheckResult, CheckTicket, DivertReason, Ended, Generation,
     HalfOpenPolicy, HealthCheckPolicy, Impact, Mode, OpenPolicy, Outcome, Overdue, Percentage,
-    Permit, Policy, Rate, RatePolicy, RetryPolicy, Settled, Status, Tally, Timestamp, Transition,
-    TripPolicy, WindowPolicy,
+    Permit, Policy, Rate, RatePolicy, RetryPolicy, Settled, Status, Tally, Timestamp, Told,
+    Transition, TripPolicy, WindowPolicy,
 };
 use proptest::option;
 use proptest::prelude::*;
@@ -269,6 +269,10 @@ fn ended() -> impl Strategy<Value = Ended> {
         1 => Just(Some(Overdue::Slow)),
         1 => Just(Some(Overdue::Hung)),
     ];
+    let told = (prop::bool::weighted(0.2), told).prop_map(|(slow, told)| {
+        let told = told.map_or_else(Told::default, Told::adaptive);
+        if slow { told.and(Told::SLOW) } else { told }
+    });
     (outcome(), prop::bool::weighted(0.2), moderate(), told)
         .prop_map(|(outcome, slow, took, told)| Ended { outcome, slow, took, told })
 }
@@ -346,7 +350,11 @@ fn adaptive() -> impl Strategy<Value = AdaptivePolicy> {
 /// Any policy that a configuration may ask for, with small numbers.
 pub(crate) fn policy() -> impl Strategy<Value = Policy> {
     let trip = (option::weighted(0.9, 1..5_u32), option::weighted(0.7, rates())).prop_map(
-        |(run, rates)| TripPolicy { consecutive_failures: run.map(count), rates, adaptive: None },
+        |(run, rates)| TripPolicy {
+            consecutive_failures: run.map(count),
+            rates,
+            ..TripPolicy::default()
+        },
     );
     let open = (0..30_u64, rate(), 0..60_u64, 0..=100_u8, any::<bool>()).prop_map(
         |(wait, backoff_rate, more, jitter_percent, honor_retry_after)| OpenPolicy {

@@ -8,7 +8,7 @@ use breaker::{
     Admission, AfterCheck, Breaker, CheckReport, CheckResult, CheckTicket, Command, Counts,
     DivertReason, Ended, HalfOpenPolicy, HealthCheckPolicy, Mode, Now, OpenPolicy, Outcome, Permit,
     Policy, Rate, RetryPolicy, Settled, Settlement, StateName, Status, Tally, Timestamp,
-    Transition, TripPolicy, UnixTime, WindowPolicy,
+    Transition, TripPolicy, UnderWay, UnixTime, WindowPolicy,
 };
 
 /// When every story begins, on either clock.
@@ -138,6 +138,15 @@ impl World {
             self.transitions.push(transition);
         }
         settled
+    }
+
+    /// Tells of calls that are under way: whether there was anything new.
+    pub(crate) fn tell_overdue(&mut self, calls: &mut [UnderWay]) -> bool {
+        let (policy, now, random) = (self.policy.clone(), self.now, self.random);
+        let (is_new, transition) =
+            self.update(|breaker| breaker.tell_overdue(&policy, calls, now, random));
+        self.transitions.extend(transition);
+        is_new
     }
 
     /// An old permit, that must not change a bit of the record whatever its outcome.
@@ -391,7 +400,7 @@ pub(crate) fn retry() -> RetryPolicy {
     }
 }
 
-pub(crate) fn count(count: u32) -> NonZeroU32 {
+pub(crate) const fn count(count: u32) -> NonZeroU32 {
     NonZeroU32::new(count).expect("a count of at least one")
 }
 

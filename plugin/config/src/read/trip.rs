@@ -34,14 +34,16 @@ pub(super) fn trip(from: Option<&Reader<'_>>, max_wait: Duration) -> Result<Trip
     refused?;
     let rules = Rules { from, fields: &fields };
     let rates = rules.rates()?;
-    let TripFields { consecutive_failures, ref adaptive, .. } = fields;
+    let TripFields { consecutive_failures, count_overdue, ref adaptive, .. } = fields;
     let adaptive = adaptive.as_ref().map(|fields| self::adaptive(fields, max_wait));
-    let policy = TripPolicy { consecutive_failures, rates, adaptive };
+    let slow_after = fields.slow_call_duration_threshold;
+    let overdue_after = slow_after.filter(|_| count_overdue);
+    let policy = TripPolicy { consecutive_failures, rates, overdue_after, adaptive };
     if policy == TripPolicy::default() {
         let remedy = "give at least one rule, such as {\"consecutive_failures\": 3}";
         return Err(ConfigError::at(&from.path(), &"{}", &remedy));
     }
-    Ok(Trip { policy, slow_after: fields.slow_call_duration_threshold })
+    Ok(Trip { policy, slow_after })
 }
 
 /// `max_gap`: the longest time between two trials.
@@ -90,9 +92,19 @@ impl Rules<'_> {
             (true, Some(Duration::ZERO)) => {
                 (written(Duration::ZERO), "every call is as slow as that: give more")
             }
-            _ => return Ok(()),
+            _ => return self.refuse_overdue_without_rate(),
         };
         Err(self.from.error("slow_call_duration_threshold", value, remedy))
+    }
+
+    fn refuse_overdue_without_rate(&self) -> Result<(), ConfigError> {
+        match self.from.value("count_overdue") {
+            Some(value) if self.fields.slow_call_rate_threshold.is_none() => {
+                let remedy = "it belongs to a slow_call_rate_threshold: give one, such as 80";
+                Err(self.from.error("count_overdue", value, remedy))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn refuse_window_without_rate(&self) -> Result<(), ConfigError> {

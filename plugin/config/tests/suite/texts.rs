@@ -176,8 +176,8 @@ fn each_refusal_has_path_value_and_remedy() {
             "services[0].trip.a`, expected `b",
             r#""a`, expected `b""#,
             "give one of `consecutive_failures`, `failure_rate_threshold`, `slow_call_rate_threshold`, \
-             `slow_call_duration_threshold`, `minimum_number_of_calls`, `sliding_window_type`, \
-             `sliding_window_size`, `adaptive`",
+             `slow_call_duration_threshold`, `count_overdue`, `minimum_number_of_calls`, \
+             `sliding_window_type`, `sliding_window_size`, `adaptive`",
         ),
         (
             of(r#""classify": {"overflow": "maybe"}"#),
@@ -442,6 +442,12 @@ fn every_refusal_names_path_value_and_remedy() {
             json!({"trip": {"consecutive_failures": 3, "slow_call_duration_threshold": "2s"}}),
             "trip.slow_call_duration_threshold",
             r#""2s""#,
+            "a slow_call_rate_threshold",
+        ),
+        (
+            json!({"trip": {"consecutive_failures": 3, "count_overdue": false}}),
+            "trip.count_overdue",
+            "false",
             "a slow_call_rate_threshold",
         ),
         (

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use breaker::{Ended, Outcome, Permit, Timestamp};
+use breaker::{Ended, Outcome, Permit, Timestamp, Told, UnderWay};
 
 use super::replay::Capture;
+use crate::handle::ServiceHandle;
 use crate::headers::{Facts, Headers};
 use crate::host::Host;
 use crate::instances::Number;
@@ -12,6 +13,7 @@ use crate::request::protocol::Protocol;
 use crate::response::flow::BodyFlow;
 use crate::response::head::AnswerHead;
 use crate::stale::{Copy, Wanted};
+use crate::watched::{Place, Watched};
 use config::Service;
 
 /// An admitted call.
@@ -32,6 +34,10 @@ pub(crate) struct Call {
     pub(super) client_terms: bool,
     /// Since when the service has all of the request, if it matters how long it takes.
     pub(super) began: Option<Timestamp>,
+    /// Whether it is to be looked at while it is under way.
+    pub(super) may_hang: bool,
+    /// Where it stands among those that are.
+    pub(super) watched: Option<Place>,
     /// The head of the answer, once it has come.
     pub(super) head: Option<AnswerHead>,
     /// What has passed of its body.
@@ -69,19 +75,46 @@ impl Call {
 
     /// Takes note that all of the request has come.
     #[inline]
-    pub(super) fn complete(&mut self, service: &Service, host: &dyn Host) {
+    pub(super) fn complete(&mut self, service: &Service, watched: &Watched, host: &dyn Host) {
         self.complete = true;
-        self.began = service.times_calls().then(|| host.now().monotonic);
+        if service.times_calls() {
+            self.begin(watched, host);
+        }
     }
 
-    /// How long it has taken, if its answer begins now.
-    #[inline]
-    pub(super) fn lasted(&self, service: &Service, host: &dyn Host) -> Lasted {
-        let Some(began) = self.began else {
-            return Lasted::default();
-        };
-        let took = host.now().monotonic.since(began);
-        Lasted { slow: service.slow_after.is_some_and(|limit| took >= limit), took }
+    /// The service has all of the request from now on, and it matters how long it takes.
+    #[inline(never)]
+    pub(super) fn begin(&mut self, watched: &Watched, host: &dyn Host) {
+        let now = host.monotonic();
+        self.began = Some(now);
+        if self.may_hang && self.head.is_none() {
+            self.watched = watched.begin(self.breaker, UnderWay::new(&self.permit, now));
+        }
+    }
+
+    /// It is under way no more: what its breaker was told of it.
+    pub(super) fn stop_waiting(&mut self, watched: &Watched) -> Told {
+        self.watched.take().map(|place| watched.end(place)).unwrap_or_default()
+    }
+
+    /// How long it has taken since it began, if its answer begins now, or none does. The clock is
+    /// read only if the proxy does not say how long it was, or says that it was unusual, which a
+    /// cache that repeats an old answer might.
+    #[inline(never)]
+    pub(super) fn lasted_since(
+        &mut self,
+        began: Timestamp,
+        handle: &ServiceHandle<'_>,
+        watched: &Watched,
+        host: &dyn Host,
+    ) -> Lasted {
+        let told = self.stop_waiting(watched);
+        let slow_after = handle.service.slow_after;
+        let said = self.head.and_then(|head| head.service_time()).filter(|_| slow_after.is_none());
+        let took = said
+            .filter(|took| told.is_nothing() && handle.instance.local.is_usual(*took))
+            .unwrap_or_else(|| host.monotonic().since(began));
+        Lasted { slow: told.is_slow() || slow_after.is_some_and(|limit| took >= limit), took, told }
     }
 }
 
@@ -91,14 +124,20 @@ pub(crate) struct Lasted {
     /// Whether that is slow by the configured duration.
     pub(super) slow: bool,
     took: Duration,
+    told: Told,
 }
 
 impl Lasted {
+    /// Whether it was slow, or was told to be.
+    pub(super) const fn is_unusual(self) -> bool {
+        self.slow || !self.told.is_nothing()
+    }
+
     /// A call that took so long has ended with this outcome.
     #[inline(always)]
     pub(super) fn ended(self, outcome: Outcome) -> Ended {
-        let Self { slow, took } = self;
-        Ended { outcome, slow, took, told: None }
+        let Self { slow, took, told } = self;
+        Ended { outcome, slow, took, told }
     }
 }
 

@@ -28,7 +28,8 @@ impl Exchange {
         if let Phase::Admitted(call) = &mut self.phase
             && !call.complete
         {
-            call.complete(services.handle(call.breaker)?.service, host);
+            let service = services.handle(call.breaker)?.service;
+            call.complete(service, &services.watched, host);
         }
         let unanswered = matches!(&self.phase, Phase::Admitted(Call { head: None, .. }));
         if let Some(HeldPermit { breaker, permit }) =
@@ -39,7 +40,8 @@ impl Exchange {
             match handle.keep_permit(&permits, &permit, unanswered, host, effects) {
                 Ok(permit) => self.held = permit.map(|permit| HeldPermit { breaker, permit }),
                 Err(snapshot) => {
-                    if let Phase::Admitted(call) = std::mem::take(&mut self.phase) {
+                    if let Phase::Admitted(mut call) = std::mem::take(&mut self.phase) {
+                        call.stop_waiting(&services.watched);
                         handle.give_permit_back(call.permit, host, effects);
                     }
                     let expose = services.config.expose_state;

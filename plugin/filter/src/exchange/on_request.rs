@@ -61,7 +61,8 @@ impl Exchange {
             Decision::Admitted(permit, held) => {
                 let shortest = service.classify.min_client_deadline;
                 let client_terms = protocol.terms(&headers, &facts).may_end_early(shortest);
-                let timed = complete && service.times_calls();
+                let is_watched = service.policy.trip.watches_calls();
+                let may_hang = is_watched && protocol.awaits_answer(&headers);
                 let breaker = handle.instance.number;
                 let budget = services.config.max_copied_bytes;
                 let wanted = wanted(service, protocol, &headers, &facts, end_of_stream);
@@ -75,12 +76,20 @@ impl Exchange {
                     copy: None,
                     complete,
                     client_terms,
-                    began: timed.then(|| host.now().monotonic),
+                    began: None,
+                    may_hang,
+                    watched: None,
                     head: None,
                     flow: BodyFlow::default(),
                     lasted: Lasted::default(),
                     plain: false,
                 });
+                if complete
+                    && service.times_calls()
+                    && let Phase::Admitted(call) = &mut self.phase
+                {
+                    call.begin(&services.watched, host);
+                }
                 verdict(RequestAction::Continue)
             }
             Decision::Diverted(reason, snapshot) => {

@@ -66,15 +66,18 @@ impl Exchange {
                     head.grpc_status = None;
                 }
                 call.head = Some(head);
-                let lasted = call.lasted(handle.service, host);
-                call.lasted = lasted;
-                let good = call.is_good(head, lasted.slow, handle.service);
+                let unusual = call.began.is_some_and(|began| {
+                    call.lasted = call.lasted_since(began, &handle, &services.watched, host);
+                    call.lasted.is_unusual()
+                });
+                let good = call.is_good(head, unusual, handle.service);
                 if !good
                     && let Some(outcome) =
                         call.judge_head(head, handle.service, end_of_stream, host)
                 {
                     let (services, head) = ((services, &handle), (head, end_of_stream));
-                    return self.on_judged(services, head, lasted.ended(outcome), host, effects);
+                    let ended = call.lasted.ended(outcome);
+                    return self.on_judged(services, head, ended, host, effects);
                 }
                 call.await_end(&handle, head, end_of_stream, services, host);
                 call.plain = good && call.copy.is_none();
@@ -270,7 +273,7 @@ impl Exchange {
         if handle.settle_plain(call, host) {
             self.phase = Phase::Idle;
         } else if let Phase::Admitted(call) = std::mem::take(&mut self.phase) {
-            handle.settle_ended(call, host, effects);
+            handle.settle_ended(call, &services.watched, host, effects);
         }
     }
 
@@ -285,11 +288,10 @@ impl Exchange {
     ) {
         self.release_permit(services, host, effects);
         match std::mem::take(&mut self.phase) {
-            Phase::Admitted(call) => {
-                if let Some(handle) = services.handle(call.breaker) {
-                    handle.settle_ended(call, host, effects);
-                }
-            }
+            Phase::Admitted(mut call) => match services.handle(call.breaker) {
+                Some(handle) => handle.settle_ended(call, &services.watched, host, effects),
+                None => drop(call.stop_waiting(&services.watched)),
+            },
             Phase::Replaced(Some(_)) => callbacks.on_missing_body(host, effects),
             Phase::Diverted(_) | Phase::Idle | Phase::Replaced(None) | Phase::Replaying(_) => {}
         }

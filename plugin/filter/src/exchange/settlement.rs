@@ -10,6 +10,7 @@ use crate::host::Host;
 use crate::random::scrambled;
 use crate::store::Update;
 use crate::telemetry::{Metric, ServiceMetric};
+use crate::watched::Watched;
 
 impl ServiceHandle<'_> {
     /// Settles a call that has ended well, where that is a no-op: there is nothing that a success would
@@ -31,7 +32,13 @@ impl ServiceHandle<'_> {
 
     /// Settles a call that has ended, with or without an answer.
     #[inline(never)]
-    pub(super) fn settle_ended(&self, mut call: Call, host: &dyn Host, effects: &mut Effects) {
+    pub(super) fn settle_ended(
+        &self,
+        mut call: Call,
+        watched: &Watched,
+        host: &dyn Host,
+        effects: &mut Effects,
+    ) {
         let outcome = call.judge_end(self.service, host);
         if let Some(copy) = call.copy.take()
             && let Some(answers) = self.answers()
@@ -42,9 +49,12 @@ impl ServiceHandle<'_> {
             }
         }
         // A call that was never answered has taken until now.
-        let lasted =
-            if call.head.is_some() { call.lasted } else { call.lasted(self.service, host) };
-        self.settle(call.permit, lasted.ended(outcome), host, effects);
+        if call.head.is_none()
+            && let Some(began) = call.began
+        {
+            call.lasted = call.lasted_since(began, self, watched, host);
+        }
+        self.settle(call.permit, call.lasted.ended(outcome), host, effects);
     }
 
     /// Writes down what became of a call: the state the breaker shows now. What changes nothing is only

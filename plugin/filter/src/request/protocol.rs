@@ -41,6 +41,14 @@ impl Protocol {
         }
     }
 
+    /// Whether an answer is due once the request is complete. To a tunnel or a stream of events it
+    /// may come when there is something to be said.
+    #[inline]
+    pub(crate) fn awaits_answer(self, headers: &Headers) -> bool {
+        !matches!(self, Self::Connect | Self::Upgrade)
+            && !headers.get(b"accept").is_some_and(headers::is_event_stream)
+    }
+
     /// Whether a request has one response, which another may take the place of.
     #[inline]
     pub(crate) const fn has_one_response(self) -> bool {

@@ -1,10 +1,13 @@
 //! The head of an answer, as far as each call needs it.
 
+use std::time::Duration;
+
 use crate::headers::{self, GrpcFlavour, Headers, ReservedResponseHeaders, STATUS};
 
 pub(crate) const GRPC_STATUS: &str = "grpc-status";
 
-/// Set by Envoy's router on each answer of a service, however it began: the time that it took.
+/// Set by Envoy's router on each answer of a service, however it began: the time that it took from
+/// when the request was complete, in milliseconds.
 /// Replies of the proxy's own do not have it, nor do any where `suppress_envoy_headers` is set.
 const SERVICE_TIME: &[u8] = b"x-envoy-upstream-service-time";
 
@@ -17,6 +20,9 @@ pub struct AnswerHead {
     pub(crate) status: Option<u16>,
     /// Whether it looks as if the service had given it. If not, the proxy can be asked.
     pub(crate) of_service: bool,
+    /// In how much time, in milliseconds, if that was below ten seconds; the greatest number: it is
+    /// not known.
+    service_time: u16,
     pub(crate) form: Form,
     /// gRPC's status, if it is here.
     pub(crate) grpc_status: Option<u8>,
@@ -49,6 +55,7 @@ impl AnswerHead {
     const NONE: Self = Self {
         status: None,
         of_service: false,
+        service_time: u16::MAX,
         form: Form::Unspecified,
         grpc_status: None,
         reserved: ReservedResponseHeaders::NONE,
@@ -74,9 +81,22 @@ impl AnswerHead {
             7 if name == STATUS => self.status = headers::status(value),
             11 if name == GRPC_STATUS.as_bytes() => self.grpc_status = Some(code(value)),
             12 if name == b"content-type" => self.form = Form::of(value),
-            29 if name == SERVICE_TIME => self.of_service = true,
+            29 if name == SERVICE_TIME => {
+                self.of_service = true;
+                self.service_time = milliseconds(value);
+            }
             _ => self.reserved.note(name),
         }
+    }
+
+    /// In how much time the service has given it, if the proxy says so. Of whole milliseconds, half of
+    /// one is missing on average.
+    pub(crate) const fn service_time(&self) -> Option<Duration> {
+        const HALF: Duration = Duration::from_micros(500);
+        if self.service_time == u16::MAX {
+            return None;
+        }
+        Some(Duration::from_millis(self.service_time as u64).saturating_add(HALF))
     }
 
     /// Whether it goes on for as long as the client likes.
@@ -110,7 +130,7 @@ impl Form {
 
     #[inline(never)]
     fn of_candidate(content_type: &[u8]) -> Self {
-        if is_event_stream(content_type) {
+        if headers::is_event_stream(content_type) {
             return Self::EventStream;
         }
         match headers::grpc_flavour(content_type) {
@@ -121,9 +141,21 @@ impl Form {
     }
 }
 
-fn is_event_stream(content_type: &[u8]) -> bool {
-    const EVENTS: &[u8] = b"text/event-stream";
-    content_type.get(..EVENTS.len()).is_some_and(|it| it.eq_ignore_ascii_case(EVENTS))
+/// A number of up to four digits; the greatest one, if it is none.
+#[inline(always)]
+fn milliseconds(value: &[u8]) -> u16 {
+    if value.len() > 4 || value.is_empty() {
+        return u16::MAX;
+    }
+    let mut number: u16 = 0;
+    for byte in value {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return u16::MAX;
+        }
+        number = number.wrapping_mul(10).wrapping_add(digit.into());
+    }
+    number
 }
 
 /// A gRPC status. What is none is UNKNOWN, as gRPC's clients take it.
@@ -143,6 +175,25 @@ mod tests {
     fn an_answer_of_the_service_is_known_by_envoys_header() {
         let head = read(&[(":status", "204"), ("x-envoy-upstream-service-time", "0")]);
         assert_eq!((head.status, head.of_service), (Some(204), true));
+    }
+
+    #[test]
+    fn that_header_tells_how_long_it_took_if_it_is_a_number() {
+        let time = |value| {
+            let time = read(&[("x-envoy-upstream-service-time", value)]).service_time()?;
+            Some(time.as_millis())
+        };
+        for (value, expected) in [
+            ("0", Some(0)),
+            ("1057", Some(1057)),
+            ("9999", Some(9999)),
+            ("10000", None),
+            ("", None),
+            ("-1", None),
+            ("1.5", None),
+        ] {
+            assert_eq!(time(value), expected, "{value}");
+        }
     }
 
     #[test]

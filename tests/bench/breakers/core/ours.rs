@@ -40,7 +40,7 @@ fn rules(policy: Policy) -> breaker::Policy {
     };
     breaker::Policy {
         mode: Mode::Enabled,
-        trip: TripPolicy { consecutive_failures, rates, adaptive: None },
+        trip: TripPolicy { consecutive_failures, rates, ..TripPolicy::default() },
         open: OpenPolicy {
             wait: WAIT,
             backoff_rate: Rate::from_thousandths(2_000),
