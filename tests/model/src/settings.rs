@@ -56,6 +56,7 @@ impl Settings {
                 consecutive_failures: Some(count(failures)),
                 rates: None,
                 adaptive: None,
+                overdue_after: None,
             },
             open: OpenPolicy {
                 wait: STEP,
