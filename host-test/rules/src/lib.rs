@@ -3,12 +3,14 @@
 
 mod adaptive;
 mod configured;
+mod filtered;
 mod fixed;
 mod rule;
 mod under_way;
 
 pub use adaptive::AdaptiveRule;
 pub use configured::configured;
+pub use filtered::FilteredRule;
 pub use fixed::FixedRule;
 pub use rule::{Ended, MS, Rule, SEC};
 pub use under_way::UnderWay;
