@@ -46,13 +46,8 @@ impl Oracle {
         if new.generation != counted.generation {
             let known = after.phase != Phase::Limited;
             let (from, halved) = (after.calls, after.halved);
-            *counted = Counted {
-                generation: new.generation,
-                from,
-                halved,
-                known,
-                ..Counted::default()
-            };
+            *counted =
+                Counted { generation: new.generation, from, halved, known, ..Counted::default() };
         }
         counted.known &= after.halved == counted.halved;
         Ok(())
