@@ -20,6 +20,7 @@ pub struct FilteredRule {
     /// The calls under way, each with its worker.
     calls: HashMap<u64, (usize, Exchange)>,
     begun: u64,
+    transitions: u64,
     ticks: Ticks,
 }
 
@@ -50,19 +51,27 @@ impl FilteredRule {
         let period = threads.iter().map(|it| it.tick_period().as_nanos() as u64).min();
         let gap = period.unwrap_or_default() / threads.len() as u64;
         let ticks = Ticks { next: proxy.now() + gap, thread: 0, gap };
-        Ok(Self { proxy, threads, calls: HashMap::new(), begun: 0, ticks })
+        Ok(Self { proxy, threads, calls: HashMap::new(), begun: 0, transitions: 0, ticks })
     }
 
     /// Time has passed.
     fn until(&mut self, now: u64) {
         while self.ticks.next <= now {
             self.proxy.set(self.ticks.next);
-            let due = self.threads[self.ticks.thread].on_tick(&self.proxy, &mut Effects::new());
+            let mut effects = Effects::new();
+            let due = self.threads[self.ticks.thread].on_tick(&self.proxy, &mut effects);
+            self.note(&effects);
             assert!(due.is_empty(), "nothing is configured that calls out");
             self.ticks.next += self.ticks.gap;
             self.ticks.thread = (self.ticks.thread + 1) % self.threads.len();
         }
         self.proxy.set(now);
+    }
+
+    fn note(&mut self, effects: &Effects) {
+        let is_one = |line: &str| line.contains(" event=transition ");
+        let lines = effects.lines.iter().filter(|(_, line)| is_one(line));
+        self.transitions += lines.count() as u64;
     }
 }
 
@@ -70,13 +79,17 @@ impl Rule for FilteredRule {
     fn admit(&mut self, now: u64, random: u32) -> Option<u64> {
         self.until(now);
         let worker = random as usize % (self.threads.len() - 1);
-        let (filter, host, effects) = (&self.threads[worker], &self.proxy, &mut Effects::new());
+        let (filter, host, mut effects) = (&self.threads[worker], &self.proxy, Effects::new());
         let head = [(":method", "GET"), (":path", "/"), (":authority", "service")];
         let mut exchange = Exchange::default();
-        let verdict =
-            filter.on_request(&mut exchange, Headers::from_pairs(&head), true, host, effects);
-        if verdict.action != RequestAction::Continue {
-            filter.on_stream_end(&mut exchange, host, effects);
+        let headers = Headers::from_pairs(&head);
+        let verdict = filter.on_request(&mut exchange, headers, true, host, &mut effects);
+        let passes = verdict.action == RequestAction::Continue;
+        if !passes {
+            filter.on_stream_end(&mut exchange, host, &mut effects);
+        }
+        self.note(&effects);
+        if !passes {
             return None;
         }
         self.begun += 1;
@@ -87,12 +100,17 @@ impl Rule for FilteredRule {
     fn settle(&mut self, call: Ended, now: u64, _random: u32) {
         self.until(now);
         let Some((worker, mut exchange)) = self.calls.remove(&call.ticket) else { return };
-        let (filter, host, effects) = (&self.threads[worker], &self.proxy, &mut Effects::new());
+        let (filter, host, mut effects) = (&self.threads[worker], &self.proxy, Effects::new());
         let head = || AnswerHead::of_status(if call.ok { 200 } else { 500 });
         if filter.wants_response(&exchange) {
-            filter.on_response(&mut exchange, head, true, host, effects);
+            filter.on_response(&mut exchange, head, true, host, &mut effects);
         }
-        filter.on_answer_end(&mut exchange, host, effects);
-        filter.on_stream_end(&mut exchange, host, effects);
+        filter.on_answer_end(&mut exchange, host, &mut effects);
+        filter.on_stream_end(&mut exchange, host, &mut effects);
+        self.note(&effects);
+    }
+
+    fn transitions(&self) -> Option<u64> {
+        Some(self.transitions)
     }
 }

@@ -19,9 +19,9 @@ pub(crate) fn scenarios(files: &[File], runs: &[Runs<'_>]) {
 fn rules<'a>(runs: impl Iterator<Item = &'a Runs<'a>>) {
     println!(
         "| rule | bad passed, % | calls | good rejected, % | after it, % | s | seen after, ms \
-         | good a second | episodes a day |"
+         | good a second | episodes a day | transitions |"
     );
-    println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
+    println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
     for runs in runs {
         let columns = [
             (Figure::BadPassed, Part::Bad),
@@ -32,6 +32,7 @@ fn rules<'a>(runs: impl Iterator<Item = &'a Runs<'a>>) {
             (Figure::Seen, Part::Bad),
             (Figure::Goodput, Part::Bad),
             (Figure::Episodes, Part::Whole),
+            (Figure::Transitions, Part::Bad),
         ];
         let values = columns.map(|(figure, part)| number(runs.figure(figure, part)));
         println!("| {} | {} |", runs.rule.about, values.join(" | "));
