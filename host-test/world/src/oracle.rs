@@ -6,6 +6,7 @@
 //! be something between its begin and its end: it is its *window*. What holds of all records in a
 //! window, or of none of them, is certain, and only that is held against the module.
 
+mod counted;
 mod limits;
 mod rate;
 mod settlement;
@@ -14,7 +15,7 @@ mod write;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use self::limits::Counted;
+use self::counted::Counted;
 use self::rate::Calls;
 use crate::record::{Limits, Record, State};
 use crate::rules::Rules;

@@ -1,9 +1,12 @@
 //! The record of a breaker, read by the layout that `docs/shared-state.md` documents, and by
 //! nothing else.
 
+mod bytes;
 mod limits;
 
 pub(crate) use limits::{Limits, Phase};
+
+use bytes::{number4, number8};
 
 /// The length of a record.
 pub(crate) const LENGTH: usize = 368;
@@ -97,12 +100,4 @@ impl Record {
             limits,
         })
     }
-}
-
-fn number4(bytes: &[u8], at: usize) -> u32 {
-    bytes[at..].first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes))
-}
-
-fn number8(bytes: &[u8], at: usize) -> u64 {
-    bytes[at..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }

@@ -6,23 +6,11 @@
 
 use std::time::Duration;
 
+use super::counted::Counted;
 use super::{Grant, Oracle};
 use crate::record::{Limits, Phase, Record, State};
 use crate::service::{Answer, Outcome};
 use crate::trace::Doing;
-
-/// The calls of a period, by what the record has counted of them.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Counted {
-    generation: u64,
-    /// What stood in the record when it began.
-    from: u64,
-    halved: u64,
-    /// Whether what was counted can be compared.
-    known: bool,
-    certain: u64,
-    maybe: u64,
-}
 
 impl Oracle {
     /// What the rule has, before and after a write.

@@ -1,5 +1,7 @@
 //! What the adaptive rule knows, as far as the checks look at it: it stands behind the record.
 
+use super::bytes::{number4, number8};
+
 /// The length of what it knows.
 const LENGTH: usize = 308;
 /// The whole of a share.
@@ -39,10 +41,10 @@ impl Limits {
         }
         Some(Self {
             phase: *phases.get(usize::from(bytes[0]))?,
-            halved: super::number8(bytes, 4),
-            calls: u64::from(super::number4(bytes, 16)) + u64::from(super::number4(bytes, 20)),
-            diverted: super::number4(bytes, 228),
-            next_trial: super::number8(bytes, 252),
+            halved: number8(bytes, 4),
+            calls: u64::from(number4(bytes, 16)) + u64::from(number4(bytes, 20)),
+            diverted: number4(bytes, 228),
+            next_trial: number8(bytes, 252),
         })
     }
 
