@@ -91,6 +91,7 @@ test-deep: wasm ## Runs what takes long or takes tools: seeded bugs, a million r
 		$(CARGO) test --quiet -p host-test-dynamic-module --target $$(uname -m)-unknown-linux-gnu
 	@$(call on_envoy,$(OLDEST_ENVOY))
 	FORM=native $(CARGO) test --workspace --test envoy
+	@$(MAKE) --no-print-directory bench-decisions BENCH=quick
 	$(told)
 
 test-control-planes: image ## Runs the samples on a real Kubernetes API with Istio and Envoy Gateway, which Go builds first; as root

@@ -74,7 +74,7 @@ const RULES: &[Rule] = &[
     tool("demo", &["envoy-harness", "services"]),
     tool("bench", &["artifacts", "envoy-harness", "tests"]),
     tool("breakers", &["breaker", "shared"]),
-    tool("rules", &["breaker", "config"]),
+    tool("rules", &["breaker", "config", "filter"]),
     tool("decisions", &["breaker", "rules"]),
     tool("tests-model", &["breaker", "shared"]),
     // Nothing with a WebAssembly engine in it: see `make test`.

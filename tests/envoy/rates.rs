@@ -1,21 +1,17 @@
 //! Rates over the calls of four workers: a real Envoy against a list of all answers.
 
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use envoy_harness::client::Client;
 use serde_json::{Value, json};
-use tests::{Edge, answered_by};
-use tokio::task::JoinSet;
+use tests::Edge;
 
-use tests::load::{WITHIN, patient_fallback, patient_route};
+use tests::load::{patient_fallback, patient_route};
+
+use crate::pace::{self, Answered};
 
 const WORKERS: u32 = 4;
 const RUNS: usize = 20;
-
-/// 400 requests a second.
-const PACE: Duration = Duration::from_micros(2_500);
 
 /// As many calls as are made in a second and a half: so much may pass between the moment at which
 /// the list says that the breaker has to open, and the first call that is diverted. Counted in
@@ -48,45 +44,10 @@ fn plugin() -> Value {
     json!({ "expose_state": "always", "services": services })
 }
 
-/// An answer, when it came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Answered {
-    began: Instant,
-    at: Instant,
-    /// The breaker was open.
-    diverted: bool,
-    failed: bool,
-}
-
-/// Sends calls at a steady pace, until the first that was diverted has come back, or so many have.
+/// Sends calls until the first that was diverted has come back, or so many have.
 async fn send(edge: &Edge, path: &str, most: usize) -> Result<Vec<Answered>> {
-    let answers = Arc::new(Mutex::new(Vec::new()));
-    let mut pace = tokio::time::interval(PACE);
-    pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let client = Client::new().timeout(WITHIN);
-    let mut calls = JoinSet::new();
-    for _ in 0..most {
-        pace.tick().await;
-        let (client, url, shared) = (client.clone(), edge.url(path), Arc::clone(&answers));
-        calls.spawn(async move {
-            let began = Instant::now();
-            let response = client.get(&url).await?;
-            let by = answered_by(&response);
-            let (diverted, failed) = (by == "cluster", by == "replay");
-            let answered = Answered { began, at: Instant::now(), diverted, failed };
-            shared.lock().expect("nobody panics").push(answered);
-            anyhow::Ok(())
-        });
-        if answers.lock().expect("nobody panics").iter().any(|it: &Answered| it.diverted) {
-            break;
-        }
-    }
-    while let Some(call) = calls.join_next().await {
-        call??;
-    }
-    let mut answers = answers.lock().expect("nobody panics").clone();
-    answers.sort_by_key(|it| it.at);
-    Ok(answers)
+    let is_open = |answers: &[Answered]| answers.iter().any(|it| it.diverted);
+    pace::send(edge, path, most, is_open).await
 }
 
 /// The answer with which a list of all answers has the threshold reached. Good ones may be missing from

@@ -43,3 +43,11 @@ fn the_invariants_hold_whatever_the_schedule() {
     println!("{requests} requests in {seconds:.1} s, {:.0} a second", requests as f64 / seconds);
     assert!(requests >= REQUESTS);
 }
+
+#[test]
+fn the_adaptive_rule_counts_each_call_once_and_tries_a_service_when_it_is_time() {
+    let rules = Rules::samples().into_iter().find(|rules| rules.adaptive).unwrap();
+    let setup = Setup { seed: 5, rules, requests: 12_000, ..Setup::default() };
+    let report = simulate(&MODULE, setup).unwrap_or_else(|violation| panic!("{violation}"));
+    assert!(report.transitions > 10 && report.trials > 10, "nothing happened: {report}");
+}

@@ -28,7 +28,7 @@ pub(crate) struct Mutant {
 }
 
 /// The bugs that are to be found.
-const MUTANTS: [Mutant; 14] = [
+const MUTANTS: [Mutant; 18] = [
     Mutant {
         does: "it writes unconditionally, with a version of 0",
         patches: &[(
@@ -179,6 +179,43 @@ const MUTANTS: [Mutant; 14] = [
         ],
         shows: with_checks,
     },
+    Mutant {
+        does: "it makes a trial with each call while the adaptive rule diverts all",
+        patches: &[(
+            "plugin/breaker/src/adaptive/admit.rs",
+            "self.diverts_all() && now >= self.outage.next_trial",
+            "self.diverts_all() && now >= Timestamp::default()",
+        )],
+        shows: with_the_adaptive_rule,
+    },
+    Mutant {
+        does: "it takes a share of the calls for all of them",
+        patches: &[(
+            "plugin/breaker/src/adaptive.rs",
+            "self.phase == Phase::Limited && self.outage.diverted == Share::WHOLE",
+            "self.phase == Phase::Limited && self.outage.diverted >= Share::HALF",
+        )],
+        shows: with_the_adaptive_rule,
+    },
+    Mutant {
+        does: "it goes on with the same period when the adaptive rule lets calls come back",
+        patches: &[(
+            "plugin/breaker/src/breaker/adapting.rs",
+            "AdaptiveChange::Returning => {\n                    \
+             self.generation = self.generation.next();",
+            "AdaptiveChange::Returning => {",
+        )],
+        shows: with_the_adaptive_rule,
+    },
+    Mutant {
+        does: "it never tells the adaptive rule of the good calls that a worker has kept to itself",
+        patches: &[(
+            "plugin/breaker/src/adaptive/settle.rs",
+            "if tally.is_empty() {",
+            "if tally.is_empty() || tally.good > 0 {",
+        )],
+        shows: with_the_adaptive_rule,
+    },
 ];
 
 const fn anywhere(_: &Rules) -> bool {
@@ -191,6 +228,10 @@ const fn with_checks(rules: &Rules) -> bool {
 
 const fn with_a_rate(rules: &Rules) -> bool {
     rules.rate.is_some()
+}
+
+const fn with_the_adaptive_rule(rules: &Rules) -> bool {
+    rules.adaptive
 }
 
 #[test]

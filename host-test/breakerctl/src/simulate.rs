@@ -8,6 +8,7 @@
 //! A scenario says more: what happens besides calls, on which worker, and what is to come of it.
 
 mod configuration;
+mod knowledge;
 mod plot;
 mod replay;
 mod report;

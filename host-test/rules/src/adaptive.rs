@@ -34,7 +34,8 @@ impl AdaptiveRule {
     }
 
     fn turn(&mut self, change: Option<AdaptiveChange>) {
-        if change.is_some_and(|it| it != AdaptiveChange::Closed) {
+        let is_same = |it| matches!(it, AdaptiveChange::Closed | AdaptiveChange::Stays(_));
+        if change.is_some_and(|it| !is_same(it)) {
             self.period += 1;
         }
     }

@@ -3,12 +3,17 @@
 
 mod adaptive;
 mod configured;
+mod filtered;
 mod fixed;
 mod rule;
 mod under_way;
+mod watched;
 
 pub use adaptive::AdaptiveRule;
+pub use breaker::AdaptiveReport;
 pub use configured::configured;
+pub use filtered::FilteredRule;
 pub use fixed::FixedRule;
 pub use rule::{Ended, MS, Rule, SEC};
 pub use under_way::UnderWay;
+pub use watched::Watched;

@@ -26,6 +26,11 @@ pub trait Rule {
     /// An admitted call has ended.
     fn settle(&mut self, call: Ended, now: u64, random: u32);
 
+    /// How often it has opened or closed, if that is counted.
+    fn transitions(&self) -> Option<u64> {
+        None
+    }
+
     /// How long a call may be under way before the rule is told, the first time (0) and the second
     /// (1). It is asked again when that time has come.
     fn patience(&self, _stage: u8) -> Option<u64> {

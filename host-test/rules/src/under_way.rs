@@ -72,6 +72,11 @@ impl<R: FnMut() -> u32> UnderWay<R> {
         self.numbers
     }
 
+    /// How often the rule has opened or closed, if that is counted.
+    pub fn transitions(&self) -> Option<u64> {
+        self.rule.transitions()
+    }
+
     /// Tells the rule what has happened until now.
     pub fn until(&mut self, now: u64) {
         while self.events.peek().is_some_and(|Reverse(it)| it.at <= now) {

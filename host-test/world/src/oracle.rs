@@ -6,6 +6,8 @@
 //! be something between its begin and its end: it is its *window*. What holds of all records in a
 //! window, or of none of them, is certain, and only that is held against the module.
 
+mod counted;
+mod limits;
 mod rate;
 mod settlement;
 mod write;
@@ -13,8 +15,9 @@ mod write;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use self::counted::Counted;
 use self::rate::Calls;
-use crate::record::{Record, State};
+use crate::record::{Limits, Record, State};
 use crate::rules::Rules;
 use crate::service::{Answer, Outcome};
 use crate::trace::Doing;
@@ -31,6 +34,8 @@ pub(crate) struct Oracle {
     periods: BTreeMap<u64, Period>,
     /// The calls that a rate is about.
     calls: Calls,
+    /// What the adaptive rule counts.
+    counted: Counted,
     /// Health checks answered well in this period.
     healthy: u32,
     /// What was seen to its end.
@@ -86,6 +91,8 @@ pub(crate) struct Tally {
     /// Results that came when their period was over.
     pub(crate) late: u64,
     pub(crate) writes: u64,
+    /// Periods that began without a transition.
+    pub(crate) turns: u64,
     pub(crate) unprotected: u64,
 }
 
@@ -98,6 +105,7 @@ impl Oracle {
             windows: (0..workers).map(|_| None).collect(),
             periods: BTreeMap::new(),
             calls: Calls::default(),
+            counted: Counted::default(),
             healthy: 0,
             tally: Tally::default(),
             maybe: Tally::default(),
@@ -168,9 +176,10 @@ impl Oracle {
     /// has counted and said of it, and what became of the call, is not known.
     pub(crate) fn died(&mut self, worker: usize, now: Duration) -> Result<(), String> {
         self.calls.died(worker, now);
+        self.forget_certain();
         let (window, _) = self.close(worker)?;
         for (old, new) in &window.writes {
-            if old.generation != new.generation {
+            if old.state != new.state {
                 self.tally.transitions[new.state as usize] -= 1;
                 self.maybe.transitions[new.state as usize] += 1;
             }
@@ -183,6 +192,7 @@ impl Oracle {
             && grant != Grant::Unprotected
         {
             self.maybe.outcomes[grant.outcome(answer) as usize] += 1;
+            self.count(grant, answer, false);
         }
         Ok(())
     }
@@ -196,6 +206,12 @@ impl Oracle {
         now: Duration,
     ) -> Result<Grant, String> {
         let (window, records) = self.close(worker)?;
+        if let [(_, record)] = window.writes[..]
+            && record.limits.is_some()
+            && record.state == State::Closed
+        {
+            return Ok(Grant::Closed(Some(record.generation)));
+        }
         let [] = window.writes[..] else {
             return self.admitted_as_trial(&window, id, self.rules.lease(whole), now);
         };
@@ -221,7 +237,8 @@ impl Oracle {
         let [(_, record)] = window.writes[..] else {
             return Err(format!("more than one write for a request: {:?}", window.writes));
         };
-        if record.state != State::HalfOpen {
+        let by_rule = record.state == State::Open && record.limits.is_some();
+        if record.state != State::HalfOpen && !by_rule {
             return Err(format!("admitted with a write that takes no place: {record:?}"));
         }
         let (generation, since) = (record.generation, window.began);
@@ -261,7 +278,8 @@ impl Oracle {
         if window.faulted {
             return Err("diverted, though the store could not be used".to_owned());
         }
-        match records.iter().all(|record| record.state == State::Closed) {
+        let is_limited = |record: &Record| record.limits.is_some_and(Limits::diverts);
+        match records.iter().all(|it| it.state == State::Closed && !is_limited(it)) {
             true => Err(format!("diverted while closed: {records:?}")),
             false => Ok(()),
         }
@@ -270,6 +288,7 @@ impl Oracle {
     /// A VM has died between two callbacks.
     pub(crate) fn gone(&mut self, worker: usize, now: Duration) {
         self.calls.died(worker, now);
+        self.forget_certain();
     }
 
     /// A callback has ended that settles nothing.

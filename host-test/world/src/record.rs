@@ -1,8 +1,17 @@
 //! The record of a breaker, read by the layout that `docs/shared-state.md` documents, and by
 //! nothing else.
 
+mod bytes;
+mod limits;
+
+pub(crate) use limits::{Limits, Phase};
+
+use bytes::{number4, number8};
+
 /// The length of a record.
 pub(crate) const LENGTH: usize = 368;
+/// The format of a record, and of one with the adaptive rule.
+const FORMATS: [u8; 2] = [2, 3];
 /// Where the places of trials begin.
 pub(crate) const PLACES: usize = 112;
 /// Where the generation is.
@@ -36,6 +45,8 @@ pub(crate) struct Record {
     pub(crate) leased_until: u64,
     /// Places that are not free for all.
     pub(crate) places: u32,
+    /// What the adaptive rule knows, if there is that rule.
+    pub(crate) limits: Option<Limits>,
 }
 
 impl Record {
@@ -51,12 +62,17 @@ impl Record {
         check_due: 0,
         leased_until: 0,
         places: 0,
+        limits: None,
     };
 
     /// Reads a record.
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, String> {
-        if bytes.len() != LENGTH || bytes.first() != Some(&2) {
-            return Err(format!("{} bytes that are no record", bytes.len()));
+        let (bytes, behind) = bytes.split_at(LENGTH.min(bytes.len()));
+        let limits = Limits::read(behind);
+        let format = FORMATS[usize::from(limits.is_some())];
+        let is_whole = bytes.len() == LENGTH && (limits.is_some() || behind.is_empty());
+        if !is_whole || bytes.first() != Some(&format) {
+            return Err(format!("{} bytes that are no record", bytes.len() + behind.len()));
         }
         let state = match bytes[1] {
             0 => State::Closed,
@@ -77,15 +93,11 @@ impl Record {
             retry_at: if state == State::Closed { 0 } else { number8(bytes, 48) },
             check_due: if state == State::Open { 0 } else { number8(bytes, 56) },
             leased_until: if state == State::Open { number8(bytes, LEASED_UNTIL) } else { 0 },
-            places: if half_open { u32::try_from(taken).unwrap_or(u32::MAX) } else { 0 },
+            places: match state {
+                State::Closed => 0,
+                State::Open | State::HalfOpen => u32::try_from(taken).unwrap_or(u32::MAX),
+            },
+            limits,
         })
     }
-}
-
-fn number4(bytes: &[u8], at: usize) -> u32 {
-    bytes[at..].first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes))
-}
-
-fn number8(bytes: &[u8], at: usize) -> u64 {
-    bytes[at..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }

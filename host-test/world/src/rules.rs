@@ -13,6 +13,8 @@ pub struct Rules {
     pub consecutive_failures: u32,
     /// `trip.failure_rate_threshold`, if there is one: then the other is out of reach.
     pub rate: Option<RateRules>,
+    /// Whether there is `trip.adaptive`, by failures alone: then the first is out of reach.
+    pub adaptive: bool,
     /// `open.wait_duration`. Each trip in a row doubles it.
     pub wait: Duration,
     /// `open.max_wait_duration`.
@@ -64,6 +66,9 @@ const UNCHECKED: Duration = Duration::from_secs(1);
 /// Longer than a trial may take to complete its request.
 const UPLOAD_WAIT: Duration = Duration::from_millis(1_500);
 
+/// How long the adaptive rule may take until it diverts nothing any more.
+const LONGEST_RAMP: Duration = Duration::from_secs(60);
+
 /// More failures in a row than there are requests.
 const OUT_OF_REACH: u32 = u32::MAX;
 
@@ -72,6 +77,7 @@ impl Default for Rules {
         Self {
             consecutive_failures: 5,
             rate: None,
+            adaptive: false,
             wait: Duration::from_millis(50),
             max_wait: Duration::from_millis(400),
             permitted_calls: 3,
@@ -98,7 +104,7 @@ impl Default for CheckRules {
 impl Rules {
     /// Rules that differ in what matters: how many trials there are, and what ends the open state.
     #[must_use]
-    pub fn samples() -> [Self; 7] {
+    pub fn samples() -> [Self; 8] {
         let one = Self { permitted_calls: 1, success_threshold: 1, ..Self::default() };
         let ten = Self {
             permitted_calls: 10,
@@ -119,6 +125,7 @@ impl Rules {
                 ..Self::default()
             },
             Self { uploads: true, trial_wait: UPLOAD_WAIT, ..Self::default() },
+            Self { consecutive_failures: OUT_OF_REACH, adaptive: true, ..Self::default() },
         ]
     }
 
@@ -151,6 +158,9 @@ impl Rules {
                 "max_wait_duration": millis(self.trial_wait),
             },
         });
+        if self.adaptive {
+            service["trip"]["adaptive"] = json!({"latency": false});
+        }
         if let Some(rate) = &self.rate {
             let trip = &mut service["trip"];
             trip["failure_rate_threshold"] = json!(rate.percent);
@@ -177,9 +187,9 @@ impl Rules {
     pub(crate) fn changed(&self, rng: &mut Rng) -> Self {
         let permitted_calls = rng.u32(1..=10);
         Self {
-            consecutive_failures: match self.rate {
-                Some(_) => OUT_OF_REACH,
-                None => rng.u32(2..8),
+            consecutive_failures: match self.rate.is_some() || self.adaptive {
+                true => OUT_OF_REACH,
+                false => rng.u32(2..8),
             },
             wait: if self.wait.is_zero() { self.wait } else { millis(rng, 10..100) },
             max_wait: millis(rng, 200..600),
@@ -218,6 +228,9 @@ impl Rules {
     /// well: a last failing trial from before, a wait, lost checks and trials, and time for the
     /// clients to come by.
     pub(crate) fn recovery(&self) -> Duration {
+        if self.adaptive {
+            return LONGEST_RAMP;
+        }
         let check = self.check.map_or(Duration::ZERO, |check| {
             check.timeout + check.interval * (check.healthy_threshold + 3)
         });

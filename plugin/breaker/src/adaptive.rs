@@ -90,7 +90,8 @@ struct Outage {
     age: Duration,
     /// Whether it was over so soon that it was a clump of failures rather than an outage.
     brief: bool,
-    /// Until when a relapse is likely: less evidence trips again.
+    /// Until when a relapse is likely: less evidence trips again. While a share is diverted: since
+    /// when, or when it was last told that it still is.
     watched_until: Timestamp,
 }
 

@@ -28,9 +28,9 @@ pub struct Transition {
 }
 
 impl Transition {
-    /// Whether the adaptive rule did something to the calls of a closed breaker, which stays closed.
+    /// Whether it is none: the adaptive rule did or found something, and the state stays.
     #[must_use]
-    pub fn is_within_closed(&self) -> bool {
+    pub fn is_none(&self) -> bool {
         self.adaptive.is_some() && self.from == self.to
     }
 }

@@ -220,7 +220,7 @@ impl ServiceHandle<'_> {
         let Some(transition) = transition else {
             return;
         };
-        if !transition.is_within_closed() {
+        if !transition.is_none() {
             rounds::on_transition(host);
             ServiceMetric::of_transition(&transition, |metric| {
                 effects.count_of(self.number, metric);
@@ -228,7 +228,10 @@ impl ServiceHandle<'_> {
         }
         let mode = breaker.mode(self.service.policy.mode);
         let event = Event::new(host.now().wall, self.instance.name.clone(), mode, transition);
-        let is_limited = matches!(transition.adaptive, Some(AdaptiveChange::Limited(_)));
+        let is_limited = matches!(
+            transition.adaptive,
+            Some(AdaptiveChange::Limited(_) | AdaptiveChange::Stays(_))
+        );
         self.instance.unwritten.publish(event, is_limited, host, effects);
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use breaker::{AdaptivePolicy, Percentage};
-use rules::{AdaptiveRule, MS, Rule, configured};
+use rules::{AdaptiveRule, FilteredRule, MS, Rule, configured};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -21,6 +21,9 @@ use crate::peers::textbook::{Test, Textbook};
 use crate::peers::throttling::Throttling;
 use crate::scenario::{Guarded, Scenario};
 
+/// The filter takes longer for a call than a rule alone.
+const FILTER_SEEDS: u64 = 5;
+
 type Make = Box<dyn Fn(&Scenario) -> Box<dyn Rule> + Sync>;
 
 /// A rule that can be run.
@@ -30,6 +33,8 @@ pub(crate) struct Named {
     pub(crate) about: String,
     /// It is played with scenarios whose names begin so.
     only: String,
+    /// It is played with so many seeds at most.
+    pub(crate) most_seeds: u64,
     pub(crate) make: Make,
 }
 
@@ -62,6 +67,7 @@ impl Named {
             name: name.to_owned(),
             about: about.to_owned(),
             only: String::new(),
+            most_seeds: u64::MAX,
             make: Box::new(make),
         }
     }
@@ -102,6 +108,12 @@ pub(crate) fn all() -> Vec<Named> {
         Named::new("adaptive-1s", "the adaptive rule with a latency floor of 1 s", |_| {
             adaptive(Some(Duration::from_secs(1)), 1)
         }),
+        Named {
+            most_seeds: FILTER_SEEDS,
+            ..Named::new("filter", "the adaptive rule in the filter, on four workers", |it| {
+                in_filter(half_of_slow(it))
+            })
+        },
         Named::ours("three-in-a-row", "three failures in a row, 30 s", |_| in_a_row(3)),
         Named::ours("five-in-a-row", "five failures in a row, 30 s", |_| in_a_row(5)),
         Named::ours("rate-50", "50 % of at least 20 calls, 30 s", |it| rate(it, 50)),
@@ -149,6 +161,20 @@ fn adaptive(latency_floor: Option<Duration>, workers: usize) -> Box<dyn Rule> {
         max_gap: Duration::from_secs(3_600),
     };
     Box::new(AdaptiveRule::new(policy, workers))
+}
+
+/// The same settings, as a configuration has them.
+fn in_filter(latency_floor: Option<Duration>) -> Box<dyn Rule> {
+    let floor = latency_floor.unwrap_or(Duration::from_secs(1));
+    let adaptive = json!({
+        "latency": latency_floor.is_some(),
+        "latency_floor": format!("{}ms", floor.as_millis()),
+    });
+    let settings = json!({
+        "trip": { "adaptive": adaptive },
+        "open": { "max_wait_duration": "1h" },
+    });
+    Box::new(FilteredRule::new(&settings, 4).expect("settings that are taken"))
 }
 
 /// Latency is watched where a scenario says what is slow, from half of that.

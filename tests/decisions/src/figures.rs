@@ -56,6 +56,8 @@ pub(crate) enum Figure {
     Seen,
     /// Rejections with none in the ten seconds and twenty calls before, a day.
     Episodes,
+    /// How often the rule opened or closed.
+    Transitions,
 }
 
 impl Figure {
@@ -70,6 +72,7 @@ impl Figure {
             Self::Goodput => "good answers a second",
             Self::Seen => "seen after, ms",
             Self::Episodes => "episodes a day",
+            Self::Transitions => "transitions",
         }
     }
 }
@@ -107,6 +110,7 @@ impl Tally {
             episodes: self.episodes + other.episodes,
             slow: self.slow + other.slow,
             seen_ms: self.seen_ms,
+            transitions: self.transitions.zip(other.transitions).map(|(a, b)| a + b),
             secs: self.secs + other.secs,
         }
     }
@@ -126,6 +130,7 @@ impl Tally {
             Figure::Goodput => self.ok as f64 / self.secs,
             Figure::Seen => self.seen_ms.unwrap_or(f64::INFINITY),
             Figure::Episodes => self.episodes as f64,
+            Figure::Transitions => self.transitions.map_or(f64::INFINITY, |it| it as f64),
         }
     }
 }

@@ -50,8 +50,8 @@ fn main() -> Result<ExitCode> {
         report::scenarios(&files, &runs);
     }
     let mut held = true;
-    for (bars, rules) in HELD {
-        held &= report::bars(bars, rules, &runs, args.seeds < MANY_SEEDS);
+    for it in &HELD {
+        held &= report::bars(it, &runs, args.seeds < MANY_SEEDS);
     }
     if let Some(path) = &args.json {
         let runs: Vec<_> = runs.iter().map(Runs::json).collect();
@@ -114,10 +114,11 @@ fn pairs<'a>(files: &'a [File], rules: &'a [Named]) -> Vec<Pair<'a>> {
 fn pairs_for_bars<'a>(files: &'a [File], all: &'a [Named]) -> Vec<Pair<'a>> {
     let mut pairs: Vec<Pair<'_>> = Vec::new();
     for scenario in files.iter().flat_map(|file| &file.scenarios) {
-        for (bars, rules) in HELD {
-            let about: Vec<&Bar> = bars.iter().filter(|it| it.is_about(&scenario.name)).collect();
+        for held in HELD.iter().filter(|it| it.is_about(&scenario.name)) {
+            let bars = held.bars.iter();
+            let about: Vec<&Bar> = bars.filter(|it| it.is_about(&scenario.name)).collect();
             let others = about.iter().filter_map(|bar| bar.other());
-            for name in rules.iter().copied().filter(|_| !about.is_empty()).chain(others) {
+            for name in held.rules.iter().copied().filter(|_| !about.is_empty()).chain(others) {
                 let known =
                     pairs.iter().any(|(it, rule)| it.name == scenario.name && rule.name == name);
                 let rule = all.iter().find(|rule| rule.name == name).filter(|_| !known);

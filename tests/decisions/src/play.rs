@@ -27,6 +27,8 @@ pub(crate) struct Tally {
     pub(crate) slow: u64,
     /// From the phase's start until three of the latest hundred calls were rejected, in ms.
     pub(crate) seen_ms: Option<f64>,
+    /// How often the rule opened or closed, if that is counted.
+    pub(crate) transitions: Option<u64>,
     pub(crate) secs: f64,
 }
 

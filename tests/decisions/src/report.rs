@@ -1,6 +1,6 @@
 //! The tables.
 
-use crate::bars::{Bar, Bound, FEW_RUNS};
+use crate::bars::{Bar, Bound, Held};
 use crate::figures::{Figure, Part};
 use crate::run::Runs;
 use crate::scenario::File;
@@ -19,9 +19,9 @@ pub(crate) fn scenarios(files: &[File], runs: &[Runs<'_>]) {
 fn rules<'a>(runs: impl Iterator<Item = &'a Runs<'a>>) {
     println!(
         "| rule | bad passed, % | calls | good rejected, % | after it, % | s | seen after, ms \
-         | good a second | episodes a day |"
+         | good a second | episodes a day | transitions |"
     );
-    println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
+    println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
     for runs in runs {
         let columns = [
             (Figure::BadPassed, Part::Bad),
@@ -32,6 +32,7 @@ fn rules<'a>(runs: impl Iterator<Item = &'a Runs<'a>>) {
             (Figure::Seen, Part::Bad),
             (Figure::Goodput, Part::Bad),
             (Figure::Episodes, Part::Whole),
+            (Figure::Transitions, Part::Bad),
         ];
         let values = columns.map(|(figure, part)| number(runs.figure(figure, part)));
         println!("| {} | {} |", runs.rule.about, values.join(" | "));
@@ -39,29 +40,32 @@ fn rules<'a>(runs: impl Iterator<Item = &'a Runs<'a>>) {
 }
 
 /// A table of what the rules give and what the first of them is held to, as far as it was played.
-pub(crate) fn bars(bars: &[Bar], rules: &[&str], runs: &[Runs<'_>], few: bool) -> bool {
+pub(crate) fn bars(held: &Held, runs: &[Runs<'_>], few: bool) -> bool {
+    let runs: Vec<_> = runs.iter().filter(|it| held.is_about(&it.scenario.name)).collect();
     let played = |bar: &Bar, rule: &str| {
         runs.iter().any(|it| bar.is_about(&it.scenario.name) && it.rule.name == rule)
     };
-    let Some(held) = rules.first() else { return true };
-    let bars: Vec<_> = bars.iter().filter(|bar| played(bar, held)).collect();
+    let Some(first) = held.rules.first() else { return true };
+    let bars: Vec<_> = held.bars.iter().filter(|bar| played(bar, first)).collect();
     if bars.is_empty() {
         return true;
     }
-    let rules = rules.iter().filter(|rule| bars.iter().any(|bar| played(bar, rule)));
+    let rules = held.rules.iter().filter(|rule| bars.iter().any(|bar| played(bar, rule)));
     let rules: Vec<_> = rules.copied().collect();
-    if few {
-        println!("\nWith so few runs, a bar leaves {FEW_RUNS} times as much room.");
+    let room = held.room(few);
+    if room > 1.0 {
+        println!("\nWith so few runs, a bar leaves {room} times as much room.");
     }
     println!("\n| scenario | figure | phases | {} | bar | |", rules.join(" | "));
     println!("| --- | --- | --- |{} --- | --- |", " ---: |".repeat(rules.len()));
-    let held: Vec<_> = bars.iter().map(|it| bar(it, runs, &rules, few)).collect();
+    let held: Vec<_> = bars.iter().map(|it| bar(it, &runs, &rules, room)).collect();
     !held.contains(&false)
 }
 
 /// A row of it. Of several scenarios, the worst.
-fn bar(bar: &Bar, runs: &[Runs<'_>], rules: &[&str], few: bool) -> bool {
-    let about: Vec<_> = runs.iter().filter(|it| bar.is_about(&it.scenario.name)).collect();
+fn bar(bar: &Bar, runs: &[&Runs<'_>], rules: &[&str], room: f64) -> bool {
+    let about = runs.iter().copied().filter(|it| bar.is_about(&it.scenario.name));
+    let about: Vec<_> = about.collect();
     let of_rule = |rule: &str| {
         let runs = about.iter().filter(|it| it.rule.name == rule);
         let values = runs.map(|it| (it.figure(bar.figure, bar.part), it.scenario.name.as_str()));
@@ -79,7 +83,7 @@ fn bar(bar: &Bar, runs: &[Runs<'_>], rules: &[&str], few: bool) -> bool {
         of_rule(rule).into_iter().all(|(value, name)| {
             let others = about.iter().filter(|it| it.scenario.name == name);
             let others: Vec<_> = others.copied().collect();
-            bar.holds(value, &others, few)
+            bar.holds(value, &others, room)
         })
     });
     let measured: Vec<_> = rules.iter().map(|rule| worst(rule)).collect();

@@ -43,7 +43,9 @@ pub(crate) fn run<'a>(
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some((scenario, rule)) = pairs.get(index) else { break };
             let make = || (rule.make)(scenario);
-            let tallies = seeds.clone().map(|seed| play(scenario, &make, seed)).collect();
+            let most = usize::try_from(rule.most_seeds).unwrap_or(usize::MAX);
+            let tallies = seeds.clone().take(most).map(|seed| play(scenario, &make, seed));
+            let tallies = tallies.collect();
             let runs = Runs { scenario, rule, tallies };
             eprintln!("{} of {}: {}, {}", index + 1, pairs.len(), scenario.name, rule.name);
             done.lock().expect("no thread panicked").push((index, runs));

@@ -1,14 +1,15 @@
 //! A picture of a replay: what failed, what was diverted, and the states below.
 
-use std::collections::BTreeSet;
-use std::fmt::Write as _;
+mod adaptive;
+mod shapes;
 
+use std::collections::BTreeSet;
+
+use self::shapes::{LEFT, RIGHT, line, text};
 use super::report::{Report, is_seen_to_fail};
 use crate::trace::Call;
 
 const WIDTH: f64 = 900.0;
-const LEFT: f64 = 50.0;
-const RIGHT: f64 = 880.0;
 const TOP: f64 = 40.0;
 const BOTTOM: f64 = 240.0;
 const BAND: f64 = 18.0;
@@ -29,7 +30,8 @@ pub(super) fn svg(calls: &[Call], report: &Report) -> String {
     let span = last_call.max(last_change).max(1e-3);
     let x = |time: f64| LEFT + (RIGHT - LEFT) * time / span;
     let bands = f64::from(u32::try_from(services.len()).unwrap_or(u32::MAX));
-    let height = BOTTOM + 60.0 + bands * (BAND + 8.0);
+    let panels = BOTTOM + 60.0 + bands * (BAND + 8.0);
+    let height = panels + adaptive::height(&report.knowledge);
 
     let mut svg = String::new();
     let mut put = |element: &str| {
@@ -52,13 +54,8 @@ pub(super) fn svg(calls: &[Call], report: &Report) -> String {
         let at = LEFT + 220.0 * f64::from(u32::try_from(index).unwrap_or_default());
         put(&format!("<path d=\"M{at} 20h20\" stroke=\"{colour}\" stroke-width=\"3\"/>"));
         put(&text(at + 26.0, 24.0, title));
-        let points = points.iter().fold(String::new(), |mut all, (time, percent)| {
-            let _ = write!(all, "{:.1},{:.1} ", x(*time), y_of(*percent));
-            all
-        });
-        put(&format!(
-            "<polyline points=\"{points}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.5\"/>"
-        ));
+        let points = points.iter().map(|(time, percent)| (x(*time), y_of(*percent)));
+        put(&line(points, colour));
     }
     for quarter in 0..=4 {
         let time = span * f64::from(quarter) / 4.0;
@@ -83,6 +80,7 @@ pub(super) fn svg(calls: &[Call], report: &Report) -> String {
         put(&text(LEFT + 4.0, top + 13.0, service));
         top += BAND + 8.0;
     }
+    adaptive::draw(&report.knowledge, panels, x, &mut put);
     put("</svg>");
     svg
 }
@@ -97,11 +95,6 @@ fn colour_of(state: &str) -> &'static str {
         "OPEN" => "#f1948a",
         _ => "#f9e79f",
     }
-}
-
-/// A text. Names of services are of letters and a few signs, none of them special here.
-fn text(x: f64, y: f64, text: &str) -> String {
-    format!("<text x=\"{x:.1}\" y=\"{y:.1}\">{text}</text>")
 }
 
 /// For each line its points, one for each stretch of time in which there were calls.

@@ -8,6 +8,7 @@ use host_test_proxy_wasm::{
     Call as Callout, CallAnswer, Event, Headers, LogLevel, Part, Plugin, Process, StreamId, Worker,
 };
 
+use super::knowledge::Knowledge;
 use super::transitions::Transitions;
 use crate::module::Loaded;
 use crate::trace::{Call, Ended};
@@ -29,6 +30,8 @@ pub(super) struct Replayed {
     /// What became of each call.
     pub(super) fates: Vec<Fate>,
     pub(super) transitions: Transitions,
+    /// What the adaptive rule knew.
+    pub(super) knowledge: Knowledge,
     /// How many calls the module says it diverted, by its reasons.
     pub(super) diverted_by_reason: BTreeMap<String, u64>,
     /// How many calls that were not diverted the module says it has counted.
@@ -99,7 +102,11 @@ pub(super) fn run(
         calls,
         due: BTreeMap::new(),
         order: 0,
-        replayed: Replayed { fates: vec![Fate::default(); calls.len()], ..Replayed::default() },
+        replayed: Replayed {
+            fates: vec![Fate::default(); calls.len()],
+            knowledge: Knowledge::of(configuration, calls),
+            ..Replayed::default()
+        },
     };
     for (index, call) in calls.iter().enumerate() {
         replay.put(call.at, Due::Arrives(index));
@@ -139,6 +146,7 @@ impl Replay<'_> {
                 }
             }
             self.replayed.transitions.update(at, &self.process);
+            self.replayed.knowledge.update(at, &self.process);
         }
     }
 

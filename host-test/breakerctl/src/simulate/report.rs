@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::knowledge::Knowledge;
 use super::replay::{Fate, Replayed};
 use super::transitions::Transition;
 use crate::trace::Call;
@@ -37,6 +38,8 @@ pub(super) struct Report {
     /// All of it in a sentence.
     pub(super) summary: String,
     #[serde(skip)]
+    pub(super) knowledge: Knowledge,
+    #[serde(skip)]
     pub(super) fates: Vec<Fate>,
 }
 
@@ -57,6 +60,7 @@ impl Report {
             failed_checks: replayed.failed_checks,
             diverted_by_reason: replayed.diverted_by_reason,
             transitions: replayed.transitions.all,
+            knowledge: replayed.knowledge,
             ..Self::default()
         };
         for (call, fate) in calls.iter().zip(&replayed.fates) {

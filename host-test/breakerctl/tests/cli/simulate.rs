@@ -129,6 +129,44 @@ fn the_timeline_is_readable_and_the_picture_is_drawn() {
     assert!(svg.trim_end().ends_with("</svg>"));
 }
 
+/// Ten calls a second, of which every fifth fails from a minute on, for a minute.
+fn partial_outage() -> String {
+    (0..1_800).fold("time,duration_ms,status\n".to_owned(), |mut trace, call| {
+        let fails = (600..1_200).contains(&call) && call % 5 == 0;
+        let status = if fails { "503" } else { "200" };
+        writeln!(trace, "{}.{},20,{status}", call / 10, call % 10).unwrap();
+        trace
+    })
+}
+
+#[test]
+fn the_picture_has_what_the_adaptive_rule_went_by() {
+    const ADAPTIVE: &str = r#"{ "services": [{
+        "name": "payment-service",
+        "trip": { "adaptive": {} },
+        "fallback": { "response": { "status": 200, "body": "[]" } }
+    }] }"#;
+    let room = tempfile::tempdir().unwrap();
+    let plot = room.path().join("outage.svg");
+    let ran = simulate(ADAPTIVE, &partial_outage(), &["--plot", plot.to_str().unwrap(), "--json"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let report = ran.json();
+    assert!(report["diverted_by_reason"]["adaptive"].as_u64() > Some(30), "{report}");
+    let svg = fs::read_to_string(plot).unwrap();
+    let lines: Vec<_> = svg.lines().filter(|line| line.starts_with("<polyline")).collect();
+    assert_eq!(lines.len(), 7, "{svg}");
+    for title in ["usual, %", "bad now, %", "evidence, % of what it takes", "to be diverted, %"] {
+        assert!(svg.contains(title), "no line of {title}: {svg}");
+    }
+    // All but what is usual changes.
+    let heights = |line: &str| {
+        let points = line.split('"').nth(1).unwrap_or_default();
+        let heights = points.split(' ').filter_map(|it| it.split(',').nth(1));
+        heights.map(str::to_owned).collect::<std::collections::BTreeSet<_>>().len()
+    };
+    assert!(lines[4..].iter().all(|line| heights(line) > 1), "{svg}");
+}
+
 #[test]
 fn a_refused_configuration_is_a_no_and_an_unreadable_trace_wrong_usage() {
     let ran = simulate("{ \"services\": [] }", &outage(), &[]);

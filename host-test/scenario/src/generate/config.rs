@@ -16,32 +16,43 @@ pub(super) const UNIT_IN_REAL_TIME: u64 = 1_000;
 pub(super) fn config(rng: &mut Rng, may_need: &BTreeSet<Need>) -> Value {
     let names = ["payment", "order", "stock"];
     let count = rng.usize(1..=names.len());
-    let names: Vec<_> = names.iter().take(count).map(|name| (*name).to_owned()).collect();
-    again(rng, may_need, &names)
+    let before: Vec<_> = names.iter().take(count).map(|name| json!({"name": name})).collect();
+    again(rng, may_need, &json!({"services": before}))
 }
 
-/// Another configuration of the same services.
-pub(super) fn again(rng: &mut Rng, may_need: &BTreeSet<Need>, services: &[String]) -> Value {
+/// Another configuration of the same services. No wait gets longer: while a request is under way
+/// that came before, the configuration before cuts waits to its own longest ones whenever it ticks,
+/// and how often it does is for the host to say.
+pub(super) fn again(rng: &mut Rng, may_need: &BTreeSet<Need>, before: &Value) -> Value {
     let is_virtual = may_need.contains(&Need::VirtualTime);
-    let services: Vec<_> = services.iter().map(|name| service(rng, is_virtual, name)).collect();
+    let services = before["services"].as_array().into_iter().flatten();
+    let services: Vec<_> = services.map(|it| service(rng, is_virtual, it)).collect();
     let expose = *pick(rng, &["always", "fallback", "never"]);
     json!({"expose_state": expose, "services": services})
 }
 
-fn service(rng: &mut Rng, is_virtual: bool, name: &str) -> Value {
+/// One of these waits, in ascending order, and none that is longer than the one before.
+fn no_longer(rng: &mut Rng, waits: &[&'static str], before: &Value) -> &'static str {
+    let longest = waits.iter().position(|wait| before == wait);
+    *pick(rng, &waits[..longest.map_or(waits.len(), |at| at + 1)])
+}
+
+fn service(rng: &mut Rng, is_virtual: bool, before: &Value) -> Value {
+    let name = &before["name"];
     let mut service = json!({"name": name, "match": {"hosts": [name]}});
     if rng.u8(0..4) > 0 {
         service["trip"] = trip(rng, is_virtual);
     }
-    service["open"] = open(rng, is_virtual);
+    service["open"] = open(rng, is_virtual, &before["open"]["max_wait_duration"]);
     let permitted = rng.u32(1..=4);
     let max_waits: &[_] = if is_virtual { &["1s", "5s", "30s"] } else { &["1500ms", "30s"] };
+    let succeed = rng.u32(1..=permitted);
     service["half_open"] = json!({
         "permitted_calls": permitted,
-        "success_threshold": rng.u32(1..=permitted),
-        // No more than fits together with the others.
-        "failure_threshold": 1,
-        "max_wait_duration": *pick(rng, max_waits),
+        "success_threshold": succeed,
+        // No more than may fail beside those that succeed.
+        "failure_threshold": rng.u32(1..=permitted - succeed + 1),
+        "max_wait_duration": no_longer(rng, max_waits, &before["half_open"]["max_wait_duration"]),
     });
     if is_virtual && rng.u8(0..3) == 0 {
         service["half_open"]["ramp_duration"] = json!(*pick(rng, &["2s", "10s"]));
@@ -100,13 +111,13 @@ fn trip(rng: &mut Rng, is_virtual: bool) -> Value {
 }
 
 /// In real time, waits of one unit and a half, and of two and a half after a failed trial.
-fn open(rng: &mut Rng, is_virtual: bool) -> Value {
+fn open(rng: &mut Rng, is_virtual: bool, before: &Value) -> Value {
     if !is_virtual {
         return json!({"wait_duration": "1500ms", "max_wait_duration": "2500ms", "jitter": 0});
     }
     json!({
         "wait_duration": *pick(rng, &["1s", "3s", "10s"]),
-        "max_wait_duration": *pick(rng, &["10s", "30s"]),
+        "max_wait_duration": no_longer(rng, &["10s", "30s"], before),
         "backoff_rate": *pick(rng, &[1.0, 1.5, 2.0]),
         "jitter": *pick(rng, &[0, 20]),
         "honor_retry_after": rng.bool(),

@@ -20,6 +20,8 @@ impl Oracle {
         if grant == Grant::Unprotected {
             return Ok(());
         }
+        let counted = records.iter().all(|it| Some(it.generation) == grant.generation());
+        self.count(grant, answer, counted && !window.gave_up);
         let outcome = grant.outcome(answer);
         self.tally.outcomes[outcome as usize] += 1;
         if window.writes.len() > 1 {
@@ -57,7 +59,9 @@ fn must_be_written(
         {
             Some("a success was lost")
         }
-        (Grant::Trial { since, lease, .. }, _) if all(State::HalfOpen) && now < since + lease => {
+        (Grant::Trial { since, lease, .. }, _)
+            if (all(State::HalfOpen) || all(State::Open)) && now < since + lease =>
+        {
             Some("a trial was lost")
         }
         _ => None,

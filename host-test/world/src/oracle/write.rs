@@ -24,9 +24,25 @@ impl Oracle {
         let moved = match (new.generation.checked_sub(old.generation), new.state == old.state) {
             (Some(0), true) => false,
             (Some(1), false) => true,
+            // The adaptive rule has others pass.
+            (Some(1), true) if self.rules.adaptive => {
+                self.tally.turns += 1;
+                false
+            }
             _ => return Err(format!("no transition leads from {old:?} to {new:?}")),
         };
+        self.limits_hold(old, new).map_err(|it| format!("{it}: {doing:?}, {old:?} -> {new:?}"))?;
         let allowed = match doing {
+            Doing::Request(_) | Doing::Tick if self.rules.adaptive => {
+                self.rule_may_write(old, new, (doing, grant), (began, now))
+            }
+            Doing::Head(id, answer) | Doing::End(id, answer) if self.rules.adaptive => {
+                let allowed = self.rule_may_write(old, new, (doing, grant), (began, now));
+                if let Some(grant) = grant {
+                    self.note_trial(id, old, grant, grant.outcome(answer));
+                }
+                allowed
+            }
             Doing::Request(_) => self.request_may_write(old, new, now),
             Doing::Tick if moved => self.opened_by_rate(old, new, Answer::Good, (began, now)),
             Doing::Tick => {
@@ -272,7 +288,7 @@ impl Oracle {
         }
         let period = self.periods.entry(old.generation).or_default();
         period.active.retain(|(trial, _)| *trial != id);
-        if outcome == Outcome::Success {
+        if outcome == Outcome::Success && old.state == State::HalfOpen {
             period.succeeded += 1;
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use host_test_proxy_wasm::{CallToken, StreamId};
 
 use super::{CALLS_AT_ONCE, CheckAnswer, Phase, REQUESTS_TO_REST, World};
-use crate::record::{Record, State};
+use crate::record::{Limits, Record, State};
 use crate::rules::Rules;
 use crate::service::{Answer, Mood};
 use crate::trace::What;
@@ -177,7 +177,8 @@ impl World {
     fn ill(&self) -> Option<(&'static str, Record)> {
         self.sites.iter().find_map(|site| {
             let record = site.oracle.record();
-            let well = record.state == State::Closed && record.failures == 0;
+            let diverts = record.limits.is_some_and(Limits::diverts);
+            let well = record.state == State::Closed && record.failures == 0 && !diverts;
             (!well).then_some((site.name, record))
         })
     }

@@ -37,7 +37,7 @@ pub struct AdaptiveCall {
 }
 
 /// What the rule did to the service's traffic. Calls that begin after any of these but
-/// [`Closed`](Self::Closed) are of another period than those before.
+/// [`Closed`](Self::Closed) and [`Stays`](Self::Stays) are of another period than those before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AdaptiveChange {
     /// A share of the calls is diverted from now on, for this reason.
@@ -49,6 +49,9 @@ pub enum AdaptiveChange {
     Learned,
     /// All of its traffic has come back.
     Closed,
+    /// Calls have been diverted for an hour without a break, for errors: they will be until the
+    /// service is mended, or more is tolerated.
+    Stays(AdaptiveReport),
 }
 
 /// In one line for people.
@@ -61,6 +64,11 @@ impl fmt::Display for AdaptiveChange {
                 f.write_str("slow for so long that this is normal from now on, its calls come back")
             }
             Self::Closed => f.write_str("all calls pass again"),
+            Self::Stays(report) => write!(
+                f,
+                "{report}; so for an hour, and errors are never learned: mend the service, or raise \
+                 trip.adaptive.tolerate"
+            ),
         }
     }
 }

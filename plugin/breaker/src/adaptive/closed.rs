@@ -103,6 +103,8 @@ impl Adaptive {
             recovery: 0,
             tripped: now,
             since: back(now, age),
+            // What breaks again before all of it had come back was limited all the time.
+            watched_until: if self.phase == Phase::Ramp { self.outage.watched_until } else { now },
             ..self.outage
         };
         self.outage.diverted = self.to_divert(policy);

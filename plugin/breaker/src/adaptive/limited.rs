@@ -16,6 +16,9 @@ const LEARNED_CALLS: u64 = 200;
 /// An outage that is over so soon is a clump of failures.
 const BRIEF: Duration = Duration::from_secs(2);
 
+/// Errors that stay for so long are told, and each time that they have stayed for so long again.
+const STAYS: Duration = Duration::from_secs(3_600);
+
 /// The share of bad calls that the latest ones say is taken for at least so much more than is
 /// normal, and for no more than this.
 const LEAST_RISE: Share = Share::percent(5);
@@ -65,7 +68,21 @@ impl Adaptive {
             let sooner = self.trial_gap(policy, now).checked_div(part).unwrap_or_default();
             self.outage.next_trial = self.outage.next_trial.min(now.after(sooner));
         }
-        None
+        self.tell_that_it_stays(policy, now)
+    }
+
+    /// Errors are never learned, however long they stay: somebody has to know.
+    fn tell_that_it_stays(
+        &mut self,
+        policy: &AdaptivePolicy,
+        now: Timestamp,
+    ) -> Option<AdaptiveChange> {
+        let stays = now.since(self.outage.watched_until) >= STAYS;
+        if self.outage.by_latency || !stays {
+            return None;
+        }
+        self.outage.watched_until = now;
+        Some(AdaptiveChange::Stays(self.report(policy, now)))
     }
 
     /// The evidence that it is as it was before, and not as bad still as the latest calls say.

@@ -14,7 +14,6 @@ use crate::outcome::{Ended, Outcome};
 use crate::policy::Policy;
 use crate::reason::{DivertReason, Reason};
 use crate::state::{Closed, Open, State};
-use crate::state_name::StateName;
 use crate::time::{Now, Timestamp};
 use crate::transition::Transition;
 use crate::trip::{Measured, OverdueCalls};
@@ -90,10 +89,12 @@ impl Breaker {
                     self.begin_period();
                     return None;
                 }
-                AdaptiveChange::Closed => (self.stay_closed(), AdaptiveChange::Closed),
+                change @ (AdaptiveChange::Closed | AdaptiveChange::Stays(_)) => {
+                    (self.stay(), change)
+                }
                 change => {
                     self.begin_period();
-                    (self.stay_closed(), change)
+                    (self.stay(), change)
                 }
             },
         };
@@ -138,8 +139,8 @@ impl Breaker {
         }
     }
 
-    fn stay_closed(&self) -> Transition {
-        let (from, to) = (StateName::Closed, StateName::Closed);
+    fn stay(&self) -> Transition {
+        let (from, to) = (self.state.name(), self.state.name());
         let (failures, generation) = (self.state.failures(), self.generation);
         let (reason, calls) = (Reason::Adaptive, Counts::NONE);
         Transition { from, to, reason, failures, calls, generation, adaptive: None }

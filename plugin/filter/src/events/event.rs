@@ -37,7 +37,7 @@ impl Event {
 
     /// Whether it is no transition: the adaptive rule did something to the calls of a closed
     /// breaker.
-    fn is_within_closed(&self) -> bool {
+    fn is_none(&self) -> bool {
         !self.adaptive.is_empty() && self.from == self.to
     }
 
@@ -70,7 +70,7 @@ impl Event {
     /// As the log has it.
     pub(super) fn line(&self) -> String {
         let Self { service, from, to, reason, failures, generation, calls, .. } = self;
-        let mut line = match self.is_within_closed() {
+        let mut line = match self.is_none() {
             false => format!(
                 "service={service} event=transition from={} to={} reason={} failures={failures} \
                  generation={generation}",

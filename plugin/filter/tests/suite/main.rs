@@ -14,6 +14,7 @@
 )]
 
 mod access;
+mod adaptive;
 mod admin;
 mod admission;
 mod blame;

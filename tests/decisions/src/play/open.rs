@@ -26,6 +26,7 @@ pub(super) fn play(scenario: &Scenario, make: Make<'_>, seed: u64) -> Vec<Tally>
         let gap = 1e9 / (scenario.rps * phase.rps_x.unwrap_or(1.0));
         let mut tally = Tally::default();
         watch.begin();
+        let before = calls.transitions();
         loop {
             now += rng.exponential(gap);
             if now >= end as f64 {
@@ -48,6 +49,8 @@ pub(super) fn play(scenario: &Scenario, make: Make<'_>, seed: u64) -> Vec<Tally>
             watch.see(false, at, began, &mut tally);
             calls.begin(ticket, at, !fate.bad, fate.took);
         }
+        let transitions = calls.transitions().zip(before);
+        tally.transitions = transitions.map(|(now, before)| now - before);
         tallies.push(tally);
         began = end;
     }

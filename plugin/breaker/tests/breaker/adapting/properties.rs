@@ -25,7 +25,7 @@ proptest! {
             prop_assert_eq!((transition.from, transition.to), (before.state, after.state));
             prop_assert_eq!(transition.generation, after.generation);
             prop_assert_eq!(transition.adaptive.is_some(), transition.reason == Reason::Adaptive);
-            prop_assert_eq!(transition.is_within_closed(), transition.from == transition.to);
+            prop_assert_eq!(transition.is_none(), transition.from == transition.to);
         }
     }
 

@@ -28,6 +28,28 @@ fn a_partial_outage_diverts_one_call_for_each_bad_one_beyond_the_usual() {
 }
 
 #[test]
+fn errors_that_stay_are_told_once_an_hour() {
+    for percent in [20, 100] {
+        let mut service = failing(percent);
+        service.pace = 20;
+        service.until_change();
+        let limited = service.now;
+        let mut told = Vec::new();
+        while service.now < limited + Duration::from_secs(2 * 3_600 + 1_800) {
+            let before = service.changes.len();
+            service.call();
+            let stays = |it: &AdaptiveChange| matches!(it, AdaptiveChange::Stays(_));
+            if service.changes[before..].iter().any(stays) {
+                told.push((service.now - limited).as_secs() / 60);
+            }
+        }
+        assert_eq!(told, [60, 120], "{percent} %: {:?}", service.changes);
+        let line = service.changes.iter().map(ToString::to_string).next_back().unwrap_or_default();
+        assert!(line.ends_with("mend the service, or raise trip.adaptive.tolerate"), "{line}");
+    }
+}
+
+#[test]
 fn a_total_outage_diverts_all_but_trials() {
     let mut service = failing(100);
     service.until_change();
