@@ -73,6 +73,7 @@ impl Exchange {
                     && let Some(outcome) =
                         call.judge_head(head, handle.service, end_of_stream, host)
                 {
+                    handle.note(call, outcome, host);
                     let (services, head) = ((services, &handle), (head, end_of_stream));
                     return self.on_judged(services, head, lasted.ended(outcome), host, effects);
                 }

@@ -33,6 +33,7 @@ impl ServiceHandle<'_> {
     #[inline(never)]
     pub(super) fn settle_ended(&self, mut call: Call, host: &dyn Host, effects: &mut Effects) {
         let outcome = call.judge_end(self.service, host);
+        self.note(&call, outcome, host);
         if let Some(copy) = call.copy.take()
             && let Some(answers) = self.answers()
         {
@@ -45,6 +46,15 @@ impl ServiceHandle<'_> {
         let lasted =
             if call.head.is_some() { call.lasted } else { call.lasted(self.service, host) };
         self.settle(call.permit, lasted.ended(outcome), host, effects);
+    }
+
+    /// Takes note of a call's failure, where somebody may look.
+    pub(super) fn note(&self, call: &Call, outcome: Outcome, host: &dyn Host) {
+        if matches!(outcome, Outcome::Failure { .. })
+            && let Some(recent) = self.recent()
+        {
+            recent.failed(call.failure(host));
+        }
     }
 
     /// Writes down what became of a call: the state the breaker shows now. What changes nothing is only
