@@ -43,7 +43,7 @@ fn the_failure_that_trips_is_shown_at_once_and_others_with_the_next_tick() {
 }
 
 #[test]
-fn failures_are_told_apart_by_how_they_came_about() {
+fn failures_are_distinguished_by_how_they_came_about() {
     let world = World::configured(1, &config(&json!({"trip": {"consecutive_failures": 100}})));
     world.call().respond(503);
     world.run(Duration::from_secs(1));
