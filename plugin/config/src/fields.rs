@@ -591,6 +591,23 @@ objects! {
                 ("items.pattern", r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(:[0-9]+)?$"),
                 ("examples", r#"[["breaker.internal"]]"#),
             ];
+        /// Origins, such as `"https://ops.example"`, whose pages may use the API in a browser, with
+        /// the token. To all others a browser hands no answer. There are no patterns.
+        pub origins: Vec<String> = list(&Kind::Text(Form::Any), u32::MAX).default(Default::Empty),
+            &[
+                ("page type", "list of origins"), ("page bounds", "only with a `token`"),
+                ("items.pattern", r"^https?://(\[[0-9a-f:.]+\]|[a-z0-9._~-]+)(:[0-9]+)?$"),
+                ("examples", r#"[["https://ops.example"]]"#),
+            ];
+        /// Admin APIs of other proxies, which the [page](operations.md#the-page) offers to show
+        /// beside this one: their addresses, with their `path_prefix` unless it is the same. Each of
+        /// them lists this one's origin in its `origins`.
+        pub peers: Vec<String> = list(&Kind::Text(Form::Any), 64).default(Default::Empty),
+            &[
+                ("page type", "list of addresses"), ("page bounds", "only with a `token`"),
+                ("items.pattern", r"^https?://(\[[0-9a-f:.]+\]|[a-z0-9._~-]+)(:[0-9]+)?(/[A-Za-z0-9/._~%-]*[A-Za-z0-9._~%-])?$"),
+                ("examples", r#"[["https://proxy-b.example:10001"]]"#),
+            ];
     }
 }
 

@@ -221,6 +221,10 @@ pub struct Admin {
     pub token: Option<String>,
     /// Names of this machine beside `localhost`, by which it may be asked without a token.
     pub hosts: Vec<Host>,
+    /// Origins whose pages may use it in a browser.
+    pub origins: Vec<String>,
+    /// Other proxies' admin APIs, which the page offers to show: their addresses.
+    pub peers: Vec<String>,
 }
 
 impl Config {

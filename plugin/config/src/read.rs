@@ -51,13 +51,13 @@ fn config(object: &Object) -> Result<Config, ConfigError> {
     let max_services = root.get("max_services")?;
     let defaults = root.inner("defaults");
     let path = Path::Field(&Path::Root, "services");
+    let admin = root.inner("admin").whole().map(|it| admin(&it)).transpose()?;
     let mut read = Services { max_services, ..Services::default() };
     for (index, service) in given.iter().enumerate() {
         if let Value::Object(service) = service {
             read.add(&defaults.of_entry(&SERVICE, service, Path::Entry(&path, index)))?;
         }
     }
-    let admin = root.inner("admin").whole().map(|it| admin(&it)).transpose()?;
     let Services { services, mut warnings, .. } = read;
     let matches: Vec<_> =
         services.iter().map(|service| (&service.matches, service.name.text())).collect();

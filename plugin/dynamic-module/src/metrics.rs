@@ -111,7 +111,7 @@ pub(crate) struct Metrics(RefCell<Vec<Row>>);
 #[derive(Clone, Debug, Default)]
 struct Row {
     id: Id,
-    /// What is read again: counters, and what the filter keeps for itself.
+    /// What is read again: counters, the states for the histories, and what the filter keeps for itself.
     number: Option<SharedNumber>,
 }
 
@@ -213,6 +213,9 @@ impl Metrics {
         if let Ok(rows) = self.0.try_borrow()
             && let Some(row) = rows.get(metric.index())
         {
+            if let Some(number) = row.number {
+                number.set(value);
+            }
             row.with_labels(|id, labels| caller.set(id, labels, value));
         }
     }
@@ -244,6 +247,8 @@ impl Row {
 
 /// The number of a metric that is read again.
 fn number(metric: Metric, name: &str, shared: &Shared) -> Option<SharedNumber> {
-    let is_read = metric.is_for_own_use() || metric.kind() == MetricKind::Counter;
+    let is_read = metric.is_for_own_use()
+        || metric.kind() == MetricKind::Counter
+        || matches!(metric, Metric::Of(_, ServiceMetric::State));
     is_read.then(|| shared.number(&metric.stat_name(name))).flatten()
 }

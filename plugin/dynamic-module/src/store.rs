@@ -108,6 +108,10 @@ impl SharedNumber {
         self.atomic().fetch_add(by.cast_unsigned(), Ordering::SeqCst);
     }
 
+    pub(crate) fn set(self, number: u64) {
+        self.atomic().store(number, Ordering::SeqCst);
+    }
+
     #[inline(always)]
     const fn atomic(&self) -> &AtomicU64 {
         // SAFETY: it stays until the process ends.

@@ -2,13 +2,17 @@
 
 mod access;
 mod health;
+mod inflate;
+mod origins;
 mod page;
+mod rules;
 mod view;
 
 use breaker::{Breaker, Command, Now};
 
 use self::access::Denied;
 pub(crate) use self::access::warn_without_token;
+use self::view::Noted;
 
 use crate::calendar::rfc3339;
 use crate::clusters;
@@ -17,8 +21,9 @@ use crate::effects::Effects;
 use crate::events;
 use crate::handle::ServiceHandle;
 use crate::headers::{Facts, Headers};
-use crate::host::{Host, StoreFault};
-use crate::json::Json;
+use crate::host::Host;
+use crate::json::{Fields, Json};
+use crate::recent::is_down;
 use crate::response::reply::Reply;
 use crate::services::Services;
 use crate::status::ServiceStatus;
@@ -57,25 +62,45 @@ fn answer_for(
     host: &dyn Host,
     effects: &mut Effects,
 ) -> Reply {
-    let resource = Resource::of(rest);
+    let origin = origins::listed(admin, headers);
+    let leave = origin.and_then(|_| origins::preflight(headers, facts));
+    let reply = leave.unwrap_or_else(|| {
+        answer_to(admin, Resource::of(rest), services, headers, facts, host, effects)
+    });
+    let reply = match origin {
+        Some(origin) => origins::readable(reply, origin),
+        None => reply,
+    };
+    reply.with("cache-control", "no-store")
+}
+
+/// The answer to whoever may have it.
+fn answer_to(
+    admin: &Admin,
+    resource: Option<Resource<'_>>,
+    services: &Services,
+    headers: &Headers,
+    facts: &Facts<'_>,
+    host: &dyn Host,
+    effects: &mut Effects,
+) -> Reply {
     let access = match resource {
         // A load balancer is on another machine, has no token, and learns no names.
         Some(Resource::Health(_)) => Ok(()),
         _ => access::check(admin, headers, facts, host),
     };
-    let reply = match access {
-        Ok(()) => route(services, resource, headers, facts, host, effects),
-        Err(denied) => deny(denied, resource, headers),
-    };
-    reply.with("cache-control", "no-store")
+    match access {
+        Ok(()) => route(admin, services, resource, headers, facts, host, effects),
+        Err(denied) => deny(admin, denied, resource, headers),
+    }
 }
 
 /// The answer to who may not have another.
-fn deny(denied: Denied, resource: Option<Resource<'_>>, headers: &Headers) -> Reply {
+fn deny(admin: &Admin, denied: Denied, resource: Option<Resource<'_>>, headers: &Headers) -> Reply {
     let reply = match resource {
         // It has nothing to hide, and is what asks a person for the token.
         Some(Resource::Page) if denied == Denied::Token && page::is_wanted(headers) => {
-            Reply { status: denied.status(), ..page::page() }
+            Reply { status: denied.status(), ..page::page(admin) }
         }
         _ => error(denied.status(), denied.remedy()),
     };
@@ -121,6 +146,7 @@ impl<'a> Resource<'a> {
 }
 
 fn route(
+    admin: &Admin,
     services: &Services,
     resource: Option<Resource<'_>>,
     headers: &Headers,
@@ -137,7 +163,7 @@ fn route(
             return error(405, "only POST is allowed here").with("allow", "POST");
         }
         // No page of another site can have the token.
-        Resource::Command(..) if has_token(services) => {}
+        Resource::Command(..) if admin.token.is_some() => {}
         Resource::Command(..) if !is_of_this_site(headers, facts) => {
             return error(
                 403,
@@ -155,7 +181,7 @@ fn route(
     }
     match resource {
         Resource::Root => page::redirect(facts),
-        Resource::Page => page::page(),
+        Resource::Page => page::page(admin),
         Resource::Events => events(host),
         Resource::Health(None) => health::of_all(services, host, effects),
         Resource::Health(Some(name)) => {
@@ -164,7 +190,7 @@ fn route(
                 Some(handle) => health::of(&handle, host, effects),
             }
         }
-        Resource::Services => all_services(services, host, effects),
+        Resource::Services => all_services(admin, services, host, effects),
         Resource::Service(name) | Resource::History(name) | Resource::Command(name, _) => {
             let handle = decoded(name).and_then(|name| services.named(&name));
             match (handle, resource) {
@@ -180,7 +206,7 @@ fn route(
                     }
                 }
                 (Some(handle), _) => match handle.load(host, effects) {
-                    Ok(breaker) => show(&handle, &breaker, host),
+                    Ok(breaker) => show(&handle, &breaker, host, effects),
                     Err(Lost::Gone) => unknown(),
                     Err(_) => unreadable(),
                 },
@@ -208,45 +234,76 @@ fn decoded(segment: &[u8]) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-fn all_services(services: &Services, host: &dyn Host, effects: &mut Effects) -> Reply {
+fn all_services(
+    admin: &Admin,
+    services: &Services,
+    host: &dyn Host,
+    effects: &mut Effects,
+) -> Reply {
     let now = host.now();
     let mut views = Vec::new();
     for handle in services.handles() {
         match handle.load(host, effects) {
-            Ok(breaker) => match view(&handle, &breaker, now, host) {
+            Ok(breaker) => match view(&handle, &breaker, now, false, host, effects) {
                 Ok(view) => views.push(view),
+                Err(Lost::Gone) => {}
                 Err(_) => return unreadable(),
             },
             Err(Lost::Gone) => {}
             Err(_) => return unreadable(),
         }
     }
-    let note = views.is_empty().then_some(("note", Json::text(NONE)));
+    let mut shown = Fields::new();
     // By the proxy's clock: what times are to be compared with.
-    let mut fields = vec![("now", rfc3339(now.wall).into()), ("services", Json::List(views))];
-    fields.extend(note);
-    Reply::json(200, &Json::Object(fields))
+    shown.text("now", &rfc3339(now.wall));
+    if views.is_empty() {
+        shown.text("note", NONE);
+    }
+    shown.add("services", Json::List(views));
+    if !admin.peers.is_empty() {
+        let peers = admin.peers.iter().map(|peer| Json::text(peer));
+        shown.add("peers", Json::List(peers.collect()));
+    }
+    Reply::json(200, &shown.end())
 }
 
-fn show(handle: &ServiceHandle<'_>, breaker: &Breaker, host: &dyn Host) -> Reply {
-    match view(handle, breaker, host.now(), host) {
+fn show(
+    handle: &ServiceHandle<'_>,
+    breaker: &Breaker,
+    host: &dyn Host,
+    effects: &mut Effects,
+) -> Reply {
+    match view(handle, breaker, host.now(), true, host, effects) {
         Ok(view) => Reply::json(200, &view),
+        Err(Lost::Gone) => unknown(),
         Err(_) => unreadable(),
     }
 }
 
+/// A breaker; `alone`, with all that there is to tell of it.
 fn view(
     handle: &ServiceHandle<'_>,
     breaker: &Breaker,
     now: Now,
+    alone: bool,
     host: &dyn Host,
-) -> Result<Json<'static>, StoreFault> {
+    effects: &mut Effects,
+) -> Result<Json<'static>, Lost> {
     let in_flight = handle.permits().map(|permits| permits.in_flight(host)).transpose()?;
     let status = ServiceStatus::of(handle, breaker, in_flight, now);
+    let mut noted = Noted::default();
+    let has_moved = status.last_failure.is_some() || is_down(status.state);
+    if let Some(recent) = handle.recent().filter(|_| alone || has_moved) {
+        noted.notes = recent.load(host, effects)?;
+        noted.answered = recent.answered(host);
+    }
+    let due = breaker.check_due(&handle.service.policy);
+    noted.next_check = due.map(|at| now.wall_time_of(at));
     // What is counted together with others' calls is not shown as its own.
     let series = handle.instance.has_own_series().then_some(handle.number);
     let unknown = clusters::unknown_clusters(handle.service, host)?;
-    Ok(view::of(status, &unknown, series, host))
+    let alone = alone.then_some(handle.service);
+    Ok(view::of(&status, &noted, &unknown, series, alone, host))
 }
 
 /// Applies a command, and shows what has become of the breaker.
@@ -257,7 +314,7 @@ fn apply(
     effects: &mut Effects,
 ) -> Reply {
     match command::apply(handle, command, host, effects) {
-        Ok(breaker) => show(handle, &breaker, host),
+        Ok(breaker) => show(handle, &breaker, host, effects),
         Err(CommandError::Unknown) => unknown(),
         Err(CommandError::Unwritten) => {
             error(503, "the shared state could not be written, and is as it was: try again")
@@ -268,8 +325,10 @@ fn apply(
 fn events(host: &dyn Host) -> Reply {
     match events::latest(host) {
         Ok(ring) => {
-            let events = ring.newest_first().map(|(id, event)| event.json(id)).collect();
-            Reply::json(200, &Json::object([("events", Json::List(events))]))
+            let events = ring.newest_first().map(|(id, event)| event.json(&id)).collect();
+            let mut shown = Fields::new();
+            shown.add("events", Json::List(events));
+            Reply::json(200, &shown.end())
         }
         Err(_) => unreadable(),
     }
@@ -294,10 +353,6 @@ fn is_of_this_site(headers: &Headers, facts: &Facts<'_>) -> bool {
     })
 }
 
-fn has_token(services: &Services) -> bool {
-    services.config.admin.as_ref().is_some_and(|admin| admin.token.is_some())
-}
-
 /// Whether the body is said to be JSON. A browser sends that for another site's page only after it
 /// was given leave.
 fn is_json(facts: &Facts<'_>) -> bool {
@@ -306,5 +361,7 @@ fn is_json(facts: &Facts<'_>) -> bool {
 }
 
 fn error(status: u16, message: &'static str) -> Reply {
-    Reply::json(status, &Json::object([("error", Json::text(message))]))
+    let mut body = Fields::new();
+    body.text("error", message);
+    Reply::json(status, &body.end())
 }

@@ -11,6 +11,7 @@ use crate::events::Event;
 use crate::history::History;
 use crate::host::Host;
 use crate::instances::Shown;
+use crate::recent::Recent;
 use crate::rounds;
 use crate::stale::Answers;
 use crate::store::{self, Update, is_counted};
@@ -69,6 +70,17 @@ impl ServiceHandle<'_> {
             series: self.instance.has_own_series().then_some(self.number),
             service: &self.instance.name,
         }
+    }
+
+    /// What last happened to it, where somebody may look.
+    pub(crate) fn recent(&self) -> Option<Recent<'_>> {
+        self.instance.recent.is_shown.get().then(|| Recent {
+            local: &self.instance.recent,
+            record: &self.instance.key,
+            tenure: self.instance.tenure.as_ref(),
+            series: self.instance.has_own_series().then_some(self.number),
+            service: &self.instance.name,
+        })
     }
 
     /// Its kept answers, if it has any.
@@ -225,6 +237,9 @@ impl ServiceHandle<'_> {
             ServiceMetric::of_transition(&transition, |metric| {
                 effects.count_of(self.number, metric);
             });
+        }
+        if let Some(recent) = self.recent() {
+            recent.moved(&transition, host, effects);
         }
         let mode = breaker.mode(self.service.policy.mode);
         let event = Event::new(host.now().wall, self.instance.name.clone(), mode, transition);

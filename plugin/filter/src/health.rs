@@ -26,12 +26,26 @@ impl ServiceHandle<'_> {
             _ => CheckResult::Unhealthy,
         };
         effects.count_of(self.number, ServiceMetric::HealthChecks(result));
+        self.note_check(Some(result), status, host, effects);
         self.report_check(&ticket.end(result), host, effects);
     }
 
     /// The proxy does not have the cluster to be checked. That says nothing of the service.
     pub(crate) fn skip_check(&self, ticket: CheckTicket, host: &dyn Host, effects: &mut Effects) {
+        self.note_check(None, None, host, effects);
         self.report_check(&ticket.skip(), host, effects);
+    }
+
+    fn note_check(
+        &self,
+        result: Option<CheckResult>,
+        status: Option<u16>,
+        host: &dyn Host,
+        effects: &mut Effects,
+    ) {
+        if let Some(recent) = self.recent() {
+            recent.checked(result, status, host, effects);
+        }
     }
 
     fn report_check(&self, report: &CheckReport, host: &dyn Host, effects: &mut Effects) {

@@ -8,7 +8,7 @@ use crate::events;
 use crate::handle::ServiceHandle;
 use crate::history::{Counted, PIECE, end_of, number_at};
 use crate::host::Host;
-use crate::json::Json;
+use crate::json::{Fields, Json};
 use crate::services::Services;
 
 /// The most histories that are written in one tick.
@@ -54,20 +54,20 @@ impl Services {
             let pieces = pieces.up_to(newest, known_since.unwrap_or(u64::MAX)).into_iter();
             let shown = pieces.map(|piece| {
                 let Counted { calls, failures, diverted } = piece?.counted;
-                Some(Json::object([
-                    ("state", Json::text(piece?.state.name())),
-                    ("calls", calls.into()),
-                    ("failures", failures.into()),
-                    ("diverted", diverted.into()),
-                ]))
+                let mut shown = Fields::new();
+                shown.text("state", piece?.state.name());
+                shown.number("calls", calls);
+                shown.number("failures", failures);
+                shown.number("diverted", diverted);
+                Some(shown.end())
             });
             Json::List(shown.map(Json::from).collect())
         });
-        Ok(Json::object([
-            ("service_name", handle.instance.name.clone().into()),
-            ("ends_at", rfc3339(now.wall_time_of(end_of(newest))).into()),
-            ("piece_seconds", PIECE.as_secs().into()),
-            ("pieces", pieces.into()),
-        ]))
+        let mut shown = Fields::new();
+        shown.text("service_name", &handle.instance.name);
+        shown.text("ends_at", &rfc3339(now.wall_time_of(end_of(newest))));
+        shown.number("piece_seconds", PIECE.as_secs());
+        shown.add("pieces", pieces.into());
+        Ok(shown.end())
     }
 }

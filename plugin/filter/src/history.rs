@@ -13,15 +13,15 @@ use std::hash::Hasher as _;
 
 use breaker::{DivertReason, Outcome, StateName, Timestamp};
 use config::{Config, Hash};
-use shared::{Decision, Lost, Watch};
+use shared::{Lost, Watch};
 
 use self::lease::Lease;
-pub(crate) use self::lease::LeaseKind;
 use self::pieces::worse;
-pub(crate) use self::pieces::{Counted, PIECE, Pieces, PiecesKind, end_of, number_at};
+pub(crate) use self::pieces::{Counted, PIECE, Pieces, end_of, number_at};
 use crate::effects::Effects;
 use crate::events::Ring;
 use crate::host::Host;
+use crate::parts::Part;
 use crate::telemetry::{Metric, ServiceMetric};
 use crate::tenure::Tenure;
 
@@ -69,8 +69,15 @@ impl Historian {
         }
     }
 
-    fn cell<'a>(&'a self, key: &'a str) -> shared::Cell<'a, LeaseKind> {
-        shared::Cell { key, kind: LeaseKind, watch: &self.watch, service: None }
+    fn part<'a>(&'a self, key: &'a str) -> Part<'a> {
+        Part {
+            key,
+            watch: &self.watch,
+            service: None,
+            tenure: None,
+            what: "lease",
+            is_one: |bytes| Lease::decode(bytes).is_some(),
+        }
     }
 
     /// The lease, if it is this worker's.
@@ -81,16 +88,18 @@ impl Historian {
         if let Some(lease) = known {
             return (mine == Some(lease.turn())).then_some(lease);
         }
-        let asked = self.cell(key).update(host, effects, |lease, _| {
-            match Lease::ask(*lease, mine, host.now().monotonic) {
-                Ok(held) => Decision::Keep((held, false)),
-                Err(taken) => {
-                    *lease = Some(taken);
-                    Decision::Store((taken, true))
-                }
-            }
+        let mut asked = None;
+        let written = self.part(key).update(host, effects, &mut |bytes| {
+            let lease = bytes.and_then(Lease::decode);
+            let answer = Lease::ask(lease, mine, host.now().monotonic);
+            asked = Some(answer);
+            answer.err().map(|taken| taken.encode())
         });
-        let (lease, is_taken) = asked.ok()?;
+        written.ok()?;
+        let (lease, is_taken) = match asked? {
+            Ok(held) => (held, false),
+            Err(taken) => (taken, true),
+        };
         self.lease.set(Some(lease));
         if is_taken && self.mine.replace(Some(lease.turn())) != Some(lease.turn()) {
             // The piece that has ended last may have been added by who had the lease before.
@@ -128,9 +137,8 @@ impl Historian {
         host: &dyn Host,
         effects: &mut Effects,
     ) -> Option<u64> {
-        let mut lease = None;
-        self.cell(self.key.as_deref()?).load(host, effects, &mut lease).ok()?;
-        Some(lease?.known_since(now))
+        let bytes = self.part(self.key.as_deref()?).load(host, effects).ok()??;
+        Some(Lease::decode(&bytes)?.known_since(now))
     }
 }
 
@@ -150,9 +158,15 @@ impl History<'_> {
         format!("{}/history", self.record)
     }
 
-    fn cell<'b>(&'b self, key: &'b str) -> shared::Cell<'b, PiecesKind<'b>> {
-        let kind = PiecesKind(self.tenure);
-        shared::Cell { key, kind, watch: &self.local.watch, service: Some(self.service) }
+    fn part<'b>(&'b self, key: &'b str) -> Part<'b> {
+        Part {
+            key,
+            watch: &self.local.watch,
+            service: Some(self.service),
+            tenure: self.tenure,
+            what: "history",
+            is_one: |bytes| Pieces::decode(bytes).is_some(),
+        }
     }
 
     /// What is kept, if anything is.
@@ -161,10 +175,9 @@ impl History<'_> {
         host: &dyn Host,
         effects: &mut Effects,
     ) -> Result<Option<Pieces>, Lost> {
-        let (key, mut pieces) = (self.key(), None);
-        self.cell(&key).load(host, effects, &mut pieces)?;
+        let pieces = self.part(&self.key()).load(host, effects)?;
         let is_counted = self.series.is_some() && host.gauges().is_some();
-        Ok(pieces.filter(|_| is_counted))
+        Ok(pieces.filter(|_| is_counted).and_then(|bytes| Pieces::decode(&bytes)))
     }
 
     /// Looks at the counters at the end of a piece, and writes what has moved: whether it has written.
@@ -189,13 +202,15 @@ impl History<'_> {
             .take_while(|event| event.at.as_nanos() >= begin)
             .filter(|event| event.service == self.service)
             .fold(state, |worst, event| worse(worst, event.to));
-        let key = self.key();
-        let written = self.cell(&key).update(host, effects, |pieces, _| {
-            match pieces {
-                Some(pieces) => pieces.add(piece, worst, state, total, known_since),
-                None => *pieces = Some(Pieces::begun(piece, state, total)),
-            }
-            Decision::Store(())
+        let written = self.part(&self.key()).update(host, effects, &mut |bytes| {
+            let pieces = match bytes.and_then(Pieces::decode) {
+                Some(mut pieces) => {
+                    pieces.add(piece, worst, state, total, known_since);
+                    pieces
+                }
+                None => Pieces::begun(piece, state, total),
+            };
+            Some(pieces.encode())
         });
         if written.is_err() {
             self.local.last.set(None);

@@ -15,6 +15,7 @@ use crate::bulkhead::{self, LocalPermits};
 use crate::dynamic::table::{ClientNames, Tenant};
 use crate::events::Unwritten;
 use crate::history::Sampled;
+use crate::recent;
 use crate::request_warnings::Warned;
 use crate::stale::Copied;
 use crate::store::{self, LocalState};
@@ -48,6 +49,7 @@ pub(crate) struct Instance {
     pub(crate) copied: Copied,
     pub(crate) unwritten: Unwritten,
     pub(crate) sampled: Sampled,
+    pub(crate) recent: recent::Unwritten,
     pub(crate) warned: Warned,
     /// Whether it has answered well since the last tick.
     pub(crate) succeeded: Cell<bool>,
@@ -88,6 +90,7 @@ impl Instance {
             copied: Copied::default(),
             unwritten: Unwritten::default(),
             sampled: Sampled::default(),
+            recent: recent::Unwritten::default(),
             warned: Warned::default(),
             succeeded: Cell::default(),
             series: Cell::default(),

@@ -1,7 +1,6 @@
 //! JSON, as answers and notifications are written in.
 
 use std::borrow::Cow;
-use std::mem::take;
 
 use config::json::{push_text, shortest};
 
@@ -15,21 +14,14 @@ pub(crate) enum Json<'a> {
     Float(f64),
     Text(Cow<'a, str>),
     List(Vec<Self>),
-    Object(Vec<(&'static str, Self)>),
+    /// One that is written already.
+    Written(String),
 }
 
+/// An object that is written at once, field by field: each takes less code than one that is kept.
+pub(crate) struct Fields(String);
+
 impl<'a> Json<'a> {
-    pub(crate) fn object<const N: usize>(mut fields: [(&'static str, Self); N]) -> Self {
-        Self::of_fields(&mut fields)
-    }
-
-    /// Takes them, so that each object does not bring the code to move its own number of fields.
-    #[inline(never)]
-    fn of_fields(fields: &mut [(&'static str, Self)]) -> Self {
-        let fields = fields.iter_mut();
-        Self::Object(fields.map(|(name, value)| (*name, take(value))).collect())
-    }
-
     pub(crate) fn text(text: &'a str) -> Self {
         Self::Text(text.into())
     }
@@ -79,6 +71,7 @@ impl Json<'_> {
             Self::Number(number) => to.push_str(&number.to_string()),
             Self::Float(number) => to.push_str(&shortest(*number)),
             Self::Text(text) => push_text(text, to),
+            Self::Written(text) => to.push_str(text),
             Self::List(values) => {
                 to.push('[');
                 for (place, value) in values.iter().enumerate() {
@@ -87,17 +80,53 @@ impl Json<'_> {
                 }
                 to.push(']');
             }
-            Self::Object(fields) => {
-                to.push('{');
-                for (place, (name, value)) in fields.iter().enumerate() {
-                    to.push_str(if place == 0 { "" } else { "," });
-                    push_text(name, to);
-                    to.push(':');
-                    value.write(to);
-                }
-                to.push('}');
-            }
         }
+    }
+}
+
+impl Fields {
+    pub(crate) const fn new() -> Self {
+        Self(String::new())
+    }
+
+    /// Adds a field of any kind.
+    #[inline(never)]
+    pub(crate) fn add(&mut self, name: &str, value: Json<'_>) {
+        self.0.push(if self.0.is_empty() { '{' } else { ',' });
+        push_text(name, &mut self.0);
+        self.0.push(':');
+        value.write(&mut self.0);
+    }
+
+    #[inline(never)]
+    pub(crate) fn number(&mut self, name: &str, number: u64) {
+        self.add(name, Json::Number(number));
+    }
+
+    #[inline(never)]
+    pub(crate) fn maybe(&mut self, name: &str, number: Option<u64>) {
+        self.add(name, number.into());
+    }
+
+    #[inline(never)]
+    pub(crate) fn flag(&mut self, name: &str, value: bool) {
+        self.add(name, Json::Bool(value));
+    }
+
+    #[inline(never)]
+    pub(crate) fn text(&mut self, name: &str, text: &str) {
+        self.add(name, Json::text(text));
+    }
+
+    #[inline(never)]
+    pub(crate) fn maybe_text(&mut self, name: &str, text: Option<&str>) {
+        self.add(name, text.map_or(Json::Null, Json::text));
+    }
+
+    /// The object, which has a field at least.
+    pub(crate) fn end(mut self) -> Json<'static> {
+        self.0.push('}');
+        Json::Written(self.0)
     }
 }
 
@@ -108,8 +137,19 @@ mod tests {
     #[test]
     fn values_are_written_in_their_order_and_without_spaces() {
         let list = Json::List(vec![Json::Null, Json::Bool(true), 7_u32.into()]);
-        let object = Json::object([("b", list), ("a", Some("x".to_owned()).into())]);
-        assert_eq!(object.written(), r#"{"b":[null,true,7],"a":"x"}"#);
+        assert_eq!(list.written(), "[null,true,7]");
         assert_eq!(Json::List(Vec::new()).written(), "[]");
+    }
+
+    #[test]
+    fn an_object_that_is_written_at_once_reads_like_one_that_is_kept() {
+        let mut fields = Fields::new();
+        fields.number("a", 7);
+        fields.maybe("b", None);
+        fields.text("c", "x\"y");
+        fields.flag("d", false);
+        fields.maybe_text("e", None);
+        let list = Json::List(vec![fields.end()]);
+        assert_eq!(list.written(), r#"[{"a":7,"b":null,"c":"x\"y","d":false,"e":null}]"#);
     }
 }

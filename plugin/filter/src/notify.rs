@@ -16,7 +16,7 @@ use crate::callout::CalloutRequest;
 use crate::effects::Effects;
 use crate::events::{self, Ring};
 use crate::host::Host;
-use crate::json::Json;
+use crate::json::Fields;
 use crate::telemetry::{ModuleMetric, NotificationResult};
 use config::Notify;
 
@@ -139,20 +139,19 @@ fn calls(
     let call = |number: u64| {
         let (id, event) = ring.identified(number)?;
         // CloudEvents 1.0, in structured mode.
-        let body = Json::object([
-            ("specversion", Json::text("1.0")),
-            ("id", id.clone().into()),
-            ("source", Json::text("/edge-breaker")),
-            ("type", Json::text("edge-breaker.transition")),
-            ("subject", Json::text(&event.service)),
-            ("time", rfc3339(event.at).into()),
-            ("datacontenttype", Json::text("application/json")),
-            ("data", event.json(id)),
-        ]);
+        let mut body = Fields::new();
+        body.text("specversion", "1.0");
+        body.text("id", &id);
+        body.text("source", "/edge-breaker");
+        body.text("type", "edge-breaker.transition");
+        body.text("subject", &event.service);
+        body.text("time", &rfc3339(event.at));
+        body.text("datacontenttype", "application/json");
+        body.add("data", event.json(&id));
         let callout = CalloutRequest {
             cluster: notify.cluster.clone(),
             headers: notify.headers.clone(),
-            body: body.written().into(),
+            body: body.end().written().into(),
             timeout: notify.timeout,
         };
         Some((PendingNotification { epoch, number, attempt }, callout))

@@ -99,6 +99,11 @@ impl Rounds {
         place < ALWAYS_READ || place.wrapping_add(self.number.get()).is_multiple_of(READ_WITHIN)
     }
 
+    /// Whether this round asks for what hardly ever changes.
+    pub(crate) fn asks_again(&self) -> bool {
+        self.number.get().is_multiple_of(READ_WITHIN)
+    }
+
     /// The breakers that are open and have a health check, as far as the last round knew; none, as long
     /// as they are taken.
     pub(crate) fn take_open(&self) -> Vec<Number> {

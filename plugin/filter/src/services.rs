@@ -9,6 +9,7 @@ use crate::history::Historian;
 use crate::host::{Host, define};
 use crate::instances::{Instances, Number, Shown};
 use crate::notify::Notifier;
+use crate::recent::Audience;
 use crate::request::subject::Subject;
 use crate::rounds::Rounds;
 use crate::telemetry::ModuleMetric;
@@ -36,6 +37,7 @@ pub(crate) struct Services {
     seen: Seen,
     pub(crate) notifier: Notifier,
     pub(crate) historian: Historian,
+    pub(crate) audience: Audience,
     unknown_clusters: UnknownClusters,
 }
 
@@ -53,6 +55,7 @@ impl Services {
             seen: Seen::default(),
             notifier: Notifier::default(),
             historian: Historian::new(&config),
+            audience: Audience::default(),
             unknown_clusters: UnknownClusters::default(),
             config,
         };
@@ -60,7 +63,12 @@ impl Services {
             define(handle.number, &handle.instance.name, host);
         }
         services.client_named().for_each(|named| named.define_shared(host));
+        if services.config.admin.is_some() {
+            services.audience.announce(host);
+        }
+        let is_shown = services.audience.is_there(true, host);
         for handle in services.handles() {
+            handle.instance.recent.is_shown.set(is_shown);
             handle.ensure(host, effects);
         }
         services.listed().learn(host, effects);

@@ -85,7 +85,9 @@ impl Services {
         self.listed().learn(host, effects);
         self.learn_client_named(host, effects);
         let mut open = Vec::new();
+        let is_shown = self.audience.is_there(self.rounds.asks_again(), host);
         for (place, handle) in self.handles().enumerate() {
+            handle.instance.recent.is_shown.set(is_shown);
             callouts.extend(self.attend(&handle, self.rounds.reads(place), host, effects));
             if handle.instance.local.is_checked() {
                 open.push(handle.instance.number);
@@ -112,6 +114,9 @@ impl Services {
         let instance = &handle.instance;
         instance.warned.reset();
         instance.unwritten.write(host, effects);
+        if let Some(recent) = handle.recent() {
+            recent.write(host, effects);
+        }
         handle.sync(host, effects);
         if let Some(permits) = handle.permits() {
             permits.renew(read, host, effects);

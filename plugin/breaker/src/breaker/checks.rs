@@ -44,6 +44,16 @@ impl Breaker {
         open.connection = connection;
     }
 
+    /// When the next check is due, whoever makes it; it may be under way. `None`: none is to be made.
+    #[must_use]
+    pub fn check_due(&self, policy: &Policy) -> Option<Timestamp> {
+        policy.health_check.as_ref().filter(|_| self.mode(policy.mode).decides())?;
+        match &self.state {
+            State::Open(open) => Some(open.check.due),
+            State::Closed(_) | State::HalfOpen(_) => None,
+        }
+    }
+
     /// The earliest moment at which there is something to be done by [`take_check`](Self::take_check), as
     /// long as this breaker stays as it is and no wait [is too long](Self::bound); `None`: never.
     #[must_use]

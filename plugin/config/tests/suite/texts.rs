@@ -899,6 +899,77 @@ fn an_admin_host_is_one_host_and_no_pattern() {
 }
 
 #[test]
+fn an_origin_is_one_as_browsers_write_it_and_takes_a_token() {
+    let admin = |token: &Value, origin: &str| {
+        let admin = json!({"token": token, "origins": ["http://ok.example", origin]});
+        json!({"services": [{"name": "a"}], "admin": admin})
+    };
+    for origin in ["https://ops.example", "https://ops.example:8443", "http://[::1]:1"] {
+        parse(&admin(&json!("t"), origin).to_string()).unwrap();
+        let refusal = refusal(&admin(&Value::Null, origin));
+        assert!(refusal.starts_with("admin.origins[0]: \"http://ok.example\": it takes a token"));
+    }
+    for origin in [
+        "",
+        "*",
+        "null",
+        "ops.example",
+        "https://*",
+        "https://*.example",
+        "https://ops.example/",
+        "https://ops.example/page",
+        "https://ops.example:443",
+        "http://ops.example:80",
+        "https://Ops.example",
+        "https://me@ops.example",
+        "https://a.example, https://b.example",
+        "ftp://ops.example",
+        "HTTPS://ops.example",
+    ] {
+        let refusal = refusal(&admin(&json!("t"), origin));
+        let expected = format!("admin.origins[1]: {origin:?}: give one origin");
+        assert!(refusal.starts_with(&expected), "{refusal}");
+    }
+    for none in [json!({"origins": [], "peers": []}), json!({"origins": null})] {
+        parse(&json!({"services": [{"name": "a"}], "admin": none}).to_string()).unwrap();
+    }
+}
+
+#[test]
+fn a_peer_is_the_address_of_an_admin_api_and_takes_a_token() {
+    let admin = |token: &Value, peer: &str| {
+        let admin = json!({"token": token, "peers": [peer], "path_prefix": "/own"});
+        json!({"services": [{"name": "a"}], "admin": admin})
+    };
+    for (peer, address) in [
+        ("https://b.example:10001", "https://b.example:10001/own"),
+        ("http://[::1]:9/ops/breaker", "http://[::1]:9/ops/breaker"),
+    ] {
+        let config = parse(&admin(&json!("t"), peer).to_string()).unwrap();
+        assert_eq!(config.admin.unwrap().peers, [address]);
+        assert!(refusal(&admin(&Value::Null, peer)).contains("it takes a token"));
+    }
+    for peer in [
+        "",
+        "*",
+        "b.example",
+        "https://*",
+        "https://b.example/",
+        "https://b.example/ops/",
+        "https://b.example/ops; script-src *",
+        "https://b.example/a,b",
+        "https://b.example/a b",
+        "https://b.example/'self'",
+        "https://b.example?x",
+        "javascript://b.example",
+    ] {
+        let refusal = refusal(&admin(&json!("t"), peer));
+        let expected = format!("admin.peers[0]: {peer:?}: give the address");
+        assert!(refusal.starts_with(&expected), "{refusal}");
+    }
+}
+
+#[test]
 fn a_number_that_is_out_of_range_is_a_wrong_value_of_the_right_type() {
     for config in
         [json!({"max_services": -1}), json!({"services": [{"trip": {"sliding_window_size": 2.5}}]})]

@@ -3,7 +3,7 @@
 use crate::effects::Effects;
 use crate::handle::ServiceHandle;
 use crate::host::Host;
-use crate::json::Json;
+use crate::json::Fields;
 use crate::response::reply::Reply;
 use crate::services::Services;
 
@@ -24,12 +24,11 @@ pub(super) fn of_all(services: &Services, host: &dyn Host, effects: &mut Effects
 
 fn reply(services: u32, open: u32) -> Reply {
     let healthy = open == 0;
-    let body = Json::object([
-        ("healthy", Json::Bool(healthy)),
-        ("services", services.into()),
-        ("open", open.into()),
-    ]);
-    Reply::json(if healthy { 200 } else { 503 }, &body)
+    let mut body = Fields::new();
+    body.flag("healthy", healthy);
+    body.number("services", services.into());
+    body.number("open", open.into());
+    Reply::json(if healthy { 200 } else { 503 }, &body.end())
 }
 
 /// Whether calls reach the service, if only a few of them. A record that cannot be read stops no

@@ -1,14 +1,14 @@
 //! The page: one file without anything from elsewhere, put together by the build script.
 
-use lz4_flex::decompress_size_prepended;
-
+use super::inflate::inflate;
 use crate::headers::{Facts, Headers};
 use crate::response::reply::Reply;
+use config::Admin;
 
-/// Packed, with its length in front.
-const PAGE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/page.lz4"));
+/// Packed.
+const PAGE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/page.deflate"));
 
-/// Nothing may run on it but what it brings along.
+/// Nothing may run on it but what it brings along. Its last words are whom it may ask.
 const POLICY: &str = env!("PAGE_POLICY");
 
 /// Whether a browser asks, on behalf of a person.
@@ -21,12 +21,17 @@ pub(super) fn is_wanted(headers: &Headers) -> bool {
     })
 }
 
-/// The page, as it is written: not every client unpacks one.
-pub(super) fn page() -> Reply {
-    let body = decompress_size_prepended(PAGE).unwrap_or_default();
+/// The page, as it is written: not every client unpacks one. It may ask the peers beside this proxy.
+pub(super) fn page(admin: &Admin) -> Reply {
+    let mut policy = POLICY.to_owned();
+    for peer in &admin.peers {
+        // With a slash it means all that is below.
+        policy.extend([" ", peer, "/"]);
+    }
+    let body = inflate(PAGE).unwrap_or_default();
     Reply { status: 200, headers: Vec::new(), body }
         .with("content-type", "text/html; charset=utf-8")
-        .with("content-security-policy", POLICY)
+        .with("content-security-policy", &policy)
         .with("x-content-type-options", "nosniff")
         .with("referrer-policy", "no-referrer")
 }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use breaker::{Counts, Mode, Reason, StateName, Transition, UnixTime};
 
 use crate::calendar::rfc3339;
-use crate::json::Json;
+use crate::json::{Fields, Json};
 
 /// A transition, and how things stood at that moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,29 +42,27 @@ impl Event {
     }
 
     /// As the admin API shows it, and as a notification has it.
-    pub(crate) fn json(&self, id: String) -> Json<'_> {
+    pub(crate) fn json(&self, id: &str) -> Json<'static> {
         let calls = Some(self.calls).filter(|calls| calls.calls > 0);
         let percent = |part: fn(&Counts) -> u32| {
             Json::from(calls.map(|calls| percent(part(&calls), calls.calls)))
         };
-        Json::object([
-            ("id", id.into()),
-            ("time", rfc3339(self.at).into()),
-            ("service_name", Json::text(&self.service)),
-            ("from", Json::text(self.from.name())),
-            ("to", Json::text(self.to.name())),
-            ("reason", Json::text(self.reason.name())),
-            ("mode", Json::text(self.mode.name())),
-            ("failure_count", self.failures.into()),
-            ("failure_rate", percent(|calls| calls.failures)),
-            ("slow_call_rate", percent(|calls| calls.slow)),
-            ("buffered_calls", calls.map(|calls| calls.calls).into()),
-            ("generation", self.generation.into()),
-            (
-                "adaptive",
-                Some(&self.adaptive).filter(|it| !it.is_empty()).map(|it| Json::text(it)).into(),
-            ),
-        ])
+        let mut shown = Fields::new();
+        shown.text("id", id);
+        shown.text("time", &rfc3339(self.at));
+        shown.text("service_name", &self.service);
+        shown.text("from", self.from.name());
+        shown.text("to", self.to.name());
+        shown.text("reason", self.reason.name());
+        shown.text("mode", self.mode.name());
+        shown.number("failure_count", self.failures.into());
+        shown.add("failure_rate", percent(|calls| calls.failures));
+        shown.add("slow_call_rate", percent(|calls| calls.slow));
+        shown.maybe("buffered_calls", calls.map(|calls| calls.calls.into()));
+        shown.number("generation", self.generation);
+        let adaptive = Some(self.adaptive.as_str()).filter(|it| !it.is_empty());
+        shown.maybe_text("adaptive", adaptive);
+        shown.end()
     }
 
     /// As the log has it.

@@ -4,6 +4,7 @@ use breaker::Outcome;
 
 use super::call::Call;
 use crate::host::{Host, Origin};
+use crate::recent::Failure;
 use crate::request::protocol::Protocol;
 use crate::response::classify::{CallProgress, CallStatus, Rules};
 use crate::response::head::{self, AnswerHead, Form, GRPC_STATUS};
@@ -78,13 +79,22 @@ impl Call {
 
     /// What a call says that has ended, by its answer and by how that came about.
     pub(super) fn judge_end(&self, service: &Service, host: &dyn Host) -> Outcome {
-        let trailer = match self.protocol {
-            Protocol::Grpc => host.response_trailer(GRPC_STATUS).as_deref().map(head::code),
-            Protocol::Connect | Protocol::Head | Protocol::Http | Protocol::Upgrade => None,
-        };
-        let (status, progress) = (self.status(trailer), self.progress(host));
+        let (status, progress) = (self.status(self.trailer(host)), self.progress(host));
         let outcome = Rules(&service.classify).judge(status, host.origin(), &progress);
         self.with_retry_after(outcome, service, host)
+    }
+
+    /// How a call has failed.
+    #[inline(never)]
+    pub(super) fn failure(&self, host: &dyn Host) -> Failure {
+        let status = self.status(self.trailer(host));
+        Failure::of(host.now().wall, status, host.origin())
+    }
+
+    /// gRPC's status in the trailers, if there is one.
+    fn trailer(&self, host: &dyn Host) -> Option<u8> {
+        let is_grpc = self.protocol == Protocol::Grpc;
+        is_grpc.then(|| host.response_trailer(GRPC_STATUS).as_deref().map(head::code)).flatten()
     }
 
     /// An outcome, with how long the service asks to be left alone, if it does.

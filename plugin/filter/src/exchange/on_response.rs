@@ -75,6 +75,7 @@ impl Exchange {
                     && let Some(outcome) =
                         call.judge_head(head, handle.service, end_of_stream, host)
                 {
+                    handle.note(call, outcome, host);
                     let (services, head) = ((services, &handle), (head, end_of_stream));
                     let ended = call.lasted.ended(outcome);
                     return self.on_judged(services, head, ended, host, effects);

@@ -40,6 +40,7 @@ impl ServiceHandle<'_> {
         effects: &mut Effects,
     ) {
         let outcome = call.judge_end(self.service, host);
+        self.note(&call, outcome, host);
         if let Some(copy) = call.copy.take()
             && let Some(answers) = self.answers()
         {
@@ -55,6 +56,15 @@ impl ServiceHandle<'_> {
             call.lasted = call.lasted_since(began, self, watched, host);
         }
         self.settle(call.permit, call.lasted.ended(outcome), host, effects);
+    }
+
+    /// Takes note of a call's failure, where somebody may look.
+    pub(super) fn note(&self, call: &Call, outcome: Outcome, host: &dyn Host) {
+        if matches!(outcome, Outcome::Failure { .. })
+            && let Some(recent) = self.recent()
+        {
+            recent.failed(call.failure(host));
+        }
     }
 
     /// Writes down what became of a call: the state the breaker shows now. What changes nothing is only

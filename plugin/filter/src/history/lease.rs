@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use breaker::Timestamp;
-use shared::{Decoded, Kind, Reader};
+use shared::Reader;
 
 use super::pieces::{PIECE, number_at};
+use crate::parts::FORMAT;
 
-const FORMAT: u8 = 1;
 /// How long a lease holds. It is renewed when half of it is over.
 const LEASE: Duration = Duration::from_secs(3);
 
@@ -64,28 +64,38 @@ impl Lease {
     }
 }
 
-/// The lease, as it is stored.
-pub(crate) struct LeaseKind;
-
-impl Kind for LeaseKind {
-    type Value = Lease;
-
-    fn decode(&self, bytes: &[u8]) -> Decoded<Lease> {
-        Decoded::new(decode(bytes), bytes, FORMAT, "lease")
-    }
-
-    fn encode(&self, lease: &Lease) -> impl AsRef<[u8]> {
+impl Lease {
+    pub(super) fn encode(&self) -> Vec<u8> {
         let mut bytes = vec![FORMAT];
-        for number in [lease.turn, lease.until.as_nanos(), lease.since] {
+        for number in [self.turn, self.until.as_nanos(), self.since] {
             bytes.extend(number.to_le_bytes());
         }
         bytes
     }
+
+    /// `None`: the bytes are no lease.
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut rest = Reader(bytes.strip_prefix(&[FORMAT])?);
+        let (turn, until) = (rest.u64()?, Timestamp::from_nanos(rest.u64()?));
+        let since = rest.u64()?;
+        rest.is_empty().then_some(Self { turn, until, since })
+    }
 }
 
-fn decode(bytes: &[u8]) -> Option<Lease> {
-    let mut rest = Reader(bytes.strip_prefix(&[FORMAT])?);
-    let (turn, until) = (rest.u64()?, Timestamp::from_nanos(rest.u64()?));
-    let since = rest.u64()?;
-    rest.is_empty().then_some(Lease { turn, until, since })
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
+
+    use super::*;
+
+    #[test]
+    fn a_lease_reads_as_it_was_written() {
+        let lease = Lease { turn: 7, until: Timestamp::from_nanos(8), since: 9 };
+        let bytes = lease.encode();
+        assert_eq!(Lease::decode(&bytes), Some(lease));
+        for len in 0..bytes.len() {
+            assert_eq!(Lease::decode(bytes.get(..len).unwrap()), None, "{len}");
+        }
+        assert_eq!(Lease::decode(&[bytes, vec![0]].concat()), None);
+    }
 }

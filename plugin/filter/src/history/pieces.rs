@@ -1,19 +1,17 @@
 //! The history of one breaker, and its bytes in the shared store.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use breaker::{StateName, Timestamp};
-use shared::{Decoded, Kind, Reader};
+use shared::Reader;
 
-use crate::tenure::{Tenure, decode_part};
+use crate::parts::FORMAT;
 
 /// How long a piece is.
 pub(crate) const PIECE: Duration = Duration::from_secs(5);
 /// How many pieces are kept: ten minutes.
 pub(crate) const PIECES: usize = 120;
 
-const FORMAT: u8 = 1;
 /// In the place of a state: nothing is known of that piece.
 const UNKNOWN: u8 = u8::MAX;
 /// What is worse comes first.
@@ -70,7 +68,7 @@ pub(crate) struct Pieces {
     state: StateName,
     total: Counted,
     /// The oldest first; `None`: nothing is known of it.
-    list: VecDeque<Option<Piece>>,
+    list: Vec<Option<Piece>>,
 }
 
 impl Counted {
@@ -89,7 +87,7 @@ impl Pieces {
     /// One that begins with this piece, of which only the state is known.
     pub(crate) fn begun(number: u64, state: StateName, total: Counted) -> Self {
         let first = Piece { state, counted: Counted::default() };
-        Self { newest: number, state, total, list: [Some(first)].into() }
+        Self { newest: number, state, total, list: vec![Some(first)] }
     }
 
     /// Adds what was counted up to the end of a piece, whose worst state was this one. Of pieces before
@@ -106,7 +104,7 @@ impl Pieces {
         let worst = worse(worst, self.state);
         if number <= self.newest {
             // Another worker has sampled it too, a little earlier.
-            if let Some(Some(last)) = self.list.back_mut() {
+            if let Some(Some(last)) = self.list.last_mut() {
                 last.state = worse(last.state, worst);
                 last.counted.calls = last.counted.calls.saturating_add(counted.calls);
                 last.counted.failures = last.counted.failures.saturating_add(counted.failures);
@@ -114,12 +112,10 @@ impl Pieces {
             }
         } else {
             self.pass(number, known_since);
-            self.list.push_back(Some(Piece { state: worst, counted }));
+            self.list.push(Some(Piece { state: worst, counted }));
             self.newest = number;
         }
-        while self.list.len() > PIECES {
-            self.list.pop_front();
-        }
+        shorten(&mut self.list);
         (self.state, self.total) = (state, total);
     }
 
@@ -128,7 +124,7 @@ impl Pieces {
         let oldest = number.saturating_sub(PIECES as u64);
         for between in self.newest.saturating_add(1).max(oldest)..number {
             let still = Piece { state: self.state, counted: Counted::default() };
-            self.list.push_back((between >= known_since).then_some(still));
+            self.list.push((between >= known_since).then_some(still));
         }
     }
 
@@ -136,15 +132,13 @@ impl Pieces {
     /// those of which nothing is known are `None`.
     pub(crate) fn up_to(mut self, number: u64, known_since: u64) -> Vec<Option<Piece>> {
         self.pass(number.saturating_add(1), known_since);
-        let mut pieces: VecDeque<_> = self.list;
-        while pieces.len() > PIECES {
-            pieces.pop_front();
-        }
+        let mut pieces = self.list;
+        shorten(&mut pieces);
         let missing = PIECES.saturating_sub(pieces.len());
         std::iter::repeat_n(None, missing).chain(pieces).collect()
     }
 
-    fn encode(&self) -> Vec<u8> {
+    pub(super) fn encode(&self) -> Vec<u8> {
         let mut bytes = vec![FORMAT, code(self.state)];
         let Counted { calls, failures, diverted } = self.total;
         for number in [self.newest, calls, failures, diverted] {
@@ -162,12 +156,12 @@ impl Pieces {
     }
 
     /// `None`: the bytes are no history.
-    fn decode(bytes: &[u8]) -> Option<Self> {
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let mut rest = Reader(bytes.strip_prefix(&[FORMAT])?);
         let state = coded(rest.u8()?)?;
         let newest = rest.u64()?;
         let total = Counted { calls: rest.u64()?, failures: rest.u64()?, diverted: rest.u64()? };
-        let mut list = VecDeque::new();
+        let mut list = Vec::new();
         while !rest.is_empty() {
             let state = rest.u8()?;
             let (calls, failures, diverted) = (rest.u32()?, rest.u32()?, rest.u32()?);
@@ -177,10 +171,15 @@ impl Pieces {
                 diverted: diverted.into(),
             };
             let piece = || Some(Piece { state: coded(state)?, counted });
-            list.push_back(if state == UNKNOWN { None } else { Some(piece()?) });
+            list.push(if state == UNKNOWN { None } else { Some(piece()?) });
         }
         (list.len() <= PIECES).then_some(Self { newest, state, total, list })
     }
+}
+
+/// Leaves the latest pieces, as many as are kept.
+fn shorten(pieces: &mut Vec<Option<Piece>>) {
+    pieces.drain(..pieces.len().saturating_sub(PIECES));
 }
 
 fn code(state: StateName) -> u8 {
@@ -189,27 +188,6 @@ fn code(state: StateName) -> u8 {
 
 fn coded(code: u8) -> Option<StateName> {
     StateName::ALL.into_iter().find(|state| state.gauge() == u64::from(code))
-}
-
-/// A history, as it is stored: of a slot, with whose it is.
-pub(crate) struct PiecesKind<'a>(pub(crate) Option<&'a Tenure>);
-
-impl Kind for PiecesKind<'_> {
-    type Value = Pieces;
-
-    fn decode(&self, bytes: &[u8]) -> Decoded<Pieces> {
-        decode_part(self.0, bytes, "history", |part| {
-            Decoded::new(Pieces::decode(part), part, FORMAT, "history")
-        })
-    }
-
-    fn encode(&self, pieces: &Pieces) -> impl AsRef<[u8]> {
-        let bytes = pieces.encode();
-        match self.0 {
-            None => bytes,
-            Some(tenure) => tenure.with_part(&bytes),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use breaker::{DivertReason, Now, StateName, Timestamp};
 
 use crate::calendar::rfc3339;
 use crate::headers::{FALLBACK_HEADER, ReservedResponseHeaders, STATE_HEADER};
-use crate::json::Json;
+use crate::json::{Fields, Json};
 use crate::telemetry::FallbackKind;
 use config::{ExposeState, StaticResponse};
 
@@ -80,16 +80,15 @@ impl Reply {
             DivertReason::Open => "Circuit breaker is open",
             DivertReason::Ramp => "Circuit breaker is closing",
         };
-        let body = Json::object([
-            ("message", Json::text("Service temporarily unavailable")),
-            ("source", Json::text("edge-breaker")),
-            ("fallback_reason", Json::text(reason)),
-            ("timestamp", rfc3339(now.wall).into()),
-        ]);
+        let mut body = Fields::new();
+        body.text("message", "Service temporarily unavailable");
+        body.text("source", "edge-breaker");
+        body.text("fallback_reason", reason);
+        body.text("timestamp", &rfc3339(now.wall));
         let wait = retry_at.map_or(Duration::ZERO, |at| at.since(now.monotonic));
         // Rounded up: a second early is a call in vain.
         let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1);
-        Self::json(503, &body).with("retry-after", &seconds.to_string())
+        Self::json(503, &body.end()).with("retry-after", &seconds.to_string())
     }
 
     /// Adds the headers that say how the breaker stands, where answers may have them.

@@ -22,8 +22,8 @@ use crate::dynamic::directory::DirectoryKind;
 use crate::dynamic::listed::ListKind;
 use crate::dynamic::series::SeriesKind;
 use crate::events::RingKind;
-use crate::history::{LeaseKind, PiecesKind};
 use crate::notify::OutboxKind;
+use crate::parts::Part;
 use crate::stale::{AnswerKind, SlotsKind};
 use crate::store::RecordKind;
 use crate::tenure::{Slot, Tenure, Turn};
@@ -183,10 +183,6 @@ fn policy() -> Policy {
     config.services.remove(0).policy
 }
 
-fn history(newest: u8) -> Vec<u8> {
-    [&[1, 0, newest][..], &[0; 31]].concat()
-}
-
 #[test]
 fn each_kind_of_value_keeps_the_one_rule() {
     let policy = policy();
@@ -202,13 +198,12 @@ fn each_kind_of_value_keeps_the_one_rule() {
         let values = [1, 2].map(|last| read(&LeasesKind(None), &[1, 0, 0, 0, last, 0, 0, 0]));
         check_values(name, &kind, values, Some(&[1, 9]));
     }
-    for (name, tenure) in [("history", None), ("history of a slot", Some(&tenure))] {
-        let kind = PiecesKind(tenure);
-        let values = [1, 2].map(|newest| read(&PiecesKind(None), &history(newest)));
-        check_values(name, &kind, values, Some(&[1, 9]));
+    for (name, tenure) in [("part", None), ("part of a slot", Some(&tenure))] {
+        let (what, watch) = ("part", &Watch::default());
+        let is_one = |bytes: &[u8]| matches!(bytes, [1, 1 | 2]);
+        let part = Part { key: KEY, watch, service: None, tenure, what, is_one };
+        check_values(name, &&part, [vec![1, 1], vec![1, 2]], Some(&[1, 9]));
     }
-    let lease = |turn| [&[1, turn][..], &[0; 23]].concat();
-    check("lease of histories", LeaseKind, [&lease(1), &lease(2)], Some(&[1, 9]));
     let ring = |epoch| [&[1, epoch][..], &[0; 15]].concat();
     check("events", RingKind, [&ring(1), &ring(2)], Some(&[1, 9]));
     let outbox = |batch| [&[1, batch][..], &[0; 29]].concat();

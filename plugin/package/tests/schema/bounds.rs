@@ -35,7 +35,7 @@ fn roomy() -> Value {
             }
         }],
         "notify": { "cluster": "ops" },
-        "admin": {}
+        "admin": { "token": "t" }
     })
 }
 

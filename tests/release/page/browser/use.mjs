@@ -1,19 +1,24 @@
 // What the tests have in common: a browser with a page, and what went wrong on it.
 //
-//   node SCRIPT CHROMIUM ADMIN CONTROL PICTURES
+//   node SCRIPT CHROMIUM ADMIN CONTROL PICTURES [OTHER…]
 //
-// ADMIN is the URL of the admin API, CONTROL that of the services' controls, PICTURES a folder.
+// ADMIN is the URL of the admin API, CONTROL that of the services' controls, PICTURES a folder, and OTHER
+// the URLs of other proxies' admin APIs.
+
+import { readFile } from 'node:fs/promises';
 
 import { chromium } from 'playwright-core';
 
-export const [executablePath, admin, control, pictures] = process.argv.slice(2);
+export const [executablePath, admin, control, pictures, ...others] = process.argv.slice(2);
+
+const axe = await readFile(new URL('./node_modules/axe-core/axe.min.js', import.meta.url), 'utf8');
 
 /** Opens the page and runs a test on it: whatever the browser complains of fails it. */
-export async function use(test) {
+export async function use(test, more = []) {
   const browser = await chromium.launch({
     executablePath,
     // Whoever runs the tests may be root, who has no sandbox here; the page is our own.
-    args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+    args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-background-networking', '--disable-component-update', '--disable-sync', ...more],
   });
   try {
     const page = await browser.newPage({ viewport: { width: 1400, height: 900 } });
@@ -29,6 +34,28 @@ export async function use(test) {
   } finally {
     await browser.close();
   }
+}
+
+/** What a screen reader's user would stumble over. */
+export async function faults(page, when) {
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() => globalThis.axe.run());
+  const serious = violations.filter(({ impact }) => ['serious', 'critical'].includes(impact));
+  check(serious.length === 0, `${when}: ${JSON.stringify(serious.map(({ id, nodes }) => [id, nodes[0].html]), null, 1)}`);
+}
+
+/** Keeps pictures from a phone's screen to a large one, in both themes. None of them scrolls sideways. */
+export async function look(page, name, fullPage = false) {
+  for (const width of [320, 400, 800, 1280, 1920, 3840]) {
+    for (const colorScheme of ['light', 'dark']) {
+      await page.emulateMedia({ colorScheme });
+      await page.setViewportSize({ width, height: width > 2000 ? 2160 : 900 });
+      const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+      check(over <= 0, `${name}: ${over} pixels too wide at ${width}`);
+      await page.screenshot({ path: `${pictures}/${name}-${width}-${colorScheme}.png`, fullPage });
+    }
+  }
+  await page.setViewportSize({ width: 1400, height: 900 });
 }
 
 /** Tells a service how to behave. */
