@@ -24,6 +24,7 @@ impl Call {
             && !self.permit.is_trial()
             && !Rules(&service.classify).may_have_failed(head.status)
             && !head.status.is_some_and(|status| service.classify.ignore_status.contains(status))
+            && !service.fallback.takes(head.status)
     }
 
     /// Whether an answer that goes on says well of the service, as far as it has come.
@@ -35,8 +36,8 @@ impl Call {
         Rules(&service.classify).judge(status, host.origin(), &progress) == Outcome::Success
     }
 
-    /// What the head of an answer says, if that is all that is waited for: a failure, since the
-    /// fallback may answer in its stead, a trial that is turned away, an answer of the proxy's own, and a
+    /// What the head of an answer says, if that is all that is waited for: a failure, or a status that moves
+    /// on, since the fallback may answer in its stead, a trial that is turned away, an answer of the proxy's own, and a
     /// good answer that has no end of its own. The rest is judged when the stream has ended.
     pub(super) fn judge_head(
         &self,
@@ -55,7 +56,8 @@ impl Call {
         // How long it wants to be left alone stands in the head, too, which cannot be read any more later.
         let declined = self.permit.is_trial() && rules.declines(head.status);
         let may_have_failed = rules.may_have_failed(head.status);
-        if !whole_grpc && !grpc_stream && !endless && !declined && !may_have_failed {
+        let moves_on = service.fallback.takes(head.status);
+        if !whole_grpc && !grpc_stream && !endless && !declined && !may_have_failed && !moves_on {
             return None;
         }
         let origin = host.origin();
@@ -71,6 +73,7 @@ impl Call {
         let settled = endless
             || grpc_stream
             || whole_grpc
+            || moves_on
             || origin != Origin::Service
             || matches!(outcome, Outcome::Failure { .. } | Outcome::Declined { .. });
         settled.then(|| self.with_retry_after(outcome, service, host))
