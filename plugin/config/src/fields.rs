@@ -376,6 +376,9 @@ objects! {
         /// by `grpc-retry-pushback-ms`. The same goes for
         /// the wait after a trial that was turned away.
         pub honor_retry_after: bool = any(Kind::Flag).default(Default::Flag(true));
+        /// Whether one answer of 429 or 529 with a `Retry-After` (or `retry-after-ms`) opens a closed breaker
+        /// at once, for as long as that says, at most `max_wait_duration`.
+        pub on_retry_after: bool = any(Kind::Flag).default(Default::Flag(false));
     }
 
     /// How many trial calls a half-open breaker makes, and how many have to succeed.
