@@ -1,6 +1,6 @@
 # The one command surface: CI runs these very commands. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup wasm native image lint check test test-deep test-control-planes test-matrix soak bench bench-decisions demo clean
+.PHONY: help setup wasm native tool image lint check test test-deep test-control-planes test-matrix soak bench bench-decisions demo clean
 
 # A command fails if any part of its pipe does.
 SHELL := bash
@@ -42,6 +42,9 @@ wasm: ## Builds the proxy-wasm module and the component into target/wasm
 
 native: ## Builds the dynamic module into target/native, for glibc 2.28; ARCH=all for x86_64 and aarch64
 	$(CARGO) run --quiet -p artifacts --bin portable -- $(ARCH)
+
+tool: ## Builds breakerctl as one static file into target/tool, with its manual and completions
+	$(CARGO) run --quiet -p artifacts --bin tool
 
 # With FORM=native, images of the dynamic module as well.
 NATIVE_FOR_IMAGE := $(if $(filter native,$(FORM)),$(foreach arch,x86_64 aarch64,target/native/$(arch)/libedge_breaker.so))
@@ -117,7 +120,7 @@ bench: wasm setup ## Measures cost and outages against other proxies and crates;
 bench-decisions: ## Plays what our rules and others' decide, in virtual time; BENCH=quick plays a few runs of what is held to a bar
 	$(CARGO) run --release -p decisions -- $(DECISIONS)
 
-demo: $(if $(filter native,$(DEMO_FORM)),native,wasm) ## Drives the recipe's four scenarios through Envoy, or breakerctl serve where there is none; DEMO_EXIT=1 exits after them, DEMO_FORM=native takes the dynamic module
+demo: $(if $(filter native,$(DEMO_FORM)),native,wasm) ## Drives the recipe's four scenarios through Envoy, or breakerctl demo where there is none; DEMO_EXIT=1 exits after them, DEMO_FORM=native takes the dynamic module
 	$(CARGO) run --quiet -p demo
 
 clean: ## Removes all that was built

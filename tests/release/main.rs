@@ -1,5 +1,5 @@
-//! What is handed out beside the module: the pages, the image, the samples for Kubernetes, the alarms and
-//! the admin page.
+//! What is handed out beside the module: the pages, the image, the samples for Kubernetes, the alarms,
+//! the admin page and the tool.
 
 mod alarms;
 mod docs;
@@ -7,3 +7,4 @@ mod image;
 mod kubernetes;
 mod page;
 mod readme;
+mod tool;

@@ -1,25 +1,15 @@
 //! Drives the recipe's four validation scenarios through a real Envoy, which runs
 //! `envoy/recipe.yaml` or `envoy/recipe-native.yaml`, with the recipe's services in this process. Where
-//! Envoy cannot be had, `breakerctl serve` runs the former, and it is said so.
-//!
-//! What is shown is what was seen: who answered is read from the answer, the breaker's state from
-//! its admin API, and how many calls reached the service is counted by the service. What was seen
-//! is then compared with what the recipe expects.
+//! Envoy cannot be had, `breakerctl demo` shows the former, and it is said so.
 
-mod board;
-mod observed;
-mod proxy;
-mod recipe;
-mod scenarios;
+mod envoy;
+mod tool;
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::builder::FalseyValueParser;
 use clap::{Parser, ValueEnum};
-
-use crate::board::Board;
-use crate::recipe::Recipe;
 
 /// Shows the recipe's four validation scenarios, each request as it happens.
 #[derive(Parser)]
@@ -53,21 +43,15 @@ async fn main() -> Result<ExitCode> {
 }
 
 async fn run(options: &Options) -> Result<ExitCode> {
-    let recipe = Recipe::start(options.form).await?;
-    let mut board = Board::new();
-    board.title(&format!("The recipe's four scenarios on {}", recipe.proxy));
-    if let Some(why) = recipe.proxy.why_not_envoy() {
-        board.note(&format!("since there is no Envoy here: {why}"));
-    }
-    board.note(&format!("the breakers in a browser: {}", recipe.page_url()));
-    scenarios::closed(&recipe, &mut board).await?;
-    scenarios::open(&recipe, &mut board).await?;
-    scenarios::fallback(&recipe, &mut board).await?;
-    scenarios::recovery(&recipe, &mut board).await?;
-    let as_expected = board.close();
-    if options.exit {
-        return Ok(if as_expected { ExitCode::SUCCESS } else { ExitCode::FAILURE });
-    }
-    board.invite(&recipe);
-    std::future::pending().await
+    let version = match envoy::version().await {
+        Ok(version) => version,
+        Err(why) if options.form == Form::Native => {
+            return Err(why.context("only an Envoy runs the dynamic module"));
+        }
+        Err(why) => return tool::demo(&why, options.exit).await,
+    };
+    let services = recipe::services().await?;
+    let (_envoy, proxy) = envoy::start(&version, options.form, &services).await?;
+    let as_expected = recipe::play(&services, &proxy, options.exit).await?;
+    Ok(if as_expected { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 #[test]
-fn without_envoy_the_scenarios_go_as_the_recipe_says_on_serve_and_it_says_so() {
+fn without_envoy_the_scenarios_go_as_the_recipe_says_by_breakerctl_and_it_says_so() {
     let demo = Command::new(env!("CARGO_BIN_EXE_demo"))
         .env("ENVOY", "/nowhere/envoy")
         .env("DEMO_EXIT", "1")

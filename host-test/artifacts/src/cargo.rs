@@ -67,7 +67,7 @@ fn plain(workspace: &Path) -> Command {
     command("build", workspace)
 }
 
-fn command(command: &str, workspace: &Path) -> Command {
+pub(crate) fn command(command: &str, workspace: &Path) -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.arg(command).current_dir(workspace).stdin(Stdio::null());
     cargo
@@ -90,7 +90,19 @@ pub(crate) fn flags(more: &[&str]) -> OsString {
 
 /// Runs cargo, and finds the file among those that it says it has made or found up to date.
 pub(crate) fn made(cargo: &mut Command, is_wanted: impl Fn(&str) -> bool) -> Result<PathBuf> {
+    made_with(cargo, &[], is_wanted)
+}
+
+/// The same of `cargo rustc`, with flags for what is built last alone.
+pub(crate) fn made_with(
+    cargo: &mut Command,
+    flags: &[&str],
+    is_wanted: impl Fn(&str) -> bool,
+) -> Result<PathBuf> {
     cargo.args(["--quiet", "--message-format", "json-render-diagnostics"]);
+    if !flags.is_empty() {
+        cargo.arg("--").args(flags);
+    }
     let output = cargo.output().context("cargo does not start")?;
     if !output.status.success() {
         bail!("{cargo:?}: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr));

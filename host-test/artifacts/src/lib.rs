@@ -8,6 +8,7 @@ mod cargo;
 mod module;
 pub mod portable;
 mod run;
+pub mod tool;
 
 use std::path::{Path, PathBuf};
 
@@ -22,6 +23,12 @@ pub const TARGET: &str = "wasm32-unknown-unknown";
 
 /// Where the module for proxies is, seen from the root of the repository. The samples name it.
 pub const PROXY_WASM: &str = "target/wasm/edge_breaker.wasm";
+
+/// Where the component is, likewise.
+pub const COMPONENT: &str = "target/wasm/edge_breaker_component.wasm";
+
+/// Where the least filter is, likewise.
+pub const EMPTY_FILTER: &str = "target/wasm/empty_filter.wasm";
 
 /// Where the dynamic module is put that is handed out, likewise.
 pub const DYNAMIC_MODULE: &str = "target/native/libedge_breaker.so";
@@ -58,8 +65,8 @@ pub fn dynamic_module() -> Result<PathBuf> {
 /// # Errors
 /// See [`proxy_wasm`].
 pub fn component() -> Result<PathBuf> {
-    const PATH: &str = "target/wasm/edge_breaker_component.wasm";
-    static MODULE: Module = Module::new("plugin-component", TARGET, PATH).packed_by("componentize");
+    static MODULE: Module =
+        Module::new("plugin-component", TARGET, COMPONENT).packed_by("componentize");
     MODULE.path()
 }
 
@@ -68,8 +75,7 @@ pub fn component() -> Result<PathBuf> {
 /// # Errors
 /// See [`proxy_wasm`].
 pub fn empty_filter() -> Result<PathBuf> {
-    static MODULE: Module =
-        Module::new("empty-filter", "wasm32-wasip1", "target/wasm/empty_filter.wasm");
+    static MODULE: Module = Module::new("empty-filter", "wasm32-wasip1", EMPTY_FILTER);
     MODULE.path()
 }
 

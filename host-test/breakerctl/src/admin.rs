@@ -34,12 +34,15 @@ pub(crate) struct AdminArgs {
 }
 
 /// All services there are, in the order of the configuration.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Services {
     pub(crate) services: Vec<Service>,
     /// Why there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) note: Option<String>,
+    /// The proxy's time.
+    #[serde(default, skip_serializing)]
+    pub(crate) now: Option<String>,
 }
 
 /// One breaker. What it says besides is kept for who wants it as JSON.
@@ -64,6 +67,11 @@ pub(crate) struct Admin {
     token: Option<String>,
 }
 
+#[derive(Deserialize)]
+struct Events {
+    events: Vec<serde_json::Value>,
+}
+
 /// An answer that is neither a yes nor distinguished from others here.
 #[derive(Deserialize)]
 struct Error {
@@ -78,6 +86,11 @@ impl Service {
 }
 
 impl Services {
+    /// Whether nothing has changed but the time.
+    pub(crate) fn shows_the_same(&self, other: &Self) -> bool {
+        self.services == other.services && self.note == other.note
+    }
+
     /// Their names, for people; or why there are none.
     pub(crate) fn names(&self) -> String {
         let names: Vec<_> = self.services.iter().map(|it| it.service_name.as_str()).collect();
@@ -123,6 +136,25 @@ impl Admin {
     /// If there is no admin API to be reached, or it says no. The message says what to do.
     pub(crate) async fn services(&self) -> anyhow::Result<Services> {
         self.ask(Method::GET, "/services").await
+    }
+
+    /// Asks for the last transitions, the newest first.
+    ///
+    /// # Errors
+    ///
+    /// As above.
+    pub(crate) async fn events(&self) -> anyhow::Result<Vec<serde_json::Value>> {
+        let Events { events } = self.ask(Method::GET, "/events").await?;
+        Ok(events)
+    }
+
+    /// Asks for what was counted of a service in the last ten minutes.
+    ///
+    /// # Errors
+    ///
+    /// As above.
+    pub(crate) async fn history(&self, service: &str) -> anyhow::Result<serde_json::Value> {
+        self.ask(Method::GET, &format!("/services/{}/history", encoded(service))).await
     }
 
     /// Gives a service a command. Returns what has become of it.

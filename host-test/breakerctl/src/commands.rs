@@ -42,7 +42,7 @@ pub(crate) fn run(args: &Args, command: &str) -> anyhow::Result<Answer> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let names = meant(args, &admin.services().await?)?;
-        let mut changed = Services { services: Vec::new(), note: None };
+        let mut changed = Services { services: Vec::new(), note: None, now: None };
         for name in &names {
             let service = admin.command(name, command).await.with_context(|| {
                 let done: Vec<_> = changed.services.iter().map(|it| &*it.service_name).collect();

@@ -8,11 +8,15 @@ mod admin;
 mod advise;
 mod check;
 mod commands;
+mod completions;
+mod demo;
 mod document;
 mod input;
+mod manual;
 mod module;
 mod output;
 mod pattern;
+mod plot;
 mod removal;
 mod schema;
 mod serve;
@@ -24,7 +28,7 @@ mod watch;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use output::BAD;
 
@@ -62,7 +66,10 @@ enum Command {
     Simulate(simulate::Args),
     Advise(advise::Args),
     Serve(serve::Args),
+    Demo(demo::Args),
     Schema(schema::Args),
+    Completions(completions::Args),
+    Man(manual::Args),
 }
 
 fn main() -> ExitCode {
@@ -79,7 +86,10 @@ fn main() -> ExitCode {
         Command::Simulate(args) => simulate::run(&args),
         Command::Advise(args) => advise::run(&args),
         Command::Serve(args) => serve::run(&args),
+        Command::Demo(args) => demo::run(&args),
         Command::Schema(args) => schema::run(&args),
+        Command::Completions(args) => completions::run(&args, Cli::command()),
+        Command::Man(args) => manual::run(&args, Cli::command()),
     };
     match answer {
         Ok(answer) => answer.into(),

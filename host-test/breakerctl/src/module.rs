@@ -1,7 +1,8 @@
 //! The module that is asked: where it is found, and what it says of a configuration.
 
+use std::borrow::Cow;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use host_test_proxy_wasm::{Cache, Module, Options, Origin, Plugin, Process, StartError, Worker};
@@ -9,7 +10,14 @@ use serde::Serialize;
 
 use crate::document::Position;
 
-const DEFAULT: &str = "target/wasm/edge_breaker.wasm";
+/// The module that was built with the tool, for who names none.
+#[cfg(module_inside)]
+const INSIDE: Option<&[u8]> = Some(include_bytes!(concat!(env!("OUT_DIR"), "/edge_breaker.wasm")));
+#[cfg(not(module_inside))]
+const INSIDE: Option<&[u8]> = None;
+
+/// Where it is looked for by a tool that was built for debugging.
+const BESIDE: &str = "target/wasm/edge_breaker.wasm";
 
 /// What the module's log says before the reason of a refusal.
 const REFUSED: &str = "configuration refused: ";
@@ -19,9 +27,9 @@ const WARNED: &str = "event=doubtful_configuration path=";
 /// Which module is run.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ModuleArgs {
-    /// The module to run, the very file that the proxy loads
-    #[arg(long, value_name = "PATH", env = "EDGE_BREAKER_WASM", default_value = DEFAULT)]
-    module: PathBuf,
+    /// The module to run instead of the one inside: the very file that the proxy loads
+    #[arg(long, value_name = "PATH", env = "EDGE_BREAKER_WASM")]
+    module: Option<PathBuf>,
     /// Compile the module, even if this was done before: what comes of it is kept in
     /// $XDG_CACHE_HOME/edge-breaker, else in ~/.cache/edge-breaker
     #[arg(long)]
@@ -61,21 +69,32 @@ impl ModuleArgs {
     ///
     /// If there is none, or it is none.
     pub(crate) fn load(&self) -> anyhow::Result<Loaded> {
-        let path = self.module.display();
-        let bytes = std::fs::read(&self.module).with_context(|| {
-            format!(
-                "reading the module {path}: build it with `make wasm`, or name it with --module \
-                 or $EDGE_BREAKER_WASM"
-            )
-        })?;
+        let (name, bytes) = self.read()?;
         let options = Options { metered: false, ..Options::default() };
         let cache = Cache::of_user("edge-breaker").filter(|_| !self.no_cache);
         let loaded = match cache {
             Some(cache) => cache.load(&bytes, &options),
             None => Module::new(&bytes, &options).map(|module| (module, Origin::Compiled)),
         };
-        let (module, origin) = loaded.with_context(|| format!("loading {path}"))?;
+        let (module, origin) = loaded.with_context(|| format!("loading {name}"))?;
         Ok(Loaded { module, origin })
+    }
+
+    /// What it is called, and its bytes.
+    fn read(&self) -> anyhow::Result<(String, Cow<'static, [u8]>)> {
+        let path = match (&self.module, INSIDE) {
+            (None, Some(inside)) => return Ok(("the module inside".to_owned(), inside.into())),
+            (None, None) => Path::new(BESIDE),
+            (Some(path), _) => path,
+        };
+        let name = path.display().to_string();
+        let bytes = std::fs::read(path).with_context(|| {
+            format!(
+                "reading the module {name}: build it with `make wasm`, or name it with --module \
+                 or $EDGE_BREAKER_WASM"
+            )
+        })?;
+        Ok((name, bytes.into()))
     }
 }
 

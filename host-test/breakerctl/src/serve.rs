@@ -22,6 +22,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
+use host_test_proxy_wasm::Origin;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
@@ -32,7 +33,7 @@ use crate::output::{Answer, BAD, FAINT};
 use drain::{Phase, Signals};
 use flags::{ClusterArg, Given, RouteArg};
 use plan::Plan;
-use worker::Settings;
+use worker::{Log, Settings};
 
 const LISTEN: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 10_000);
@@ -101,16 +102,76 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Answer> {
             return Ok(Answer::No);
         }
     }
-    let settings = Arc::new(Settings::new(plan, args.workers));
+    let settings = Settings::new(plan, args.workers, Log::Printed);
+    let origin = module.origin;
+    let served = serve(settings, &module, args.drain_time, |plan, sockets| {
+        tell(args, plan, sockets, origin, began.elapsed())
+    })?;
+    if !served {
+        anstream::eprintln!("{FAINT}what was still under way has been cut off{FAINT:#}");
+    }
+    Ok(Answer::Yes)
+}
+
+/// Serves a configuration of Envoy in the background until the process ends, without a word: with these
+/// addresses instead of those of its listeners and clusters. Returns where each listener listens.
+///
+/// # Errors
+///
+/// If it cannot be served, or an address is taken.
+pub(crate) fn in_background(
+    configuration: &str,
+    listeners: &[(&str, SocketAddr)],
+    clusters: &[(&str, SocketAddr)],
+    module: Loaded,
+    workers: u16,
+) -> anyhow::Result<Vec<(String, SocketAddr)>> {
+    let plan = envoy::plan(configuration).map_err(|(at, why)| anyhow::anyhow!("{at}: {why}"))?;
+    let mut plan = plan.context("no configuration of Envoy")?;
+    for listener in &mut plan.listeners {
+        let of = listeners.iter().find(|(name, _)| *name == listener.name);
+        listener.address = of.map_or(listener.address, |(_, address)| *address);
+    }
+    for cluster in &mut plan.clusters {
+        let of = clusters.iter().find(|(name, _)| *name == cluster.name);
+        cluster.address = of.map_or(cluster.address, |(_, address)| *address);
+    }
+    let settings = Settings::new(plan, workers, Log::Dropped);
+    let (sender, ready) = std::sync::mpsc::channel();
+    let failed = sender.clone();
+    thread::spawn(move || {
+        let served = serve(settings, &module, Duration::ZERO, |plan, sockets| {
+            let names = plan.listeners.iter().map(|listener| listener.name.clone());
+            let addresses = sockets.iter().map(TcpListener::local_addr);
+            let addresses: Vec<_> = addresses.collect::<Result<_, _>>()?;
+            // Whoever has started this is there, or nobody needs it.
+            let _ = sender.send(Ok(names.zip(addresses).collect()));
+            Ok(())
+        });
+        if let Err(error) = served {
+            let _ = failed.send(Err(error));
+        }
+    });
+    ready.recv().context("the proxy has ended")?
+}
+
+/// Serves until a signal comes, and says whether all that was under way then has ended by itself.
+fn serve(
+    settings: Settings,
+    module: &Loaded,
+    drain_time: Duration,
+    ready: impl FnOnce(&Plan, &[TcpListener]) -> anyhow::Result<()>,
+) -> anyhow::Result<bool> {
+    let settings = Arc::new(settings);
     // One after the other, so that their numbers tell their threads; the main thread's come last.
     let mut vms = Vec::new();
-    for _ in 0..=args.workers {
-        vms.push(settings.start(&module)?);
+    for _ in 0..=settings.workers {
+        vms.push(settings.start(module)?);
     }
     let of_main_thread = vms.pop().unwrap_or_default();
     let (phase, phases) = watch::channel(Phase::Open);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let served = LocalSet::new().block_on(&runtime, async {
+    LocalSet::new().block_on(&runtime, async {
         // From here on a signal is not the end at once.
         let signals = Signals::new()?;
         let sockets = listen(&settings.plan).await?;
@@ -124,18 +185,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Answer> {
             }));
         }
         worker::run(&settings, of_main_thread, &phases)?;
-        tell(args, &settings.plan, &sockets, &module, began.elapsed())?;
-        let served = drain::serve(sockets, queues, &phase, signals, args.drain_time).await;
+        ready(&settings.plan, &sockets)?;
+        let served = drain::serve(sockets, queues, &phase, signals, drain_time).await;
         phase.send_replace(Phase::Over);
         for thread in threads {
             thread.join().map_err(|_| anyhow::anyhow!("a worker has panicked"))??;
         }
         served
-    })?;
-    if !served {
-        anstream::eprintln!("{FAINT}what was still under way has been cut off{FAINT:#}");
-    }
-    Ok(Answer::Yes)
+    })
 }
 
 /// What is to be served.
@@ -191,7 +248,7 @@ fn tell(
     args: &Args,
     plan: &Plan,
     sockets: &[TcpListener],
-    module: &Loaded,
+    origin: Origin,
     took: Duration,
 ) -> anyhow::Result<()> {
     let addresses: Vec<_> =
@@ -207,14 +264,14 @@ fn tell(
             "listeners": all,
             "workers": workers,
             "ready_ms": u64::try_from(millis)?,
-            "module": module.origin.to_string(),
+            "module": origin.to_string(),
         });
         println!("{told}");
     } else {
         for (name, address) in names.zip(&addresses) {
             println!("listening on http://{address} ({name})");
         }
-        println!("ready in {millis} ms with {workers} workers, the module {}", module.origin);
+        println!("ready in {millis} ms with {workers} workers, the module {origin}");
     }
     Ok(())
 }

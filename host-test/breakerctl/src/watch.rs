@@ -1,6 +1,9 @@
 //! `breakerctl watch`: the breakers, live.
 
+mod openings;
+mod picture;
 mod screen;
+mod story;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
@@ -12,12 +15,13 @@ use crate::admin::{AdminArgs, Services};
 use crate::input::duration;
 use crate::output::{Answer, BAD, BETWEEN, FAINT};
 use crate::table;
+use openings::Openings;
 use screen::Screen;
 
 /// Show the breakers live, until Ctrl-C
 ///
-/// On a terminal the table is drawn anew each time. Elsewhere, and with --json, it is printed
-/// whenever something has changed, one line of JSON each time.
+/// A terminal says in words how each breaker is, why, since when, and what comes next, as the admin page does.
+/// Elsewhere, and with --json, the table is printed whenever something has changed, or one line of JSON.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -49,7 +53,14 @@ async fn watch(args: &Args) -> anyhow::Result<Answer> {
     let mut shown = admin.services().await?;
     let live = !args.json && std::io::stdout().is_terminal();
     let mut screen = live.then(|| Screen::open(anstream::stdout())).transpose()?;
-    print(args, screen.as_mut(), &shown, None)?;
+    let mut openings = Openings::default();
+    match &mut screen {
+        Some(screen) => {
+            openings.look(&admin, None, &shown).await;
+            draw(args, screen, &shown, &openings, None)?;
+        }
+        None => print(args, &shown)?,
+    }
     let mut ticks = tokio::time::interval(args.interval.max(Duration::from_millis(50)));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -58,47 +69,57 @@ async fn watch(args: &Args) -> anyhow::Result<Answer> {
             _ = terminated.recv() => return Ok(Answer::Yes),
             _ = ticks.tick() => {}
         }
-        let (changed, trouble) = match admin.services().await {
-            Ok(services) => (std::mem::replace(&mut shown, services) != shown, None),
-            Err(error) => (false, Some(format!("{error:#}"))),
+        let (before, trouble) = match admin.services().await {
+            Ok(services) => (Some(std::mem::replace(&mut shown, services)), None),
+            Err(error) => (None, Some(format!("{error:#}"))),
         };
-        if changed || screen.is_some() {
-            print(args, screen.as_mut(), &shown, trouble.as_deref())?;
+        match &mut screen {
+            Some(screen) => {
+                if before.is_some() {
+                    openings.look(&admin, before.as_ref(), &shown).await;
+                }
+                draw(args, screen, &shown, &openings, trouble.as_deref())?;
+            }
+            None if before.is_some_and(|before| !before.shows_the_same(&shown)) => {
+                print(args, &shown)?;
+            }
+            None => {}
         }
     }
 }
 
-fn print(
+/// Draws a terminal anew.
+fn draw(
     args: &Args,
-    screen: Option<&mut Screen<anstream::Stdout>>,
+    screen: &mut Screen<anstream::Stdout>,
     services: &Services,
+    openings: &Openings,
     trouble: Option<&str>,
 ) -> anyhow::Result<()> {
-    let mut picture = Vec::new();
+    let mut drawn = Vec::new();
+    picture::write(&mut drawn, services, openings)?;
+    match trouble {
+        Some(trouble) => writeln!(drawn, "\n{BAD}{trouble}{BAD:#}")?,
+        None => writeln!(drawn, "\n{FAINT}every {:?}; Ctrl-C ends{FAINT:#}", args.interval)?,
+    }
+    screen.draw(&drawn)?;
+    Ok(())
+}
+
+/// Prints what has changed.
+fn print(args: &Args, services: &Services) -> anyhow::Result<()> {
+    let mut printed = Vec::new();
     if args.json {
-        serde_json::to_writer(&mut picture, services)?;
-        writeln!(picture)?;
+        serde_json::to_writer(&mut printed, services)?;
+        writeln!(printed)?;
     } else {
-        table::write(&mut picture, &services.services)?;
+        table::write(&mut printed, &services.services)?;
         if let Some(note) = &services.note {
-            writeln!(picture, "{BETWEEN}none{BETWEEN:#}: {note}")?;
+            writeln!(printed, "{BETWEEN}none{BETWEEN:#}: {note}")?;
         }
     }
-    match screen {
-        Some(screen) => {
-            match trouble {
-                Some(trouble) => writeln!(picture, "\n{BAD}{trouble}{BAD:#}")?,
-                None => {
-                    writeln!(picture, "\n{FAINT}every {:?}; Ctrl-C ends{FAINT:#}", args.interval)?
-                }
-            }
-            screen.draw(&picture)?;
-        }
-        None => {
-            let mut out = anstream::stdout();
-            out.write_all(&picture)?;
-            out.flush()?;
-        }
-    }
+    let mut out = anstream::stdout();
+    out.write_all(&printed)?;
+    out.flush()?;
     Ok(())
 }

@@ -13,6 +13,8 @@ pub enum Outcome {
     Failure {
         /// How long the service asked to be left alone (`Retry-After`), if it did; any length.
         retry_after: Option<Duration>,
+        /// Whether that opens the breaker at once, for as long as it asked, whatever the rules say.
+        at_once: bool,
     },
     /// What happened says nothing about the service: neither success nor failure.
     Ignored,
@@ -28,7 +30,13 @@ pub enum Outcome {
 
 impl Outcome {
     /// A failure that says nothing more.
-    pub const FAILURE: Self = Self::Failure { retry_after: None };
+    pub const FAILURE: Self = Self::failure(None);
+
+    /// A failure of a service that may have asked to be left alone.
+    #[must_use]
+    pub const fn failure(retry_after: Option<Duration>) -> Self {
+        Self::Failure { retry_after, at_once: false }
+    }
 
     /// The name in logs and metrics.
     #[must_use]

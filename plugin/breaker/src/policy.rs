@@ -49,6 +49,9 @@ pub struct OpenPolicy {
     pub jitter_percent: u8,
     /// Whether a tripping answer's `Retry-After` lengthens the wait.
     pub honor_retry_after: bool,
+    /// Whether a service that has too much to do opens the breaker by its `Retry-After` alone. For whoever
+    /// judges answers, who says so by the [outcome](crate::Outcome::Failure).
+    pub on_retry_after: bool,
 }
 
 /// Which trials decide whether the breaker closes.

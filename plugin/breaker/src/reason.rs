@@ -28,6 +28,8 @@ table! {
     }
     /// To any state: an operator has asked for it.
     Operator { name: "operator", to: &StateName::ALL, code: 8 }
+    /// To open: the service has too much to do, and asked to be left alone for a time.
+    RetryAfter { name: "retry_after", to: &[StateName::Open], code: 11 }
     /// To open: too large a share of the latest calls was slow.
     SlowCallRate { name: "slow_call_rate", to: &[StateName::Open], code: 7 }
     /// To open again: a trial failed.

@@ -188,12 +188,12 @@ impl Config {
 
 impl Service {
     /// Whether anything answers in the place of failed calls.
-    const fn answers_failures(&self) -> bool {
-        self.fallback.on_failure
+    fn answers_failures(&self) -> bool {
+        self.fallback.answers_calls()
     }
 
     /// Whether answers are held back while the fallback is asked.
     fn asks_fallback(&self) -> bool {
-        self.fallback.cluster.is_some() && self.fallback.on_failure
+        self.fallback.cluster.is_some() && self.fallback.answers_calls()
     }
 }

@@ -376,9 +376,13 @@ objects! {
         /// do not come back at once.
         pub jitter: u8 = any(Kind::Number(&PERCENT)).number(20);
         /// Whether the wait is at least as long as the service asks for, by the `Retry-After` of
-        /// the answer that tripped the breaker, or by `grpc-retry-pushback-ms`. The same goes for
+        /// the answer that tripped the breaker, by its `retry-after-ms`, which is taken before that, or
+        /// by `grpc-retry-pushback-ms`. The same goes for
         /// the wait after a trial that was turned away.
         pub honor_retry_after: bool = any(Kind::Flag).default(Default::Flag(true));
+        /// Whether one answer of 429 or 529 with a `Retry-After` (or `retry-after-ms`) opens a closed breaker
+        /// at once, for as long as that says, at most `max_wait_duration`.
+        pub on_retry_after: bool = any(Kind::Flag).default(Default::Flag(false));
     }
 
     /// How many trial calls a half-open breaker makes, and how many have to succeed.
@@ -463,6 +467,10 @@ objects! {
         /// diverted ones.
         pub on_failure: Option<bool> = any(Kind::Flag),
             &[("page default", "`true` if there is a `cluster`, `stale` or a `response`")];
+        /// HTTP statuses of the service with which a call goes to the fallback, whatever they count
+        /// as by `classify`, and whatever `on_failure` says.
+        pub on_status: StatusSet = any(Kind::Statuses).default(Default::Statuses(&StatusSet::NONE)),
+            &[("examples", r#"[["401", "402", "429"]]"#)];
         /// How long the fallback cluster may take to answer a failed call.
         pub timeout: Duration = span(1).seconds(5);
         /// The longest request body that is kept to be sent to the fallback cluster should the call

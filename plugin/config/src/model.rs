@@ -184,6 +184,25 @@ pub struct Fallback {
     pub response: Option<StaticResponse>,
     /// Whether a failed call is answered too.
     pub on_failure: bool,
+    /// With which statuses of the service a call is answered too, whatever they count as. None at all if
+    /// there is nothing to answer with.
+    pub on_status: StatusSet,
+}
+
+impl Fallback {
+    /// Whether an answer with this status moves on to the fallback, if it is the service's.
+    #[inline]
+    #[must_use]
+    pub fn takes(&self, status: Option<u16>) -> bool {
+        status.is_some_and(|status| self.on_status.contains(status))
+    }
+
+    /// Whether a call that was admitted may be answered.
+    #[inline]
+    #[must_use]
+    pub fn answers_calls(&self) -> bool {
+        self.on_failure || !self.on_status.is_empty()
+    }
 }
 
 /// A cluster that answers in a service's stead.

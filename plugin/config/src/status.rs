@@ -57,6 +57,13 @@ impl StatusSet {
         self
     }
 
+    /// Whether no code is in it.
+    #[inline]
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::NONE
+    }
+
     /// Whether a code is in it.
     #[inline]
     #[must_use]

@@ -22,6 +22,7 @@ fn policy() -> Policy {
             max_wait: MINUTE,
             jitter_percent: 20,
             honor_retry_after: true,
+            on_retry_after: false,
         },
         half_open: HalfOpenPolicy {
             permitted_calls: NonZeroU32::MIN,

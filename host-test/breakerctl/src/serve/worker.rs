@@ -27,11 +27,19 @@ const RELOAD: Duration = Duration::from_secs(1);
 /// As much of the answer to a call of the module is taken, as in Envoy.
 const LARGEST_ANSWER: usize = 32 << 20;
 
+/// What becomes of the lines that the module logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Log {
+    Printed,
+    Dropped,
+}
+
 /// What all threads have in common.
 pub(super) struct Settings {
     pub(super) plan: Plan,
     pub(super) workers: u16,
     process: Process,
+    log: Log,
     started: Instant,
     /// Held while the clock is read and set, so that no worker sets it back.
     clock: Mutex<()>,
@@ -49,12 +57,12 @@ pub(super) struct Proxy {
 }
 
 impl Settings {
-    pub(super) fn new(plan: Plan, workers: u16) -> Self {
+    pub(super) fn new(plan: Plan, workers: u16, log: Log) -> Self {
         let process = Process::new();
         process.set_log_level(LogLevel::Info);
         process.set_clusters(plan.clusters.iter().map(|cluster| cluster.name.clone()));
         let (started, clock) = (Instant::now(), Mutex::default());
-        let settings = Self { plan, workers, process, started, clock };
+        let settings = Self { plan, workers, process, log, started, clock };
         settings.set_clock();
         settings
     }
@@ -100,7 +108,11 @@ impl Settings {
     }
 
     fn print_log(&self) {
-        for line in self.process.take_log() {
+        let lines = self.process.take_log();
+        if self.log == Log::Dropped {
+            return;
+        }
+        for line in lines {
             let thread = self.thread(line.worker);
             anstream::eprintln!("{FAINT}{thread}:{FAINT:#} {}", line.message);
         }

@@ -119,6 +119,7 @@ fn read(record: &[u8]) -> Option<Status> {
         6 => Some("failure_rate"),
         7 => Some("slow_call_rate"),
         9 => Some("adaptive"),
+        11 => Some("retry_after"),
         _ => None,
     };
     Some(Status {

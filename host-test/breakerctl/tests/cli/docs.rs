@@ -57,4 +57,10 @@ fn every_command_helps_with_an_example_of_itself() {
         assert!(ran.stdout.contains(&format!("  breakerctl {command} ")), "{ran:?}");
         assert!(ran.stdout.contains("--json") && ran.stdout.contains("Exit status:"), "{ran:?}");
     }
+    for command in ["demo", "schema", "completions", "man"] {
+        let ran = crate::support::run(&[command, "--help"]);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert!(ran.stdout.contains(&format!("breakerctl {command}")), "{ran:?}");
+        assert!(ran.stdout.contains("Exit status:"), "{ran:?}");
+    }
 }

@@ -57,7 +57,10 @@ impl Breaker {
         let failures = self.state.failures();
         let trips = self.state.trips().saturating_add(is_fixed.into());
         let interval = policy.health_check.as_ref().map_or(Duration::ZERO, |check| check.interval);
-        let wait = backoff::open_wait(&policy.open, interval, trips, retry_after, random);
+        let wait = match retry_after.filter(|_| reason == Reason::RetryAfter) {
+            Some(asked) => asked.min(policy.open.max_wait),
+            None => backoff::open_wait(&policy.open, interval, trips, retry_after, random),
+        };
         // The interval holds over all states: what fails and succeeds in turn ends each row of trips.
         let left = self.state.check_due().since(now.monotonic).min(interval);
         let retry_at = now.monotonic.after(wait.max(left.min(policy.open.max_wait)));

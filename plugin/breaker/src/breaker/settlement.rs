@@ -90,7 +90,9 @@ impl Breaker {
         }
         Settled::Counted(match ended.outcome {
             Outcome::Success => self.succeed(policy, *ended, now, random),
-            Outcome::Failure { retry_after } => self.fail(policy, *ended, retry_after, now, random),
+            Outcome::Failure { retry_after, at_once } => {
+                self.fail(policy, *ended, (retry_after, at_once), now, random)
+            }
             Outcome::Declined { retry_after } => {
                 self.decline(policy, retry_after, now.monotonic);
                 None
@@ -209,7 +211,7 @@ impl Breaker {
         &mut self,
         policy: &Policy,
         ended: Ended,
-        retry_after: Option<Duration>,
+        (retry_after, at_once): (Option<Duration>, bool),
         now: Now,
         random: u32,
     ) -> Option<Transition> {
@@ -218,7 +220,8 @@ impl Breaker {
         let transition = match &mut self.state {
             State::Closed(closed) => {
                 let call = Counts::one(true, ended.is_slow());
-                match policy.trip.count(&mut closed.measured, call, now.monotonic) {
+                let reached = policy.trip.count(&mut closed.measured, call, now.monotonic);
+                match at_once.then_some(Reason::RetryAfter).or(reached) {
                     Some(reason) => Some(self.trip(policy, reason, retry_after, now, random)),
                     None => self.tell_end(policy, ended, now, random),
                 }

@@ -233,7 +233,7 @@ fn a_policy_that_has_the_rule_no_more_diverts_no_share_and_what_was_learned_is_k
 
 #[test]
 fn a_trips_retry_after_puts_the_trials_off() {
-    let asked = Outcome::Failure { retry_after: Some(seconds_of(120)) };
+    let asked = Outcome::failure(Some(seconds_of(120)));
     for (honored, least) in [(true, 119), (false, 0)] {
         let mut world = World::new(|policy| {
             only_the_rule(policy);

@@ -18,6 +18,7 @@ fn policy(wait: u64, max: u64, jitter_percent: u8) -> OpenPolicy {
         max_wait: Duration::from_secs(max),
         jitter_percent,
         honor_retry_after: true,
+        on_retry_after: false,
     }
 }
 
@@ -41,7 +42,7 @@ fn open_wait(
     world.put(&Breaker::decode(&record).expect("so many trips before"));
     world.random = random;
     let call = world.call();
-    world.settle(call, Outcome::Failure { retry_after });
+    world.settle(call, Outcome::failure(retry_after));
     let status = world.status();
     status.retry_at.unwrap().since(status.opened_at.unwrap())
 }

@@ -281,7 +281,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
     prop_oneof![
         5 => Just(Outcome::FAILURE),
         1 => (0..400_u64).prop_map(|seconds| {
-            Outcome::Failure { retry_after: Some(Duration::from_secs(seconds)) }
+            Outcome::failure(Some(Duration::from_secs(seconds)))
         }),
         4 => Just(Outcome::Success),
         1 => Just(Outcome::Ignored),
@@ -363,6 +363,7 @@ pub(crate) fn policy() -> impl Strategy<Value = Policy> {
             max_wait: Duration::from_secs(wait.saturating_add(more)),
             jitter_percent,
             honor_retry_after,
+            on_retry_after: false,
         },
     );
     let ramp = prop_oneof![2 => Just(0), 1 => 1..40_u64];

@@ -73,7 +73,7 @@ fn retry_after_of_the_tripping_answer_lengthens_the_wait_within_its_maximum() {
         world.fail();
         world.fail();
         let third = world.call();
-        let outcome = Outcome::Failure { retry_after: Some(seconds_of(asked)) };
+        let outcome = Outcome::failure(Some(seconds_of(asked)));
         world.settle(third, outcome);
         assert_eq!(wait(&world), seconds_of(expected));
     }
@@ -83,7 +83,7 @@ fn retry_after_of_the_tripping_answer_lengthens_the_wait_within_its_maximum() {
 fn retry_after_of_an_answer_that_does_not_trip_is_forgotten() {
     let mut world = World::new(|_| {});
     let first = world.call();
-    world.settle(first, Outcome::Failure { retry_after: Some(seconds_of(200)) });
+    world.settle(first, Outcome::failure(Some(seconds_of(200))));
     world.trip();
     assert_eq!(wait(&world), seconds_of(30));
 }

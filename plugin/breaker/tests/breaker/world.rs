@@ -367,6 +367,7 @@ pub(crate) fn policy() -> Policy {
             max_wait: seconds_of(300),
             jitter_percent: 0,
             honor_retry_after: true,
+            on_retry_after: false,
         },
         half_open: HalfOpenPolicy {
             permitted_calls: count(1),

@@ -5,6 +5,7 @@ use crate::fields::FallbackFields;
 use crate::matching::Match;
 use crate::model::{Fallback, FallbackCluster, Probe, STALE_OVERHEAD, Stale};
 use crate::reader::Reader;
+use crate::status::StatusSet;
 
 /// All that one service may keep, under all of its names.
 const MOST_BYTES: u64 = 256 * 1024 * 1024;
@@ -14,7 +15,7 @@ pub(super) fn fallback(from: &Reader<'_>) -> Result<Fallback, ConfigError> {
     let fields = FallbackFields::read(from, &mut refused);
     refused?;
     let FallbackFields { cluster, host, timeout, max_request_bytes, .. } = fields;
-    let FallbackFields { stale, response, on_failure, .. } = fields;
+    let FallbackFields { stale, response, on_failure, on_status, .. } = fields;
     if let Some((stale, path)) = stale.as_ref().zip(from.inner("stale").whole()) {
         check_size(stale, &path)?;
     }
@@ -25,8 +26,14 @@ pub(super) fn fallback(from: &Reader<'_>) -> Result<Fallback, ConfigError> {
                       fallback.stale or fallback.response: give one of them";
         return Err(from.error("on_failure", "true", remedy));
     }
+    if let Some(given) = from.value("on_status").filter(|_| from.is_own("on_status") && !answers) {
+        let remedy = "such an answer can be given only by fallback.cluster, \
+                      fallback.stale or fallback.response: give one of them";
+        return Err(from.error("on_status", given, remedy));
+    }
     let on_failure = answers && on_failure.unwrap_or(true);
-    Ok(Fallback { cluster, stale, response, on_failure })
+    let on_status = if answers { on_status } else { StatusSet::default() };
+    Ok(Fallback { cluster, stale, response, on_failure, on_status })
 }
 
 /// The recipe's warning: a fallback that calls the failing service makes things worse.

@@ -35,6 +35,7 @@ pub(super) fn open(from: &Reader<'_>, checked: bool) -> Result<OpenPolicy, Confi
         max_wait,
         jitter_percent: fields.jitter,
         honor_retry_after: fields.honor_retry_after,
+        on_retry_after: fields.on_retry_after,
     })
 }
 

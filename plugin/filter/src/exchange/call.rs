@@ -151,7 +151,8 @@ pub(super) fn capture(
     max_copied_bytes: usize,
 ) -> Option<Capture> {
     let fallback = &service.fallback;
-    let replays = fallback.cluster.is_some() && fallback.on_failure && protocol.has_one_response();
+    let replays =
+        fallback.cluster.is_some() && fallback.answers_calls() && protocol.has_one_response();
     replays.then(|| Capture::begin(headers, complete, max_copied_bytes)).flatten()
 }
 

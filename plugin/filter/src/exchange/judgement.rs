@@ -25,6 +25,8 @@ impl Call {
             && !self.permit.is_trial()
             && !Rules(&service.classify).may_have_failed(head.status)
             && !head.status.is_some_and(|status| service.classify.ignore_status.contains(status))
+            && !service.fallback.takes(head.status)
+            && !(service.policy.open.on_retry_after && is_too_much(head.status))
     }
 
     /// Whether an answer that goes on says well of the service, as far as it has come.
@@ -36,8 +38,8 @@ impl Call {
         Rules(&service.classify).judge(status, host.origin(), &progress) == Outcome::Success
     }
 
-    /// What the head of an answer says, if that is all that is waited for: a failure, since the
-    /// fallback may answer in its stead, a trial that is turned away, an answer of the proxy's own, and a
+    /// What the head of an answer says, if that is all that is waited for: a failure, or a status that moves
+    /// on, since the fallback may answer in its stead, a trial that is turned away, an answer of the proxy's own, and a
     /// good answer that has no end of its own. The rest is judged when the stream has ended.
     pub(super) fn judge_head(
         &self,
@@ -56,7 +58,10 @@ impl Call {
         // How long it wants to be left alone stands in the head, too, which cannot be read any more later.
         let declined = self.permit.is_trial() && rules.declines(head.status);
         let may_have_failed = rules.may_have_failed(head.status);
-        if !whole_grpc && !grpc_stream && !endless && !declined && !may_have_failed {
+        let moves_on = service.fallback.takes(head.status);
+        let asks = service.policy.open.on_retry_after && is_too_much(head.status);
+        let may_settle = declined || may_have_failed || moves_on || asks;
+        if !whole_grpc && !grpc_stream && !endless && !may_settle {
             return None;
         }
         let origin = host.origin();
@@ -72,16 +77,20 @@ impl Call {
         let settled = endless
             || grpc_stream
             || whole_grpc
+            || moves_on
             || origin != Origin::Service
             || matches!(outcome, Outcome::Failure { .. } | Outcome::Declined { .. });
-        settled.then(|| self.with_retry_after(outcome, service, host))
+        let outcome = self.with_retry_after(outcome, origin, service, host);
+        let at_once = matches!(outcome, Outcome::Failure { at_once: true, .. });
+        (settled || at_once).then_some(outcome)
     }
 
     /// What a call says that has ended, by its answer and by how that came about.
     pub(super) fn judge_end(&self, service: &Service, host: &dyn Host) -> Outcome {
         let (status, progress) = (self.status(self.trailer(host)), self.progress(host));
-        let outcome = Rules(&service.classify).judge(status, host.origin(), &progress);
-        self.with_retry_after(outcome, service, host)
+        let origin = host.origin();
+        let outcome = Rules(&service.classify).judge(status, origin, &progress);
+        self.with_retry_after(outcome, origin, service, host)
     }
 
     /// How a call has failed.
@@ -98,13 +107,30 @@ impl Call {
     }
 
     /// An outcome, with how long the service asks to be left alone, if it does.
-    fn with_retry_after(&self, outcome: Outcome, service: &Service, host: &dyn Host) -> Outcome {
-        let asked = || {
-            let honored = service.policy.open.honor_retry_after;
-            honored.then(|| retry_after::asked(self.protocol == Protocol::Grpc, host)).flatten()
-        };
+    fn with_retry_after(
+        &self,
+        outcome: Outcome,
+        origin: Origin,
+        service: &Service,
+        host: &dyn Host,
+    ) -> Outcome {
+        let policy = &service.policy.open;
+        let asks = || retry_after::asked(self.protocol == Protocol::Grpc, host);
+        let asked = || policy.honor_retry_after.then(asks).flatten();
+        let status = self.head.and_then(|head| head.status);
+        // A trial that is turned away is another matter.
+        let may_open = policy.on_retry_after
+            && origin == Origin::Service
+            && is_too_much(status)
+            && !self.permit.is_trial();
         match outcome {
-            Outcome::Failure { .. } => Outcome::Failure { retry_after: asked() },
+            Outcome::Success | Outcome::Failure { .. } if may_open => {
+                match asks().filter(|asked| !asked.is_zero()) {
+                    Some(asked) => Outcome::Failure { retry_after: Some(asked), at_once: true },
+                    None => outcome,
+                }
+            }
+            Outcome::Failure { .. } => Outcome::failure(asked()),
             Outcome::Declined { .. } => Outcome::Declined { retry_after: asked() },
             outcome => outcome,
         }
@@ -152,4 +178,10 @@ impl Call {
             _ => self.permit.is_trial() && head.is_endless(),
         }
     }
+}
+
+/// Whether a service says by this status that it has too much to do.
+#[inline]
+const fn is_too_much(status: Option<u16>) -> bool {
+    matches!(status, Some(429 | 529))
 }

@@ -11,7 +11,7 @@ use super::verdict::{FallbackVerdict, ResponseVerdict};
 use crate::callbacks::Callbacks;
 use crate::effects::Effects;
 use crate::handle::ServiceHandle;
-use crate::host::Host;
+use crate::host::{Host, Origin};
 use crate::request::protocol::Protocol;
 use crate::response::head::{AnswerHead, Form};
 use crate::response::replacement::{
@@ -106,11 +106,10 @@ impl Exchange {
         let (expose, fallback) = (services.config.expose_state, &handle.service.fallback);
         let state = handle.settle(permit, ended, host, effects);
         let pass = || ResponseVerdict::annotated(expose, head.reserved, || state);
+        let failed = fallback.on_failure && matches!(ended.outcome, Outcome::Failure { .. });
+        let moves_on = || fallback.takes(head.status) && host.origin() == Origin::Service;
         let Some(state) = state.filter(|state| {
-            matches!(ended.outcome, Outcome::Failure { .. })
-                && protocol.has_one_response()
-                && fallback.on_failure
-                && state.diverts_failures()
+            protocol.has_one_response() && state.diverts_failures() && (failed || moves_on())
         }) else {
             return pass();
         };

@@ -1,5 +1,6 @@
-//! How long a failing service asks to be left alone: by `Retry-After` (RFC 9110, 10.2.3), or by
-//! gRPC's pushback (proposal A6), which only an answer to a gRPC call can have.
+//! How long a failing service asks to be left alone: by `Retry-After` (RFC 9110, 10.2.3), by
+//! `retry-after-ms`, which says the same more exactly, or by gRPC's pushback (proposal A6), which only an
+//! answer to a gRPC call can have.
 
 use std::time::Duration;
 
@@ -19,11 +20,18 @@ pub(crate) fn asked(grpc: bool, host: &dyn Host) -> Option<Duration> {
         // Below zero it says not to try again, and no more.
         text(&value)?.parse().ok().map(Duration::from_millis)
     };
-    let asked = grpc.then(pushback).flatten().or_else(|| {
+    let millis = || millis(text(&host.response_header("retry-after-ms")?)?);
+    let asked = grpc.then(pushback).flatten().or_else(millis).or_else(|| {
         let value = host.response_header("retry-after")?;
         retry_after(text(&value)?, host.now().wall)
     });
     asked.map(|asked| asked.min(LONGEST))
+}
+
+/// A number of milliseconds, of which whole ones are taken.
+fn millis(text: &str) -> Option<Duration> {
+    let whole = text.split_once('.').map_or(text, |(whole, _)| whole);
+    whole.parse().ok().map(Duration::from_millis)
 }
 
 /// A number of seconds, or a date.

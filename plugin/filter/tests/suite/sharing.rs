@@ -444,7 +444,8 @@ fn a_failure_is_one_read_and_one_write() {
         ("load", 1),
         ("now", 1),
         ("property", 1),
-        ("response_header", 1),
+        // `retry-after-ms`, and `Retry-After`.
+        ("response_header", 2),
         ("swap", 1),
     ];
     assert_eq!(answered, expected);

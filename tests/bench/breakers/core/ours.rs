@@ -47,6 +47,7 @@ fn rules(policy: Policy) -> breaker::Policy {
             max_wait: WAIT,
             jitter_percent: 20,
             honor_retry_after: true,
+            on_retry_after: false,
         },
         half_open: HalfOpenPolicy {
             permitted_calls: NonZeroU32::MIN,

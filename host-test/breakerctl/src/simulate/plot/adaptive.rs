@@ -2,7 +2,7 @@
 
 use rules::AdaptiveReport;
 
-use super::shapes::{LEFT, RIGHT, line, text};
+use crate::plot::{LEFT, Plot};
 use crate::simulate::knowledge::{Knowledge, Seen};
 
 const HEIGHT: f64 = 150.0;
@@ -26,31 +26,17 @@ pub(super) fn height(knowledge: &Knowledge) -> f64 {
     HEIGHT * f64::from(u32::try_from(shown(knowledge).count()).unwrap_or_default())
 }
 
-/// Draws the panels, from `top` on. `x`: where a time is.
-pub(super) fn draw(
-    knowledge: &Knowledge,
-    top: f64,
-    x: impl Fn(f64) -> f64,
-    put: &mut impl FnMut(&str),
-) {
+/// Draws the panels, from `top` on.
+pub(super) fn draw(knowledge: &Knowledge, top: f64, plot: &mut Plot) {
     let mut top = top;
     for seen in shown(knowledge) {
-        let bottom = top + HEIGHT - LEGEND;
-        let y = |percent: f64| bottom - (bottom - top - LEGEND) * percent.min(MOST) / MOST;
-        for percent in [0.0, MOST] {
-            put(&format!("<path d=\"M{LEFT} {}H{RIGHT}\" stroke=\"#ddd\"/>", y(percent)));
-            put(&text(10.0, y(percent) + 4.0, &format!("{percent}%")));
-        }
+        plot.panel([top + LEGEND, top + HEIGHT - LEGEND]);
+        plot.text(LEFT, top + 14.0, seen.service());
         let mut at = LEFT;
-        put(&text(at, top + 14.0, seen.service()));
         for (colour, title, value) in LINES {
             at += 170.0;
-            put(&format!(
-                "<path d=\"M{at} {}h20\" stroke=\"{colour}\" stroke-width=\"3\"/>",
-                top + 10.0
-            ));
-            put(&text(at + 26.0, top + 14.0, title));
-            put(&line(seen.reports.iter().map(|(time, it)| (x(*time), y(value(it)))), colour));
+            let curve = seen.reports.iter().map(|(time, it)| (*time, value(it).min(MOST)));
+            plot.curve([at, top + 10.0], colour, title, &curve.collect());
         }
         top += HEIGHT;
     }

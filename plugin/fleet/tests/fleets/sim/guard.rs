@@ -36,6 +36,7 @@ pub(crate) fn policy() -> Policy {
             max_wait: Duration::from_secs(60),
             jitter_percent: 20,
             honor_retry_after: true,
+            on_retry_after: false,
         },
         half_open: HalfOpenPolicy {
             permitted_calls: one,

@@ -36,13 +36,13 @@ const fn failed(state: &'static str, failures: u64) -> Expected {
 }
 
 /// "Circuit breaker should be in CLOSED state with low failure count."
-pub(crate) async fn closed(recipe: &Recipe, board: &mut Board) -> Result<()> {
+pub(crate) async fn closed(recipe: &Recipe<'_>, board: &mut Board) -> Result<()> {
     board.scenario("Closed", "The service works; three payments.");
     play(recipe, board, &[SERVED, SERVED, SERVED]).await
 }
 
 /// "Circuit breaker state should change to OPEN after threshold failures."
-pub(crate) async fn open(recipe: &Recipe, board: &mut Board) -> Result<()> {
+pub(crate) async fn open(recipe: &Recipe<'_>, board: &mut Board) -> Result<()> {
     recipe.service().set_failure_rate(0.9);
     recipe.service().set_latency(Duration::from_millis(300));
     board.scenario(
@@ -56,13 +56,13 @@ pub(crate) async fn open(recipe: &Recipe, board: &mut Board) -> Result<()> {
 }
 
 /// "Execution should complete successfully using fallback service."
-pub(crate) async fn fallback(recipe: &Recipe, board: &mut Board) -> Result<()> {
+pub(crate) async fn fallback(recipe: &Recipe<'_>, board: &mut Board) -> Result<()> {
     board.scenario("Fallback", "A payment while the breaker is open.");
     play(recipe, board, &[DIVERTED]).await
 }
 
 /// "Health check should pass and reset circuit breaker to CLOSED."
-pub(crate) async fn recovery(recipe: &Recipe, board: &mut Board) -> Result<()> {
+pub(crate) async fn recovery(recipe: &Recipe<'_>, board: &mut Board) -> Result<()> {
     let service = recipe.service();
     service.set_failure_rate(0.1);
     service.set_latency(Duration::from_millis(100));
@@ -89,7 +89,7 @@ pub(crate) async fn recovery(recipe: &Recipe, board: &mut Board) -> Result<()> {
 }
 
 /// Makes a payment for each of the expectations.
-async fn play(recipe: &Recipe, board: &mut Board, expected: &[Expected]) -> Result<()> {
+async fn play(recipe: &Recipe<'_>, board: &mut Board, expected: &[Expected]) -> Result<()> {
     board.head();
     for (number, expected) in (1..).zip(expected) {
         let seen = recipe.pay().await?;

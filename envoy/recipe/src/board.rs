@@ -108,13 +108,13 @@ impl Board {
     }
 
     /// Says what is left running, and what can be done with it.
-    pub(crate) fn invite(&self, recipe: &Recipe) {
+    pub(crate) fn invite(&self, recipe: &Recipe<'_>) {
         let (payment, breaker) = (recipe.payment_url(), recipe.breaker_url());
         println!("\n{STRONG}Left running until Ctrl-C{STRONG:#}");
         println!("   payments   {payment}");
         println!("   page       {}", recipe.page_url());
         println!("   breaker    {breaker}");
-        if let Some(metrics) = recipe.proxy.metrics_url() {
+        if let Some(metrics) = &recipe.proxy.metrics_url {
             println!("   metrics    {metrics}");
         }
         println!("   service    {}", recipe.control_url());
