@@ -39,7 +39,7 @@ const RULES: &[Rule] = &[
     plugin("shared", &["breaker"], &[]),
     plugin("fleet", &["breaker"], &["base64", "serde_json"]),
     plugin("config", &["breaker"], &["serde", "serde_json", "siphasher"]),
-    plugin("filter", &["breaker", "config", "shared"], &["lz4_flex"]),
+    plugin("filter", &["breaker", "config", "fleet", "shared"], &["lz4_flex"]),
     plugin("plugin-proxy-wasm", &["filter"], &[]),
     plugin("plugin-proxy-wasm-module", &["plugin-proxy-wasm"], &[]),
     plugin("plugin-component", &["filter"], &["wit-bindgen"]),

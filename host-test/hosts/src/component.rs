@@ -162,6 +162,7 @@ fn status_of(shown: &types::ServiceStatus) -> Status {
         types::Reason::WaitElapsed => "wait_elapsed",
         types::Reason::Operator => "operator",
         types::Reason::Adaptive => "adaptive",
+        types::Reason::Fleet => "fleet",
     });
     Status {
         state: state.to_owned(),

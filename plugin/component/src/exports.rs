@@ -133,7 +133,9 @@ impl Guest for Component {
         let done = with_instance(|instance| {
             let UnderWay { worker, pending } = instance.errands.remove(&errand)?;
             let answer = match status {
-                Some(status) => CalloutAnswer::Answered(convert::answer_headers(status, &[])),
+                Some(status) => {
+                    CalloutAnswer::Answered(convert::answer_headers(status, &[]), Vec::new())
+                }
                 None => CalloutAnswer::Failed,
             };
             let mut effects = Effects::default();

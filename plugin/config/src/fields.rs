@@ -112,6 +112,20 @@ words! {
         HalfOpen = "half_open",
     }
 
+    /// Which store the proxies of a fleet share.
+    pub enum FleetStore {
+        /// etcd, 3.4 or newer, by its JSON gateway.
+        Etcd = "etcd",
+    }
+
+    /// Which process makes the health checks of a service that is open.
+    pub enum FleetProbe {
+        /// One of the fleet, by a lease in the store.
+        One = "one",
+        /// Each for itself.
+        Each = "each",
+    }
+
     /// What happens to a call that finds the bulkhead full.
     pub enum OnFull {
         /// It is diverted to the fallback, as if the breaker were open.
@@ -146,6 +160,9 @@ objects! {
         notify: any(Kind::Object(&NOTIFY));
         /// On which path the [admin API](#admin) answers. Left out, there is no such API.
         admin: any(Kind::Object(&ADMIN));
+        /// The store through which [proxies agree](#fleet) on which services are down. Left out,
+        /// each proxy finds out for itself.
+        fleet: any(Kind::Object(&FLEET));
     }
 
     /// Bounds on the memory of a worker.
@@ -201,6 +218,9 @@ objects! {
         /// [How many calls of the service may be under way at a time](#bulkhead). Left out, any
         /// number.
         bulkhead: any(Kind::Object(&BULKHEAD));
+        /// Whether the service takes part in the [fleet](#fleet), if there is one. One whose name
+        /// is made of requests never does.
+        fleet: any(Kind::Flag).default(Default::Flag(true));
     }
 
     /// Which requests belong to the service. Of each field that is given one entry has to fit.
@@ -567,6 +587,48 @@ objects! {
         /// How many further attempts are made if there is no 2xx: after 1 s, 2 s, 4 s and so on, up
         /// to a minute.
         pub num_retries: u32 = count(0, 10).number(3).remedy(Remedy::Both(&"give "));
+    }
+
+    /// The store through which proxies agree on which services are down.
+    pub(crate) struct FleetFields FLEET as "Fleet" {
+        /// Which store it is.
+        pub store: FleetStore = any(Kind::Word(&FleetStore::WORDS)).missing(
+            Missing::Refused(&("absent", "say which store the fleet has: \"etcd\"")));
+        /// The cluster of the store, by Envoy's name for it.
+        pub cluster: String = text(Form::Cluster).missing(
+            Missing::Refused(&("absent", "name the store's cluster, such as \"etcd\"")));
+        /// The `:authority` of requests to the store.
+        pub host: Option<String> = text(Form::Host), &[("page default", "the cluster's name")];
+        /// What the keys in etcd begin with, before a slash. Fleets that are to know nothing of
+        /// each other have different ones.
+        pub prefix: String = text(Form::Any).default(Default::Text("edge-breaker")),
+            &[
+                ("minLength", "1"), ("maxLength", "128"), ("pattern", "^[A-Za-z0-9._~/-]*[A-Za-z0-9._~-]$"),
+                ("page type", "1 to 128 letters, digits, `-`, `_`, `.`, `~`, `/`, no slash at its end"),
+            ];
+        /// The time from one look at the store to the next.
+        pub sync_interval: Duration = span_to(100, Duration::from_secs(60)).seconds(1)
+            .remedy(Remedy::Both(&"give from "));
+        /// How long the store may take to answer.
+        pub timeout: Option<Duration> = span(1),
+            &[
+                ("default", "\"500ms\""),
+                ("page default", "`\"500ms\"`, or `sync_interval` if that is shorter"),
+                ("page bounds", "at least `\"1ms\"`, at most `sync_interval`"),
+            ];
+        /// After this long without a change, what the store says counts no more. A process reports
+        /// nothing before it is older than that.
+        pub max_staleness: Option<Duration> = span(1),
+            &[
+                ("default", "\"10s\""),
+                ("page default", "`\"10s\"`, or 3 x `sync_interval` if that is longer"),
+                ("page bounds", "3 x `sync_interval` to an hour"),
+            ];
+        /// So many processes have to report a service for the fleet to say that it is down.
+        pub quorum: u32 = count(1, 1024).number(2);
+        /// Which process makes the health checks of a service that is open: `one` of the fleet, by
+        /// a lease in the store, or `each` for itself.
+        pub probe: FleetProbe = any(Kind::Word(&FleetProbe::WORDS)).default(Default::Word(0));
     }
 
     /// On which path the admin API answers, and whom.

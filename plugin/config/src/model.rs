@@ -5,7 +5,7 @@ use std::time::Duration;
 use breaker::Policy;
 
 pub use crate::fields::{
-    Classify, ExposeState, MOST_STALE_ENTRIES, OnFull, Overflow, Stale, StaticResponse,
+    Classify, ExposeState, FleetProbe, FleetStore, MOST_STALE_ENTRIES, OnFull, Overflow, Stale, StaticResponse,
 };
 use crate::headers::Headers;
 use crate::matching::{Host, Match, Request};
@@ -54,6 +54,8 @@ pub struct Config {
     pub notify: Option<Notify>,
     /// Where the admin API answers.
     pub admin: Option<Admin>,
+    /// The store through which proxies agree.
+    pub fleet: Option<Fleet>,
     /// What is taken, and hardly meant so.
     pub warnings: Vec<Warning>,
     /// What the proxy permits.
@@ -79,6 +81,8 @@ pub struct Service {
     pub fallback: Fallback,
     /// How many of its calls may be under way.
     pub bulkhead: Option<Bulkhead>,
+    /// Whether it takes part in the fleet, if there is one.
+    pub in_fleet: bool,
 }
 
 impl Service {
@@ -221,6 +225,29 @@ pub struct Admin {
     pub token: Option<String>,
     /// Names of this machine beside `localhost`, by which it may be asked without a token.
     pub hosts: Vec<Host>,
+}
+
+/// The store through which proxies agree, and how they do.
+#[derive(Clone, Debug)]
+pub struct Fleet {
+    /// Which store it is.
+    pub store: FleetStore,
+    /// Its cluster.
+    pub cluster: String,
+    /// The `:authority` of requests to it.
+    pub host: String,
+    /// What keys begin with.
+    pub prefix: String,
+    /// The time from one look to the next.
+    pub sync_interval: Duration,
+    /// How long one request may take.
+    pub timeout: Duration,
+    /// After this long without a change, what the store says counts no more.
+    pub max_staleness: Duration,
+    /// So many processes have to report a service.
+    pub quorum: u32,
+    /// Who makes health checks.
+    pub probe: FleetProbe,
 }
 
 impl Config {

@@ -14,6 +14,8 @@ pub(crate) enum Json<'a> {
     Number(u64),
     Float(f64),
     Text(Cow<'a, str>),
+    /// One that is written already.
+    Written(String),
     List(Vec<Self>),
     Object(Vec<(&'static str, Self)>),
 }
@@ -79,6 +81,7 @@ impl Json<'_> {
             Self::Number(number) => to.push_str(&number.to_string()),
             Self::Float(number) => to.push_str(&shortest(*number)),
             Self::Text(text) => push_text(text, to),
+            Self::Written(text) => to.push_str(text),
             Self::List(values) => {
                 to.push('[');
                 for (place, value) in values.iter().enumerate() {

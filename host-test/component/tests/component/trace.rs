@@ -237,6 +237,7 @@ fn shown(status: &ServiceStatus) -> Value {
         Reason::WaitElapsed => "wait_elapsed",
         Reason::Operator => "operator",
         Reason::Adaptive => "adaptive",
+        Reason::Fleet => "fleet",
     });
     let time = |at: Option<UnixTime>| at.map(|at| at.to_string());
     json!({

@@ -22,7 +22,9 @@ use crate::dynamic::directory::DirectoryKind;
 use crate::dynamic::listed::ListKind;
 use crate::dynamic::series::SeriesKind;
 use crate::events::RingKind;
-use crate::history::{LeaseKind, PiecesKind};
+use crate::fleet::{ProcessKind, ShownKind};
+use crate::history::PiecesKind;
+use crate::lease::LeaseKind;
 use crate::notify::OutboxKind;
 use crate::stale::{AnswerKind, SlotsKind};
 use crate::store::RecordKind;
@@ -208,7 +210,10 @@ fn each_kind_of_value_keeps_the_one_rule() {
         check_values(name, &kind, values, Some(&[1, 9]));
     }
     let lease = |turn| [&[1, turn][..], &[0; 23]].concat();
-    check("lease of histories", LeaseKind, [&lease(1), &lease(2)], Some(&[1, 9]));
+    check("lease of one worker", LeaseKind, [&lease(1), &lease(2)], Some(&[1, 9]));
+    let process = |id| [&[1, id][..], &[0; 15]].concat();
+    check("process", ProcessKind, [&process(1), &process(2)], Some(&[1, 9]));
+    check("fleet", ShownKind, [b"\x01{}", b"\x01[]"], Some(&[1, 0xff]));
     let ring = |epoch| [&[1, epoch][..], &[0; 15]].concat();
     check("events", RingKind, [&ring(1), &ring(2)], Some(&[1, 9]));
     let outbox = |batch| [&[1, batch][..], &[0; 29]].concat();
