@@ -2,6 +2,7 @@
 //! services, and the breaker as its admin API shows it.
 
 pub mod debian;
+pub mod etcd;
 mod lease;
 pub mod load;
 pub mod objects;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::duration::written;
 use crate::error::ConfigError;
 use crate::fields::FleetFields;
-use crate::model::Fleet;
+use crate::model::{Config, Fleet};
 use crate::reader::Reader;
 
 const TIMEOUT: Duration = Duration::from_millis(500);
@@ -14,6 +14,25 @@ const LONGEST_STALENESS: Duration = Duration::from_secs(3_600);
 /// What the store says is believed for as many looks at least: two may be lost.
 const LOOKS: u32 = 3;
 const LONGEST_PREFIX: usize = 128;
+
+impl Config {
+    /// Refuses a fleet, for a host that hands over no bodies of calls' answers: it could ask a store and
+    /// would never know what that says.
+    ///
+    /// # Errors
+    ///
+    /// If there is a fleet.
+    pub fn without_fleet(self) -> Result<Self, ConfigError> {
+        match self.fleet {
+            None => Ok(self),
+            Some(_) => Err(ConfigError::at(
+                &"fleet",
+                &"present",
+                &"leave it out: this host hands over no answers of a store; proxies do",
+            )),
+        }
+    }
+}
 
 pub(super) fn fleet(from: &Reader<'_>) -> Result<Fleet, ConfigError> {
     let mut refused = Ok(());
