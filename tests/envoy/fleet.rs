@@ -137,7 +137,11 @@ async fn a_store_that_is_killed_or_hangs_leaves_each_proxy_with_its_own_verdict_
         trip(&edges[0]).await?;
         trip(&edges[1]).await?;
         edges[2].wait_for(PAYMENT, "OPEN", 6 * SYNC).await?;
-        if hangs { etcd.hang(true)? } else { etcd.kill()? }
+        if hangs {
+            etcd.hang(true)?
+        } else {
+            etcd.kill()?
+        }
         // By then each asks for itself.
         tokio::time::sleep(STALENESS + TIMEOUT).await;
         for edge in &edges {
@@ -154,7 +158,11 @@ async fn a_store_that_is_killed_or_hangs_leaves_each_proxy_with_its_own_verdict_
             }
             assert_eq!(edge.breaker(PAYMENT).await?.state, "CLOSED");
         }
-        if hangs { etcd.hang(false)? } else { etcd.restart().await? }
+        if hangs {
+            etcd.hang(false)?
+        } else {
+            etcd.restart().await?
+        }
         // It comes back, and nobody opens by what was said before.
         let before = synced(&edges[2], "ok").await?;
         let start = Instant::now();

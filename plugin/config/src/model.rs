@@ -5,7 +5,8 @@ use std::time::Duration;
 use breaker::Policy;
 
 pub use crate::fields::{
-    Classify, ExposeState, FleetProbe, FleetStore, MOST_STALE_ENTRIES, OnFull, Overflow, Stale, StaticResponse,
+    Classify, ExposeState, FleetProbe, FleetStore, MOST_STALE_ENTRIES, OnFull, Overflow, Stale,
+    StaticResponse,
 };
 use crate::headers::Headers;
 use crate::matching::{Host, Match, Request};

@@ -166,9 +166,8 @@ impl Member {
 
     /// What is to be asked of the store now.
     pub(crate) fn ask(&self, now: Timestamp) -> Option<(Asked, CalloutRequest)> {
-        let ask = self.with_part(|part| {
-            if now < part.fleet.due() { None } else { part.fleet.poll(now) }
-        });
+        let ask =
+            self.with_part(|part| if now < part.fleet.due() { None } else { part.fleet.poll(now) });
         ask.flatten().map(|ask| callout_of(&self.settings, &ask))
     }
 
@@ -206,9 +205,7 @@ impl Member {
                 self.silent.set(Some(now));
                 effects.warn(format!(
                     "event=fleet_store_silent cluster={} problem=\"{}\" remedy=\"{}\"",
-                    self.settings.cluster,
-                    problem.found.replace('"', "'"),
-                    problem.remedy
+                    self.settings.cluster, problem.found, problem.remedy
                 ));
             }
         }

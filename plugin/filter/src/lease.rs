@@ -36,7 +36,12 @@ impl Lease {
 
     /// The lease as it is, if nobody may take it now; `Err`: as it is once this one has taken it, or
     /// renewed it. `note`: what is noted if somebody begins anew.
-    fn ask(lease: Option<Self>, mine: Option<u64>, note: u64, now: Timestamp) -> Result<Self, Self> {
+    fn ask(
+        lease: Option<Self>,
+        mine: Option<u64>,
+        note: u64,
+        now: Timestamp,
+    ) -> Result<Self, Self> {
         let until = now.after(LEASE);
         let Some(lease) = lease else {
             return Err(Self { turn: 1, until, since: note });
@@ -104,15 +109,16 @@ impl WorkerLease {
             let held = Held { is_new: false, since: lease.since };
             return Ok((mine == Some(lease.turn)).then_some(held));
         }
-        let (lease, is_taken) = self.cell(key).update(host, effects, |lease, _| {
-            match Lease::ask(*lease, mine, note, host.now().monotonic) {
-                Ok(held) => Decision::Keep((held, false)),
-                Err(taken) => {
-                    *lease = Some(taken);
-                    Decision::Store((taken, true))
+        let (lease, is_taken) =
+            self.cell(key).update(host, effects, |lease, _| {
+                match Lease::ask(*lease, mine, note, host.now().monotonic) {
+                    Ok(held) => Decision::Keep((held, false)),
+                    Err(taken) => {
+                        *lease = Some(taken);
+                        Decision::Store((taken, true))
+                    }
                 }
-            }
-        })?;
+            })?;
         self.lease.set(Some(lease));
         let is_new = is_taken && self.mine.replace(Some(lease.turn)) != Some(lease.turn);
         let held = Held { is_new, since: lease.since };

@@ -60,8 +60,8 @@ mod telemetry;
 mod tenure;
 mod timer;
 
-pub use breaker::{Command, Mode, Now, Reason, StateName, Timestamp, UnixTime};
 pub use ::fleet::SyncResult;
+pub use breaker::{Command, Mode, Now, Reason, StateName, Timestamp, UnixTime};
 pub use callout::CalloutRequest;
 pub use callout::waiting::{TimedOut, WaitingCallers};
 pub use command::CommandError;

@@ -112,7 +112,8 @@ impl Services {
             callouts.extend(self.look(&handle, host, effects));
         }
         let asked = self.ask_store(host, effects);
-        callouts.extend(asked.map(|(asked, callout)| Callout { kind: Kind::Store(asked), callout }));
+        callouts
+            .extend(asked.map(|(asked, callout)| Callout { kind: Kind::Store(asked), callout }));
     }
 
     fn attend_all(&self, callouts: &mut Vec<Callout>, host: &dyn Host, effects: &mut Effects) {

@@ -90,7 +90,8 @@ fn a_breaker_that_diverts_by_the_adaptive_rule_does_not_listen() {
         assert!(calls < 10_000, "it never diverts");
         world.advance_by(Duration::from_millis(10));
         world.random = calls.wrapping_mul(0x9e37_79b9);
-        let outcome = if calls < 1_000 { breaker::Outcome::Success } else { breaker::Outcome::FAILURE };
+        let outcome =
+            if calls < 1_000 { breaker::Outcome::Success } else { breaker::Outcome::FAILURE };
         if let Ok(permit) = world.try_call() {
             world.settle(permit, outcome);
         }

@@ -305,13 +305,19 @@ fn a_fleet_that_cannot_agree_is_refused() {
         (json!({"store": "redis"}), "fleet.store: unknown variant `redis`, expected `etcd`"),
         (json!({"store": null}), "fleet.store: absent: say which store the fleet has"),
         (json!({"cluster": null}), "fleet.cluster: absent: name the store's cluster"),
-        (json!({"timeout": "2s"}), r#"fleet.timeout: "2s": give at most fleet.sync_interval, "1s""#),
+        (
+            json!({"timeout": "2s"}),
+            r#"fleet.timeout: "2s": give at most fleet.sync_interval, "1s""#,
+        ),
         (
             json!({"max_staleness": "2s"}),
             r#"fleet.max_staleness: "2s": give from "3s", 3 times fleet.sync_interval, to "1h""#,
         ),
         (json!({"max_staleness": "2h"}), r#"fleet.max_staleness: "2h": give from "3s""#),
-        (json!({"sync_interval": "10ms"}), r#"fleet.sync_interval: "10ms": give from "100ms" to "1m""#),
+        (
+            json!({"sync_interval": "10ms"}),
+            r#"fleet.sync_interval: "10ms": give from "100ms" to "1m""#,
+        ),
         (json!({"quorum": 0}), "fleet.quorum: 0"),
         (json!({"prefix": ""}), "fleet.prefix: \"\": give 1 to 128 letters"),
         (json!({"prefix": "a/"}), "fleet.prefix: \"a/\": give 1 to 128 letters"),

@@ -28,9 +28,7 @@ pub(super) fn callout_of(settings: &config::Fleet, ask: &Ask) -> (Asked, Callout
     let etcd::Call { path, body } = match &ask.request {
         Request::Read { consistent } => etcd::read(prefix, REGION, *consistent),
         Request::Write { set, remove } => etcd::write(prefix, REGION, set, remove),
-        Request::Swap { service, was, to } => {
-            etcd::swap(prefix, REGION, service, was.as_ref(), to)
-        }
+        Request::Swap { service, was, to } => etcd::swap(prefix, REGION, service, was.as_ref(), to),
     };
     let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let headers = vec![
@@ -63,9 +61,5 @@ pub(super) fn answer_of(
         true => etcd::row(&settings.prefix, REGION, status, body).map(|(answer, _)| answer),
         false => etcd::written(status, body),
     };
-    answer.map_err(|error| Problem {
-        fault: error.fault,
-        found: error.found,
-        remedy: error.remedy,
-    })
+    answer.map_err(|error| Problem { fault: error.fault, found: error.found, remedy: error.remedy })
 }

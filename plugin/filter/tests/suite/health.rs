@@ -253,7 +253,10 @@ fn a_check_without_a_sensible_answer_has_failed() {
         world.finish_check(&CalloutAnswer::Answered(headers, Vec::new()));
     }
     world.until_next_check();
-    world.finish_check(&CalloutAnswer::Answered(Headers::from_serialized(vec![0xff; 9]), Vec::new()));
+    world.finish_check(&CalloutAnswer::Answered(
+        Headers::from_serialized(vec![0xff; 9]),
+        Vec::new(),
+    ));
     assert_eq!(world.of("health_checks_total", &["result=unhealthy"]), 7);
     assert_eq!(world.state(), "OPEN");
 }

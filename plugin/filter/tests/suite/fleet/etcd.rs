@@ -43,7 +43,10 @@ impl Etcd {
         let header = |name: &str| {
             callout.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
         };
-        assert_eq!((header(":method"), header("content-type")), (Some("POST"), Some("application/json")));
+        assert_eq!(
+            (header(":method"), header("content-type")),
+            (Some("POST"), Some("application/json"))
+        );
         let asked: Value = serde_json::from_slice(&callout.body).unwrap();
         let answered = |status: u16, body: Vec<u8>| {
             CalloutAnswer::Answered(Headers::from_pairs(&[(":status", status.to_string())]), body)
@@ -64,9 +67,9 @@ impl Etcd {
     fn range(&self, asked: &Value) -> Vec<u8> {
         let (from, to) = (unpacked(&asked["key"]), unpacked(&asked["range_end"]));
         let keys = self.keys.borrow();
-        let found = keys.range(from..to).map(|(key, value)| {
-            json!({"key": STANDARD.encode(key), "value": STANDARD.encode(value)})
-        });
+        let found = keys.range(from..to).map(
+            |(key, value)| json!({"key": STANDARD.encode(key), "value": STANDARD.encode(value)}),
+        );
         let header = json!({"revision": self.revision.get().to_string()});
         json!({"header": header, "kvs": found.collect::<Vec<_>>()}).to_string().into_bytes()
     }

@@ -38,7 +38,7 @@ impl Store {
     }
 
     pub(crate) fn row(&self, region: &str) -> &Row {
-        &self.replicas[region].0[region]
+        self.replicas[region].0.get(region).unwrap()
     }
 
     /// `old`: the read may miss the last change, unless it is to be consistent.
@@ -83,7 +83,7 @@ impl Store {
     /// A region's row arrives in another one, as the last that was written wins.
     pub(crate) fn copy(&mut self, region: &str, row: Row, to: &str) {
         let replica = self.replicas.get_mut(to).unwrap();
-        if replica.0[region].number < row.number {
+        if replica.0.get(region).unwrap().number < row.number {
             replica.0.insert(region.to_owned(), row);
         }
     }
