@@ -608,13 +608,15 @@ objects! {
             ];
         /// The time from one look at the store to the next.
         pub sync_interval: Duration = span_to(100, Duration::from_secs(60)).seconds(1)
-            .remedy(Remedy::Both(&"give from "));
+            .remedy(Remedy::Both(&"give from ")),
+            &[("examples", r#"["500ms", "1s"]"#)];
         /// How long the store may take to answer.
         pub timeout: Option<Duration> = span(1),
             &[
                 ("default", "\"500ms\""),
                 ("page default", "`\"500ms\"`, or `sync_interval` if that is shorter"),
                 ("page bounds", "at least `\"1ms\"`, at most `sync_interval`"),
+                ("examples", r#"["250ms", "1s"]"#),
             ];
         /// After this long without a change, what the store says counts no more. A process reports
         /// nothing before it is older than that.
@@ -623,6 +625,7 @@ objects! {
                 ("default", "\"10s\""),
                 ("page default", "`\"10s\"`, or 3 x `sync_interval` if that is longer"),
                 ("page bounds", "3 x `sync_interval` to an hour"),
+                ("examples", r#"["10s", "1m"]"#),
             ];
         /// So many processes have to report a service for the fleet to say that it is down.
         pub quorum: u32 = count(1, 1024).number(2);

@@ -67,8 +67,8 @@ impl Historian {
     pub(crate) fn due(&self, host: &dyn Host, effects: &mut Effects) -> Option<(u64, u64, usize)> {
         // Nobody could look at them.
         host.gauges()?;
-        let current = number_at(host.now().monotonic);
         let key = self.key.as_deref()?;
+        let current = number_at(host.now().monotonic);
         let held = self.lease.hold(key, current.saturating_add(1), host, effects).ok()??;
         if held.is_new {
             // The piece that has ended last may have been added by who had the lease before.

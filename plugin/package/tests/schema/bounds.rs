@@ -35,7 +35,8 @@ fn roomy() -> Value {
             }
         }],
         "notify": { "cluster": "ops" },
-        "admin": {}
+        "admin": {},
+        "fleet": { "store": "etcd", "cluster": "etcd" }
     })
 }
 

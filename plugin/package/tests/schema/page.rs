@@ -12,6 +12,7 @@ const SECTIONS: &[(&str, &str)] = &[
     ("services", "Service"),
     ("limits", "Limits"),
     ("notify", "Notify"),
+    ("fleet", "Fleet"),
     ("admin", "Admin"),
     ("match", "Match"),
     ("trip", "Trip"),
