@@ -281,7 +281,8 @@ fn events(host: &dyn Host) -> Reply {
 /// What this process has read of its fleet.
 fn fleet(services: &Services, host: &dyn Host, effects: &mut Effects) -> Reply {
     let Some(member) = &services.member else {
-        return error(404, "this configuration has no fleet");
+        let note = Json::text("this configuration has no fleet");
+        return Reply::json(200, &Json::object([("seen", Json::Null), ("note", note)]));
     };
     match member.seen(host, effects) {
         Some(seen) => Reply::json(200, &Json::Written(seen)),

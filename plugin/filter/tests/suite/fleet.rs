@@ -318,6 +318,15 @@ fn a_request_asks_the_host_for_nothing_more_where_there_is_a_fleet() {
 }
 
 #[test]
+fn a_proxy_without_a_fleet_says_so() {
+    let world = World::configured(1, &json!({"services": [{"name": "a"}], "admin": {}}));
+    let reply = world.request("localhost").path("/circuit-breaker/fleet").send().reply();
+    let shown: Value = serde_json::from_slice(&reply.body).unwrap();
+    assert_eq!((reply.status, &shown["seen"]), (200, &Value::Null));
+    assert_eq!(shown["note"], "this configuration has no fleet");
+}
+
+#[test]
 fn a_process_without_gauges_follows_as_well() {
     let whole = config(&checked(), &json!({}));
     let mut region = Region::new(2, 1, &whole);
