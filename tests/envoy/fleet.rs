@@ -1,4 +1,4 @@
-//! Real proxies that agree through a real etcd.
+//! Real proxies that agree through a real etcd, and through a DynamoDB that moto plays.
 
 use std::time::{Duration, Instant};
 
@@ -7,6 +7,8 @@ use envoy_harness::config::cluster;
 use serde_json::{Value, json};
 use services::{Health, Mode};
 use tests::etcd::Etcd;
+use tests::moto::{Moto, REGION, TABLE};
+use tests::pages::Page;
 use tests::{Edge, PATIENCE, PAYMENT, clusters};
 
 const PATH: &str = "/payment-service/charge";
@@ -18,27 +20,36 @@ const GROWN_UP: Duration = Duration::from_millis(4_500);
 /// What a look at the admin API may take, and a tick.
 const LOOK: Duration = Duration::from_millis(300);
 
-fn plugin() -> Value {
-    json!({
+fn plugin(store: &Value) -> Value {
+    let mut plugin = json!({
         "services": [{
             "name": PAYMENT,
             "health_check": {
                 "cluster": clusters::HEALTH, "path": "/payment-service", "interval": "1s",
             },
         }],
-        "fleet": {
-            "store": "etcd", "cluster": "etcd", "prefix": "tests/fleet",
-            "sync_interval": "500ms", "timeout": "300ms", "max_staleness": "3s",
-        },
-    })
+        "fleet": { "sync_interval": "500ms", "timeout": "300ms", "max_staleness": "3s" },
+    });
+    for (field, value) in store.as_object().into_iter().flatten() {
+        plugin["fleet"][field] = value.clone();
+    }
+    plugin
+}
+
+fn in_etcd() -> Value {
+    json!({ "store": "etcd", "cluster": "etcd", "prefix": "tests/fleet" })
+}
+
+fn in_dynamodb() -> Value {
+    json!({ "store": "dynamodb", "cluster": "dynamodb", "table": TABLE, "region": REGION })
 }
 
 /// Three proxies, two workers each, which are old enough to report.
-async fn proxies(etcd: &Etcd) -> Result<Vec<Edge>> {
+async fn proxies(store: &Value, cluster: &Value) -> Result<Vec<Edge>> {
     let mut edges = Vec::new();
     for _ in 0..3 {
-        let setup = Edge::setup(plugin()).alone().workers(2);
-        edges.push(setup.cluster(cluster("etcd", etcd.address())).start().await?);
+        let setup = Edge::setup(plugin(store)).alone().workers(2);
+        edges.push(setup.cluster(cluster.clone()).start().await?);
     }
     tokio::time::sleep(GROWN_UP).await;
     Ok(edges)
@@ -74,7 +85,40 @@ async fn synced(edge: &Edge, result: &str) -> Result<u64> {
 async fn a_trip_in_two_proxies_opens_the_third_and_the_first_check_that_passes_lets_all_leave()
 -> Result<()> {
     let etcd = Etcd::start().await?;
-    let edges = proxies(&etcd).await?;
+    agree(proxies(&in_etcd(), &cluster("etcd", etcd.address())).await?).await
+}
+
+/// The policy of the page, which is all that a filter needs.
+fn policy() -> Result<Value> {
+    Ok(serde_json::from_str(Page::read("docs/fleet.md")?.block("json policy")?)?)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "make test-deep: takes moto"]
+async fn proxies_agree_through_dynamodb_with_the_rights_of_the_page() -> Result<()> {
+    let moto = Moto::start(&policy()?).await?;
+    agree(proxies(&in_dynamodb(), &moto.cluster("dynamodb", None)).await?).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "make test-deep: takes moto"]
+async fn a_secret_that_is_wrong_leaves_each_proxy_with_its_own_verdict_and_is_told() -> Result<()> {
+    let moto = Moto::start(&policy()?).await?;
+    let edges = proxies(&in_dynamodb(), &moto.cluster("dynamodb", Some("wrong"))).await?;
+    set_service(&edges, &Mode::Status(500), Health::Sick);
+    trip(&edges[0]).await?;
+    trip(&edges[1]).await?;
+    tokio::time::sleep(STALENESS).await;
+    assert_eq!(edges[2].breaker(PAYMENT).await?.state, "CLOSED");
+    assert_eq!(synced(&edges[2], "ok").await?, 0);
+    ensure!(synced(&edges[2], "failed").await? >= 3);
+    edges[2].envoy.wait_for_log("event=fleet_store_silent", PATIENCE).await?;
+    ensure!(edges[2].envoy.log().contains("aws_request_signing"), "{}", edges[2].envoy.log());
+    Ok(())
+}
+
+/// Two of three proxies trip, and the third follows, there and back.
+async fn agree(edges: Vec<Edge>) -> Result<()> {
     set_service(&edges, &Mode::Status(500), Health::Sick);
     trip(&edges[0]).await?;
     trip(&edges[1]).await?;
@@ -121,7 +165,8 @@ async fn a_trip_in_two_proxies_opens_the_third_and_the_first_check_that_passes_l
     tokio::time::sleep(STALENESS).await;
     for edge in &edges {
         assert_eq!(edge.breaker(PAYMENT).await?.state, "CLOSED");
-        assert_eq!(synced(edge, "failed").await?, 0);
+        let (ok, failed) = (synced(edge, "ok").await?, synced(edge, "failed").await?);
+        ensure!(ok > 20 && failed <= 2, "{ok} looks went well, and {failed} did not");
     }
     Ok(())
 }
@@ -131,7 +176,7 @@ async fn a_trip_in_two_proxies_opens_the_third_and_the_first_check_that_passes_l
 async fn a_store_that_is_killed_or_hangs_leaves_each_proxy_with_its_own_verdict_and_holds_up_no_request()
 -> Result<()> {
     let mut etcd = Etcd::start().await?;
-    let edges = proxies(&etcd).await?;
+    let edges = proxies(&in_etcd(), &cluster("etcd", etcd.address())).await?;
     for hangs in [true, false] {
         set_service(&edges, &Mode::Status(500), Health::Sick);
         trip(&edges[0]).await?;

@@ -5,6 +5,7 @@ pub mod debian;
 pub mod etcd;
 mod lease;
 pub mod load;
+pub mod moto;
 pub mod objects;
 pub mod pages;
 pub mod recipe;

@@ -113,9 +113,19 @@ words! {
     }
 
     /// Which store the proxies of a fleet share.
-    pub enum FleetStore {
+    pub(crate) enum FleetStore {
+        /// A table of Amazon DynamoDB. Its cluster signs the requests, by `aws_request_signing`.
+        DynamoDb = "dynamodb",
         /// etcd, 3.4 or newer, by its JSON gateway.
         Etcd = "etcd",
+    }
+
+    /// Whose reports count.
+    pub enum FleetScope {
+        /// Those of the own region. Those of others are shown.
+        Region = "region",
+        /// Those of all `regions`.
+        Global = "global",
     }
 
     /// Which process makes the health checks of a service that is open.
@@ -593,16 +603,41 @@ objects! {
     pub(crate) struct FleetFields FLEET as "Fleet" {
         /// Which store it is.
         pub store: FleetStore = any(Kind::Word(&FleetStore::WORDS)).missing(
-            Missing::Refused(&("absent", "say which store the fleet has: \"etcd\"")));
+            Missing::Refused(&("absent", "say which store the fleet has: \"dynamodb\" or \"etcd\"")));
         /// The cluster of the store, by Envoy's name for it.
         pub cluster: String = text(Form::Cluster).missing(
             Missing::Refused(&("absent", "name the store's cluster, such as \"etcd\"")));
         /// The `:authority` of requests to the store.
-        pub host: Option<String> = text(Form::Host), &[("page default", "the cluster's name")];
+        pub host: Option<String> = text(Form::Host),
+            &[("page default", "`dynamodb.<region>.amazonaws.com`; the cluster's name with etcd")];
+        /// The table in DynamoDB. Its key is the text `ServiceName`.
+        pub table: Option<String> = text(Form::Any),
+            &[
+                ("minLength", "3"), ("maxLength", "255"), ("pattern", "^[A-Za-z0-9._-]+$"),
+                ("page type", "3 to 255 letters, digits, `-`, `_`, `.`"),
+                ("page default", "required with DynamoDB"),
+                ("examples", r#"["circuit-breaker-state"]"#),
+            ];
+        /// The region of DynamoDB that this proxy is in: the one whose row it writes.
+        pub region: Option<String> = text(Form::Any),
+            &[
+                ("minLength", "1"), ("maxLength", "64"), ("pattern", "^[a-z0-9-]+$"),
+                ("page type", "1 to 64 small letters, digits, `-`"),
+                ("page default", "required with DynamoDB"), ("examples", r#"["eu-west-1"]"#),
+            ];
+        /// The regions whose rows are read, where the table is a global one. The own one always is.
+        pub regions: Vec<String> = list(&Kind::Text(Form::Any), 100).default(Default::Empty),
+            &[
+                ("items.pattern", "^[a-z0-9-]{1,64}$"), ("page type", "list of regions"),
+                ("examples", r#"[["eu-west-1", "us-east-1"]]"#),
+            ];
+        /// Whose reports count: those of the own region, or those of all `regions`.
+        pub scope: FleetScope = any(Kind::Word(&FleetScope::WORDS)).default(Default::Word(0));
         /// What the keys in etcd begin with, before a slash. Fleets that are to know nothing of
         /// each other have different ones.
-        pub prefix: String = text(Form::Any).default(Default::Text("edge-breaker")),
+        pub prefix: Option<String> = text(Form::Any),
             &[
+                ("default", "\"edge-breaker\""), ("page default", "`\"edge-breaker\"`"),
                 ("minLength", "1"), ("maxLength", "128"), ("pattern", "^[A-Za-z0-9._~/-]*[A-Za-z0-9._~-]$"),
                 ("page type", "1 to 128 letters, digits, `-`, `_`, `.`, `~`, `/`, no slash at its end"),
             ];

@@ -5,7 +5,7 @@ use std::time::Duration;
 use breaker::Policy;
 
 pub use crate::fields::{
-    Classify, ExposeState, FleetProbe, FleetStore, MOST_STALE_ENTRIES, OnFull, Overflow, Stale,
+    Classify, ExposeState, FleetProbe, FleetScope, MOST_STALE_ENTRIES, OnFull, Overflow, Stale,
     StaticResponse,
 };
 use crate::headers::Headers;
@@ -228,17 +228,47 @@ pub struct Admin {
     pub hosts: Vec<Host>,
 }
 
+/// A store, and where in it the fleet is.
+#[derive(Clone, Debug)]
+pub enum Store {
+    /// DynamoDB.
+    DynamoDb {
+        /// The table.
+        table: String,
+        /// The regions whose rows are read, the own one among them.
+        regions: Vec<String>,
+    },
+    /// etcd.
+    Etcd {
+        /// What keys begin with.
+        prefix: String,
+    },
+}
+
+impl Store {
+    /// What tells it from another in the same cluster.
+    #[must_use]
+    pub fn place(&self) -> &str {
+        match self {
+            Self::DynamoDb { table, .. } => table,
+            Self::Etcd { prefix } => prefix,
+        }
+    }
+}
+
 /// The store through which proxies agree, and how they do.
 #[derive(Clone, Debug)]
 pub struct Fleet {
     /// Which store it is.
-    pub store: FleetStore,
+    pub store: Store,
     /// Its cluster.
     pub cluster: String,
     /// The `:authority` of requests to it.
     pub host: String,
-    /// What keys begin with.
-    pub prefix: String,
+    /// The region that this process is in.
+    pub region: String,
+    /// Whose reports count.
+    pub scope: FleetScope,
     /// The time from one look to the next.
     pub sync_interval: Duration,
     /// How long one request may take.

@@ -14,14 +14,14 @@ use std::hash::Hasher as _;
 use std::time::Duration;
 
 use breaker::{Now, Timestamp};
-use config::{Config, FleetProbe, Hash};
+use config::{Config, FleetProbe, FleetScope, Hash};
 use shared::Watch;
 
 use ::fleet::{
     Advice, Answer, CheckSaid, Fleet, FleetPolicy, Identity, Own, Probe, Scope, SyncResult, Verdict,
 };
 
-pub(crate) use self::language::{Asked, REGION};
+pub(crate) use self::language::Asked;
 use self::language::{Problem, answer_of, callout_of};
 #[cfg(test)]
 pub(crate) use self::process::{ProcessKind, ShownKind};
@@ -79,7 +79,8 @@ impl Member {
     pub(crate) fn new(config: &Config) -> Option<Self> {
         let settings = config.fleet.clone()?;
         let names = config.services.iter().map(|service| service.name.text());
-        let store = [&*settings.cluster, &*settings.host, &*settings.prefix].into_iter();
+        let place = settings.store.place();
+        let store = [&*settings.cluster, &*settings.host, place, &*settings.region].into_iter();
         let hash = store.chain(names).fold(Hash::default(), Hash::text).finish();
         Some(Self {
             settings,
@@ -98,12 +99,15 @@ impl Member {
     fn policy(&self) -> FleetPolicy {
         let settings = &self.settings;
         FleetPolicy {
-            region: REGION.to_owned(),
+            region: settings.region.clone(),
             sync_interval: settings.sync_interval,
             timeout: settings.timeout,
             max_staleness: settings.max_staleness,
             quorum: settings.quorum,
-            scope: Scope::Region,
+            scope: match settings.scope {
+                FleetScope::Region => Scope::Region,
+                FleetScope::Global => Scope::Global,
+            },
             probe: match settings.probe {
                 FleetProbe::One => Probe::One,
                 FleetProbe::Each => Probe::Each,

@@ -1,18 +1,23 @@
 //! Questions to the store as calls, and its answers.
 
-use ::fleet::dialect::etcd;
+use ::fleet::dialect::{StoreError, dynamodb, etcd};
 use ::fleet::{Answer, Ask, Fault, Request};
+use config::Store;
 
 use crate::callout::CalloutRequest;
-
-/// The region of a store that is one.
-pub(crate) const REGION: &str = "default";
 
 /// A question that is not answered yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Asked {
     pub(super) ticket: u64,
-    is_read: bool,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Read,
+    Write,
+    Swap,
 }
 
 /// Why there is no answer, for the rules and for the log.
@@ -24,23 +29,47 @@ pub(super) struct Problem {
 
 /// The call that asks.
 pub(super) fn callout_of(settings: &config::Fleet, ask: &Ask) -> (Asked, CalloutRequest) {
-    let prefix = &settings.prefix;
-    let etcd::Call { path, body } = match &ask.request {
-        Request::Read { consistent } => etcd::read(prefix, REGION, *consistent),
-        Request::Write { set, remove } => etcd::write(prefix, REGION, set, remove),
-        Request::Swap { service, was, to } => etcd::swap(prefix, REGION, service, was.as_ref(), to),
+    let kind = match &ask.request {
+        Request::Read { .. } => Kind::Read,
+        Request::Write { .. } => Kind::Write,
+        Request::Swap { .. } => Kind::Swap,
+    };
+    let region = &settings.region;
+    let (path, content_type, target, body) = match &settings.store {
+        Store::Etcd { prefix } => {
+            let etcd::Call { path, body } = match &ask.request {
+                Request::Read { consistent } => etcd::read(prefix, region, *consistent),
+                Request::Write { set, remove } => etcd::write(prefix, region, set, remove),
+                Request::Swap { service, was, to } => {
+                    etcd::swap(prefix, region, service, was.as_ref(), to)
+                }
+            };
+            (path, "application/json", None, body)
+        }
+        Store::DynamoDb { table, regions } => {
+            let dynamodb::Call { target, body } = match &ask.request {
+                Request::Read { consistent } => {
+                    dynamodb::rows::read(table, &texts(regions), *consistent)
+                }
+                Request::Write { set, remove } => dynamodb::rows::write(table, region, set, remove),
+                Request::Swap { service, was, to } => {
+                    dynamodb::rows::swap(table, region, service, was.as_ref(), to)
+                }
+            };
+            ("/", "application/x-amz-json-1.0", Some(target), body)
+        }
     };
     let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-    let headers = vec![
+    let mut headers = vec![
         header(":method", "POST"),
         header(":path", path),
         header(":authority", &settings.host),
-        header("content-type", "application/json"),
+        header("content-type", content_type),
     ];
-    let is_read = matches!(ask.request, Request::Read { .. });
+    headers.extend(target.map(|target| header("x-amz-target", target)));
     let (cluster, timeout) = (settings.cluster.clone(), settings.timeout);
     let callout = CalloutRequest { cluster, headers, body, timeout };
-    (Asked { ticket: ask.ticket, is_read }, callout)
+    (Asked { ticket: ask.ticket, kind }, callout)
 }
 
 /// What an answer says; no status: there is none.
@@ -57,9 +86,21 @@ pub(super) fn answer_of(
             remedy: "is the store there, and can this proxy reach it?",
         });
     };
-    let answer = match asked.is_read {
-        true => etcd::row(&settings.prefix, REGION, status, body).map(|(answer, _)| answer),
-        false => etcd::written(status, body),
+    let answer = match (&settings.store, asked.kind) {
+        (Store::Etcd { prefix }, Kind::Read) => {
+            etcd::row(prefix, &settings.region, status, body).map(|(answer, _)| answer)
+        }
+        (Store::Etcd { .. }, Kind::Write | Kind::Swap) => etcd::written(status, body),
+        (Store::DynamoDb { table, regions }, Kind::Read) => {
+            dynamodb::rows::rows(table, &texts(regions), status, body).map(|(answer, _)| answer)
+        }
+        (Store::DynamoDb { .. }, Kind::Write) => dynamodb::rows::written(status, body),
+        (Store::DynamoDb { .. }, Kind::Swap) => dynamodb::rows::swapped(status, body),
     };
-    answer.map_err(|error| Problem { fault: error.fault, found: error.found, remedy: error.remedy })
+    let problem = |StoreError { fault, found, remedy }| Problem { fault, found, remedy };
+    answer.map_err(problem)
+}
+
+fn texts(regions: &[String]) -> Vec<&str> {
+    regions.iter().map(String::as_str).collect()
 }

@@ -78,6 +78,7 @@ fn written(me: Identity, verdicts: Vec<(String, Verdict)>) -> String {
 fn reporter(reporter: &Reporter) -> Json<'static> {
     Json::object([
         ("process", reporter.by.to_string().into()),
+        ("region", reporter.region.clone().into()),
         ("counts", Json::Bool(reporter.counts())),
     ])
 }
