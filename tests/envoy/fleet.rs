@@ -56,9 +56,9 @@ async fn proxies(store: &Value, cluster: &Value) -> Result<Vec<Edge>> {
 }
 
 /// Has the service fail or answer, behind all of them.
-fn set_service(edges: &[Edge], mode: &Mode, health: Health) {
+fn set_service(edges: &[Edge], mode: Mode, health: Health) {
     for edge in edges {
-        edge.services.service(PAYMENT).set_mode(mode.clone());
+        edge.services.service(PAYMENT).set_mode(mode);
         edge.services.service(PAYMENT).set_health(health);
     }
 }
@@ -105,7 +105,7 @@ async fn proxies_agree_through_dynamodb_with_the_rights_of_the_page() -> Result<
 async fn a_secret_that_is_wrong_leaves_each_proxy_with_its_own_verdict_and_is_told() -> Result<()> {
     let moto = Moto::start(&policy()?).await?;
     let edges = proxies(&in_dynamodb(), &moto.cluster("dynamodb", Some("wrong"))).await?;
-    set_service(&edges, &Mode::Status(500), Health::Sick);
+    set_service(&edges, Mode::Status(500), Health::Sick);
     trip(&edges[0]).await?;
     trip(&edges[1]).await?;
     tokio::time::sleep(STALENESS).await;
@@ -119,7 +119,7 @@ async fn a_secret_that_is_wrong_leaves_each_proxy_with_its_own_verdict_and_is_to
 
 /// Two of three proxies trip, and the third follows, there and back.
 async fn agree(edges: Vec<Edge>) -> Result<()> {
-    set_service(&edges, &Mode::Status(500), Health::Sick);
+    set_service(&edges, Mode::Status(500), Health::Sick);
     trip(&edges[0]).await?;
     trip(&edges[1]).await?;
     let third = edges[2].wait_for(PAYMENT, "OPEN", 6 * SYNC).await?;
@@ -140,7 +140,7 @@ async fn agree(edges: Vec<Edge>) -> Result<()> {
     for edge in &edges {
         assert_eq!(edge.breaker(PAYMENT).await?.state, "OPEN");
     }
-    set_service(&edges, &Mode::Normal, Health::Healthy);
+    set_service(&edges, Mode::Normal, Health::Healthy);
     let start = Instant::now();
     let first = loop {
         ensure!(start.elapsed() < PATIENCE, "nobody leaves the open state");
@@ -178,7 +178,7 @@ async fn a_store_that_is_killed_or_hangs_leaves_each_proxy_with_its_own_verdict_
     let mut etcd = Etcd::start().await?;
     let edges = proxies(&in_etcd(), &cluster("etcd", etcd.address())).await?;
     for hangs in [true, false] {
-        set_service(&edges, &Mode::Status(500), Health::Sick);
+        set_service(&edges, Mode::Status(500), Health::Sick);
         trip(&edges[0]).await?;
         trip(&edges[1]).await?;
         edges[2].wait_for(PAYMENT, "OPEN", 6 * SYNC).await?;
@@ -193,7 +193,7 @@ async fn a_store_that_is_killed_or_hangs_leaves_each_proxy_with_its_own_verdict_
             assert_eq!(edge.breaker(PAYMENT).await?.state, "OPEN");
             ensure!(synced(edge, "failed").await? >= 2);
         }
-        set_service(&edges, &Mode::Normal, Health::Healthy);
+        set_service(&edges, Mode::Normal, Health::Healthy);
         for edge in &edges {
             edge.wait_for(PAYMENT, "HALF_OPEN", Duration::from_millis(1_500) + LOOK).await?;
             for _ in 0..20 {

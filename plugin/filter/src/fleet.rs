@@ -158,7 +158,7 @@ impl Member {
             let advice = part.fleet.observe(service, own, now, random);
             Heard { advice, may_check: part.fleet.may_check(service, now) }
         });
-        heard.unwrap_or(Heard { advice: None, may_check: self.is_alone.get() })
+        heard.unwrap_or_else(|| Heard { advice: None, may_check: self.is_alone.get() })
     }
 
     /// Tells what a health check said.

@@ -92,11 +92,11 @@ impl Row {
             return false;
         };
         match Key::parse(key) {
-            Some(Key::Report(service, by)) => report(&value)
-                .map(|report| _ = self.reports.insert((service, by), report))
-                .is_some(),
+            Some(Key::Report(service, by)) => {
+                report(&value).map(|report| self.reports.insert((service, by), report)).is_some()
+            }
             Some(Key::Lease(service)) => {
-                lease(&value).map(|lease| _ = self.leases.insert(service, lease)).is_some()
+                lease(&value).map(|lease| self.leases.insert(service, lease)).is_some()
             }
             None => false,
         }

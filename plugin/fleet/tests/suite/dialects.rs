@@ -117,6 +117,9 @@ fn dynamodbs_errors_say_what_helps() {
     let xml = error(200, b"<?xml version=\"1.0\"?><ListAllMyBucketsResult>");
     assert!(xml.to_string().contains("fleet.cluster"), "{xml}");
     assert_eq!(error(500, b"").fault, Fault::Failed);
+    // What moto answers to a signature that is wrong.
+    let xml = error(403, b"<?xml version=\"1.0\"?><ErrorResponse>");
+    assert!(xml.to_string().contains("aws_request_signing"), "{xml}");
 }
 
 #[test]

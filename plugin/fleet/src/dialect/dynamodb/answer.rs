@@ -58,8 +58,12 @@ pub(super) fn outcome(status: u16, body: &[u8]) -> Result<Outcome, StoreError> {
     if THROTTLED.contains(&kind) || status == 429 {
         return Err(StoreError::throttled(found));
     }
-    let known = KNOWN.iter().find(|(name, _)| *name == kind);
-    Err(StoreError::failed(found, known.map_or("it is asked again", |(_, remedy)| remedy)))
+    let known = KNOWN.iter().find(|(name, _)| *name == kind).map(|(_, remedy)| *remedy);
+    let remedy = known.unwrap_or(match status {
+        401 | 403 => "check the credentials of aws_request_signing, and their rights",
+        _ => "it is asked again",
+    });
+    Err(StoreError::failed(found, remedy))
 }
 
 /// The items of a table in the answer to a `BatchGetItem`.

@@ -70,7 +70,7 @@ impl Store {
             }
             Request::Swap { service, was, to } => {
                 if self.row(region).leases.get(&service).copied() == was {
-                    self.change(region, |row| _ = row.leases.insert(service, to));
+                    self.change(region, |row| row.leases.insert(service, to));
                     (Answer::Written, true)
                 } else {
                     (Answer::Refused, false)
@@ -99,7 +99,7 @@ impl Store {
 
 fn put(row: &mut Row, entry: Entry) {
     match entry {
-        Entry::Report(service, by, report) => _ = row.reports.insert((service, by), report),
-        Entry::Lease(service, lease) => _ = row.leases.insert(service, lease),
+        Entry::Report(service, by, report) => row.reports.insert((service, by), report),
+        Entry::Lease(service, lease) => row.leases.insert(service, lease),
     }
 }
