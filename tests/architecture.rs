@@ -37,9 +37,9 @@ const fn tool(package: &'static str, inside: &'static [&'static str]) -> Rule {
 const RULES: &[Rule] = &[
     plugin("breaker", &[], &[]),
     plugin("shared", &["breaker"], &[]),
-    plugin("fleet", &["breaker"], &["base64", "serde_json"]),
+    plugin("fleet", &["breaker"], &["base64", "serde", "serde_json"]),
     plugin("config", &["breaker"], &["serde", "serde_json", "siphasher"]),
-    plugin("filter", &["breaker", "config", "shared"], &["lz4_flex"]),
+    plugin("filter", &["breaker", "config", "fleet", "shared"], &["lz4_flex"]),
     plugin("plugin-proxy-wasm", &["filter"], &[]),
     plugin("plugin-proxy-wasm-module", &["plugin-proxy-wasm"], &[]),
     plugin("plugin-component", &["filter"], &["wit-bindgen"]),

@@ -9,6 +9,7 @@ mod copies;
 mod counters;
 mod diversion;
 mod flapping;
+mod fleet;
 mod hangs;
 mod hostile;
 mod hot_restart;

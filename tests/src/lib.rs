@@ -2,8 +2,10 @@
 //! services, and the breaker as its admin API shows it.
 
 pub mod debian;
+pub mod etcd;
 mod lease;
 pub mod load;
+pub mod moto;
 pub mod objects;
 pub mod pages;
 pub mod recipe;

@@ -116,7 +116,7 @@ pub(crate) fn shares<const N: usize>(
     span: f64,
     calls: impl IntoIterator<Item = (f64, [bool; N])>,
 ) -> [Curve; N] {
-    let mut stretches = vec![(0_u32, [0_u32; N]); STRETCHES];
+    let mut stretches = [(0_u32, [0_u32; N]); STRETCHES];
     for (at, is_so) in calls {
         // A cast from a float saturates.
         let index = (at / span * STRETCHES as f64) as usize;

@@ -163,6 +163,7 @@ fn status_of(shown: &types::ServiceStatus) -> Status {
         types::Reason::Operator => "operator",
         types::Reason::Adaptive => "adaptive",
         types::Reason::RetryAfter => "retry_after",
+        types::Reason::Fleet => "fleet",
     });
     Status {
         state: state.to_owned(),

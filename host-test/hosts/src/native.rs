@@ -158,7 +158,9 @@ impl Instance for Thread {
         answer: CalloutAnswer,
     ) -> Result<()> {
         let answer = match answer {
-            CalloutAnswer::Status(status) => filter::CalloutAnswer::Answered(status_only(status)),
+            CalloutAnswer::Status(status) => {
+                filter::CalloutAnswer::Answered(status_only(status), Vec::new())
+            }
             CalloutAnswer::Refused | CalloutAnswer::Held => filter::CalloutAnswer::Failed,
             CalloutAnswer::Unknown => filter::CalloutAnswer::UnknownCluster,
         };

@@ -19,7 +19,9 @@ impl Watched {
     pub fn all(configuration: &[u8]) -> Result<Vec<Self>, ConfigError> {
         let services = Config::parse(configuration)?.services.into_iter();
         let services = services.filter(|it| it.policy.trip.adaptive.is_some());
-        Ok(services.map(|it| Self { service: it.name.text().to_owned(), policy: it.policy }).collect())
+        Ok(services
+            .map(|it| Self { service: it.name.text().to_owned(), policy: it.policy })
+            .collect())
     }
 
     /// The key of its record in the shared store.

@@ -5,6 +5,7 @@ mod adapting;
 pub(crate) mod admission;
 mod checks;
 pub(crate) mod command;
+pub(crate) mod fleet;
 mod moves;
 mod overdue;
 pub(crate) mod settlement;

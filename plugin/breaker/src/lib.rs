@@ -67,6 +67,7 @@ pub use adaptive::tally::{AdaptiveTally, Usual};
 pub use breaker::Breaker;
 pub use breaker::admission::{Admission, Clean};
 pub use breaker::command::Command;
+
 pub use breaker::settlement::Settled;
 pub use breaker::status::Status;
 pub use check::{CheckReport, CheckResult, CheckTicket};

@@ -20,6 +20,9 @@ table! {
     ConsecutiveFailures { name: "consecutive_failures", to: &[StateName::Open], code: 1 }
     /// To open: too large a share of the latest calls failed.
     FailureRate { name: "failure_rate", to: &[StateName::Open], code: 6 }
+    /// To open: the fleet says that the service is down. To half-open: another process of it has found
+    /// the service to be well.
+    Fleet { name: "fleet", to: &[StateName::Open, StateName::HalfOpen], code: 10 }
     /// To half-open or closed: the service passed its health check.
     HealthCheck {
         name: "health_check",
@@ -50,6 +53,8 @@ table! {
     Adaptive { name: "adaptive" }
     /// As many calls as may be are under way: for whoever counts them, which a breaker does not.
     Bulkhead { name: "bulkhead" }
+    /// The breaker is open, since the fleet says so.
+    Fleet { name: "fleet" }
     /// An operator has said so, by the mode.
     ForcedOpen { name: "forced_open" }
     /// The breaker is half-open and every trial slot is taken.

@@ -30,7 +30,8 @@ const TAIL_LEN: usize = SLOTS * 8;
 const ADDED: [(usize, usize); 2] = [(88, 24), (RECORD_LEN, ADAPTIVE_LEN)];
 
 /// The newest format of a record that can be read: its first byte. It is written where there is an
-/// adaptive rule, and the one before where there is none, so that an older module can read it.
+/// adaptive rule or a fleet has opened it, and the one before elsewhere, so that an older module can read
+/// it.
 pub const RECORD_FORMAT: u8 = 1 + ADDED.len() as u8;
 const PLAIN_FORMAT: u8 = RECORD_FORMAT - 1;
 
@@ -64,9 +65,11 @@ impl Breaker {
         let mut bytes = [0; LONGEST_RECORD];
         let mut out = Writer(&mut bytes);
         let head = Head::of(&self.state);
-        let (format, len) = match &self.adaptive {
-            None => (PLAIN_FORMAT, RECORD_LEN),
-            Some(_) => (RECORD_FORMAT, LONGEST_RECORD),
+        // Who knows no adaptive rule knows no fleet either, and would take its reason for damage.
+        let is_plain = self.adaptive.is_none() && head.reason != Reason::Fleet.code();
+        let (format, len) = match is_plain {
+            true => (PLAIN_FORMAT, RECORD_LEN),
+            false => (RECORD_FORMAT, LONGEST_RECORD),
         };
         out.put(&[format, head.state, head.reason, self.mode.map_or(0, Mode::code)]);
         out.put(&head.failures.to_le_bytes());

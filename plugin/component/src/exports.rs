@@ -21,7 +21,8 @@ const GATEWAY_TIMEOUT: u16 = 504;
 
 impl Guest for Component {
     fn configure(json: String) -> Result<Configured, ConfigError> {
-        let config = Config::parse(json.as_bytes()).map_err(|e| convert::config_error(&e))?;
+        let config = Config::parse(json.as_bytes()).and_then(Config::without_fleet);
+        let config = config.map_err(|e| convert::config_error(&e))?;
         let mut effects = Effects::default();
         let worker = Worker::new(config, &mut effects);
         let mut metrics = worker.metrics_of_module();
@@ -133,7 +134,9 @@ impl Guest for Component {
         let done = with_instance(|instance| {
             let UnderWay { worker, pending } = instance.errands.remove(&errand)?;
             let answer = match status {
-                Some(status) => CalloutAnswer::Answered(convert::answer_headers(status, &[])),
+                Some(status) => {
+                    CalloutAnswer::Answered(convert::answer_headers(status, &[]), Vec::new())
+                }
                 None => CalloutAnswer::Failed,
             };
             let mut effects = Effects::default();

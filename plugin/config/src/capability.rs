@@ -175,7 +175,7 @@ impl Config {
     fn needs(&self) -> impl Iterator<Item = Capability> {
         let asks_fallback = self.services.iter().any(Service::asks_fallback);
         let checks = self.services.iter().any(|service| service.probe.is_some());
-        let calls = asks_fallback || checks || self.notify.is_some();
+        let calls = asks_fallback || checks || self.notify.is_some() || self.fleet.is_some();
         [
             (calls, Capability::HttpCall),
             (asks_fallback, Capability::ContinueStream),

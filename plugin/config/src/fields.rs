@@ -112,6 +112,30 @@ words! {
         HalfOpen = "half_open",
     }
 
+    /// Which store the proxies of a fleet share.
+    pub(crate) enum FleetStore {
+        /// A table of Amazon DynamoDB. Its cluster signs the requests, by `aws_request_signing`.
+        DynamoDb = "dynamodb",
+        /// etcd, 3.4 or newer, by its JSON gateway.
+        Etcd = "etcd",
+    }
+
+    /// Whose reports count.
+    pub enum FleetScope {
+        /// Those of the own region. Those of others are shown.
+        Region = "region",
+        /// Those of all `regions`.
+        Global = "global",
+    }
+
+    /// Which process makes the health checks of a service that is open.
+    pub enum FleetProbe {
+        /// One of the fleet, by a lease in the store.
+        One = "one",
+        /// Each for itself.
+        Each = "each",
+    }
+
     /// What happens to a call that finds the bulkhead full.
     pub enum OnFull {
         /// It is diverted to the fallback, as if the breaker were open.
@@ -146,6 +170,9 @@ objects! {
         notify: any(Kind::Object(&NOTIFY));
         /// On which path the [admin API](#admin) answers. Left out, there is no such API.
         admin: any(Kind::Object(&ADMIN));
+        /// The store through which [proxies agree](#fleet) on which services are down. Left out,
+        /// each proxy finds out for itself.
+        fleet: any(Kind::Object(&FLEET));
     }
 
     /// Bounds on the memory of a worker.
@@ -201,6 +228,9 @@ objects! {
         /// [How many calls of the service may be under way at a time](#bulkhead). Left out, any
         /// number.
         bulkhead: any(Kind::Object(&BULKHEAD));
+        /// Whether the service takes part in the [fleet](#fleet), if there is one. One whose name
+        /// is made of requests never does.
+        fleet: any(Kind::Flag).default(Default::Flag(true));
     }
 
     /// Which requests belong to the service. Of each field that is given one entry has to fit.
@@ -579,6 +609,76 @@ objects! {
         /// How many further attempts are made if there is no 2xx: after 1 s, 2 s, 4 s and so on, up
         /// to a minute.
         pub num_retries: u32 = count(0, 10).number(3).remedy(Remedy::Both(&"give "));
+    }
+
+    /// The store through which proxies agree on which services are down.
+    pub(crate) struct FleetFields FLEET as "Fleet" {
+        /// Which store it is.
+        pub store: FleetStore = any(Kind::Word(&FleetStore::WORDS)).missing(
+            Missing::Refused(&("absent", "say which store the fleet has: \"dynamodb\" or \"etcd\"")));
+        /// The cluster of the store, by Envoy's name for it.
+        pub cluster: String = text(Form::Cluster).missing(
+            Missing::Refused(&("absent", "name the store's cluster, such as \"etcd\"")));
+        /// The `:authority` of requests to the store.
+        pub host: Option<String> = text(Form::Host),
+            &[("page default", "`dynamodb.<region>.amazonaws.com`; the cluster's name with etcd")];
+        /// The table in DynamoDB. Its key is the text `ServiceName`.
+        pub table: Option<String> = text(Form::Any),
+            &[
+                ("minLength", "3"), ("maxLength", "255"), ("pattern", "^[A-Za-z0-9._-]+$"),
+                ("page type", "3 to 255 letters, digits, `-`, `_`, `.`"),
+                ("page default", "required with DynamoDB"),
+                ("examples", r#"["circuit-breaker-state"]"#),
+            ];
+        /// The region of DynamoDB that this proxy is in: the one whose row it writes.
+        pub region: Option<String> = text(Form::Any),
+            &[
+                ("minLength", "1"), ("maxLength", "64"), ("pattern", "^[a-z0-9-]+$"),
+                ("page type", "1 to 64 small letters, digits, `-`"),
+                ("page default", "required with DynamoDB"), ("examples", r#"["eu-west-1"]"#),
+            ];
+        /// The regions whose rows are read, where the table is a global one. The own one always is.
+        pub regions: Vec<String> = list(&Kind::Text(Form::Any), 100).default(Default::Empty),
+            &[
+                ("items.pattern", "^[a-z0-9-]{1,64}$"), ("page type", "list of regions"),
+                ("examples", r#"[["eu-west-1", "us-east-1"]]"#),
+            ];
+        /// Whose reports count: those of the own region, or those of all `regions`.
+        pub scope: FleetScope = any(Kind::Word(&FleetScope::WORDS)).default(Default::Word(0));
+        /// What the keys in etcd begin with, before a slash. Fleets that are to know nothing of
+        /// each other have different ones.
+        pub prefix: Option<String> = text(Form::Any),
+            &[
+                ("default", "\"edge-breaker\""), ("page default", "`\"edge-breaker\"`"),
+                ("minLength", "1"), ("maxLength", "128"), ("pattern", "^[A-Za-z0-9._~/-]*[A-Za-z0-9._~-]$"),
+                ("page type", "1 to 128 letters, digits, `-`, `_`, `.`, `~`, `/`, no slash at its end"),
+            ];
+        /// The time from one look at the store to the next.
+        pub sync_interval: Duration = span_to(100, Duration::from_secs(60)).seconds(1)
+            .remedy(Remedy::Both(&"give from ")),
+            &[("examples", r#"["500ms", "1s"]"#)];
+        /// How long the store may take to answer.
+        pub timeout: Option<Duration> = span(1),
+            &[
+                ("default", "\"500ms\""),
+                ("page default", "`\"500ms\"`, or `sync_interval` if that is shorter"),
+                ("page bounds", "at least `\"1ms\"`, at most `sync_interval`"),
+                ("examples", r#"["250ms", "1s"]"#),
+            ];
+        /// After this long without a change, what the store says counts no more. A process reports
+        /// nothing before it is older than that.
+        pub max_staleness: Option<Duration> = span(1),
+            &[
+                ("default", "\"10s\""),
+                ("page default", "`\"10s\"`, or 3 x `sync_interval` if that is longer"),
+                ("page bounds", "3 x `sync_interval` to an hour"),
+                ("examples", r#"["10s", "1m"]"#),
+            ];
+        /// So many processes have to report a service for the fleet to say that it is down.
+        pub quorum: u32 = count(1, 1024).number(2);
+        /// Which process makes the health checks of a service that is open: `one` of the fleet, by
+        /// a lease in the store, or `each` for itself.
+        pub probe: FleetProbe = any(Kind::Word(&FleetProbe::WORDS)).default(Default::Word(0));
     }
 
     /// On which path the admin API answers, and whom.

@@ -5,7 +5,8 @@ use std::time::Duration;
 use breaker::Policy;
 
 pub use crate::fields::{
-    Classify, ExposeState, MOST_STALE_ENTRIES, OnFull, Overflow, Stale, StaticResponse,
+    Classify, ExposeState, FleetProbe, FleetScope, MOST_STALE_ENTRIES, OnFull, Overflow, Stale,
+    StaticResponse,
 };
 use crate::headers::Headers;
 use crate::matching::{Host, Match, Request};
@@ -54,6 +55,8 @@ pub struct Config {
     pub notify: Option<Notify>,
     /// Where the admin API answers.
     pub admin: Option<Admin>,
+    /// The store through which proxies agree.
+    pub fleet: Option<Fleet>,
     /// What is taken, and hardly meant so.
     pub warnings: Vec<Warning>,
     /// What the proxy permits.
@@ -79,6 +82,8 @@ pub struct Service {
     pub fallback: Fallback,
     /// How many of its calls may be under way.
     pub bulkhead: Option<Bulkhead>,
+    /// Whether it takes part in the fleet, if there is one.
+    pub in_fleet: bool,
 }
 
 impl Service {
@@ -244,6 +249,59 @@ pub struct Admin {
     pub origins: Vec<String>,
     /// Other proxies' admin APIs, which the page offers to show: their addresses.
     pub peers: Vec<String>,
+}
+
+/// A store, and where in it the fleet is.
+#[derive(Clone, Debug)]
+pub enum Store {
+    /// DynamoDB.
+    DynamoDb {
+        /// The table.
+        table: String,
+        /// The regions whose rows are read, the own one among them.
+        regions: Vec<String>,
+    },
+    /// etcd.
+    Etcd {
+        /// What keys begin with.
+        prefix: String,
+    },
+}
+
+impl Store {
+    /// What tells it from another in the same cluster.
+    #[must_use]
+    pub fn place(&self) -> &str {
+        match self {
+            Self::DynamoDb { table, .. } => table,
+            Self::Etcd { prefix } => prefix,
+        }
+    }
+}
+
+/// The store through which proxies agree, and how they do.
+#[derive(Clone, Debug)]
+pub struct Fleet {
+    /// Which store it is.
+    pub store: Store,
+    /// Its cluster.
+    pub cluster: String,
+    /// The `:authority` of requests to it.
+    pub host: String,
+    /// The region that this process is in.
+    pub region: String,
+    /// Whose reports count.
+    pub scope: FleetScope,
+    /// The time from one look to the next.
+    pub sync_interval: Duration,
+    /// How long one request may take.
+    pub timeout: Duration,
+    /// After this long without a change, what the store says counts no more.
+    pub max_staleness: Duration,
+    /// So many processes have to report a service.
+    pub quorum: u32,
+    /// Who makes health checks.
+    pub probe: FleetProbe,
 }
 
 impl Config {

@@ -3,6 +3,7 @@
 mod admin;
 mod bulkhead;
 mod fallback;
+mod fleet;
 mod health_check;
 mod matching;
 mod notify;
@@ -73,6 +74,7 @@ fn config(object: &Object) -> Result<Config, ConfigError> {
         max_copied_bytes,
         notify: root.inner("notify").whole().map(|it| notify::notify(&it)).transpose()?,
         admin,
+        fleet: root.inner("fleet").whole().map(|it| fleet::fleet(&it)).transpose()?,
         warnings: warnings.found,
         permitted: Permitted::ALL,
     })
@@ -163,5 +165,6 @@ fn service(from: &Reader<'_>, name: String) -> Result<Service, ConfigError> {
         probe,
         fallback,
         bulkhead: bulkhead::bulkhead(&from.inner("bulkhead"))?,
+        in_fleet: from.get("fleet")?,
     })
 }

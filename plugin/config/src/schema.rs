@@ -45,6 +45,7 @@ const OBJECTS_AS_A_WHOLE: &[(&str, &str)] = &[
             }
         }"#,
     ),
+    ("Fleet", r#"{"required": ["store", "cluster"]}"#),
     ("Notify", r#"{"required": ["cluster"]}"#),
     ("Partition", r#"{"required": ["name", "match", "max_concurrent_calls"]}"#),
 ];

@@ -139,8 +139,13 @@ impl Configuration {
         }
     }
 
-    /// A call is answered; no headers: it has failed.
-    pub(crate) fn on_call_answer(&self, number: u64, headers: Option<HeadersOf<'_>>, main: OnMain) {
+    /// A call is answered, by headers and a body that is read if it matters; `None`: it has failed.
+    pub(crate) fn on_call_answer(
+        &self,
+        number: u64,
+        answer: Option<(HeadersOf<'_>, &dyn Fn() -> Vec<u8>)>,
+        main: OnMain,
+    ) {
         let call = self.with_calls(|calls| {
             let place = calls.iter().position(|call| call.number == number)?;
             Some(calls.swap_remove(place))
@@ -151,9 +156,13 @@ impl Configuration {
         let Some(worker) = self.thread(worker) else {
             return;
         };
-        let answer = match headers {
+        let answer = match answer {
             None => CalloutAnswer::Failed,
-            Some(headers) => CalloutAnswer::Answered(Headers::collect(headers.iter())),
+            Some((headers, body)) => {
+                let mut body = if pending.wanted_body() > 0 { body() } else { Vec::new() };
+                body.truncate(pending.wanted_body());
+                CalloutAnswer::Answered(Headers::collect(headers.iter()), body)
+            }
         };
         worker.step(self.common(), Caller::Main(main), |filter, proxy, effects| {
             filter.on_callout_answer(pending, &answer, proxy, effects);

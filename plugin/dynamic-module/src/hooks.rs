@@ -80,14 +80,16 @@ pub unsafe extern "C" fn envoy_dynamic_module_on_http_filter_config_http_callout
     result: u32,
     headers: *const Pair,
     headers_len: usize,
-    _: *const Bytes,
-    _: usize,
+    body: *const Bytes,
+    body_len: usize,
 ) {
     // SAFETY: the configuration was made above, this is a hook on the main thread, and the headers are
     // there until it returns.
     guarded((), || unsafe {
-        let headers = (result == CALL_ANSWERED).then(|| HeadersOf::new(headers, headers_len));
-        (*configuration).on_call_answer(call, headers, OnMain::new(config));
+        let body = || body_of(body, body_len);
+        let answer = (result == CALL_ANSWERED)
+            .then(|| (HeadersOf::new(headers, headers_len), &body as &dyn Fn() -> Vec<u8>));
+        (*configuration).on_call_answer(call, answer, OnMain::new(config));
     });
 }
 

@@ -117,6 +117,7 @@ enum Resource<'a> {
     Root,
     Page,
     Events,
+    Fleet,
     Health(Option<&'a [u8]>),
     Services,
     Service(&'a [u8]),
@@ -132,6 +133,7 @@ impl<'a> Resource<'a> {
             (None, None, None, None) => Some(Self::Root),
             (Some(b""), None, None, None) => Some(Self::Page),
             (Some(b"events"), None, None, None) => Some(Self::Events),
+            (Some(b"fleet"), None, None, None) => Some(Self::Fleet),
             (Some(b"health"), None | Some(b""), None, None) => Some(Self::Health(None)),
             (Some(b"health"), Some(name), None, None) => Some(Self::Health(Some(name))),
             (Some(b"services"), None | Some(b""), None, None) => Some(Self::Services),
@@ -183,6 +185,7 @@ fn route(
         Resource::Root => page::redirect(facts),
         Resource::Page => page::page(admin),
         Resource::Events => events(host),
+        Resource::Fleet => fleet(services, host, effects),
         Resource::Health(None) => health::of_all(services, host, effects),
         Resource::Health(Some(name)) => {
             match decoded(name).and_then(|name| services.named(&name)) {
@@ -331,6 +334,20 @@ fn events(host: &dyn Host) -> Reply {
             Reply::json(200, &shown.end())
         }
         Err(_) => unreadable(),
+    }
+}
+
+/// What this process has read of its fleet.
+fn fleet(services: &Services, host: &dyn Host, effects: &mut Effects) -> Reply {
+    let Some(member) = &services.member else {
+        let mut shown = Fields::new();
+        shown.add("seen", Json::Null);
+        shown.text("note", "this configuration has no fleet");
+        return Reply::json(200, &shown.end());
+    };
+    match member.seen(host, effects) {
+        Some(seen) => Reply::json(200, &Json::Written(seen)),
+        None => unreadable(),
     }
 }
 

@@ -15,7 +15,7 @@ use shared::{Cell, Decision, Decoded, Kind, Reader, StoreFault, Watch};
 use crate::effects::Effects;
 use crate::host::Host;
 use crate::telemetry::{ModuleMetric, Unprotected};
-use config::Service;
+use config::{Config, Service};
 
 /// No service's name has a slash.
 const KEY: &str = "edge-breaker/v1/clusters/unknown/";
@@ -69,12 +69,12 @@ fn decode(note: &[u8]) -> Option<UnixTime> {
 }
 
 impl UnknownClusters {
-    /// The proxy has no such cluster, though the configuration of these services names it.
+    /// The proxy has no such cluster, though this configuration names it.
     #[inline(never)]
     pub(crate) fn note(
         &self,
         cluster: &str,
-        services: &[Service],
+        config: &Config,
         host: &dyn Host,
         effects: &mut Effects,
     ) {
@@ -92,12 +92,13 @@ impl UnknownClusters {
                 Decision::Store(())
             });
         }
-        let place = services.iter().find_map(|service| {
+        let place = config.services.iter().find_map(|service| {
             let field = field_of(service, cluster)?;
             Some(format!("service={} event=unknown_cluster field={field}", service.name.text()))
         });
-        let place =
-            place.unwrap_or_else(|| "event=unknown_cluster field=notify.cluster".to_owned());
+        let is_stores = config.fleet.as_ref().is_some_and(|fleet| fleet.cluster == cluster);
+        let field = if is_stores { "fleet.cluster" } else { "notify.cluster" };
+        let place = place.unwrap_or_else(|| format!("event=unknown_cluster field={field}"));
         effects.warn(format!(
             "{place} cluster={cluster} remedy=\"give the proxy a cluster of this name, or name one \
              that it has\""

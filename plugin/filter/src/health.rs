@@ -2,6 +2,7 @@
 //!
 //! Who makes a check is settled in the record, by the breaker's lease.
 
+use ::fleet::CheckSaid;
 use breaker::{Breaker, CheckReport, CheckResult, CheckTicket, Policy, StateName, Transition};
 
 use crate::callout::CalloutRequest;
@@ -12,14 +13,15 @@ use crate::store::Update;
 use crate::telemetry::ServiceMetric;
 
 impl ServiceHandle<'_> {
-    /// Writes down what a health check said: a status, or nothing.
+    /// Writes down what a health check said: a status, or nothing. What others are to hear of it;
+    /// `None`: nothing yet.
     pub(crate) fn finish_check(
         &self,
         ticket: CheckTicket,
         status: Option<u16>,
         host: &dyn Host,
         effects: &mut Effects,
-    ) {
+    ) -> Option<CheckSaid> {
         let expected = self.service.probe.as_ref().map(|probe| &probe.expected_status);
         let result = match (status, expected) {
             (Some(status), Some(expected)) if expected.contains(status) => CheckResult::Healthy,
@@ -27,13 +29,13 @@ impl ServiceHandle<'_> {
         };
         effects.count_of(self.number, ServiceMetric::HealthChecks(result));
         self.note_check(Some(result), status, host, effects);
-        self.report_check(&ticket.end(result), host, effects);
+        self.report_check(&ticket.end(result), host, effects)
     }
 
     /// The proxy does not have the cluster to be checked. That says nothing of the service.
     pub(crate) fn skip_check(&self, ticket: CheckTicket, host: &dyn Host, effects: &mut Effects) {
         self.note_check(None, None, host, effects);
-        self.report_check(&ticket.skip(), host, effects);
+        let _ = self.report_check(&ticket.skip(), host, effects);
     }
 
     fn note_check(
@@ -48,12 +50,27 @@ impl ServiceHandle<'_> {
         }
     }
 
-    fn report_check(&self, report: &CheckReport, host: &dyn Host, effects: &mut Effects) {
+    fn report_check(
+        &self,
+        report: &CheckReport,
+        host: &dyn Host,
+        effects: &mut Effects,
+    ) -> Option<CheckSaid> {
         let policy = &self.service.policy;
         // Lost, it is made again when its lease is over.
-        let _ = self.update(host, effects, |breaker| {
-            Update::Changed((), breaker.finish_check(policy, report, host.now().monotonic))
+        let said = self.update(host, effects, |breaker| {
+            let transition = breaker.finish_check(policy, report, host.now().monotonic);
+            let said = match (report.result, transition) {
+                (None, _) => None,
+                (Some(CheckResult::Healthy), None) => Some(CheckSaid::Passing),
+                (Some(CheckResult::Healthy), Some(_)) => Some(CheckSaid::Passed),
+                (Some(CheckResult::Unhealthy), _) => {
+                    (!breaker.is_check_retried()).then_some(CheckSaid::Failed)
+                }
+            };
+            Update::Changed(said, transition)
         });
+        said.ok().flatten()
     }
 
     /// Takes the check that is due.

@@ -5,7 +5,6 @@
 //! of each piece, and adds to the histories of those breakers of which something has moved. A few
 //! breakers at a time: a tick stays short, however many there are ([`histories`](crate::histories)).
 
-mod lease;
 mod pieces;
 
 use std::cell::Cell;
@@ -15,12 +14,12 @@ use breaker::{DivertReason, Outcome, StateName, Timestamp};
 use config::{Config, Hash};
 use shared::{Lost, Watch};
 
-use self::lease::Lease;
 use self::pieces::worse;
 pub(crate) use self::pieces::{Counted, PIECE, Pieces, end_of, number_at};
 use crate::effects::Effects;
 use crate::events::Ring;
 use crate::host::Host;
+use crate::lease::WorkerLease;
 use crate::parts::Part;
 use crate::telemetry::{Metric, ServiceMetric};
 use crate::tenure::Tenure;
@@ -37,10 +36,7 @@ const OUTCOMES: [Outcome; 4] =
 pub(crate) struct Historian {
     /// The key of the lease; `None`: nobody looks at histories here.
     key: Option<String>,
-    /// The lease as it was seen last, and the turn in which it was this worker's.
-    lease: Cell<Option<Lease>>,
-    mine: Cell<Option<u64>>,
-    watch: Watch,
+    lease: WorkerLease,
     /// The piece that is being added, and how many breakers have it.
     piece: Cell<u64>,
     place: Cell<usize>,
@@ -61,52 +57,10 @@ impl Historian {
         let key = || format!("{KEY}{:x}", names.fold(Hash::default(), Hash::text).finish());
         Self {
             key: config.admin.is_some().then(key),
-            lease: Cell::default(),
-            mine: Cell::default(),
-            watch: Watch::default(),
+            lease: WorkerLease::default(),
             piece: Cell::default(),
             place: Cell::default(),
         }
-    }
-
-    fn part<'a>(&'a self, key: &'a str) -> Part<'a> {
-        Part {
-            key,
-            watch: &self.watch,
-            service: None,
-            tenure: None,
-            what: "lease",
-            is_one: |bytes| Lease::decode(bytes).is_some(),
-        }
-    }
-
-    /// The lease, if it is this worker's.
-    fn held(&self, host: &dyn Host, effects: &mut Effects) -> Option<Lease> {
-        let key = self.key.as_deref()?;
-        let (now, mine) = (host.now().monotonic, self.mine.get());
-        let known = self.lease.get().filter(|lease| lease.is_settled(mine, now));
-        if let Some(lease) = known {
-            return (mine == Some(lease.turn())).then_some(lease);
-        }
-        let mut asked = None;
-        let written = self.part(key).update(host, effects, &mut |bytes| {
-            let lease = bytes.and_then(Lease::decode);
-            let answer = Lease::ask(lease, mine, host.now().monotonic);
-            asked = Some(answer);
-            answer.err().map(|taken| taken.encode())
-        });
-        written.ok()?;
-        let (lease, is_taken) = match asked? {
-            Ok(held) => (held, false),
-            Err(taken) => (taken, true),
-        };
-        self.lease.set(Some(lease));
-        if is_taken && self.mine.replace(Some(lease.turn())) != Some(lease.turn()) {
-            // The piece that has ended last may have been added by who had the lease before.
-            self.piece.set(number_at(now).saturating_sub(1));
-            self.place.set(0);
-        }
-        (self.mine.get() == Some(lease.turn())).then_some(lease)
     }
 
     /// The piece that is to be added next, the first since which somebody looks, and how many breakers
@@ -114,9 +68,16 @@ impl Historian {
     pub(crate) fn due(&self, host: &dyn Host, effects: &mut Effects) -> Option<(u64, u64, usize)> {
         // Nobody could look at them.
         host.gauges()?;
-        let lease = self.held(host, effects)?;
-        let piece = number_at(host.now().monotonic).checked_sub(1)?;
-        (self.piece.get() != piece).then_some((piece, lease.since, self.place.get()))
+        let key = self.key.as_deref()?;
+        let current = number_at(host.now().monotonic);
+        let held = self.lease.hold(key, current.saturating_add(1), host, effects).ok()??;
+        if held.is_new {
+            // The piece that has ended last may have been added by who had the lease before.
+            self.piece.set(current.saturating_sub(1));
+            self.place.set(0);
+        }
+        let piece = current.checked_sub(1)?;
+        (self.piece.get() != piece).then_some((piece, held.since, self.place.get()))
     }
 
     /// So many breakers have a piece now.
@@ -137,8 +98,8 @@ impl Historian {
         host: &dyn Host,
         effects: &mut Effects,
     ) -> Option<u64> {
-        let bytes = self.part(self.key.as_deref()?).load(host, effects).ok()??;
-        Some(Lease::decode(&bytes)?.known_since(now))
+        let next = number_at(now).saturating_add(1);
+        self.lease.since(self.key.as_deref()?, next, host, effects)
     }
 }
 

@@ -49,12 +49,19 @@ pub(crate) struct Rounds {
     open: RefCell<Vec<Number>>,
 }
 
-/// How often a configuration wants the timer to tick: four times in the shortest of its waits.
+/// How often in a sync interval the timer ticks: what was read of a fleet is heeded at the next tick.
+const TICKS_PER_SYNC: u32 = 8;
+
+/// How often a configuration wants the timer to tick: four times in the shortest of its waits, eight times
+/// in a fleet's.
 pub(crate) fn tick_period(config: &Config) -> Duration {
     let mut tick = LONGEST_TICK;
     for check in config.services.iter().filter_map(|it| it.policy.health_check.as_ref()) {
         let retry = check.retry.as_ref().map_or(check.interval, |it| it.interval);
         tick = tick.min(check.interval.min(retry) / 4);
+    }
+    if let Some(fleet) = &config.fleet {
+        tick = tick.min(fleet.sync_interval / TICKS_PER_SYNC);
     }
     tick.max(SHORTEST_TICK)
 }

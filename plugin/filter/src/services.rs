@@ -4,6 +4,7 @@ use crate::clusters::UnknownClusters;
 use crate::dynamic::ClientNamed;
 use crate::dynamic::listed::{Listed, Nameless, Seen};
 use crate::effects::Effects;
+use crate::fleet::Member;
 use crate::handle::ServiceHandle;
 use crate::history::Historian;
 use crate::host::{Host, define};
@@ -38,6 +39,8 @@ pub(crate) struct Services {
     pub(crate) notifier: Notifier,
     pub(crate) historian: Historian,
     pub(crate) audience: Audience,
+    /// Its part in the fleet; `None`: there is none.
+    pub(crate) member: Option<Member>,
     unknown_clusters: UnknownClusters,
 }
 
@@ -56,6 +59,7 @@ impl Services {
             notifier: Notifier::default(),
             historian: Historian::new(&config),
             audience: Audience::default(),
+            member: Member::new(&config),
             unknown_clusters: UnknownClusters::default(),
             config,
         };
@@ -135,7 +139,7 @@ impl Services {
 
     /// The proxy has no such cluster, though this configuration names it.
     pub(crate) fn on_unknown_cluster(&self, cluster: &str, host: &dyn Host, effects: &mut Effects) {
-        self.unknown_clusters.note(cluster, &self.config.services, host, effects);
+        self.unknown_clusters.note(cluster, &self.config, host, effects);
     }
 
     /// The handles of all services there are now.

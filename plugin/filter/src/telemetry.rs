@@ -8,6 +8,7 @@
 mod label;
 mod table;
 
+use ::fleet::SyncResult;
 use breaker::{
     CheckResult, Counts, DivertReason, Ended, Outcome, Reason, StateName, Status, Transition,
 };
@@ -61,6 +62,11 @@ metrics! {
         /// [copies](configuration.md#limits) that were not made, or not to their end, by
         /// [reason](#outcomes-and-reasons)
         Counter CopiesSkipped(reason: SkipReason) = "copies_skipped_total",
+        /// looks at the store of a [fleet](fleet.md), by [result](#outcomes-and-reasons)
+        Counter FleetSync(result: SyncResult) = "fleet_sync_total",
+        /// seconds since the store of a [fleet](fleet.md) was read last, or since this process began to
+        /// ask it; 0 without a fleet
+        Gauge FleetAge = "fleet_age_seconds",
         /// records that could not be read, and were taken as absent
         Counter UnreadableRecords = "unreadable_records_total",
         /// calls that the breaker could not protect, by [reason](#outcomes-and-reasons)

@@ -7,6 +7,7 @@ use breaker::{Breaker, CheckTicket, StateName, UnixTime};
 
 use crate::callout::CalloutRequest;
 use crate::effects::Effects;
+use crate::fleet::Asked;
 use crate::handle::ServiceHandle;
 use crate::headers::Headers;
 use crate::host::Host;
@@ -20,7 +21,10 @@ use crate::telemetry::ModuleMetric;
 /// How far behind `last_success_time` may fall before it is written.
 const SUCCESS_LAG_NANOS: u64 = 500_000_000;
 
-/// A call to be made: a health check, or a notification.
+/// A longer answer of a fleet's store is refused: one byte more shows that it is.
+const MOST_WANTED: usize = ::fleet::dialect::MAX_BODY + 1;
+
+/// A call to be made: a health check, a notification, or a question to the store of a fleet.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a call that is taken is made, or reported as failed"]
 pub struct Callout {
@@ -41,18 +45,32 @@ impl Callout {
 #[must_use = "a call that is taken is made, or reported as failed"]
 pub struct PendingCallout(Kind);
 
+impl PendingCallout {
+    /// How much of the body of the answer matters, in bytes.
+    #[must_use]
+    pub const fn wanted_body(&self) -> usize {
+        match self.0 {
+            Kind::Store(_) => MOST_WANTED,
+            Kind::Check(..) | Kind::Notification(_) => 0,
+        }
+    }
+}
+
 #[derive(Debug, PartialEq, Eq)]
 enum Kind {
     /// Of this breaker.
     Check(Number, CheckTicket),
     Notification(PendingNotification),
+    /// To the store of the fleet.
+    Store(Asked),
 }
 
 /// What a call brought.
 #[derive(Debug)]
 pub enum CalloutAnswer {
-    /// An answer with these headers, `:status` among them.
-    Answered(Headers),
+    /// An answer with these headers, `:status` among them, and as much of its body as
+    /// [matters](PendingCallout::wanted_body).
+    Answered(Headers, Vec<u8>),
     /// No answer: refused, timed out, or cut off.
     Failed,
     /// The call could not be made: the proxy has no such cluster.
@@ -63,8 +81,15 @@ impl CalloutAnswer {
     /// The HTTP status, if there is one.
     fn status(&self) -> Option<u16> {
         match self {
-            Self::Answered(headers) => headers.status(),
+            Self::Answered(headers, _) => headers.status(),
             Self::Failed | Self::UnknownCluster => None,
+        }
+    }
+
+    fn body(&self) -> &[u8] {
+        match self {
+            Self::Answered(_, body) => body,
+            Self::Failed | Self::UnknownCluster => &[],
         }
     }
 }
@@ -74,13 +99,32 @@ impl Services {
     pub(crate) fn on_tick(&self, host: &dyn Host, effects: &mut Effects) -> Vec<Callout> {
         self.tell_overdue(host, effects);
         let mut callouts = Vec::new();
+        if self.member.is_some() {
+            self.sync_fleet(&mut callouts, host, effects);
+        }
+        self.attend_all(&mut callouts, host, effects);
+        callouts
+    }
+
+    /// Takes this worker's part in the fleet, if it is the one that does.
+    #[inline(never)]
+    fn sync_fleet(&self, callouts: &mut Vec<Callout>, host: &dyn Host, effects: &mut Effects) {
+        for handle in self.watched(host, effects) {
+            callouts.extend(self.look(&handle, host, effects));
+        }
+        let asked = self.ask_store(host, effects);
+        callouts
+            .extend(asked.map(|(asked, callout)| Callout { kind: Kind::Store(asked), callout }));
+    }
+
+    fn attend_all(&self, callouts: &mut Vec<Callout>, host: &dyn Host, effects: &mut Effects) {
         if !self.rounds.begins(host) {
             let open = self.rounds.take_open();
             for handle in open.iter().filter_map(|number| self.handle(*number)) {
                 callouts.extend(self.attend(&handle, false, host, effects));
             }
             self.rounds.set_open(open);
-            return callouts;
+            return;
         }
         self.listed().learn(host, effects);
         self.learn_client_named(host, effects);
@@ -100,7 +144,6 @@ impl Services {
                 callouts.push(Callout { kind: Kind::Notification(pending), callout });
             }
         }
-        callouts
     }
 
     /// Does for a breaker what is due. `read`: its record is read in any case.
@@ -156,7 +199,11 @@ impl Services {
             write_success(handle, &breaker, host, effects);
         }
         write_tally(handle, host, effects);
-        bound_waits(handle, &breaker, host, effects);
+        let may_check = self.follow(handle, &breaker, host, effects);
+        bound_waits(handle, &breaker, may_check, host, effects);
+        if !may_check {
+            return None;
+        }
         let (ticket, callout) = handle.take_check(&breaker, host, effects)?;
         Some(Callout { kind: Kind::Check(instance.number, ticket), callout })
     }
@@ -177,7 +224,8 @@ impl Services {
                     return;
                 };
                 if !is_unknown {
-                    return handle.finish_check(ticket, status, host, effects);
+                    let said = handle.finish_check(ticket, status, host, effects);
+                    return self.tell_of_check(&handle, said, host);
                 }
                 if let Some(probe) = &handle.service.probe {
                     self.on_unknown_cluster(&probe.cluster, host, effects);
@@ -190,6 +238,12 @@ impl Services {
                 }
                 let taken = status.is_some_and(|status| (200..300).contains(&status));
                 self.notifier.answered(&notification, taken, host, effects);
+            }
+            Kind::Store(asked) => {
+                if let Some(fleet) = self.config.fleet.as_ref().filter(|_| is_unknown) {
+                    self.on_unknown_cluster(&fleet.cluster, host, effects);
+                }
+                self.on_store_answer(&asked, status, answer.body(), host, effects);
             }
         }
     }
@@ -214,12 +268,18 @@ fn write_success(
 }
 
 /// Waits that are longer than any may be are cut short, though nobody calls.
-fn bound_waits(handle: &ServiceHandle<'_>, seen: &Breaker, host: &dyn Host, effects: &mut Effects) {
+fn bound_waits(
+    handle: &ServiceHandle<'_>,
+    seen: &Breaker,
+    may_check: bool,
+    host: &dyn Host,
+    effects: &mut Effects,
+) {
     match seen.state() {
         // Its ramp is for calls alone.
         StateName::Closed => return,
         // Who looks whether a health check is due does the same.
-        StateName::Open if handle.service.probe.is_some() => return,
+        StateName::Open if may_check && handle.service.probe.is_some() => return,
         _ => {}
     }
     let policy = &handle.service.policy;

@@ -5,8 +5,7 @@ pub mod etcd;
 
 use core::fmt;
 
-use serde_json::Value;
-
+use crate::json::Json;
 use crate::request::Fault;
 
 /// A longer answer is not read, in bytes.
@@ -47,26 +46,31 @@ impl StoreError {
     }
 }
 
-/// The first of a text, for an error.
+/// The first of a text, for an error: in one line, and without quotes of its own.
 fn short(text: &str) -> String {
-    let start: String = text.chars().take(80).flat_map(char::escape_debug).collect();
-    if text.chars().nth(80).is_some() { format!("\"{start}\"...") } else { format!("\"{start}\"") }
+    let mut start = String::from("'");
+    for character in text.chars().take(LONGEST) {
+        start.push(if character.is_control() || character == '"' { ' ' } else { character });
+    }
+    start.push('\'');
+    if text.chars().nth(LONGEST).is_some() {
+        start.push_str("...");
+    }
+    start
 }
 
+/// So many characters are shown.
+const LONGEST: usize = 80;
+
 /// A body as JSON.
-fn json_of(body: &[u8]) -> Result<Value, StoreError> {
+fn json_of(body: &[u8]) -> Result<Json, StoreError> {
     if body.len() > MAX_BODY {
-        let found = format!("the answer has {} bytes, more than {MAX_BODY}", body.len());
+        let found = format!("the answer has more than {MAX_BODY} bytes");
         return Err(StoreError::failed(
             found,
             "remove what is not a fleet's from the table or prefix",
         ));
     }
-    serde_json::from_slice(body)
-        .map_err(|_| StoreError::unreadable("the answer", &String::from_utf8_lossy(body)))
-}
-
-/// A text in JSON.
-fn text_at<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
-    value.pointer(pointer)?.as_str()
+    Json::read(body)
+        .ok_or_else(|| StoreError::unreadable("the answer", &String::from_utf8_lossy(body)))
 }

@@ -3,9 +3,8 @@
 //! Each has a version of its own, so that filters of two versions can share a row: what a newer one
 //! has written is left alone.
 
-use serde_json::Value;
-
 use crate::identity::ProcessId;
+use crate::json::Json;
 use crate::row::{Lease, LeaseState, MAX_ENTRIES, MAX_NAME, Report, Row};
 
 /// The version of what is written.
@@ -89,15 +88,15 @@ impl Row {
         if self.reports.len().saturating_add(self.leases.len()) >= MAX_ENTRIES {
             return false;
         }
-        let Ok(value) = serde_json::from_str::<Value>(text) else {
+        let Some(value) = Json::read(text.as_bytes()) else {
             return false;
         };
         match Key::parse(key) {
-            Some(Key::Report(service, by)) => report(&value)
-                .map(|report| _ = self.reports.insert((service, by), report))
-                .is_some(),
+            Some(Key::Report(service, by)) => {
+                report(&value).map(|report| self.reports.insert((service, by), report)).is_some()
+            }
             Some(Key::Lease(service)) => {
-                lease(&value).map(|lease| _ = self.leases.insert(service, lease)).is_some()
+                lease(&value).map(|lease| self.leases.insert(service, lease)).is_some()
             }
             None => false,
         }
@@ -111,22 +110,18 @@ impl Row {
     }
 }
 
-fn is_known(value: &Value) -> bool {
-    value.get("v").and_then(Value::as_u64) == Some(VERSION)
+fn is_known(value: &Json) -> bool {
+    value.number_at(&["v"]) == Some(VERSION)
 }
 
-fn number(value: &Value, name: &str) -> Option<u64> {
-    value.get(name)?.as_u64()
+fn report(value: &Json) -> Option<Report> {
+    let trip = u32::try_from(value.number_at(&["trip"])?).ok()?;
+    is_known(value).then_some(Report { trip, beat: value.number_at(&["beat"])? })
 }
 
-fn report(value: &Value) -> Option<Report> {
-    let trip = u32::try_from(number(value, "trip")?).ok()?;
-    is_known(value).then_some(Report { trip, beat: number(value, "beat")? })
-}
-
-fn lease(value: &Value) -> Option<Lease> {
-    let state = value.get("state")?.as_str()?;
+fn lease(value: &Json) -> Option<Lease> {
+    let state = value.text_at(&["state"])?;
     let state = LeaseState::ALL.into_iter().find(|it| it.name() == state)?;
-    let holder = ProcessId::parse(value.get("holder")?.as_str()?)?;
-    is_known(value).then_some(Lease { number: number(value, "number")?, holder, state })
+    let holder = ProcessId::parse(value.text_at(&["holder"])?)?;
+    is_known(value).then_some(Lease { number: value.number_at(&["number"])?, holder, state })
 }

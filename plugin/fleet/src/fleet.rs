@@ -6,8 +6,6 @@ mod report;
 pub(crate) mod status;
 mod sync;
 
-use std::collections::{BTreeMap, VecDeque};
-
 use breaker::Timestamp;
 
 use crate::identity::Identity;
@@ -16,6 +14,7 @@ use crate::pace::Pace;
 use crate::policy::FleetPolicy;
 use crate::request::Request;
 use crate::row::{Lease, MAX_ENTRIES, MAX_NAME, Report};
+use crate::sorted::Sorted;
 use crate::view::View;
 
 /// One process's part in its fleet. See the [crate's contract](crate).
@@ -25,7 +24,7 @@ pub struct Fleet {
     me: Identity,
     pace: Pace,
     view: View,
-    mine: BTreeMap<String, Mine>,
+    mine: Sorted<String, Mine>,
     /// Own trips so far, of all services.
     trips: u32,
     /// Looks at the store that went well.
@@ -33,7 +32,7 @@ pub struct Fleet {
     /// The request under way, if one is.
     under_way: Option<UnderWay>,
     /// Those that follow it.
-    queue: VecDeque<Request>,
+    queue: Vec<Request>,
     tickets: u64,
 }
 
@@ -64,11 +63,11 @@ impl Fleet {
             policy,
             me,
             view: View::default(),
-            mine: BTreeMap::new(),
+            mine: Sorted::default(),
             trips: 0,
             looks: 0,
             under_way: None,
-            queue: VecDeque::new(),
+            queue: Vec::new(),
             tickets: 0,
         }
     }
@@ -81,7 +80,7 @@ impl Fleet {
 
     /// What is kept of a service, if there is room.
     fn mine(&mut self, service: &str) -> Option<&mut Mine> {
-        if !self.mine.contains_key(service) {
+        if !self.mine.contains(service) {
             if self.mine.len() >= MAX_ENTRIES || service.len() > MAX_NAME {
                 return None;
             }

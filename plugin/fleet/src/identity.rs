@@ -15,6 +15,12 @@ impl ProcessId {
         Self(bits)
     }
 
+    /// Its bits.
+    #[must_use]
+    pub const fn bits(self) -> u64 {
+        self.0
+    }
+
     /// The one that is [written](fmt::Display) so; `None`: none is.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

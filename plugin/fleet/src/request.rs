@@ -73,6 +73,9 @@ pub enum SyncResult {
 }
 
 impl SyncResult {
+    /// All there are.
+    pub const ALL: [Self; 3] = [Self::Ok, Self::Failed, Self::Stale];
+
     /// The name in metrics.
     #[must_use]
     pub const fn name(self) -> &'static str {

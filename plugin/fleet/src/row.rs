@@ -1,9 +1,7 @@
 //! What a region has written: one row, which lists what is not closed.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry as Place;
-
 use crate::identity::ProcessId;
+use crate::sorted::Sorted;
 
 /// More entries than this are not read of a row.
 pub const MAX_ENTRIES: usize = 4096;
@@ -17,9 +15,9 @@ pub struct Row {
     /// How often it was written. First, so that of two rows the later one is the greater.
     pub number: u64,
     /// Who reports which service as open.
-    pub reports: BTreeMap<(String, ProcessId), Report>,
+    pub reports: Sorted<(String, ProcessId), Report>,
     /// Who asks which service how it is.
-    pub leases: BTreeMap<String, Lease>,
+    pub leases: Sorted<String, Lease>,
 }
 
 /// That a process has opened its breaker on its own account.
@@ -85,19 +83,14 @@ impl Lease {
 /// Joining is commutative, associative and idempotent, since the greater of two rows stays: the
 /// order in which regions learn of each other's rows, and how often, makes no difference.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Regions(pub BTreeMap<String, Row>);
+pub struct Regions(pub Sorted<String, Row>);
 
 impl Regions {
     /// Takes in what another has found.
     pub fn join(&mut self, other: Self) {
-        for (region, row) in other.0 {
-            match self.0.entry(region) {
-                Place::Vacant(place) => _ = place.insert(row),
-                Place::Occupied(mut place) => {
-                    if *place.get() < row {
-                        place.insert(row);
-                    }
-                }
+        for (region, row) in other.0.into_entries() {
+            if self.0.get(&region).is_none_or(|known| *known < row) {
+                self.0.insert(region, row);
             }
         }
     }

@@ -1,7 +1,5 @@
 //! What a process has seen of the fleet, and when it changed.
 
-use std::collections::BTreeMap;
-
 use core::time::Duration;
 
 use breaker::Timestamp;
@@ -10,12 +8,13 @@ use crate::entry::Key;
 use crate::identity::ProcessId;
 use crate::row::{Lease, LeaseState, Regions, Report, Row};
 use crate::seen::Seen;
+use crate::sorted::Sorted;
 
 /// What all regions have written, as far as this process has seen it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct View {
     rows: Regions,
-    marks: BTreeMap<String, Marks>,
+    marks: Sorted<String, Marks>,
 }
 
 /// When the parts of a row were seen to change.
@@ -23,8 +22,8 @@ pub(crate) struct View {
 struct Marks {
     /// Since when looks have found earlier rows than the one known, and no others.
     behind: Option<Timestamp>,
-    reports: BTreeMap<(String, ProcessId), Mark>,
-    leases: BTreeMap<String, Seen>,
+    reports: Sorted<(String, ProcessId), Mark>,
+    leases: Sorted<String, Seen>,
 }
 
 /// A look at the store.
@@ -77,7 +76,7 @@ impl View {
     /// Takes in what a read has found. `false`: some of it is older than what was known.
     pub(crate) fn read(&mut self, own: &str, found: Regions, look: Look) -> bool {
         let mut in_order = true;
-        for (region, row) in found.0 {
+        for (region, row) in found.0.into_entries() {
             let known = self.rows.0.get(&region).zip(self.marks.get_mut(&region));
             let passed = match known {
                 Some((known, marks)) if row.number >= known.number => {
@@ -98,7 +97,7 @@ impl View {
                 }
                 None => self.start_over(&region, &row, look),
             };
-            self.rows.join(Regions(BTreeMap::from([(region.clone(), row)])));
+            self.rows.join(Regions(Sorted::of(region.clone(), row)));
             if region == own {
                 passed.iter().for_each(|service| self.answer(service));
             }
@@ -125,7 +124,7 @@ impl View {
 
     /// The service was found to be well: what has been reported of it up to now counts no more.
     pub(crate) fn answer(&mut self, service: &str) {
-        let marks = self.marks.values_mut().flat_map(|marks| &mut marks.reports);
+        let marks = self.marks.iter_mut().flat_map(|(_, marks)| marks.reports.iter_mut());
         marks.filter(|((name, _), _)| name == service).for_each(|(_, mark)| mark.answered = true);
     }
 
@@ -179,7 +178,7 @@ impl View {
         region: &str,
         by: ProcessId,
     ) -> impl Iterator<Item = (&str, Report)> {
-        let reports = self.rows.0.get(region).into_iter().flat_map(|row| &row.reports);
+        let reports = self.rows.0.get(region).into_iter().flat_map(|row| row.reports.iter());
         let own = reports.filter(move |((_, it), _)| *it == by);
         own.map(|((service, _), report)| (service.as_str(), *report))
     }
@@ -221,11 +220,13 @@ impl Marks {
     /// Takes note of what has changed from a row to a later one. The services that have passed
     /// their check meanwhile.
     fn compare(&mut self, known: &Row, row: &Row, look: Look) -> Vec<String> {
-        self.reports.retain(|key, _| row.reports.contains_key(key));
-        for (key, report) in &row.reports {
+        self.reports.retain(|key| row.reports.contains(key));
+        for (key, report) in row.reports.iter() {
             let was = known.reports.get(key);
-            let new = Mark { seen: look.change(), answered: false };
-            let mark = self.reports.entry(key.clone()).or_insert(new);
+            let Some(mark) = self.reports.get_mut(key) else {
+                self.reports.insert(key.clone(), Mark { seen: look.change(), answered: false });
+                continue;
+            };
             if was.is_none_or(|was| was.trip != report.trip) {
                 mark.answered = false;
             }
@@ -233,12 +234,11 @@ impl Marks {
                 mark.seen = look.change();
             }
         }
-        self.leases.retain(|key, _| row.leases.contains_key(key));
+        self.leases.retain(|key| row.leases.contains(key));
         let mut passed = Vec::new();
-        for (service, lease) in &row.leases {
-            let seen = self.leases.entry(service.clone()).or_insert_with(|| look.change());
-            if known.leases.get(service) != Some(lease) {
-                *seen = look.change();
+        for (service, lease) in row.leases.iter() {
+            if known.leases.get(service) != Some(lease) || !self.leases.contains(service) {
+                self.leases.insert(service.clone(), look.change());
                 if lease.state == LeaseState::Passed {
                     passed.push(service.clone());
                 }

@@ -172,7 +172,7 @@ fn answer(caller: Caller, headers: usize, body: usize) {
         }
         Caller::Callout { root, pending } => {
             with_worker(root, |worker, effects| {
-                worker.on_callout_answer(pending, headers, effects)
+                worker.on_callout_answer(pending, (headers, body), effects)
             });
         }
     }

@@ -74,12 +74,16 @@ impl Worker {
     pub(crate) fn on_callout_answer(
         &self,
         pending: PendingCallout,
-        headers: usize,
+        (headers, body): (usize, usize),
         effects: &mut Effects,
     ) {
         let answer = match headers {
             0 => CalloutAnswer::Failed,
-            _ => CalloutAnswer::Answered(host::headers(Map::CallResponse)),
+            _ => {
+                let wanted = Some(body.min(pending.wanted_body())).filter(|size| *size > 0);
+                let body = wanted.and_then(|size| host::buffer(Buffer::CallResponseBody, size));
+                CalloutAnswer::Answered(host::headers(Map::CallResponse), body.unwrap_or_default())
+            }
         };
         self.filter.on_callout_answer(pending, &answer, &self.proxy(), effects);
     }

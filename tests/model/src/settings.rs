@@ -64,6 +64,7 @@ impl Settings {
                 max_wait: STEP * 2,
                 jitter_percent: 0,
                 honor_retry_after: false,
+                on_retry_after: false,
             },
             half_open: HalfOpenPolicy {
                 permitted_calls: count(2),

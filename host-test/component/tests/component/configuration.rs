@@ -129,7 +129,7 @@ fn effects_name_only_metrics_that_were_defined_in_advance() {
     assert!(changed.len() >= 8, "{changed:?}");
     assert!(changed.is_subset(&told), "{:?}", changed.difference(&told));
     let gauges = world.configured.metrics.iter().filter(|m| m.kind == MetricKind::Gauge);
-    assert_eq!(gauges.count(), 6);
+    assert_eq!(gauges.count(), 7);
 }
 
 #[test]

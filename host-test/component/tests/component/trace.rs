@@ -238,6 +238,7 @@ fn shown(status: &ServiceStatus) -> Value {
         Reason::Operator => "operator",
         Reason::Adaptive => "adaptive",
         Reason::RetryAfter => "retry_after",
+        Reason::Fleet => "fleet",
     });
     let time = |at: Option<UnixTime>| at.map(|at| at.to_string());
     json!({

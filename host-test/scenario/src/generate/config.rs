@@ -34,7 +34,7 @@ pub(super) fn again(rng: &mut Rng, may_need: &BTreeSet<Need>, before: &Value) ->
 /// One of these waits, in ascending order, and none that is longer than the one before.
 fn no_longer(rng: &mut Rng, waits: &[&'static str], before: &Value) -> &'static str {
     let longest = waits.iter().position(|wait| before == wait);
-    pick(rng, &waits[..longest.map_or(waits.len(), |at| at + 1)])
+    pick::<&str>(rng, &waits[..longest.map_or(waits.len(), |at| at + 1)])
 }
 
 fn service(rng: &mut Rng, is_virtual: bool, before: &Value) -> Value {

@@ -155,7 +155,11 @@ impl Open {
     }
 
     pub(crate) fn divert_reason(&self) -> DivertReason {
-        if self.reason == Reason::Adaptive { DivertReason::Adaptive } else { DivertReason::Open }
+        match self.reason {
+            Reason::Adaptive => DivertReason::Adaptive,
+            Reason::Fleet => DivertReason::Fleet,
+            _ => DivertReason::Open,
+        }
     }
 }
 

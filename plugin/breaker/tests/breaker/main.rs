@@ -13,6 +13,7 @@ mod adaptive;
 mod backoff;
 mod clocks;
 mod earlier;
+mod fleet;
 mod foreign;
 mod health_check;
 mod incomplete;

@@ -59,6 +59,7 @@ fn every_field_is_on_the_page() {
         ("defaults.", json!({"defaults": unknown})),
         ("admin.", json!({"admin": unknown})),
         ("notify.", json!({"notify": unknown})),
+        ("fleet.", json!({"fleet": unknown})),
         ("services[].", service(unknown.clone())),
         ("match.", service(json!({"match": unknown}))),
         ("match.headers[].", service(json!({"match": {"headers": [unknown]}}))),

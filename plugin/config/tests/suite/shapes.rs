@@ -29,6 +29,7 @@ fn misshapen(wrong: &Value) -> Vec<(&'static str, Value)> {
         ("limits", json!({"limits": wrong})),
         ("notify", json!({"notify": wrong})),
         ("admin", json!({"admin": wrong})),
+        ("fleet", json!({"fleet": wrong})),
         ("services[0]", json!({"services": [wrong]})),
         ("services[0].match", of_service(&json!({"match": wrong}))),
         ("services[0].match.headers[0]", of_service(&json!({"match": {"headers": [wrong]}}))),

@@ -263,6 +263,7 @@ fn unknown_and_misspelt_keys_are_refused_with_those_that_are_known() {
         (json!({"services": [], "admin": {"prefix": "/"}}), "admin.prefix"),
         (json!({"max_service": 5}), "max_service"),
         (json!({"notify": {"url": ""}}), "notify.url"),
+        (json!({"fleet": {"tables": ""}}), "fleet.tables"),
     ] {
         let refusal = refusal(&config);
         assert!(refusal.starts_with(&format!("{path}: unknown field `")), "{refusal}");
@@ -289,6 +290,82 @@ fn unknown_and_misspelt_keys_are_refused_with_those_that_are_known() {
         assert!(refusal.starts_with(&start), "{refusal}");
         assert!(refusal.contains("expected "), "{refusal}");
     }
+}
+
+#[test]
+fn a_fleet_that_cannot_agree_is_refused() {
+    let fleet = |fields: Value| {
+        let mut fleet = json!({"store": "etcd", "cluster": "etcd"});
+        for (field, value) in fields.as_object().unwrap() {
+            fleet[field] = value.clone();
+        }
+        json!({"fleet": fleet})
+    };
+    for (fields, told) in [
+        (
+            json!({"store": "redis"}),
+            "fleet.store: unknown variant `redis`, expected `dynamodb` or `etcd`",
+        ),
+        (json!({"store": null}), "fleet.store: absent: say which store the fleet has"),
+        (json!({"cluster": null}), "fleet.cluster: absent: name the store's cluster"),
+        (
+            json!({"timeout": "2s"}),
+            r#"fleet.timeout: "2s": give at most fleet.sync_interval, "1s""#,
+        ),
+        (
+            json!({"max_staleness": "2s"}),
+            r#"fleet.max_staleness: "2s": give from "3s", 3 times fleet.sync_interval, to "1h""#,
+        ),
+        (json!({"max_staleness": "2h"}), r#"fleet.max_staleness: "2h": give from "3s""#),
+        (
+            json!({"sync_interval": "10ms"}),
+            r#"fleet.sync_interval: "10ms": give from "100ms" to "1m""#,
+        ),
+        (json!({"quorum": 0}), "fleet.quorum: 0"),
+        (json!({"prefix": ""}), "fleet.prefix: \"\": give 1 to 128 letters"),
+        (json!({"prefix": "a/"}), "fleet.prefix: \"a/\": give 1 to 128 letters"),
+        (json!({"prefix": "a b"}), "fleet.prefix: \"a b\": give 1 to 128 letters"),
+        (json!({"table": "state"}), "fleet.table: present: leave it out: etcd is one region"),
+        (json!({"region": "a"}), "fleet.region: present: leave it out"),
+        (json!({"regions": ["a"]}), "fleet.regions: present: leave it out"),
+        (json!({"scope": "global"}), "fleet.scope: \"global\": leave it out: etcd is one region"),
+        (json!({"store": "dynamodb"}), "fleet.table: absent: name the table"),
+        (
+            json!({"store": "dynamodb", "table": "state"}),
+            "fleet.region: absent: name the region of this proxy",
+        ),
+        (
+            json!({"store": "dynamodb", "table": "a b", "region": "eu-west-1"}),
+            "fleet.table: \"a b\": give 3 to 255 letters",
+        ),
+        (
+            json!({"store": "dynamodb", "table": "state", "region": "EU"}),
+            "fleet.region: \"EU\": give a region",
+        ),
+        (
+            json!({"store": "dynamodb", "table": "state", "region": "a", "regions": ["b", "C"]}),
+            "fleet.regions[1]: \"C\": give a region",
+        ),
+        (
+            json!({"store": "dynamodb", "table": "state", "region": "a", "prefix": "b"}),
+            "fleet.prefix: present: leave it out",
+        ),
+    ] {
+        let refusal = refusal(&fleet(fields));
+        assert!(refusal.starts_with(told), "{refusal}");
+    }
+    // Where others are longer, so are these.
+    let config = parse(&fleet(json!({"sync_interval": "10s"})).to_string()).unwrap();
+    let read = config.fleet.unwrap();
+    assert_eq!((read.timeout.as_millis(), read.max_staleness.as_secs()), (500, 30));
+    let config = parse(&fleet(json!({"sync_interval": "200ms"})).to_string()).unwrap();
+    assert_eq!(config.fleet.unwrap().timeout.as_millis(), 200);
+    assert!(config.services.iter().all(|service| service.in_fleet));
+    let dynamodb = json!({"store": "dynamodb", "table": "state", "region": "a", "regions": ["b"]});
+    let read = parse(&fleet(dynamodb).to_string()).unwrap().fleet.unwrap();
+    assert_eq!(read.host, "dynamodb.a.amazonaws.com");
+    let config::Store::DynamoDb { regions, .. } = read.store else { panic!("{read:?}") };
+    assert_eq!(regions, ["b", "a"]);
 }
 
 #[test]

@@ -75,6 +75,7 @@ impl Reply {
         let reason = match reason {
             DivertReason::Adaptive => "Circuit breaker diverts what the service fails to answer",
             DivertReason::Bulkhead => "Bulkhead is full",
+            DivertReason::Fleet => "Circuit breaker is open, by the word of other proxies",
             DivertReason::ForcedOpen => "Circuit breaker is forced open",
             DivertReason::HalfOpen => "Circuit breaker is half-open",
             DivertReason::Open => "Circuit breaker is open",

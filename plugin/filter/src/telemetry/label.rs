@@ -1,5 +1,6 @@
 //! The values of the metrics' labels. Those of the breaker's own enums come from their tables.
 
+use ::fleet::SyncResult;
 use breaker::{CheckResult, DivertReason, Outcome, Reason, StateName};
 
 /// The values of one label, numbered from zero.
@@ -110,6 +111,7 @@ of_enum! {
     DivertReason: Self::ALL, name;
     Reason: Self::ALL, name;
     StateName: Self::ALL, label;
+    SyncResult: Self::ALL, name;
 }
 
 /// A service that declines to say how it is counts as ignored.

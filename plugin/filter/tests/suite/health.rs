@@ -250,10 +250,13 @@ fn a_check_without_a_sensible_answer_has_failed() {
     for status in [&b""[..], b"OK", b"\xff\xff", b"99999", b"-200"] {
         world.until_next_check();
         let headers = Headers::from_pairs(&[(":status", status)]);
-        world.finish_check(&CalloutAnswer::Answered(headers));
+        world.finish_check(&CalloutAnswer::Answered(headers, Vec::new()));
     }
     world.until_next_check();
-    world.finish_check(&CalloutAnswer::Answered(Headers::from_serialized(vec![0xff; 9])));
+    world.finish_check(&CalloutAnswer::Answered(
+        Headers::from_serialized(vec![0xff; 9]),
+        Vec::new(),
+    ));
     assert_eq!(world.of("health_checks_total", &["result=unhealthy"]), 7);
     assert_eq!(world.state(), "OPEN");
 }

@@ -108,7 +108,7 @@ proptest! {
         call.fallback_verdict(Some(FallbackAnswer { headers: headers.clone(), body: vec![] }));
         world.run(Duration::from_millis(200));
         if world.pending_checks() > 0 {
-            world.finish_check(&CalloutAnswer::Answered(headers));
+            world.finish_check(&CalloutAnswer::Answered(headers, Vec::new()));
         }
     }
 

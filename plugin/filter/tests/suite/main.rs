@@ -26,6 +26,7 @@ mod config_warnings;
 mod copies;
 mod diversion;
 mod events;
+mod fleet;
 mod health;
 mod history;
 mod hostile;

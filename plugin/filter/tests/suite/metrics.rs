@@ -30,8 +30,8 @@ fn every_metric_has_a_number_and_a_name_of_its_own() {
     let slots = (0..2).map(Metric::Slot);
     let metrics: Vec<_> = Metric::all(2).chain(slots).collect();
     let unique = metrics.len();
-    assert_eq!(Metric::of_service(0).count(), 41);
-    assert_eq!(Metric::of_module().count(), 14);
+    assert_eq!(Metric::of_service(0).count(), 44);
+    assert_eq!(Metric::of_module().count(), 18);
     let numbers: BTreeSet<_> = metrics.iter().map(|metric| metric.index()).collect();
     assert_eq!(numbers.len(), unique);
     assert!(numbers.iter().all(|number| *number < Metric::count(2)));

@@ -528,7 +528,7 @@ impl World {
     /// The oldest health check is answered with this status.
     pub(crate) fn answer_check(&self, status: u16) {
         let headers = Headers::from_pairs(&[(":status", status.to_string())]);
-        self.finish_check(&CalloutAnswer::Answered(headers));
+        self.finish_check(&CalloutAnswer::Answered(headers, Vec::new()));
     }
 
     /// The oldest health check is not answered in time.

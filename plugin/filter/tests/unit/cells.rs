@@ -22,6 +22,7 @@ use crate::dynamic::directory::DirectoryKind;
 use crate::dynamic::listed::ListKind;
 use crate::dynamic::series::SeriesKind;
 use crate::events::RingKind;
+use crate::fleet::{ProcessKind, ShownKind};
 use crate::notify::OutboxKind;
 use crate::parts::Part;
 use crate::stale::{AnswerKind, SlotsKind};
@@ -204,6 +205,9 @@ fn each_kind_of_value_keeps_the_one_rule() {
         let part = Part { key: KEY, watch, service: None, tenure, what, is_one };
         check_values(name, &&part, [vec![1, 1], vec![1, 2]], Some(&[1, 9]));
     }
+    let process = |id| [&[1, id][..], &[0; 15]].concat();
+    check("process", ProcessKind, [&process(1), &process(2)], Some(&[1, 9]));
+    check("fleet", ShownKind, [b"\x01{}", b"\x01[]"], Some(&[1, 0xff]));
     let ring = |epoch| [&[1, epoch][..], &[0; 15]].concat();
     check("events", RingKind, [&ring(1), &ring(2)], Some(&[1, 9]));
     let outbox = |batch| [&[1, batch][..], &[0; 29]].concat();

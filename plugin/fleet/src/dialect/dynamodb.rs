@@ -7,7 +7,7 @@ mod answer;
 pub mod items;
 pub mod rows;
 
-use serde_json::{Value, json};
+use crate::json::{Json, object};
 
 /// The most keys that one `BatchGetItem` takes.
 pub const MAX_KEYS: usize = 100;
@@ -25,17 +25,28 @@ pub struct Call {
 }
 
 impl Call {
-    fn new(target: &'static str, body: &Value) -> Self {
-        Self { target, body: body.to_string().into_bytes() }
+    fn new(target: &'static str, body: &Json) -> Self {
+        Self { target, body: body.written().into_bytes() }
     }
 }
 
 fn batch_get(table: &str, keys: impl Iterator<Item = String>, consistent: bool) -> Call {
-    let keys: Vec<_> = keys.map(|key| json!({ KEY: { "S": key } })).collect();
-    let wanted = json!({ "Keys": keys, "ConsistentRead": consistent });
-    Call::new("DynamoDB_20120810.BatchGetItem", &json!({ "RequestItems": { table: wanted } }))
+    let keys = Json::List(keys.map(|key| object([(KEY, text(&key))])).collect());
+    let wanted = object([("Keys", keys), ("ConsistentRead", Json::Bool(consistent))]);
+    let body = object([("RequestItems", object([(table, wanted)]))]);
+    Call::new("DynamoDB_20120810.BatchGetItem", &body)
 }
 
-fn update(body: &Value) -> Call {
+fn update(body: &Json) -> Call {
     Call::new("DynamoDB_20120810.UpdateItem", body)
+}
+
+/// A text, as an attribute.
+fn text(value: &str) -> Json {
+    object([("S", value.into())])
+}
+
+/// A number, as an attribute.
+fn number(value: &str) -> Json {
+    object([("N", value.into())])
 }

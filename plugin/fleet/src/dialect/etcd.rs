@@ -3,16 +3,15 @@
 //! Keys and values are in base64, and numbers are texts, as in all JSON that is made of protocol
 //! buffers; what is zero is left out.
 
-use std::collections::BTreeMap;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Value, json};
 
-use super::{StoreError, json_of, short, text_at};
+use super::{StoreError, json_of, short};
 use crate::entry::{Entry, Key, lease_text};
+use crate::json::{Json, object};
 use crate::request::Answer;
 use crate::row::{Lease, MAX_ENTRIES, Regions, Row};
+use crate::sorted::Sorted;
 
 /// What is sent: `POST` to the path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,8 +23,8 @@ pub struct Call {
 }
 
 impl Call {
-    fn new(path: &'static str, body: &Value) -> Self {
-        Self { path, body: body.to_string().into_bytes() }
+    fn new(path: &'static str, body: &Json) -> Self {
+        Self { path, body: body.written().into_bytes() }
     }
 }
 
@@ -35,12 +34,12 @@ pub fn read(prefix: &str, region: &str, consistent: bool) -> Call {
     let below = folder(prefix, region);
     // What comes after all keys that begin so: `/` is followed by `0`.
     let end = format!("{}0", below.strip_suffix('/').unwrap_or(&below));
-    let body = json!({
-        "key": packed(&below),
-        "range_end": packed(&end),
-        "limit": MAX_ENTRIES.to_string(),
-        "serializable": !consistent,
-    });
+    let body = object([
+        ("key", packed(&below)),
+        ("range_end", packed(&end)),
+        ("limit", Json::Text(MAX_ENTRIES.to_string())),
+        ("serializable", Json::Bool(!consistent)),
+    ]);
     Call::new("/v3/kv/range", &body)
 }
 
@@ -58,15 +57,14 @@ pub fn row(
     let answer = done(status, body)?;
     let below = folder(prefix, region);
     let mut row = Row { number: revision(&answer)?, ..Row::default() };
-    let none = Vec::new();
-    let found = answer.get("kvs").and_then(Value::as_array).unwrap_or(&none);
+    let found = answer.at(&["kvs"]).map_or(&[][..], Json::entries);
     let added = found.iter().map(|kv| {
-        let key = text_at(kv, "/key").and_then(unpacked).unwrap_or_default();
-        let value = text_at(kv, "/value").and_then(unpacked).unwrap_or_default();
+        let key = kv.text_at(&["key"]).and_then(unpacked).unwrap_or_default();
+        let value = kv.text_at(&["value"]).and_then(unpacked).unwrap_or_default();
         key.strip_prefix(&below).is_some_and(|key| row.add(key, &value))
     });
     let left_out = added.filter(|added| !added).count();
-    Ok((Answer::Rows(Regions(BTreeMap::from([(region.to_owned(), row)]))), left_out))
+    Ok((Answer::Rows(Regions(Sorted::of(region.to_owned(), row))), left_out))
 }
 
 /// Changes the row of a region, whatever is there.
@@ -74,11 +72,12 @@ pub fn row(
 pub fn write(prefix: &str, region: &str, set: &[Entry], remove: &[Key]) -> Call {
     let below = folder(prefix, region);
     let puts = set.iter().map(|entry| put(&below, entry));
-    let deletes = remove.iter().map(
-        |key| json!({ "requestDeleteRange": { "key": packed(&format!("{below}{}", key.text())) } }),
-    );
-    let success: Vec<_> = puts.chain(deletes).collect();
-    Call::new("/v3/kv/txn", &json!({ "success": success }))
+    let deletes = remove.iter().map(|key| {
+        let key = packed(&format!("{below}{}", key.text()));
+        object([("requestDeleteRange", object([("key", key)]))])
+    });
+    let success = Json::List(puts.chain(deletes).collect());
+    Call::new("/v3/kv/txn", &object([("success", success)]))
 }
 
 /// Changes a lease, if it is as it was read.
@@ -87,14 +86,16 @@ pub fn swap(prefix: &str, region: &str, service: &str, was: Option<&Lease>, to: 
     let below = folder(prefix, region);
     let entry = Entry::Lease(service.to_owned(), *to);
     let key = packed(&format!("{below}{}", entry.key().text()));
-    let compare = match was {
-        None => json!({ "target": "VERSION", "result": "EQUAL", "key": key, "version": "0" }),
-        Some(was) => {
-            let value = packed(&lease_text(was));
-            json!({ "target": "VALUE", "result": "EQUAL", "key": key, "value": value })
-        }
+    let (target, name, value) = match was {
+        None => ("VERSION", "version", "0".into()),
+        Some(was) => ("VALUE", "value", packed(&lease_text(was))),
     };
-    Call::new("/v3/kv/txn", &json!({ "compare": [compare], "success": [put(&below, &entry)] }))
+    let target = target.into();
+    let compare =
+        object([("target", target), ("result", "EQUAL".into()), ("key", key), (name, value)]);
+    let (compare, success) = (vec![compare], vec![put(&below, &entry)]);
+    let body = object([("compare", Json::List(compare)), ("success", Json::List(success))]);
+    Call::new("/v3/kv/txn", &body)
 }
 
 /// The answer to [`write()`] or [`swap`].
@@ -105,38 +106,40 @@ pub fn swap(prefix: &str, region: &str, service: &str, was: Option<&Lease>, to: 
 pub fn written(status: u16, body: &[u8]) -> Result<Answer, StoreError> {
     let answer = done(status, body)?;
     revision(&answer)?;
-    let succeeded = answer.get("succeeded").and_then(Value::as_bool).unwrap_or_default();
-    Ok(if succeeded { Answer::Written } else { Answer::Refused })
+    match answer.at(&["succeeded"]) {
+        Some(Json::Bool(true)) => Ok(Answer::Written),
+        _ => Ok(Answer::Refused),
+    }
 }
 
 fn folder(prefix: &str, region: &str) -> String {
     format!("{prefix}/{region}/")
 }
 
-fn put(below: &str, entry: &Entry) -> Value {
+fn put(below: &str, entry: &Entry) -> Json {
     let (key, value) = (format!("{below}{}", entry.key().text()), entry.text());
-    json!({ "requestPut": { "key": packed(&key), "value": packed(&value) } })
+    object([("requestPut", object([("key", packed(&key)), ("value", packed(&value))]))])
 }
 
-fn packed(text: &str) -> String {
-    STANDARD.encode(text)
+fn packed(text: &str) -> Json {
+    Json::Text(STANDARD.encode(text))
 }
 
 fn unpacked(text: &str) -> Option<String> {
     String::from_utf8(STANDARD.decode(text).ok()?).ok()
 }
 
-fn revision(answer: &Value) -> Result<u64, StoreError> {
-    let revision = text_at(answer, "/header/revision").and_then(|it| it.parse().ok());
-    revision.ok_or_else(|| StoreError::unreadable("header.revision", &answer.to_string()))
+fn revision(answer: &Json) -> Result<u64, StoreError> {
+    let revision = answer.text_at(&["header", "revision"]).and_then(|it| it.parse().ok());
+    revision.ok_or_else(|| StoreError::unreadable("header.revision", &answer.written()))
 }
 
-fn done(status: u16, body: &[u8]) -> Result<Value, StoreError> {
+fn done(status: u16, body: &[u8]) -> Result<Json, StoreError> {
     if status == 200 {
         return json_of(body);
     }
     let value = json_of(body).unwrap_or_default();
-    let message = text_at(&value, "/message").or_else(|| text_at(&value, "/error"));
+    let message = value.text_at(&["message"]).or_else(|| value.text_at(&["error"]));
     let found = match message {
         Some(message) => format!("etcd answered {status} {}", short(message)),
         None => format!("etcd answered {status} {}", short(&String::from_utf8_lossy(body))),

@@ -7,6 +7,7 @@ use crate::mine::{Mine, Open, Probing, Said};
 use crate::own::{Advice, By, CheckSaid, Opened, Own, Standing};
 use crate::policy::Scope;
 use crate::row::LeaseState;
+use crate::sorted::Sorted;
 use crate::view::Reporter;
 
 impl Fleet {
@@ -177,9 +178,7 @@ impl Fleet {
         };
         let longest = self.policy.max_staleness;
         let all = self.view.reporters(service, of, longest, now);
-        let mut counted: Vec<_> = all.filter(Reporter::counts).map(|it| it.by).collect();
-        counted.sort_unstable();
-        counted.dedup();
+        let counted: Sorted<_, _> = all.filter(Reporter::counts).map(|it| (it.by, ())).collect();
         u32::try_from(counted.len()).unwrap_or(u32::MAX)
     }
 

@@ -8,6 +8,7 @@ use super::Fleet;
 use crate::identity::ProcessId;
 use crate::own::Standing;
 use crate::row::LeaseState;
+use crate::sorted::Sorted;
 use crate::view::Reporter;
 
 /// What the fleet says of a service.
@@ -71,10 +72,8 @@ impl Fleet {
     /// The services that somebody reports, or whose breaker here is not simply closed.
     #[must_use]
     pub fn services(&self) -> Vec<&str> {
-        let mut all: Vec<_> =
-            self.view.reported().chain(self.mine.keys().map(String::as_str)).collect();
-        all.sort_unstable();
-        all.dedup();
-        all
+        let all = self.view.reported().chain(self.mine.keys().map(String::as_str));
+        let all: Sorted<_, _> = all.map(|name| (name, ())).collect();
+        all.into_entries().map(|(name, ())| name).collect()
     }
 }

@@ -82,8 +82,8 @@ impl Fleet {
     }
 
     fn next_request(&mut self, now: Timestamp) -> Option<Request> {
-        if let Some(request) = self.queue.pop_front() {
-            return Some(request);
+        if !self.queue.is_empty() {
+            return Some(self.queue.remove(0));
         }
         if now >= self.pace.writes_from {
             if let Some(request) = self.lease_to_publish(now) {
@@ -155,7 +155,7 @@ impl Fleet {
     }
 
     fn forget_queued(&mut self) {
-        for request in self.queue.drain(..) {
+        for request in core::mem::take(&mut self.queue) {
             if let Request::Swap { service, .. } = request
                 && let Some(mine) = self.mine.get_mut(&service)
             {

@@ -56,10 +56,10 @@ fn dynamodbs_rows_are_read_and_one_that_is_not_there_is_empty() {
     let read = dynamodb::rows::rows("state", &["a", "b"], 200, answer.to_string().as_bytes());
     let Ok((Answer::Rows(regions), left_out)) = read else { panic!("{read:?}") };
     assert_eq!(left_out, 1);
-    assert_eq!(regions.0["a"].number, 9);
-    assert_eq!(regions.0["a"].reports[&("payment".to_owned(), ME)], REPORT);
-    assert_eq!(regions.0["a"].leases["payment"], LEASE);
-    assert_eq!(regions.0["b"], fleet::Row::default());
+    assert_eq!(regions.0.get("a").unwrap().number, 9);
+    assert_eq!(regions.0.get("a").unwrap().reports.get(&("payment".to_owned(), ME)), Some(&REPORT));
+    assert_eq!(regions.0.get("a").unwrap().leases.get("payment"), Some(&LEASE));
+    assert_eq!(regions.0.get("b"), Some(&fleet::Row::default()));
 }
 
 #[test]
@@ -110,13 +110,16 @@ fn dynamodbs_errors_say_what_helps() {
     assert_eq!(signature.fault, Fault::Failed);
     assert_eq!(
         signature.to_string(),
-        "DynamoDB answered 403 \"InvalidSignatureException\": \"expired\": check the credentials of \
+        "DynamoDB answered 403 'InvalidSignatureException': 'expired': check the credentials of \
          aws_request_signing, and the clock"
     );
     // What moto answers to a request that is not signed.
     let xml = error(200, b"<?xml version=\"1.0\"?><ListAllMyBucketsResult>");
     assert!(xml.to_string().contains("fleet.cluster"), "{xml}");
     assert_eq!(error(500, b"").fault, Fault::Failed);
+    // What moto answers to a signature that is wrong.
+    let xml = error(403, b"<?xml version=\"1.0\"?><ErrorResponse>");
+    assert!(xml.to_string().contains("aws_request_signing"), "{xml}");
 }
 
 #[test]
@@ -180,7 +183,7 @@ fn the_recipes_items_are_read_a_hundred_at_a_time() {
         "LastSuccessTime": { "NULL": true },
     }] } });
     let items = dynamodb::items::items("state", 200, answer.to_string().as_bytes()).unwrap();
-    assert_eq!(items["payment"], Item { state: ItemState::Open, failures: 3 });
+    assert_eq!(items.get("payment"), Some(&Item { state: ItemState::Open, failures: 3 }));
 }
 
 #[test]
@@ -213,8 +216,8 @@ fn etcds_row_is_read() {
     });
     let read = etcd::row("breakers", "a", 200, answer.to_string().as_bytes());
     let Ok((Answer::Rows(regions), left_out)) = read else { panic!("{read:?}") };
-    assert_eq!((left_out, regions.0["a"].number), (1, 12));
-    assert_eq!(regions.0["a"].reports[&("payment".to_owned(), ME)], REPORT);
+    assert_eq!((left_out, regions.0.get("a").unwrap().number), (1, 12));
+    assert_eq!(regions.0.get("a").unwrap().reports.get(&("payment".to_owned(), ME)), Some(&REPORT));
     let empty = etcd::row("breakers", "a", 200, br#"{"header":{"revision":"1"}}"#);
     assert!(matches!(empty, Ok((Answer::Rows(_), 0))), "{empty:?}");
 }

@@ -1,13 +1,12 @@
 //! One process's part, step by step.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use breaker::{Breaker, Generation, Mode, Timestamp};
 use fleet::{
     Advice, Answer, By, CheckSaid, Entry, Fault, Fleet, FleetPolicy, Identity, Lease, LeaseState,
-    NextCheck, Opened, Own, Probe, ProcessId, Regions, Report, Request, Row, Scope, Standing,
-    SyncResult,
+    NextCheck, Opened, Own, Probe, ProcessId, Regions, Report, Request, Row, Scope, Sorted,
+    Standing, SyncResult,
 };
 
 const ME: ProcessId = ProcessId::from_bits(1);
@@ -272,13 +271,13 @@ fn a_prober_takes_the_lease_as_it_was_read_and_gives_it_up_when_its_check_fails(
     one.sync();
     let _ = one.observe(own);
     let asked = one.sync();
-    let held = one.row.leases["payment"];
+    let held = one.row.leases.get("payment").unwrap();
     assert_eq!((held.holder, held.state), (ME, LeaseState::Held), "{asked:?}");
     assert!(one.fleet.may_check("payment", one.now));
     one.fleet.checked("payment", CheckSaid::Failed, one.now, 0);
     assert!(!one.fleet.may_check("payment", one.now));
     one.sync();
-    assert_eq!(one.row.leases["payment"].state, LeaseState::Failed);
+    assert_eq!(one.row.leases.get("payment").unwrap().state, LeaseState::Failed);
 }
 
 /// How many tenths of a sync it takes until the lease is this process's, with the shortest waits
@@ -303,7 +302,7 @@ fn who_has_failed_waits_for_longer_before_it_takes_the_lease_again_and_the_last_
     assert_eq!(time_to_take_the_lease(&mut one), 1);
     one.fleet.checked("payment", CheckSaid::Failed, one.now, 0);
     one.ask();
-    assert_eq!(one.row.leases["payment"].state, LeaseState::Failed);
+    assert_eq!(one.row.leases.get("payment").unwrap().state, LeaseState::Failed);
     assert_eq!(time_to_take_the_lease(&mut one), 20, "the last holder");
     one.fleet.checked("payment", CheckSaid::Failed, one.now, 0);
     one.ask();
@@ -454,7 +453,7 @@ fn an_answer_that_is_older_than_what_was_known_is_stale_and_changes_nothing() {
     one.sync();
     one.wait(Duration::from_secs(1));
     let ask = one.fleet.poll(one.now).unwrap();
-    let old = Regions(BTreeMap::from([("a".to_owned(), Row::default())]));
+    let old = Regions(Sorted::of("a".to_owned(), Row::default()));
     let result = one.fleet.answer(ask.ticket, Ok(Answer::Rows(old)), one.now);
     assert_eq!(result, Some(SyncResult::Stale));
     assert!(one.fleet.verdict("payment", one.now).open);
@@ -494,7 +493,7 @@ fn an_answer_nobody_waits_for_changes_nothing() {
     assert_eq!(one.fleet.poll(one.now), None, "one at a time");
     one.wait(Duration::from_secs(1));
     let next = one.fleet.poll(one.now).unwrap();
-    let rows = || Ok(Answer::Rows(Regions(BTreeMap::from([("a".to_owned(), Row::default())]))));
+    let rows = || Ok(Answer::Rows(Regions(Sorted::of("a".to_owned(), Row::default()))));
     assert_eq!(one.fleet.answer(late.ticket, rows(), one.now), None);
     assert_eq!(one.fleet.answer(next.ticket, rows(), one.now), Some(SyncResult::Ok));
     assert_eq!(one.fleet.answer(next.ticket, Err(Fault::Failed), one.now), None);

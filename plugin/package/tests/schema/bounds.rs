@@ -35,7 +35,8 @@ fn roomy() -> Value {
             }
         }],
         "notify": { "cluster": "ops" },
-        "admin": { "token": "t" }
+        "admin": { "token": "t" },
+        "fleet": { "store": "etcd", "cluster": "etcd" }
     })
 }
 
@@ -74,6 +75,12 @@ fn with(at: &str, value: Value) -> Value {
     let (parent, field) = at.rsplit_once('/').unwrap();
     if at == "/services/0/bulkhead/max_concurrent_calls" {
         config["services"][0]["bulkhead"]["partitions"] = json!([]);
+    }
+    let of_dynamodb = ["/fleet/table", "/fleet/region", "/fleet/regions", "/fleet/scope"];
+    if of_dynamodb.contains(&at) || (at == "/fleet/store" && value == "dynamodb") {
+        config["fleet"] = json!({
+            "store": "dynamodb", "cluster": "dynamodb", "table": "state", "region": "eu-west-1"
+        });
     }
     let parent = config.pointer_mut(parent).unwrap_or_else(|| panic!("{at}: no such place"));
     parent[field] = value;

@@ -12,6 +12,7 @@ const SECTIONS: &[(&str, &str)] = &[
     ("services", "Service"),
     ("limits", "Limits"),
     ("notify", "Notify"),
+    ("fleet", "Fleet"),
     ("admin", "Admin"),
     ("match", "Match"),
     ("trip", "Trip"),
@@ -30,8 +31,15 @@ const INNER: &[(&str, &str)] =
     &[("retry.", "Retry"), ("response.", "Response"), ("partitions[].", "Partition")];
 
 /// What says that there is no default of its own.
-const NONE: &[&str] =
-    &["", "none", "required", "see there", "every request", "required with the rate"];
+const NONE: &[&str] = &[
+    "",
+    "none",
+    "required",
+    "see there",
+    "every request",
+    "required with the rate",
+    "required with DynamoDB",
+];
 
 /// The cell of the default by object and field.
 fn page() -> BTreeMap<(String, String), String> {

@@ -1,8 +1,7 @@
 //! What DynamoDB answers to any call.
 
-use serde_json::Value;
-
-use crate::dialect::{StoreError, json_of, short, text_at};
+use crate::dialect::{StoreError, json_of, short};
+use crate::json::Json;
 
 /// What is answered to what it does not do, and what helps.
 const KNOWN: &[(&str, &str)] = &[
@@ -30,7 +29,7 @@ const THROTTLED: &[&str] = &[
 
 /// What a call has come to.
 pub(super) enum Outcome {
-    Done(Value),
+    Done(Json),
     /// The condition did not hold.
     Refused,
 }
@@ -39,18 +38,18 @@ pub(super) enum Outcome {
 pub(super) fn outcome(status: u16, body: &[u8]) -> Result<Outcome, StoreError> {
     if status == 200 {
         let value = json_of(body)?;
-        return match value.is_object() {
-            true => Ok(Outcome::Done(value)),
-            false => Err(StoreError::unreadable("the answer", &value.to_string())),
+        return match value {
+            Json::Object(_) => Ok(Outcome::Done(value)),
+            _ => Err(StoreError::unreadable("the answer", &value.written())),
         };
     }
     let value = json_of(body).unwrap_or_default();
-    let kind = text_at(&value, "/__type").unwrap_or_default();
+    let kind = value.text_at(&["__type"]).unwrap_or_default();
     let kind = kind.rsplit_once('#').map_or(kind, |(_, kind)| kind);
     if kind == "ConditionalCheckFailedException" {
         return Ok(Outcome::Refused);
     }
-    let message = text_at(&value, "/message").or_else(|| text_at(&value, "/Message"));
+    let message = value.text_at(&["message"]).or_else(|| value.text_at(&["Message"]));
     let said = match kind {
         "" => short(&String::from_utf8_lossy(body)),
         kind => format!("{}: {}", short(kind), short(message.unwrap_or_default())),
@@ -59,22 +58,24 @@ pub(super) fn outcome(status: u16, body: &[u8]) -> Result<Outcome, StoreError> {
     if THROTTLED.contains(&kind) || status == 429 {
         return Err(StoreError::throttled(found));
     }
-    let known = KNOWN.iter().find(|(name, _)| *name == kind);
-    Err(StoreError::failed(found, known.map_or("it is asked again", |(_, remedy)| remedy)))
+    let known = KNOWN.iter().find(|(name, _)| *name == kind).map(|(_, remedy)| *remedy);
+    let remedy = known.unwrap_or(match status {
+        401 | 403 => "check the credentials of aws_request_signing, and their rights",
+        _ => "it is asked again",
+    });
+    Err(StoreError::failed(found, remedy))
 }
 
 /// The items of a table in the answer to a `BatchGetItem`.
-pub(super) fn found(table: &str, status: u16, body: &[u8]) -> Result<Vec<Value>, StoreError> {
+pub(super) fn found(table: &str, status: u16, body: &[u8]) -> Result<Vec<Json>, StoreError> {
     let Outcome::Done(mut answer) = outcome(status, body)? else {
         return Err(StoreError::unreadable("the answer to a read", "a refusal"));
     };
-    let unprocessed = answer.get("UnprocessedKeys").and_then(Value::as_object);
-    if unprocessed.is_some_and(|keys| !keys.is_empty()) {
+    if answer.at(&["UnprocessedKeys"]).is_some_and(|keys| !keys.fields().is_empty()) {
         return Err(StoreError::throttled("DynamoDB has left out keys".to_owned()));
     }
-    let items = answer.get_mut("Responses").and_then(|it| it.get_mut(table)).map(Value::take);
-    match items {
-        Some(Value::Array(items)) => Ok(items),
-        _ => Err(StoreError::unreadable("Responses", &answer.to_string())),
+    match answer.at_mut(&["Responses", table]) {
+        Some(Json::List(items)) => Ok(core::mem::take(items)),
+        _ => Err(StoreError::unreadable("Responses", &answer.written())),
     }
 }

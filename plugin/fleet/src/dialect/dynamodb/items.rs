@@ -1,13 +1,11 @@
 //! The recipe's item of a service.
 
-use std::collections::BTreeMap;
-
-use serde_json::{Value, json};
-
 use super::answer::found;
-use super::{Call, KEY, MAX_KEYS, batch_get, update};
-use crate::dialect::{StoreError, text_at};
+use super::{Call, KEY, MAX_KEYS, batch_get, number, text, update};
+use crate::dialect::StoreError;
+use crate::json::{Json, object};
 use crate::recipe::{Item, ItemChange, ItemState};
+use crate::sorted::Sorted;
 
 /// Reads the items of these services, as they are after all that was written before.
 #[must_use]
@@ -21,7 +19,7 @@ pub fn read(table: &str, services: &[&str]) -> Vec<Call> {
 /// # Errors
 ///
 /// If it is none, or an item is not the recipe's.
-pub fn items(table: &str, status: u16, body: &[u8]) -> Result<BTreeMap<String, Item>, StoreError> {
+pub fn items(table: &str, status: u16, body: &[u8]) -> Result<Sorted<String, Item>, StoreError> {
     found(table, status, body)?.iter().map(item).collect()
 }
 
@@ -32,62 +30,64 @@ pub fn change(table: &str, service: &str, was: Option<Item>, to: ItemChange, at:
     let Some(was) = was else {
         return create(table, service, at);
     };
-    let mut values = serde_json::Map::from_iter([
-        (":read_state".to_owned(), json!({ "S": was.state.name() })),
-        (":read_count".to_owned(), json!({ "N": was.failures.to_string() })),
-    ]);
-    let mut with = |name: &str, value: Value| _ = values.insert(name.to_owned(), value);
+    let mut values = vec![
+        (":read_state".to_owned(), text(was.state.name())),
+        (":read_count".to_owned(), number(&was.failures.to_string())),
+    ];
+    let mut with = |name: &str, value: Json| values.push((name.to_owned(), value));
     let expression = match to {
-        ItemChange::Failures(number) => {
-            with(":inc", json!({ "N": number.to_string() }));
-            with(":timestamp", json!({ "S": at }));
+        ItemChange::Failures(failures) => {
+            with(":inc", number(&failures.to_string()));
+            with(":timestamp", text(at));
             "SET FailureCount = FailureCount + :inc, LastFailureTime = :timestamp"
         }
         ItemChange::Trip => {
-            with(":open_state", json!({ "S": ItemState::Open.name() }));
+            with(":open_state", text(ItemState::Open.name()));
             "SET #state = :open_state"
         }
         ItemChange::Success | ItemChange::Create => {
-            with(":closed_state", json!({ "S": ItemState::Closed.name() }));
-            with(":zero", json!({ "N": "0" }));
-            with(":timestamp", json!({ "S": at }));
+            with(":closed_state", text(ItemState::Closed.name()));
+            with(":zero", number("0"));
+            with(":timestamp", text(at));
             "SET #state = :closed_state, FailureCount = :zero, LastSuccessTime = :timestamp"
         }
     };
-    update(&json!({
-        "TableName": table,
-        "Key": { KEY: { "S": service } },
-        "UpdateExpression": expression,
-        "ConditionExpression": "#state = :read_state AND FailureCount = :read_count",
-        "ExpressionAttributeNames": { "#state": "State" },
-        "ExpressionAttributeValues": values,
-    }))
+    let condition = "#state = :read_state AND FailureCount = :read_count";
+    update(&object([
+        ("TableName", table.into()),
+        ("Key", object([(KEY, text(service))])),
+        ("UpdateExpression", expression.into()),
+        ("ConditionExpression", condition.into()),
+        ("ExpressionAttributeNames", object([("#state", "State".into())])),
+        ("ExpressionAttributeValues", Json::Object(values)),
+    ]))
 }
 
 fn create(table: &str, service: &str, at: &str) -> Call {
-    let item = json!({
-        KEY: { "S": service },
-        "State": { "S": ItemState::Closed.name() },
-        "FailureCount": { "N": "0" },
-        "LastFailureTime": { "NULL": true },
-        "LastSuccessTime": { "S": at },
-    });
-    let condition = format!("attribute_not_exists({KEY})");
-    let body = json!({ "TableName": table, "Item": item, "ConditionExpression": condition });
+    let item = object([
+        (KEY, text(service)),
+        ("State", text(ItemState::Closed.name())),
+        ("FailureCount", number("0")),
+        ("LastFailureTime", object([("NULL", Json::Bool(true))])),
+        ("LastSuccessTime", text(at)),
+    ]);
+    let condition = Json::Text(format!("attribute_not_exists({KEY})"));
+    let body =
+        object([("TableName", table.into()), ("Item", item), ("ConditionExpression", condition)]);
     Call::new("DynamoDB_20120810.PutItem", &body)
 }
 
-fn item(item: &Value) -> Result<(String, Item), StoreError> {
+fn item(item: &Json) -> Result<(String, Item), StoreError> {
     let unreadable = |name: &str| {
-        let of = text_at(item, "/ServiceName/S").unwrap_or_default();
-        let found = item.get(name).map_or_else(|| "absent".to_owned(), ToString::to_string);
+        let of = item.text_at(&[KEY, "S"]).unwrap_or_default();
+        let found = item.at(&[name]).map_or_else(|| "absent".to_owned(), Json::written);
         StoreError::unreadable(&format!("{name} of the item {of}"), &found)
     };
-    let service = text_at(item, "/ServiceName/S").ok_or_else(|| unreadable(KEY))?;
-    let state = text_at(item, "/State/S");
+    let service = item.text_at(&[KEY, "S"]).ok_or_else(|| unreadable(KEY))?;
+    let state = item.text_at(&["State", "S"]);
     let state = ItemState::ALL.into_iter().find(|it| Some(it.name()) == state);
     let state = state.ok_or_else(|| unreadable("State"))?;
-    let failures = text_at(item, "/FailureCount/N").and_then(|it| it.parse().ok());
+    let failures = item.text_at(&["FailureCount", "N"]).and_then(|it| it.parse().ok());
     let failures = failures.ok_or_else(|| unreadable("FailureCount"))?;
     Ok((service.to_owned(), Item { state, failures }))
 }

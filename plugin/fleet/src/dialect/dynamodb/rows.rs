@@ -1,15 +1,13 @@
 //! A region's row as an item.
 
-use std::collections::BTreeMap;
-
-use serde_json::{Map, Value, json};
-
 use super::answer::{Outcome, found, outcome};
-use super::{Call, KEY, MAX_KEYS, batch_get, update};
-use crate::dialect::{StoreError, text_at};
+use super::{Call, KEY, MAX_KEYS, batch_get, number, text, update};
+use crate::dialect::StoreError;
 use crate::entry::{Entry, Key, lease_text};
+use crate::json::{Json, object};
 use crate::request::Answer;
 use crate::row::{Lease, Regions, Row};
+use crate::sorted::Sorted;
 
 /// What the key of a row begins with, which no service's name does.
 const ROW: &str = "edge-breaker/fleet/";
@@ -35,10 +33,10 @@ pub fn rows(
     body: &[u8],
 ) -> Result<(Answer, usize), StoreError> {
     let none = regions.iter().map(|region| ((*region).to_owned(), Row::default()));
-    let mut rows: BTreeMap<_, _> = none.collect();
+    let mut rows: Sorted<_, _> = none.collect();
     let mut left_out = 0_usize;
     for item in found(table, status, body)? {
-        let region = text_at(&item, "/ServiceName/S").and_then(|key| key.strip_prefix(ROW));
+        let region = item.text_at(&[KEY, "S"]).and_then(|key| key.strip_prefix(ROW));
         if let Some(row) = region.and_then(|region| rows.get_mut(region)) {
             left_out = left_out.saturating_add(fill(row, &item)?);
         }
@@ -72,12 +70,13 @@ pub fn swap(table: &str, region: &str, service: &str, was: Option<&Lease>, to: &
         None => "attribute_not_exists(#s0)",
         Some(_) => "#s0 = :was",
     };
-    if let Some(body) = body.as_object_mut() {
-        body.insert("ConditionExpression".to_owned(), condition.into());
+    if let Json::Object(body) = &mut body {
+        body.push(("ConditionExpression".to_owned(), condition.into()));
     }
-    let values = body.get_mut("ExpressionAttributeValues").and_then(Value::as_object_mut);
-    if let (Some(values), Some(was)) = (values, was) {
-        values.insert(":was".to_owned(), json!({ "S": lease_text(was) }));
+    if let (Some(Json::Object(values)), Some(was)) =
+        (body.at_mut(&["ExpressionAttributeValues"]), was)
+    {
+        values.push((":was".to_owned(), text(&lease_text(was))));
     }
     update(&body)
 }
@@ -99,29 +98,29 @@ fn row_key(region: &str) -> String {
 }
 
 /// How many of an item's attributes are left out.
-fn fill(row: &mut Row, item: &Value) -> Result<usize, StoreError> {
-    let number = text_at(item, "/number/N");
+fn fill(row: &mut Row, item: &Json) -> Result<usize, StoreError> {
+    let number = item.text_at(&[NUMBER, "N"]);
     row.number = number.and_then(|it| it.parse().ok()).ok_or_else(|| {
         StoreError::unreadable("the attribute number of a row", number.unwrap_or("absent"))
     })?;
-    let entries = item.as_object().into_iter().flatten();
+    let entries = item.fields().iter();
     let entries = entries.filter(|(name, _)| ![KEY, NUMBER].contains(&name.as_str()));
     let added =
-        entries.map(|(name, value)| row.add(name, text_at(value, "/S").unwrap_or_default()));
+        entries.map(|(name, value)| row.add(name, value.text_at(&["S"]).unwrap_or_default()));
     Ok(added.filter(|added| !added).count())
 }
 
-fn changed(table: &str, region: &str, set: &[Entry], remove: &[Key]) -> Value {
-    let mut names = Map::from_iter([("#n".to_owned(), NUMBER.into())]);
-    let mut values = Map::from_iter([(":one".to_owned(), json!({ "N": "1" }))]);
+fn changed(table: &str, region: &str, set: &[Entry], remove: &[Key]) -> Json {
+    let mut names = vec![("#n".to_owned(), NUMBER.into())];
+    let mut values = vec![(":one".to_owned(), number("1"))];
     let (mut sets, mut removes) = (Vec::new(), Vec::new());
     for (place, entry) in set.iter().enumerate() {
-        names.insert(format!("#s{place}"), entry.key().text().into());
-        values.insert(format!(":s{place}"), json!({ "S": entry.text() }));
+        names.push((format!("#s{place}"), Json::Text(entry.key().text())));
+        values.push((format!(":s{place}"), text(&entry.text())));
         sets.push(format!("#s{place} = :s{place}"));
     }
     for (place, key) in remove.iter().enumerate() {
-        names.insert(format!("#r{place}"), key.text().into());
+        names.push((format!("#r{place}"), Json::Text(key.text())));
         removes.push(format!("#r{place}"));
     }
     let part = |word: &str, of: &[String]| match of {
@@ -129,11 +128,11 @@ fn changed(table: &str, region: &str, set: &[Entry], remove: &[Key]) -> Value {
         of => format!("{word} {} ", of.join(", ")),
     };
     let expression = format!("{}{}ADD #n :one", part("SET", &sets), part("REMOVE", &removes));
-    json!({
-        "TableName": table,
-        "Key": { KEY: { "S": row_key(region) } },
-        "UpdateExpression": expression,
-        "ExpressionAttributeNames": names,
-        "ExpressionAttributeValues": values,
-    })
+    object([
+        ("TableName", table.into()),
+        ("Key", object([(KEY, text(&row_key(region)))])),
+        ("UpdateExpression", Json::Text(expression)),
+        ("ExpressionAttributeNames", Json::Object(names)),
+        ("ExpressionAttributeValues", Json::Object(values)),
+    ])
 }

@@ -38,7 +38,7 @@ impl Store {
     }
 
     pub(crate) fn row(&self, region: &str) -> &Row {
-        &self.replicas[region].0[region]
+        self.replicas[region].0.get(region).unwrap()
     }
 
     /// `old`: the read may miss the last change, unless it is to be consistent.
@@ -70,7 +70,7 @@ impl Store {
             }
             Request::Swap { service, was, to } => {
                 if self.row(region).leases.get(&service).copied() == was {
-                    self.change(region, |row| _ = row.leases.insert(service, to));
+                    self.change(region, |row| row.leases.insert(service, to));
                     (Answer::Written, true)
                 } else {
                     (Answer::Refused, false)
@@ -83,7 +83,7 @@ impl Store {
     /// A region's row arrives in another one, as the last that was written wins.
     pub(crate) fn copy(&mut self, region: &str, row: Row, to: &str) {
         let replica = self.replicas.get_mut(to).unwrap();
-        if replica.0[region].number < row.number {
+        if replica.0.get(region).unwrap().number < row.number {
             replica.0.insert(region.to_owned(), row);
         }
     }
@@ -99,7 +99,7 @@ impl Store {
 
 fn put(row: &mut Row, entry: Entry) {
     match entry {
-        Entry::Report(service, by, report) => _ = row.reports.insert((service, by), report),
-        Entry::Lease(service, lease) => _ = row.leases.insert(service, lease),
+        Entry::Report(service, by, report) => row.reports.insert((service, by), report),
+        Entry::Lease(service, lease) => row.leases.insert(service, lease),
     }
 }
