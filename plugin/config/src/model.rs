@@ -76,6 +76,9 @@ pub struct Service {
     pub slow_after: Option<Duration>,
     /// What counts as what.
     pub classify: Classify,
+    /// Statuses of which more may follow than that all is well: below 500, as above that it always
+    /// may.
+    pub special_status: StatusSet,
     /// The health check.
     pub probe: Option<Probe>,
     /// Who answers in its stead.

@@ -22,6 +22,7 @@ use crate::naming::Template;
 use crate::parse::parse;
 use crate::path::Path;
 use crate::reader::Reader;
+use crate::status::StatusSet;
 use crate::value::{Object, Value};
 use crate::warning::Warnings;
 
@@ -156,12 +157,17 @@ fn service(from: &Reader<'_>, name: String) -> Result<Service, ConfigError> {
         trip::trip(from.inner("trip").whole().as_ref(), open.max_wait)?;
     let half_open = policy::half_open(&from.inner("half_open"))?;
     let mode = policy::mode(from.get("mode")?);
+    let classify = policy::classify(&from.inner("classify"))?;
+    let too_much = if open.on_retry_after { StatusSet::TOO_MUCH } else { StatusSet::NONE };
+    let of_answers = classify.failure_status.and(&classify.ignore_status);
+    let special_status = of_answers.and(&fallback.on_status).and(&too_much);
     Ok(Service {
         name,
         matches,
         policy: Policy { mode, trip, open, half_open, health_check },
         slow_after,
-        classify: policy::classify(&from.inner("classify"))?,
+        classify,
+        special_status,
         probe,
         fallback,
         bulkhead: bulkhead::bulkhead(&from.inner("bulkhead"))?,

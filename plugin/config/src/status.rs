@@ -11,6 +11,9 @@ impl StatusSet {
     /// None at all.
     pub(crate) const NONE: Self = Self([0; 8]);
 
+    /// Those by which a service says that it has too much to do.
+    pub const TOO_MUCH: Self = Self::NONE.with(429).with(529);
+
     /// All codes from one to another.
     #[must_use]
     pub(crate) const fn range(from: u16, to: u16) -> Self {

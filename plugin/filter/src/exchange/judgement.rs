@@ -9,7 +9,7 @@ use crate::request::protocol::Protocol;
 use crate::response::classify::{CallProgress, CallStatus, Rules};
 use crate::response::head::{self, AnswerHead, Form, GRPC_STATUS};
 use crate::response::retry_after;
-use config::Service;
+use config::{Service, StatusSet};
 
 impl Call {
     /// Whether the head says all that there is to know of an answer, if all of it comes: what
@@ -23,10 +23,7 @@ impl Call {
             && self.protocol.has_one_response()
             && !slow
             && !self.permit.is_trial()
-            && !Rules(&service.classify).may_have_failed(head.status)
-            && !head.status.is_some_and(|status| service.classify.ignore_status.contains(status))
-            && !service.fallback.takes(head.status)
-            && !(service.policy.open.on_retry_after && is_too_much(head.status))
+            && head.status.is_some_and(|it| it < 500 && !service.special_status.contains(it))
     }
 
     /// Whether an answer that goes on says well of the service, as far as it has come.
@@ -182,6 +179,6 @@ impl Call {
 
 /// Whether a service says by this status that it has too much to do.
 #[inline]
-const fn is_too_much(status: Option<u16>) -> bool {
-    matches!(status, Some(429 | 529))
+fn is_too_much(status: Option<u16>) -> bool {
+    status.is_some_and(|status| StatusSet::TOO_MUCH.contains(status))
 }
