@@ -37,6 +37,8 @@ fn discover(
         let list = |value: Value| place(json!({ field.as_str(): [value] }));
         if path == "defaults" {
             // They have the fields of a service.
+        } else if path == "fleet" || path == "services.fleet" {
+            // A fleet is of several proxies and a store, and a scenario of one: `tests/envoy/fleet.rs` plays them.
         } else if path == "services.bulkhead.partitions.match" {
             // It has those of a service's match.
             known.insert(path);

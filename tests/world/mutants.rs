@@ -202,7 +202,7 @@ const MUTANTS: [Mutant; 18] = [
         patches: &[(
             "plugin/breaker/src/breaker/adapting.rs",
             "AdaptiveChange::Returning => {\n                    \
-             self.generation = self.generation.next();",
+             self.begin_period();",
             "AdaptiveChange::Returning => {",
         )],
         shows: with_the_adaptive_rule,

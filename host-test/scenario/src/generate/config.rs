@@ -54,7 +54,7 @@ fn service(rng: &mut Rng, is_virtual: bool, before: &Value) -> Value {
         "failure_threshold": rng.u32(1..=permitted - succeed + 1),
         "max_wait_duration": no_longer(rng, max_waits, &before["half_open"]["max_wait_duration"]),
     });
-    if is_virtual && rng.u8(0..3) == 0 {
+    if is_virtual && rng.u8(0..2) == 0 {
         service["half_open"]["ramp_duration"] = json!(*pick(rng, &["2s", "10s"]));
     }
     // In real time it would be chance whether a check or a step comes first.
