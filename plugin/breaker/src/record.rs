@@ -54,6 +54,9 @@ const fn added(mut rows: &[(usize, usize)]) -> usize {
 const BETWEEN_LEN: usize = 16;
 const BEFORE_CONNECTION: usize = 8;
 
+/// The last reason that the plain format came with.
+const NEWEST_PLAIN_REASON: u8 = Reason::Operator.code();
+
 const CLOSED: u8 = StateName::Closed.gauge() as u8;
 const OPEN: u8 = StateName::Open.gauge() as u8;
 const HALF_OPEN: u8 = StateName::HalfOpen.gauge() as u8;
@@ -65,8 +68,8 @@ impl Breaker {
         let mut bytes = [0; LONGEST_RECORD];
         let mut out = Writer(&mut bytes);
         let head = Head::of(&self.state);
-        // Who knows no adaptive rule knows no fleet either, and would take its reason for damage.
-        let is_plain = self.adaptive.is_none() && head.reason != Reason::Fleet.code();
+        // Who knows the plain format alone would take a reason that came later for damage.
+        let is_plain = self.adaptive.is_none() && head.reason <= NEWEST_PLAIN_REASON;
         let (format, len) = match is_plain {
             true => (PLAIN_FORMAT, RECORD_LEN),
             false => (RECORD_FORMAT, LONGEST_RECORD),

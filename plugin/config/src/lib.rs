@@ -41,6 +41,7 @@ pub use form::Form;
 pub use hash::Hash;
 pub use headers::Headers;
 pub use model::*;
+pub use read::{Setting, tell_adaptive, tell_trip};
 pub use schema::{objects, schema};
 pub use status::{GrpcSet, StatusSet};
 pub use warning::Warning;

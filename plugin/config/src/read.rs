@@ -15,6 +15,7 @@ use breaker::Policy;
 use self::admin::admin;
 use self::matching::match_of;
 use self::trip::Trip;
+pub use self::trip::{Setting, tell_adaptive, tell_trip};
 use crate::error::ConfigError;
 use crate::fields::{CONFIG, Limits, SERVICE};
 use crate::model::{Config, Permitted, Service};

@@ -4,12 +4,12 @@ use core::fmt;
 
 use breaker::Timestamp;
 
-/// The number of a process, drawn by chance when it starts: one that is started again is another.
+/// The number of a process, drawn when it starts: one that is started again is another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ProcessId(u64);
 
 impl ProcessId {
-    /// From 64 bits of chance.
+    /// From bits that no other process is likely to have.
     #[must_use]
     pub const fn from_bits(bits: u64) -> Self {
         Self(bits)

@@ -8,10 +8,11 @@ use anyhow::{Context, Result, bail, ensure};
 use super::Mutant;
 
 /// The packages that the module is made of.
-const PACKAGES: [&str; 6] = [
+const PACKAGES: [&str; 7] = [
     "plugin/breaker",
     "plugin/config",
     "plugin/shared",
+    "plugin/fleet",
     "plugin/filter",
     "plugin/proxy-wasm",
     "plugin/proxy-wasm/module",

@@ -41,7 +41,9 @@ pub(super) fn clusters(config: &Value) -> Vec<(String, String)> {
         }
     };
     let cluster = |of: &Value, field: &str| of.get(field)?.get("cluster").cloned();
-    add("notify.cluster".to_owned(), cluster(config, "notify").as_ref());
+    for field in ["notify", "fleet"] {
+        add(format!("{field}.cluster"), cluster(config, field).as_ref());
+    }
     let services = config.get("services").and_then(Value::as_array);
     let services = services.into_iter().flatten().enumerate();
     let all = services.map(|(number, service)| (format!("services[{number}]"), Some(service)));

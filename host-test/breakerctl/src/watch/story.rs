@@ -106,6 +106,10 @@ fn cause(service: &Service, opening: Option<&Opening>) -> String {
             format!("More failed than is usual: {}.", text(adaptive))
         }
         Some("operator") => "An operator opened it.".to_owned(),
+        Some("fleet") => "Other proxies of the fleet say that the service is down.".to_owned(),
+        Some("retry_after") => {
+            format!("The service asked to be left alone for a time{until}.")
+        }
         Some(reason) => format!("Reason: {}.", reason.replace('_', " ")),
         None => String::new(),
     }

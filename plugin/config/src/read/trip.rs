@@ -15,6 +15,19 @@ const SECOND: Duration = Duration::from_secs(1);
 /// Below, what is known of other workers' calls lags by more than a window's length.
 const SHORTEST_WINDOW: Duration = SECOND;
 
+/// A setting of a rule in force.
+#[derive(Clone, Copy, Debug)]
+pub enum Setting {
+    /// So many.
+    Count(NonZeroU32),
+    /// So many thousandths.
+    Thousandths(u32),
+    /// So long.
+    Time(Duration),
+    /// Whether it is so.
+    Flag(bool),
+}
+
 /// What opens a breaker, and what is to be measured for it.
 pub(super) struct Trip {
     pub(super) policy: TripPolicy,
@@ -44,6 +57,49 @@ pub(super) fn trip(from: Option<&Reader<'_>>, max_wait: Duration) -> Result<Trip
         return Err(ConfigError::at(&from.path(), &"{}", &remedy));
     }
     Ok(Trip { policy, slow_after })
+}
+
+/// Tells the rules that there are, by the names of the configuration, but for the adaptive one.
+#[inline(never)]
+pub fn tell_trip(
+    policy: &TripPolicy,
+    slow_after: Option<Duration>,
+    tell: &mut dyn FnMut(&str, Setting),
+) {
+    if let Some(failures) = policy.consecutive_failures {
+        tell("consecutive_failures", Setting::Count(failures));
+    }
+    let Some(rates) = &policy.rates else {
+        return;
+    };
+    if let Some(share) = rates.failures {
+        tell("failure_rate_threshold", Setting::Thousandths(share.thousandths()));
+    }
+    if let Some(share) = rates.slow {
+        tell("slow_call_rate_threshold", Setting::Thousandths(share.thousandths()));
+    }
+    if let Some(slow) = slow_after {
+        tell("slow_call_duration_threshold", Setting::Time(slow));
+        tell("count_overdue", Setting::Flag(policy.overdue_after.is_some()));
+    }
+    tell("minimum_number_of_calls", Setting::Count(rates.minimum_calls));
+    let size = match rates.window {
+        WindowPolicy::Time(time) => Setting::Time(time),
+        WindowPolicy::Calls(calls) => Setting::Count(calls),
+    };
+    tell("sliding_window_size", size);
+}
+
+/// Tells how the adaptive rule is set.
+#[inline(never)]
+pub fn tell_adaptive(policy: &AdaptivePolicy, tell: &mut dyn FnMut(&str, Setting)) {
+    tell("tolerate", Setting::Thousandths(policy.tolerate.thousandths()));
+    tell("false_trips", Setting::Time(policy.false_trips));
+    tell("shed", Setting::Flag(policy.shed));
+    tell("latency", Setting::Flag(policy.latency_floor.is_some()));
+    if let Some(floor) = policy.latency_floor {
+        tell("latency_floor", Setting::Time(floor));
+    }
 }
 
 /// `max_gap`: the longest time between two trials.

@@ -33,6 +33,8 @@ function cause(service, event) {
     case "trial_failed": return `a trial failed${until}`;
     case "adaptive": return `more calls failed than is usual${until}: ${event?.adaptive ?? adaptive}`;
     case "operator": return "an operator opened it";
+    case "fleet": return "other proxies of the fleet say that the service is down";
+    case "retry_after": return `the service asked to be left alone for a time${until}`;
     default: return reason ? `reason: ${words(reason)}` : "";
   }
 }

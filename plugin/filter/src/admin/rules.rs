@@ -5,10 +5,11 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use breaker::{
-    AfterCheck, HalfOpenPolicy, HealthCheckPolicy, OpenPolicy, TripPolicy, WindowPolicy,
+use breaker::{AfterCheck, HalfOpenPolicy, HealthCheckPolicy, OpenPolicy, TripPolicy};
+use config::{
+    Bulkhead, Classify, Fallback, OnFull, Overflow, Probe, Service, Setting, duration,
+    tell_adaptive, tell_trip,
 };
-use config::{Bulkhead, Classify, Fallback, OnFull, Overflow, Probe, Service, duration};
 
 use crate::json::{Fields, Json};
 
@@ -34,34 +35,10 @@ pub(super) fn of(service: &Service) -> Rules {
 #[inline(never)]
 fn of_trip(trip: &TripPolicy, slow_after: Option<Duration>) -> Rules {
     let mut rules = Fields::new();
-    if let Some(failures) = trip.consecutive_failures {
-        count(&mut rules, "consecutive_failures", failures);
-    }
-    if let Some(rates) = &trip.rates {
-        if let Some(share) = rates.failures {
-            thousandths(&mut rules, "failure_rate_threshold", share.thousandths());
-        }
-        if let Some(share) = rates.slow {
-            thousandths(&mut rules, "slow_call_rate_threshold", share.thousandths());
-        }
-        if let Some(slow) = slow_after {
-            span(&mut rules, "slow_call_duration_threshold", slow);
-        }
-        count(&mut rules, "minimum_number_of_calls", rates.minimum_calls);
-        match rates.window {
-            WindowPolicy::Time(time) => span(&mut rules, "sliding_window_size", time),
-            WindowPolicy::Calls(calls) => count(&mut rules, "sliding_window_size", calls),
-        }
-    }
+    tell_trip(trip, slow_after, &mut |name, setting| put(&mut rules, name, setting));
     if let Some(adaptive) = &trip.adaptive {
         let mut rule = Fields::new();
-        thousandths(&mut rule, "tolerate", adaptive.tolerate.thousandths());
-        span(&mut rule, "false_trips", adaptive.false_trips);
-        rule.flag("shed", adaptive.shed);
-        rule.flag("latency", adaptive.latency_floor.is_some());
-        if let Some(floor) = adaptive.latency_floor {
-            span(&mut rule, "latency_floor", floor);
-        }
+        tell_adaptive(adaptive, &mut |name, setting| put(&mut rule, name, setting));
         rules.add("adaptive", rule.end());
     }
     rules.end()
@@ -75,6 +52,7 @@ fn of_open(open: &OpenPolicy) -> Rules {
     span(&mut rules, "max_wait_duration", open.max_wait);
     rules.number("jitter", open.jitter_percent.into());
     rules.flag("honor_retry_after", open.honor_retry_after);
+    rules.flag("on_retry_after", open.on_retry_after);
     rules.end()
 }
 
@@ -153,6 +131,7 @@ fn of_fallback(fallback: &Fallback) -> Rules {
         rules.add("response", rule.end());
     }
     rules.flag("on_failure", fallback.on_failure);
+    statuses(&mut rules, "on_status", &|code| fallback.on_status.contains(code));
     rules.end()
 }
 
@@ -176,6 +155,16 @@ fn of_bulkhead(bulkhead: &Bulkhead) -> Rules {
     );
     rules.add("partitions", Json::List(partitions.collect()));
     rules.end()
+}
+
+#[inline(never)]
+fn put(rules: &mut Fields, name: &str, setting: Setting) {
+    match setting {
+        Setting::Count(number) => count(rules, name, number),
+        Setting::Thousandths(number) => thousandths(rules, name, number),
+        Setting::Time(time) => span(rules, name, time),
+        Setting::Flag(value) => rules.flag(name, value),
+    }
 }
 
 #[inline(never)]
