@@ -235,7 +235,7 @@ fn the_rules_in_force_are_shown_with_their_values_and_without_secrets() {
         json!({
             "consecutive_failures": 5, "failure_rate_threshold": 12.5,
             "slow_call_rate_threshold": 80, "slow_call_duration_threshold": "2s",
-            "minimum_number_of_calls": 20, "sliding_window_size": 50,
+            "count_overdue": true, "minimum_number_of_calls": 20, "sliding_window_size": 50,
             "adaptive": {
                 "tolerate": 2, "false_trips": "720h", "shed": true, "latency": true,
                 "latency_floor": "1s"
@@ -246,7 +246,7 @@ fn the_rules_in_force_are_shown_with_their_values_and_without_secrets() {
         rules["open"],
         json!({
             "wait_duration": "0s", "backoff_rate": 2, "max_wait_duration": "5m", "jitter": 20,
-            "honor_retry_after": true
+            "honor_retry_after": true, "on_retry_after": false
         })
     );
     assert_eq!(
