@@ -14,7 +14,7 @@ const GIVEN: &[&str] =
     &["_initialize", "memory", "proxy_abi_version_0_2_1", "proxy_on_memory_allocate"];
 
 /// Each worker keeps a copy, and each update sends one.
-const LARGEST: usize = 506_000;
+const LARGEST: usize = 507_000;
 
 /// The number of sections that mean nothing to a host.
 const CUSTOM: u8 = 0;
