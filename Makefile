@@ -87,7 +87,7 @@ test: ## Runs all that a change can break, real Envoy included
 		exit $$((built || elsewhere || documented || in_envoy))
 	$(told)
 
-test-deep: wasm ## Runs what takes long or takes tools: seeded bugs, a million requests, ten million orders of steps, Prometheus, a registry, etcd, moto, a browser, Zig, an emulator, the oldest Envoy, the dynamic module
+test-deep: wasm ## Runs what takes long or takes tools: seeded bugs, a million requests, millions of orders of steps, Prometheus, a registry, etcd, moto, a browser, Zig, an emulator, the oldest Envoy, the dynamic module
 	$(CARGO) test --workspace --test release --test world --test model --test dynamic-module -- --ignored
 	@# What the dynamic module keeps until its process ends is no leak.
 	RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address ASAN_OPTIONS=detect_leaks=0 CARGO_TARGET_DIR=target/sanitized \
