@@ -30,7 +30,7 @@ const HELD: [(&str, &str); 16] = [
     ("`vary` and `access-control-*` of a failed answer", READABLE),
     ("a bulkhead permit of a failed call", "what_a_call_holds_is_free_before_it_runs_again"),
     ("a call to the fallback whose client goes away", LEFT),
-    ("`x-forwarded-for` of health checks", TICKS),
+    ("`x-forwarded-for` of [callouts]", TICKS),
     ("`edge_breaker_record_version`", TICKS),
     ("a failed call with more than 1,024 headers", REPLACED),
     ("a configuration that is given as a `Struct`", GIVEN),
