@@ -41,7 +41,7 @@ await use(async (page) => {
   await look(page, 'peers');
   await form.getByRole('button', { name: 'Hide' }).click();
   await until('it is gone', async () => (await row.count()) === 0);
-  check(await field.isVisible(), 'its token is asked for again');
+  await until('its token is asked for again', () => field.isVisible());
   await field.fill('wrong');
   await page.keyboard.press('Enter');
   await until('a wrong token is told', async () => (await form.textContent()).includes('not its token'));
