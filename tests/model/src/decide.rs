@@ -12,7 +12,7 @@ use shared::{Cell, SwapError, Watch};
 use crate::held::Held;
 use crate::oracle::{Flaw, Written};
 use crate::settings::{Settings, at};
-use crate::store::{Nothing, RecordKind, Seen};
+use crate::store::{Nothing, RecordKind, Seen, read};
 use crate::worker::{Call, Check, Ending, Job, Step, View, Worker};
 
 /// What a decision comes to, but for the record.
@@ -156,8 +156,4 @@ impl Worker {
             Comes::Nothing => {}
         }
     }
-}
-
-fn read(record: &[u8]) -> Breaker {
-    Breaker::decode(record).unwrap_or_else(|error| unreachable!("{error}"))
 }

@@ -5,9 +5,10 @@ use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use breaker::{Admission, Breaker, CheckTicket, Permit};
+use breaker::{Admission, CheckTicket, Permit};
 
 use crate::settings::{Settings, at};
+use crate::store::read;
 
 /// A permit or a ticket. Two are the same if they show the same, whatever they were made from.
 #[derive(Clone, Debug)]
@@ -37,7 +38,7 @@ impl Held {
 
     pub(crate) fn permit(&self, settings: &Settings) -> Permit {
         let (policy, now) = (settings.policy(self.policy), at(self.since).monotonic);
-        match self.breaker().admit(policy, true, now, 0) {
+        match read(&self.record).admit(policy, true, now, 0) {
             (Admission::Admitted(permit), _) => permit,
             other => unreachable!("it was admitted: {other:?}"),
         }
@@ -45,12 +46,8 @@ impl Held {
 
     pub(crate) fn ticket(&self, settings: &Settings) -> CheckTicket {
         let (policy, now) = (settings.policy(self.policy), at(self.since).monotonic);
-        let ticket = self.breaker().take_check(policy, now);
+        let ticket = read(&self.record).take_check(policy, now);
         ticket.unwrap_or_else(|| unreachable!("it was taken"))
-    }
-
-    fn breaker(&self) -> Breaker {
-        Breaker::decode(&self.record).unwrap_or_else(|error| unreachable!("{error}"))
     }
 
     fn key(&self) -> (&str, u8, u8) {

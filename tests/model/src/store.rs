@@ -69,3 +69,8 @@ pub(crate) fn begun(policy: &Policy, now: u8) -> Vec<u8> {
     breaker.sync(policy, at(now).monotonic);
     breaker.encode().to_vec()
 }
+
+/// The breaker of a record that was written here.
+pub(crate) fn read(record: &[u8]) -> Breaker {
+    Breaker::decode(record).unwrap_or_else(|error| unreachable!("{error}"))
+}
